@@ -1,0 +1,16 @@
+//! dynix changes the settings of a running NixOS system in milliseconds, without a rebuild.
+//!
+//! Two flows, each readable from top to bottom in the file tree:
+//!
+//! * **Build time** (inside `nixos-rebuild`), in [`build`]: `description.json` → checks → proof that our serialisers
+//!   write the very files that Nix generated → an in-memory tree (stub drop-ins, `plan.json`, scripts) → files.
+//! * **Run time** (on the machine): [`overrides`] (the append-only log and its fold) → effective values → [`types`]
+//!   (JSON Schema) → [`format`] (native config text) → [`apply`] (a new generation, swapped in; actions on units).
+//!
+//! [`plan`] is the contract between both. Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus),
+//! [`evaluator`] (Nix). [`cli`] has the command line's types and [`commands`] one module per verb.
+
+pub mod attr_path;
+pub mod format;
+pub mod paths;
+pub mod plan;

@@ -1,0 +1,3 @@
+//! The `dynix` binary.
+
+fn main() {}

@@ -1,0 +1,89 @@
+//! Every path that dynix touches, all derived from one root.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The machine's paths below one root (`/` on a live system; another tree with `--root`).
+#[derive(Clone, Debug)]
+pub struct Paths {
+    root: Utf8PathBuf,
+    overrides: Utf8PathBuf,
+    plan: Utf8PathBuf,
+}
+
+impl Paths {
+    /// Paths below `root`; `plan` and `overrides` replace the usual places where given (taken as they are, not below `root`).
+    #[must_use]
+    pub fn new(root: &Utf8Path, plan: Option<Utf8PathBuf>, overrides: Option<Utf8PathBuf>) -> Self {
+        Self {
+            overrides: overrides.unwrap_or_else(|| root.join("etc/nixos/dynamic.nix")),
+            plan: plan.unwrap_or_else(|| root.join("etc/dynix/plan.json")),
+            root: root.to_owned(),
+        }
+    }
+
+    /// The root itself.
+    #[must_use]
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// `path` (absolute, as plans say it) below the root.
+    #[must_use]
+    pub fn below_root(&self, path: &Utf8Path) -> Utf8PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The compiled plan of the running system.
+    #[must_use]
+    pub fn plan(&self) -> &Utf8Path {
+        &self.plan
+    }
+
+    /// The append-only log of overrides.
+    #[must_use]
+    pub fn overrides(&self) -> &Utf8Path {
+        &self.overrides
+    }
+
+    /// Disposable data that makes reading the log fast.
+    #[must_use]
+    pub fn cache(&self) -> Utf8PathBuf {
+        self.root.join("var/cache/dynix")
+    }
+
+    /// Rendered generations, the state file and the lock.
+    #[must_use]
+    pub fn run(&self) -> Utf8PathBuf {
+        self.root.join("run/dynix")
+    }
+
+    /// Held while applying.
+    #[must_use]
+    pub fn lock(&self) -> Utf8PathBuf {
+        self.run().join("lock")
+    }
+
+    /// What is in effect.
+    #[must_use]
+    pub fn state(&self) -> Utf8PathBuf {
+        self.run().join("state.json")
+    }
+
+    /// One service's generations.
+    #[must_use]
+    pub fn service(&self, service: &str) -> Utf8PathBuf {
+        self.run().join(service)
+    }
+
+    /// Where drop-ins that follow a value go.
+    #[must_use]
+    pub fn runtime_units(&self) -> Utf8PathBuf {
+        self.root.join("run/systemd/system")
+    }
+
+    /// The lock of NixOS's switch-to-configuration.
+    #[must_use]
+    pub fn switch_lock(&self) -> Utf8PathBuf {
+        self.root.join("run/nixos/switch-to-configuration.lock")
+    }
+}

@@ -1,0 +1,307 @@
+//! The plan: what `dynix generate` compiled from the description, and all that run time knows of the system.
+//!
+//! Takes nothing but JSON, gives plain data. The description (`docs/description.md`) has the same shape for services;
+//! the plan adds what `generate` decided (each file's dialect, its proof, digests of the static text).
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::attr_path::AttrPath;
+
+/// The only version of the plan (and of the description) that this dynix reads and writes.
+pub const VERSION: u64 = 1;
+
+/// What `nixos-rebuild switch` does with recorded overrides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnSwitch {
+    /// The built configuration is in effect when the switch returns; going static is recorded in the log.
+    #[default]
+    Static,
+    /// Overrides are applied on top of the new configuration.
+    Reapply,
+}
+
+/// `plan.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// Always [`VERSION`].
+    pub version: u64,
+    /// See [`OnSwitch`].
+    #[serde(default)]
+    pub on_switch: OnSwitch,
+    /// How records that are not literal are evaluated; `None` refuses them.
+    #[serde(default)]
+    pub evaluator: Option<Evaluator>,
+    /// Generations kept per service for going back.
+    #[serde(default = "default_keep")]
+    pub keep: usize,
+    /// The dynamic-enabled services by name (`harmonia`).
+    pub services: BTreeMap<String, Service>,
+}
+
+fn default_keep() -> usize {
+    10
+}
+
+/// The Nix evaluator for records that are not literal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evaluator {
+    /// Program and arguments, run with `--expr EXPRESSION` appended; must print JSON
+    /// (`["nix-instantiate", "--eval", "--strict", "--json"]`).
+    pub command: Vec<String>,
+    /// A Nix expression for the arguments besides `overrides` that dynamic.nix is applied to, an attribute set with
+    /// `config`, `lib` and `pkgs`.
+    pub arguments: String,
+    /// Seconds until the evaluation is given up.
+    #[serde(default = "default_evaluator_deadline")]
+    pub deadline: f64,
+}
+
+fn default_evaluator_deadline() -> f64 {
+    60.0
+}
+
+/// One dynamic-enabled service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Service {
+    /// The options whose values can be overridden, by their full name (`services.harmonia.settings`).
+    pub options: BTreeMap<String, OptionSpec>,
+    /// The files that follow from the options, by file name.
+    pub files: BTreeMap<String, File>,
+    /// Unit properties that follow a value: unit name to minijinja template of a drop-in's text, over the effective
+    /// values as `services.NAME...`; every interpolation is escaped by systemd's rules. Installed only while the text
+    /// differs from what the static values give.
+    #[serde(default)]
+    pub drop_ins: BTreeMap<String, String>,
+    /// Run on the staged files before the swap; a failure refuses the values.
+    #[serde(default)]
+    pub check: Option<Check>,
+    /// Polled after the units were acted on.
+    #[serde(default)]
+    pub health: Option<Health>,
+    /// The units that read the files, by full unit name (`harmonia.service`).
+    pub units: BTreeMap<String, Unit>,
+}
+
+/// One option.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OptionSpec {
+    /// The value that the build decided.
+    #[serde(rename = "static")]
+    pub static_value: Value,
+    /// JSON Schema (2020-12) of the option's type.
+    pub schema: Value,
+    /// Paths below the option that may change at run time, each a list of names (`[]` is the option itself); `None`
+    /// for all of them.
+    #[serde(default)]
+    pub dynamic: Option<Vec<AttrPath>>,
+    /// Where the option's value was defined, for messages (`/etc/nixos/configuration.nix`).
+    #[serde(default)]
+    pub defined_in: Vec<String>,
+}
+
+/// One rendered file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct File {
+    /// How the text is written.
+    pub format: FormatSpec,
+    /// What is written.
+    pub value: ValueSpec,
+    /// What Nix generated for the static values, for the proof.
+    #[serde(rename = "static")]
+    pub static_file: Utf8PathBuf,
+    /// Octal permissions, as in `"0444"`.
+    #[serde(default = "default_mode")]
+    pub mode: String,
+    /// User name or number.
+    #[serde(default = "default_owner")]
+    pub owner: String,
+    /// Group name or number.
+    #[serde(default = "default_owner")]
+    pub group: String,
+    /// How the running unit sees the file.
+    pub attach: Attach,
+    /// The units that read it; `None` for all units of the service.
+    #[serde(default)]
+    pub units: Option<Vec<String>>,
+    /// What `generate` proved; absent in a description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+}
+
+fn default_mode() -> String {
+    "0444".to_owned()
+}
+
+fn default_owner() -> String {
+    "root".to_owned()
+}
+
+/// A format of `pkgs.formats` (or `flags`), by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FormatSpec {
+    /// As in `pkgs.formats` (`toml`, `yaml_1_1`, ...) or `flags`.
+    pub name: String,
+    /// Which generator's output; `None` in a description lets `generate` find it.
+    #[serde(default)]
+    pub dialect: Option<String>,
+    /// The format's parameters, named as in nixpkgs (`listsAsDuplicateKeys`).
+    #[serde(default)]
+    pub parameters: serde_json::Map<String, Value>,
+}
+
+/// A file's value, put together from effective option values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum ValueSpec {
+    /// The effective value of an option, by full name.
+    Option(String),
+    /// This value as it is.
+    Literal(Value),
+    /// An attribute set.
+    Attrs(BTreeMap<String, ValueSpec>),
+    /// A list; elements that are [`ValueSpec::When`] with a false condition are left out.
+    List(Vec<ValueSpec>),
+    /// `then` where the condition's value is `true`, else nothing (in a list) or null.
+    When {
+        /// Gives a boolean.
+        condition: Box<ValueSpec>,
+        /// The value.
+        then: Box<ValueSpec>,
+    },
+    /// One attribute of a value (`{"select": {"from": {"option": "services.x.settings"}, "path": ["a", "b"]}}`); null
+    /// where it is not there.
+    Select {
+        /// The attribute set.
+        from: Box<ValueSpec>,
+        /// Names below it.
+        path: AttrPath,
+    },
+}
+
+/// How a running unit sees a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Attach {
+    /// `BindReadOnlyPaths=-/run/dynix/SERVICE/current/FILE:PATH` in each unit that reads it.
+    Bind(Utf8PathBuf),
+    /// The text is an environment file with one variable of words; the stub replaces `ExecStart`.
+    Environment {
+        /// Name of the variable.
+        variable: String,
+        /// Program (absolute path) and leading arguments, before the variable's words.
+        command: Vec<String>,
+        /// Further environment that the start script had set (`PATH`).
+        #[serde(default)]
+        environment: BTreeMap<String, String>,
+    },
+}
+
+/// How equal the rendered static file is to what Nix generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProofLevel {
+    /// Byte for byte (for flags: word for word).
+    Bytes,
+    /// An independent parser reads the same data from both.
+    Data,
+}
+
+/// Proof of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Proof {
+    /// See [`ProofLevel`].
+    pub level: ProofLevel,
+    /// SHA-256 of what Nix generated, lower-case hex.
+    pub nix: String,
+    /// SHA-256 of what our serialiser writes for the static values.
+    pub rendered: String,
+}
+
+/// A command with a deadline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Check {
+    /// Program and arguments; each word is a minijinja template with `files`, the staged paths by file name
+    /// (`{{ files["prometheus.yml"] }}`). No shell.
+    pub command: Vec<String>,
+    /// Seconds.
+    #[serde(default = "default_check_deadline")]
+    pub deadline: f64,
+}
+
+fn default_check_deadline() -> f64 {
+    10.0
+}
+
+/// How to see that the service works on its new values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Health {
+    /// What is tried.
+    pub probe: Probe,
+    /// Seconds between tries.
+    #[serde(default = "default_interval")]
+    pub interval: f64,
+    /// Seconds until it has to succeed.
+    #[serde(default = "default_check_deadline")]
+    pub deadline: f64,
+}
+
+fn default_interval() -> f64 {
+    0.1
+}
+
+/// One way to probe a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Probe {
+    /// Exit status 0 is healthy. No shell.
+    Command(Vec<String>),
+    /// Accepts a connection: `"127.0.0.1:9090"`.
+    Tcp(String),
+    /// Accepts a connection on a Unix socket.
+    Unix(Utf8PathBuf),
+}
+
+/// One unit and what is done to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unit {
+    /// See [`OnChange`].
+    #[serde(default)]
+    pub on_change: OnChange,
+    /// Seconds until its job has to be done and it has to be active.
+    #[serde(default = "default_unit_deadline")]
+    pub deadline: f64,
+    /// Seconds for which a unit without readiness (`Type=simple`) has to stay up before it counts as good; `None` for
+    /// the default.
+    #[serde(default)]
+    pub settle: Option<f64>,
+}
+
+fn default_unit_deadline() -> f64 {
+    90.0
+}
+
+/// What a changed file means for a unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnChange {
+    /// Restart it.
+    #[default]
+    Restart,
+    /// Reload it; for bound files, after `systemctl bind` put the new file in its namespace.
+    Reload,
+}
