@@ -14,3 +14,4 @@ pub mod attr_path;
 pub mod format;
 pub mod paths;
 pub mod plan;
+pub mod types;
