@@ -12,6 +12,7 @@
 
 pub mod attr_path;
 pub mod format;
+pub mod fs;
 pub mod paths;
 pub mod plan;
 pub mod types;

@@ -1,0 +1,90 @@
+//! Files and links that appear whole or not at all: written beside their place, then renamed over it.
+
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use camino::Utf8Path;
+
+use super::{Context, FileError};
+
+/// Whether the write has to survive a power cut. Files below /run do not: they are gone with the power anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// No fsync.
+    Volatile,
+    /// fsync of the file and of its directory.
+    Durable,
+}
+
+/// Writes `bytes` to `path` with `mode`, replacing what is there.
+pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<(), FileError> {
+    let directory = path.parent().unwrap_or(Utf8Path::new("/"));
+    super::create_dir(directory)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".dynix-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(directory)
+        .at("create a file in", directory)?;
+    file.write_all(bytes).at("write", path)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode)).at("set the mode of", path)?;
+    if durability == Durability::Durable {
+        file.as_file().sync_all().at("sync", path)?;
+    }
+    file.persist(path).map_err(|error| error.error).at("replace", path)?;
+    if durability == Durability::Durable {
+        sync_directory(directory)?;
+    }
+    Ok(())
+}
+
+/// Makes `link` a symbolic link to `target`, replacing the link that is there.
+pub fn link(link: &Utf8Path, target: &str) -> Result<(), FileError> {
+    let directory = link.parent().unwrap_or(Utf8Path::new("/"));
+    let name = link.file_name().unwrap_or("link");
+    // The caller holds the lock, so what stands at the temporary name is left over from a crash.
+    let temporary = directory.join(format!(".{name}.new"));
+    super::remove(&temporary)?;
+    std::os::unix::fs::symlink(target, &temporary).at("create the link", &temporary)?;
+    std::fs::rename(&temporary, link).at("replace", link)
+}
+
+/// Makes renames and creations in `directory` survive a power cut.
+pub fn sync_directory(directory: &Utf8Path) -> Result<(), FileError> {
+    File::open(directory).and_then(|directory| directory.sync_all()).at("sync the directory", directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().to_owned()).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn a_write_replaces_content_and_mode_and_leaves_nothing_else() {
+        let (_keep, directory) = directory();
+        let path = directory.join("below/state.json");
+        write(&path, b"old", 0o600, Durability::Durable).unwrap();
+        write(&path, b"new", 0o644, Durability::Volatile).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_swapped_also_over_the_left_over_of_a_crash() {
+        let (_keep, directory) = directory();
+        let path = directory.join("current");
+        std::os::unix::fs::symlink("nowhere", directory.join(".current.new")).unwrap();
+        link(&path, "generation-1").unwrap();
+        link(&path, "generation-2").unwrap();
+        assert_eq!(crate::fs::read_link(&path).unwrap().as_deref(), Some("generation-2"));
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
+    }
+}

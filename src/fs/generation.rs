@@ -1,0 +1,161 @@
+//! The directories of one service below /run/dynix: `generation-N`, never modified once they have their name, and the
+//! `current` link.
+
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Context, FileError, atomic};
+
+/// One file to be staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedFile {
+    /// One path component.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner; changed only where it differs from the running user.
+    pub uid: u32,
+    /// Group; likewise.
+    pub gid: u32,
+}
+
+/// The directory of generation `number` of the service whose directory this is.
+#[must_use]
+pub fn directory(service: &Utf8Path, number: u64) -> Utf8PathBuf {
+    service.join(name(number))
+}
+
+fn name(number: u64) -> String {
+    format!("generation-{number}")
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix("generation-")?.parse().ok()
+}
+
+/// Writes generation `number` of a service: all files, then the name. Each file has its owner and mode before its
+/// first byte.
+pub fn stage(service: &Utf8Path, number: u64, files: &[StagedFile]) -> Result<Utf8PathBuf, FileError> {
+    super::create_dir(service)?;
+    let unfinished = service.join(format!(".{}", name(number)));
+    remove_tree(&unfinished)?;
+    DirBuilder::new().mode(0o755).create(&unfinished).at("create the directory", &unfinished)?;
+    std::fs::set_permissions(&unfinished, Permissions::from_mode(0o755)).at("set the mode of", &unfinished)?;
+    for file in files {
+        write(&unfinished.join(&file.name), file)?;
+    }
+    let finished = directory(service, number);
+    remove_tree(&finished)?;
+    std::fs::rename(&unfinished, &finished).at("rename into place", &finished)?;
+    Ok(finished)
+}
+
+fn write(path: &Utf8Path, file: &StagedFile) -> Result<(), FileError> {
+    let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at("create", path)?;
+    let (us, our_group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if (file.uid, file.gid) != (us, our_group) {
+        fchown(&open, Some(file.uid), Some(file.gid)).at("set the owner of", path)?;
+    }
+    open.set_permissions(Permissions::from_mode(file.mode)).at("set the mode of", path)?;
+    open.write_all(&file.bytes).at("write", path)
+}
+
+/// The generation that `current` names; `None` where the service is on its static files.
+pub fn current(service: &Utf8Path) -> Result<Option<u64>, FileError> {
+    Ok(super::read_link(&service.join("current"))?.as_deref().and_then(number))
+}
+
+/// Points `current` at a generation, or removes it: the service reads its static files then.
+pub fn swap(service: &Utf8Path, to: Option<u64>) -> Result<(), FileError> {
+    let current = service.join("current");
+    match to {
+        Some(number) => atomic::link(&current, &name(number)),
+        None => super::remove(&current).map(drop),
+    }
+}
+
+/// The numbers of the generations that are there, ascending.
+pub fn list(service: &Utf8Path) -> Result<Vec<u64>, FileError> {
+    let Some(entries) = super::none_if_absent(std::fs::read_dir(service)).at("list", service)? else {
+        return Ok(Vec::new());
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let entry = entry.at("list", service)?;
+        numbers.extend(entry.file_name().to_str().and_then(number));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Removes all but the newest `keep` generations and those in `needed`, and what a crash left unfinished.
+pub fn prune(service: &Utf8Path, keep: usize, needed: &[u64]) -> Result<(), FileError> {
+    let numbers = list(service)?;
+    let Some(newest) = numbers.last() else { return Ok(()) };
+    for number in &numbers[..numbers.len().saturating_sub(keep)] {
+        if !needed.contains(number) {
+            remove_tree(&directory(service, *number))?;
+        }
+    }
+    remove_tree(&service.join(format!(".{}", name(newest + 1))))
+}
+
+fn remove_tree(path: &Utf8Path) -> Result<(), FileError> {
+    super::none_if_absent(std::fs::remove_dir_all(path)).at("remove", path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().join("harmonia")).unwrap();
+        (directory, path)
+    }
+
+    fn file(bytes: &[u8]) -> StagedFile {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        StagedFile { name: "harmonia.toml".to_owned(), bytes: bytes.to_vec(), mode: 0o444, uid, gid }
+    }
+
+    #[test]
+    fn a_generation_is_staged_swapped_in_and_out() {
+        let (_keep, service) = service();
+        assert_eq!(current(&service).unwrap(), None);
+        stage(&service, 1, &[file(b"workers = 20\n")]).unwrap();
+        swap(&service, Some(1)).unwrap();
+        assert_eq!(current(&service).unwrap(), Some(1));
+        let path = service.join("current/harmonia.toml");
+        assert_eq!(std::fs::read(&path).unwrap(), b"workers = 20\n");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o444);
+        swap(&service, None).unwrap();
+        assert_eq!(current(&service).unwrap(), None);
+    }
+
+    #[test]
+    fn staging_again_after_a_crash_replaces_what_was_left() {
+        let (_keep, service) = service();
+        std::fs::create_dir_all(service.join(".generation-1")).unwrap();
+        std::fs::write(service.join(".generation-1/torn"), b"").unwrap();
+        stage(&service, 1, &[file(b"a")]).unwrap();
+        stage(&service, 1, &[file(b"b")]).unwrap();
+        assert_eq!(std::fs::read(service.join("generation-1/harmonia.toml")).unwrap(), b"b");
+        assert_eq!(std::fs::read_dir(&service).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn pruning_keeps_the_newest_and_the_needed() {
+        let (_keep, service) = service();
+        for number in 1..=12 {
+            stage(&service, number, &[file(b"x")]).unwrap();
+        }
+        prune(&service, 3, &[2]).unwrap();
+        assert_eq!(list(&service).unwrap(), vec![2, 10, 11, 12]);
+    }
+}

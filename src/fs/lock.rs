@@ -1,0 +1,108 @@
+//! Locks between processes (flock(2)), with a name for whoever is waited for.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+
+use super::{Context, FileError};
+
+/// How long a held lock is left alone before the next try.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why there is no lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The lock file can't be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Somebody else held it for all of the time.
+    #[error("{path} is still locked by {holder} after {} s", waited.as_secs())]
+    Held {
+        /// The lock file.
+        path: String,
+        /// Who holds it.
+        holder: String,
+        /// How long we waited.
+        waited: Duration,
+    },
+}
+
+/// Takes the lock at `path` (created if missing), waiting up to `patience`. `waiting` is called once, with the holder's
+/// name, when there is somebody to wait for.
+pub fn acquire(path: &Utf8Path, patience: Duration, waiting: impl FnOnce(&str)) -> Result<Lock, LockError> {
+    if let Some(directory) = path.parent() {
+        super::create_dir(directory)?;
+    }
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).at("open", path)?;
+    if try_lock(&file, path)? {
+        return Ok(Lock { _file: file });
+    }
+    waiting(&holder(&file));
+    let start = Instant::now();
+    while start.elapsed() < patience {
+        std::thread::sleep(RETRY);
+        if try_lock(&file, path)? {
+            return Ok(Lock { _file: file });
+        }
+    }
+    Err(LockError::Held { path: path.to_string(), holder: holder(&file), waited: start.elapsed() })
+}
+
+fn try_lock(file: &File, path: &Utf8Path) -> Result<bool, FileError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error).at("lock", path),
+    }
+}
+
+/// Who holds the lock, from /proc/locks (proc_locks(5)) and /proc/PID/comm; best effort, for messages.
+fn holder(file: &File) -> String {
+    let unknown = || "another process".to_owned();
+    let (Ok(metadata), Ok(locks)) = (file.metadata(), std::fs::read_to_string("/proc/locks")) else {
+        return unknown();
+    };
+    let device = metadata.dev();
+    let place = format!("{:02x}:{:02x}:{}", rustix::fs::major(device), rustix::fs::minor(device), metadata.ino());
+    let pid = locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 00:1a:5678 0 EOF`; waiting ones have `->` in second place.
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            [_, "FLOCK", _, _, pid, at, ..] if at == place => Some(pid),
+            _ => None,
+        }
+    });
+    let Some(pid) = pid else { return unknown() };
+    match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(command) => format!("{} (process {pid})", command.trim_end()),
+        Err(_) => format!("process {pid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_held_lock_is_waited_for_and_its_holder_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().join("run/lock")).unwrap();
+        let held = acquire(&path, Duration::ZERO, |_| unreachable!()).unwrap();
+        let mut waited_for = String::new();
+        let error = acquire(&path, Duration::from_millis(10), |holder| holder.clone_into(&mut waited_for)).unwrap_err();
+        assert!(waited_for.contains(&std::process::id().to_string()), "{waited_for}");
+        assert!(error.to_string().contains("is still locked by"), "{error}");
+        drop(held);
+        acquire(&path, Duration::ZERO, |_| unreachable!()).unwrap();
+    }
+}
