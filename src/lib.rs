@@ -15,4 +15,5 @@ pub mod format;
 pub mod fs;
 pub mod paths;
 pub mod plan;
+pub mod systemd;
 pub mod types;

@@ -1,10 +1,10 @@
 //! Files and links that appear whole or not at all: written beside their place, then renamed over it.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Context, FileError};
 
@@ -17,33 +17,34 @@ pub enum Durability {
     Durable,
 }
 
-/// Writes `bytes` to `path` with `mode`, replacing what is there.
+/// Writes `bytes` to `path` with `mode`, replacing what is there. One writer at a time: the caller holds the lock, so
+/// what stands at the temporary name is left over from a crash.
 pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<(), FileError> {
     let directory = path.parent().unwrap_or(Utf8Path::new("/"));
     super::create_dir(directory)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".dynix-")
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(directory)
-        .at("create a file in", directory)?;
-    file.write_all(bytes).at("write", path)?;
-    file.as_file().set_permissions(Permissions::from_mode(mode)).at("set the mode of", path)?;
+    let temporary = temporary(path);
+    super::remove(&temporary)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).at("create", &temporary)?;
+    file.set_permissions(Permissions::from_mode(mode)).at("set the mode of", &temporary)?;
+    file.write_all(bytes).at("write", &temporary)?;
     if durability == Durability::Durable {
-        file.as_file().sync_all().at("sync", path)?;
+        file.sync_all().at("sync", &temporary)?;
     }
-    file.persist(path).map_err(|error| error.error).at("replace", path)?;
+    std::fs::rename(&temporary, path).at("replace", path)?;
     if durability == Durability::Durable {
         sync_directory(directory)?;
     }
     Ok(())
 }
 
-/// Makes `link` a symbolic link to `target`, replacing the link that is there.
+fn temporary(path: &Utf8Path) -> Utf8PathBuf {
+    path.with_file_name(format!(".{}.new", path.file_name().unwrap_or("dynix")))
+}
+
+/// Makes `link` a symbolic link to `target`, replacing the link that is there. One writer at a time, as for [`write`].
 pub fn link(link: &Utf8Path, target: &str) -> Result<(), FileError> {
-    let directory = link.parent().unwrap_or(Utf8Path::new("/"));
-    let name = link.file_name().unwrap_or("link");
-    // The caller holds the lock, so what stands at the temporary name is left over from a crash.
-    let temporary = directory.join(format!(".{name}.new"));
+    let temporary = temporary(link);
     super::remove(&temporary)?;
     std::os::unix::fs::symlink(target, &temporary).at("create the link", &temporary)?;
     std::fs::rename(&temporary, link).at("replace", link)
@@ -56,8 +57,6 @@ pub fn sync_directory(directory: &Utf8Path) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-
     use super::*;
 
     fn directory() -> (tempfile::TempDir, Utf8PathBuf) {

@@ -64,7 +64,7 @@ fn try_lock(file: &File, path: &Utf8Path) -> Result<bool, FileError> {
     }
 }
 
-/// Who holds the lock, from /proc/locks (proc_locks(5)) and /proc/PID/comm; best effort, for messages.
+/// Who holds the lock, from /proc/locks (`proc_locks(5)`) and /proc/PID/comm; best effort, for messages.
 fn holder(file: &File) -> String {
     let unknown = || "another process".to_owned();
     let (Ok(metadata), Ok(locks)) = (file.metadata(), std::fs::read_to_string("/proc/locks")) else {

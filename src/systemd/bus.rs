@@ -1,0 +1,311 @@
+//! The service manager over the system bus.
+//!
+//! A unit is good when its job is done in time, its state is active, and it stayed so for its settle time without
+//! systemd starting it again. `Type=notify`, `forking`, `dbus` and `oneshot` say themselves when they are ready;
+//! `simple`, `exec` and `idle` count as started before they read their configuration (systemd.service(5), `Type=`), so
+//! for those the settle time is not zero unless the plan says so.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use futures_lite::{FutureExt, StreamExt};
+use zbus::OwnedObjectPath;
+use zbus::block_on;
+
+use super::proxies::{JobProxy, JobRemovedStream, ListedUnit, ManagerProxy, ServiceProxy};
+use super::{Job, ManagerError, ServiceManager, UnitStatus, Verb};
+
+/// Settle time of units whose type has no readiness.
+const SETTLE: Duration = Duration::from_millis(100);
+/// How often a settling unit is looked at.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// A connection to the service manager.
+#[derive(Debug)]
+pub struct Bus {
+    connection: zbus::Connection,
+    manager: ManagerProxy<'static>,
+    subscribed: bool,
+}
+
+/// How one job is going.
+enum Progress {
+    Running(OwnedObjectPath),
+    Settling(Vigil),
+    Done,
+    Failed(String),
+}
+
+/// A unit that is watched until its settle time is over.
+struct Vigil {
+    until: Instant,
+    restarts: Option<u32>,
+}
+
+trait Asked<T> {
+    fn to(self, operation: impl Into<String>) -> Result<T, ManagerError>;
+}
+
+impl<T> Asked<T> for zbus::Result<T> {
+    fn to(self, operation: impl Into<String>) -> Result<T, ManagerError> {
+        self.map_err(|error| ManagerError { operation: operation.into(), message: message(&error) })
+    }
+}
+
+/// systemd's own words, without the D-Bus error's name.
+fn message(error: &zbus::Error) -> String {
+    match error {
+        zbus::Error::MethodError(_, Some(text), _) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl Bus {
+    /// Connects to the system bus.
+    pub fn connect() -> Result<Self, ManagerError> {
+        block_on(async {
+            let connection = zbus::Connection::system().await.to("connect to the system bus")?;
+            let manager = ManagerProxy::builder(&connection)
+                .cache_properties(zbus::proxy::CacheProperties::No)
+                .build()
+                .await
+                .to("reach its manager")?;
+            Ok(Self { connection, manager, subscribed: false })
+        })
+    }
+
+    async fn subscribe(&mut self) -> Result<(), ManagerError> {
+        if !self.subscribed {
+            self.manager.subscribe().await.to("subscribe to its signals")?;
+            self.subscribed = true;
+        }
+        Ok(())
+    }
+
+    async fn list(&self, units: &[String]) -> Result<BTreeMap<String, ListedUnit>, ManagerError> {
+        let listed = self.manager.list_units_by_names(units).await.to("list units")?;
+        Ok(listed.into_iter().map(|unit| (unit.0.clone(), unit)).collect())
+    }
+
+    async fn service(&self, path: OwnedObjectPath) -> Result<ServiceProxy<'static>, ManagerError> {
+        ServiceProxy::builder(&self.connection)
+            .path(path)
+            .cache_properties(zbus::proxy::CacheProperties::No)
+            .build()
+            .await
+            .to("reach a unit")
+    }
+
+    async fn start(&self, job: &Job) -> Progress {
+        // Applies that follow each other quickly are no crash loop: forget the start rate limit (systemctl(1),
+        // `reset-failed`). A unit that is not loaded has none.
+        let _ = self.manager.reset_failed_unit(&job.unit).await;
+        let started = match job.verb {
+            Verb::Restart => self.manager.restart_unit(&job.unit, "replace").await,
+            Verb::Reload => self.manager.reload_unit(&job.unit, "replace").await,
+        };
+        match started {
+            Ok(path) => Progress::Running(path),
+            Err(error) => Progress::Failed(message(&error)),
+        }
+    }
+
+    /// Awaits the running jobs until each is done or its deadline is over.
+    async fn await_jobs(
+        &self,
+        jobs: &[Job],
+        progress: &mut [Progress],
+        removed: &mut JobRemovedStream,
+        started: Instant,
+    ) -> Result<(), ManagerError> {
+        loop {
+            let running = jobs.iter().zip(progress.iter()).filter(|(_, one)| matches!(one, Progress::Running(_)));
+            let Some(next) = running.map(|(job, _)| started + job.deadline).min() else { return Ok(()) };
+            let signal = async { removed.next().await }.or(async {
+                Timer::at(next).await;
+                None
+            });
+            if let Some(signal) = signal.await {
+                let arguments = signal.args().to("read a signal")?;
+                for one in progress.iter_mut() {
+                    if matches!(one, Progress::Running(path) if path.as_str() == arguments.job().as_str()) {
+                        *one = match *arguments.result() {
+                            "done" => Progress::Done,
+                            result => Progress::Failed(format!("its job ended as \"{result}\"")),
+                        };
+                    }
+                }
+            } else {
+                for (job, one) in jobs.iter().zip(progress.iter_mut()) {
+                    if let Progress::Running(path) = one
+                        && Instant::now() >= started + job.deadline
+                    {
+                        // Also clears the way for the job that puts the old configuration back.
+                        self.cancel(path.clone()).await;
+                        *one = Progress::Failed(format!("not done within {} s", job.deadline.as_secs_f64()));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn cancel(&self, path: OwnedObjectPath) {
+        let job = JobProxy::builder(&self.connection).path(path).cache_properties(zbus::proxy::CacheProperties::No);
+        if let Ok(job) = job.build().await {
+            // It may just have ended by itself.
+            let _ = job.cancel().await;
+        }
+    }
+
+    /// Watches what was started for as long as each unit's type asks for.
+    async fn await_settled(&self, jobs: &[Job], progress: &mut [Progress]) -> Result<(), ManagerError> {
+        for (job, one) in jobs.iter().zip(progress.iter_mut()) {
+            if matches!(one, Progress::Done) {
+                *one = Progress::Settling(self.vigil(job).await?);
+            }
+        }
+        loop {
+            let settling: Vec<String> = jobs
+                .iter()
+                .zip(progress.iter())
+                .filter(|(_, one)| matches!(one, Progress::Settling(_)))
+                .map(|(job, _)| job.unit.clone())
+                .collect();
+            if settling.is_empty() {
+                return Ok(());
+            }
+            let listed = self.list(&settling).await?;
+            for (job, one) in jobs.iter().zip(progress.iter_mut()) {
+                let Progress::Settling(vigil) = one else { continue };
+                let Some(unit) = listed.get(&job.unit) else {
+                    *one = Progress::Failed("systemd no longer knows it".to_owned());
+                    continue;
+                };
+                if let Some(fault) = self.fault(unit, vigil.restarts).await {
+                    *one = Progress::Failed(fault);
+                } else if Instant::now() >= vigil.until {
+                    *one = Progress::Done;
+                }
+            }
+            if let Some(next) = progress
+                .iter()
+                .filter_map(|one| match one {
+                    Progress::Settling(vigil) => Some(vigil.until),
+                    _ => None,
+                })
+                .min()
+            {
+                Timer::at(next.min(Instant::now() + GLANCE)).await;
+            }
+        }
+    }
+
+    async fn vigil(&self, job: &Job) -> Result<Vigil, ManagerError> {
+        let path = self.list(std::slice::from_ref(&job.unit)).await?.remove(&job.unit).map(|unit| unit.6);
+        let service = match path {
+            Some(path) if is_service(&job.unit) => Some(self.service(path).await?),
+            _ => None,
+        };
+        let Some(service) = service else {
+            return Ok(Vigil { until: Instant::now() + job.settle.unwrap_or_default(), restarts: None });
+        };
+        let settle = match job.settle {
+            Some(settle) => settle,
+            None => match service.type_().await.to(format!("read the type of {}", job.unit))?.as_str() {
+                "simple" | "exec" | "idle" => SETTLE,
+                _ => Duration::ZERO,
+            },
+        };
+        // A restart by hand sets the counter to 0 (systemd.service(5), `Restart=`), so any other number is systemd's.
+        let restarts = match job.verb {
+            Verb::Restart => 0,
+            Verb::Reload => service.n_restarts().await.to(format!("read the restarts of {}", job.unit))?,
+        };
+        Ok(Vigil { until: Instant::now() + settle, restarts: Some(restarts) })
+    }
+
+    /// What is wrong with a unit whose job was done, if anything.
+    async fn fault(&self, unit: &ListedUnit, restarts: Option<u32>) -> Option<String> {
+        let (name, active, sub, path) = (&unit.0, unit.3.as_str(), unit.4.as_str(), &unit.6);
+        let service = if is_service(name) { self.service(path.clone()).await.ok() } else { None };
+        let result = match &service {
+            Some(service) => service.result().await.unwrap_or_default(),
+            None => String::new(),
+        };
+        let healthy = match active {
+            "active" | "reloading" | "refreshing" => true,
+            // A oneshot without RemainAfterExit= ends as inactive.
+            "inactive" => result == "success" && self.is_oneshot(service.as_ref()).await,
+            _ => false,
+        };
+        let Some(service) = service else { return (!healthy).then(|| format!("it is {active} ({sub})")) };
+        let again = match (restarts, service.n_restarts().await) {
+            (Some(before), Ok(now)) => now != before,
+            _ => false,
+        };
+        if healthy && !again {
+            return None;
+        }
+        let status = service.exec_main_status().await.unwrap_or_default();
+        Some(format!("it is {active} ({sub}), last result {result}, exit status {status}"))
+    }
+
+    async fn is_oneshot(&self, service: Option<&ServiceProxy<'static>>) -> bool {
+        match service {
+            Some(service) => service.type_().await.is_ok_and(|kind| kind == "oneshot"),
+            None => false,
+        }
+    }
+}
+
+fn is_service(unit: &str) -> bool {
+    unit.ends_with(".service")
+}
+
+impl ServiceManager for Bus {
+    fn status(&mut self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
+        let mut listed = block_on(self.list(units))?;
+        Ok(units
+            .iter()
+            .map(|unit| {
+                let found = listed.remove(unit);
+                UnitStatus {
+                    unit: unit.clone(),
+                    load_state: found.as_ref().map_or_else(|| "not-found".to_owned(), |found| found.2.clone()),
+                    active_state: found.map_or_else(|| "inactive".to_owned(), |found| found.3),
+                }
+            })
+            .collect())
+    }
+
+    fn reload_configuration(&mut self) -> Result<(), ManagerError> {
+        block_on(self.manager.reload()).to("reload unit files")
+    }
+
+    fn bind(&mut self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
+        block_on(self.manager.bind_mount_unit(unit, source, target, true, false))
+            .to(format!("bind {source} into the namespace of {unit}"))
+    }
+
+    fn run(&mut self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
+        block_on(async {
+            self.subscribe().await?;
+            let mut removed = self.manager.receive_job_removed().await.to("listen for finished jobs")?;
+            let started = Instant::now();
+            let mut progress = Vec::with_capacity(jobs.len());
+            for job in jobs {
+                progress.push(self.start(job).await);
+            }
+            self.await_jobs(jobs, &mut progress, &mut removed, started).await?;
+            self.await_settled(jobs, &mut progress).await?;
+            Ok(progress
+                .into_iter()
+                .map(|one| match one {
+                    Progress::Failed(why) => Err(why),
+                    Progress::Running(_) | Progress::Settling(_) | Progress::Done => Ok(()),
+                })
+                .collect())
+        })
+    }
+}
