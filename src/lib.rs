@@ -11,9 +11,11 @@
 //! [`evaluator`] (Nix). [`cli`] has the command line's types and [`commands`] one module per verb.
 
 pub mod attr_path;
+pub mod exit;
 pub mod format;
 pub mod fs;
 pub mod paths;
 pub mod plan;
+pub mod process;
 pub mod systemd;
 pub mod types;
