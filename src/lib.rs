@@ -14,6 +14,7 @@ pub mod attr_path;
 pub mod exit;
 pub mod format;
 pub mod fs;
+pub mod nix;
 pub mod paths;
 pub mod plan;
 pub mod process;
