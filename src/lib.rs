@@ -11,10 +11,12 @@
 //! [`evaluator`] (Nix). [`cli`] has the command line's types and [`commands`] one module per verb.
 
 pub mod attr_path;
+pub mod evaluator;
 pub mod exit;
 pub mod format;
 pub mod fs;
 pub mod nix;
+pub mod overrides;
 pub mod paths;
 pub mod plan;
 pub mod process;

@@ -108,6 +108,14 @@ pub struct OptionSpec {
     pub defined_in: Vec<String>,
 }
 
+impl OptionSpec {
+    /// Whether the path below the option may change at run time.
+    #[must_use]
+    pub fn may_change(&self, below: &[String]) -> bool {
+        self.dynamic.as_ref().is_none_or(|paths| paths.iter().any(|path| below.starts_with(&path.0)))
+    }
+}
+
 /// One rendered file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -136,6 +144,14 @@ pub struct File {
     /// What `generate` proved; absent in a description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+}
+
+impl File {
+    /// Whether `unit` reads this file.
+    #[must_use]
+    pub fn is_read_by(&self, unit: &str) -> bool {
+        self.units.as_ref().is_none_or(|units| units.iter().any(|one| one == unit))
+    }
 }
 
 fn default_mode() -> String {

@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -60,18 +61,23 @@ pub enum ProcessError {
 
 /// Runs `command`, its input empty, and waits for it up to `deadline`.
 pub fn run(command: &[String], deadline: Duration) -> Result<Output, ProcessError> {
+    run_in(None, command, deadline)
+}
+
+/// The same, with `directory` as its working directory.
+pub fn run_in(directory: Option<&Utf8Path>, command: &[String], deadline: Duration) -> Result<Output, ProcessError> {
     let (program, arguments) = command.split_first().ok_or(ProcessError::Empty)?;
     let unrunnable = |source| ProcessError::Unrunnable { program: program.clone(), source };
     let (mut stdout, to_stdout) = io::pipe().map_err(unrunnable)?;
     let (mut stderr, to_stderr) = io::pipe().map_err(unrunnable)?;
-    let child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(to_stdout)
-        .stderr(to_stderr)
-        .process_group(0)
-        .spawn();
-    let mut group = Group { child: child.map_err(unrunnable)? };
+    let mut process = Command::new(program);
+    process.args(arguments).stdin(Stdio::null()).stdout(to_stdout).stderr(to_stderr).process_group(0);
+    if let Some(directory) = directory {
+        process.current_dir(directory);
+    }
+    let mut group = Group { child: process.spawn().map_err(unrunnable)? };
+    // Else our own ends would keep the pipes open.
+    drop(process);
     let mut texts = [Vec::new(), Vec::new()];
     let done = watch(&mut group.child, [&mut stdout, &mut stderr], &mut texts, deadline).map_err(unrunnable)?;
     let Some(status) = done else {

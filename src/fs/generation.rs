@@ -105,6 +105,16 @@ pub fn prune(service: &Utf8Path, keep: usize, needed: &[u64]) -> Result<(), File
     remove_tree(&service.join(format!(".{}", name(newest + 1))))
 }
 
+/// Removes a generation that was staged and not used.
+pub fn discard(service: &Utf8Path, number: u64) -> Result<(), FileError> {
+    remove_tree(&directory(service, number))
+}
+
+/// Removes a service's directory with all generations.
+pub fn forget(service: &Utf8Path) -> Result<(), FileError> {
+    remove_tree(service)
+}
+
 fn remove_tree(path: &Utf8Path) -> Result<(), FileError> {
     super::none_if_absent(std::fs::remove_dir_all(path)).at("remove", path).map(drop)
 }

@@ -42,18 +42,29 @@ pub fn acquire(path: &Utf8Path, patience: Duration, waiting: impl FnOnce(&str)) 
         super::create_dir(directory)?;
     }
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).at("open", path)?;
-    if try_lock(&file, path)? {
-        return Ok(Lock { _file: file });
+    hold(&file, path, patience, waiting)?;
+    Ok(Lock { _file: file })
+}
+
+/// Locks an open file for as long as it is open; the rest as for [`acquire`].
+pub fn hold(file: &File, path: &Utf8Path, patience: Duration, waiting: impl FnOnce(&str)) -> Result<(), LockError> {
+    if try_lock(file, path)? {
+        return Ok(());
     }
-    waiting(&holder(&file));
+    waiting(&holder(file));
     let start = Instant::now();
     while start.elapsed() < patience {
         std::thread::sleep(RETRY);
-        if try_lock(&file, path)? {
-            return Ok(Lock { _file: file });
+        if try_lock(file, path)? {
+            return Ok(());
         }
     }
-    Err(LockError::Held { path: path.to_string(), holder: holder(&file), waited: start.elapsed() })
+    Err(LockError::Held { path: path.to_string(), holder: holder(file), waited: start.elapsed() })
+}
+
+/// Waits until nobody holds an open file, and keeps others from it for as long as it is open.
+pub fn share(file: &File, path: &Utf8Path) -> Result<(), FileError> {
+    file.lock_shared().at("lock", path)
 }
 
 fn try_lock(file: &File, path: &Utf8Path) -> Result<bool, FileError> {

@@ -70,6 +70,14 @@ pub fn create_dir(path: &Utf8Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).at("create the directory", path)
 }
 
+/// Removes a directory if it is there and nothing is in it.
+pub fn remove_empty_dir(path: &Utf8Path) -> Result<(), FileError> {
+    match std::fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        result => none_if_absent(result).at("remove the directory", path).map(drop),
+    }
+}
+
 /// Whether there is anything at `path`.
 pub fn exists(path: &Utf8Path) -> Result<bool, FileError> {
     Ok(none_if_absent(std::fs::symlink_metadata(path)).at("look at", path)?.is_some())

@@ -1,0 +1,46 @@
+//! The Nix evaluator, for what only it can read: the one place where it is run.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+use serde_json::Value;
+
+use crate::plan::Evaluator;
+use crate::process::{self, ProcessError};
+
+/// The evaluation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluatorError {
+    /// It could not be run, or not to its end.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It refused the expression.
+    #[error("{program} failed:\n{words}")]
+    Failed {
+        /// The first word of the command.
+        program: String,
+        /// What it said.
+        words: String,
+    },
+    /// What it printed is no JSON.
+    #[error("{program} printed no JSON: {problem}")]
+    NotJson {
+        /// The first word of the command.
+        program: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Evaluates `expression`; relative paths in it are below `directory`.
+pub fn evaluate(evaluator: &Evaluator, expression: &str, directory: &Utf8Path) -> Result<Value, EvaluatorError> {
+    let mut command = evaluator.command.clone();
+    command.extend(["--expr".to_owned(), expression.to_owned()]);
+    let program = command.first().cloned().unwrap_or_default();
+    let output = process::run_in(Some(directory), &command, Duration::from_secs_f64(evaluator.deadline))?;
+    if !output.status.success() {
+        return Err(EvaluatorError::Failed { program, words: output.words() });
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| EvaluatorError::NotJson { program, problem: error.to_string() })
+}

@@ -1,0 +1,100 @@
+//! What can be recorded at all: checked before anything is written.
+
+use serde_json::Value;
+
+use super::record::{Change, Stamp, write_line};
+use super::syntax;
+use crate::attr_path::AttrPath;
+use crate::nix;
+
+/// Most bytes that a record's line may have.
+pub const LINE: usize = 1 << 20;
+
+/// A change that can't be recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unrecordable {
+    /// Its value can't.
+    #[error("{path}: {problem}")]
+    Value {
+        /// The path of the value.
+        path: AttrPath,
+        /// Why not.
+        problem: String,
+    },
+    /// It is too large.
+    #[error("the record would have {size} bytes; at most {LINE} are possible")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+    },
+}
+
+impl Unrecordable {
+    /// Why `change` can't be written.
+    #[must_use]
+    pub fn of(change: &Change, error: &nix::ValueError) -> Self {
+        Self::Value { path: change.path().cloned().unwrap_or_default(), problem: error.to_string() }
+    }
+}
+
+/// Checks a change.
+pub fn check(change: &Change) -> Result<(), Unrecordable> {
+    let problem = match change {
+        Change::Set(_, value) => unless_empty(value),
+        Change::Expression { text, .. } => syntax::is_expression(text),
+        _ => Ok(()),
+    };
+    let path = change.path().cloned().unwrap_or_default();
+    let mut text = String::new();
+    let stamp = Stamp { time: "", by: "", until: None };
+    problem
+        .and_then(|()| match path.names().iter().find(|name| nix::is_reserved(name)) {
+            Some(name) => Err(nix::ValueError::Reserved(name.clone()).to_string()),
+            None => Ok(()),
+        })
+        .and_then(|()| write_line(&mut text, 0, &stamp, change).map_err(|error| error.to_string()))
+        .map_err(|problem| Unrecordable::Value { path, problem })?;
+    if text.len() > LINE { Err(Unrecordable::TooLarge { size: text.len() }) } else { Ok(()) }
+}
+
+fn unless_empty(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Object(attributes) if attributes.is_empty() => {
+            Err("{ } sets nothing; to have nothing but an empty set there, use --replace".to_owned())
+        }
+        Value::Object(attributes) => attributes.values().try_for_each(unless_empty),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_nix_can_not_say_is_refused() {
+        let path = AttrPath(vec!["a".to_owned()]);
+        let deep = (0..200).fold(json!(1), |value, _| json!([value]));
+        let empty = "{ } sets nothing; to have nothing but an empty set there, use --replace";
+        for (value, problem) in [
+            (json!({}), empty),
+            (json!({"b": {}}), empty),
+            (
+                json!(u64::MAX),
+                "18446744073709551615 is not a Nix integer: only -9223372036854775808 to 9223372036854775807 are",
+            ),
+            (json!(["a\0"]), "a string holds the character NUL, which Nix strings can't"),
+            (deep, "it nests deeper than 128 levels"),
+        ] {
+            let refused = check(&Change::Set(path.clone(), value)).unwrap_err();
+            assert_eq!(refused, Unrecordable::Value { path: path.clone(), problem: problem.to_owned() });
+        }
+        assert!(check(&Change::Replace(path.clone(), json!({"_type": "if"}))).is_err());
+        assert!(check(&Change::Unset(AttrPath(vec!["_type".to_owned()]))).is_err());
+        assert_eq!(check(&Change::Replace(path.clone(), json!({}))), Ok(()));
+        let large = check(&Change::Replace(path, json!("x".repeat(LINE))));
+        assert!(matches!(large, Err(Unrecordable::TooLarge { .. })), "{large:?}");
+    }
+}

@@ -1,0 +1,5 @@
+//! One binary for all integration tests; a file for each behaviour.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in tests, a panic is the report
+
+mod fold;
