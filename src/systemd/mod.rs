@@ -2,6 +2,7 @@
 
 mod bus;
 mod proxies;
+pub mod quote;
 
 pub use bus::Bus;
 

@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in tests, a panic is the report
 
 mod fold;
+mod formats;

@@ -1,0 +1,224 @@
+//! Numbers: which ones Nix has, and the texts that the generators give them.
+
+use std::io::Write;
+
+use serde_json::Number;
+
+use super::RenderError;
+
+/// A number as Nix has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NixNumber {
+    /// A signed 64-bit integer.
+    Integer(i64),
+    /// A double; JSON has neither NaN nor infinities, so it is finite.
+    Float(f64),
+}
+
+/// Reads `number` as Nix does. Integers between 2^63 and 2^64 are valid JSON, but no Nix value could have given them.
+pub fn read(number: &Number) -> Result<NixNumber, RenderError> {
+    if let Some(integer) = number.as_i64() {
+        Ok(NixNumber::Integer(integer))
+    } else if number.is_u64() {
+        Err(RenderError::here(format!("the integer {number} is above {}, the largest that Nix has", i64::MAX)))
+    } else {
+        number.as_f64().map(NixNumber::Float).ok_or_else(|| RenderError::here(format!("{number} is not a number")))
+    }
+}
+
+/// Appends a decimal integer.
+pub fn write_integer(out: &mut Vec<u8>, integer: i64) {
+    // The digits from the last to the first; 20 bytes hold i64::MIN.
+    let mut digits = [0_u8; 20];
+    let mut start = digits.len();
+    let mut rest = integer.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if integer < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+/// C's `%f`, which is what Nix's `toString` (`lib.floatToString`) gives: six decimals, never an exponent.
+pub fn write_fixed(out: &mut Vec<u8>, float: f64) {
+    // Writing to a Vec can't fail.
+    let _ = write!(out, "{float:.6}");
+}
+
+/// Rust's `Display` with `.0` for whole numbers: what the `toml` crate writes, never an exponent.
+pub fn write_positional(out: &mut Vec<u8>, float: f64) {
+    let _ = if float % 1.0 == 0.0 { write!(out, "{float}.0") } else { write!(out, "{float}") };
+}
+
+/// The shortest digits that give the same double again, and where its point is: `d.ddd * 10^exponent`.
+struct Shortest {
+    negative: bool,
+    digits: String,
+    exponent: i32,
+}
+
+impl Shortest {
+    fn of(float: f64) -> Self {
+        let text = format!("{:e}", float.abs());
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        Self {
+            negative: float.is_sign_negative(),
+            digits: mantissa.replace('.', ""),
+            exponent: exponent.parse().unwrap_or_default(),
+        }
+    }
+
+    /// `ddd.ddd`, with at least one digit on either side of the point.
+    fn write_positional(&self, out: &mut Vec<u8>) {
+        let digits = self.digits.as_bytes();
+        match usize::try_from(self.exponent) {
+            Err(_) => {
+                out.extend_from_slice(b"0.");
+                out.resize(out.len() + usize::try_from(-self.exponent - 1).unwrap_or_default(), b'0');
+                out.extend_from_slice(digits);
+            }
+            Ok(exponent) if digits.len() <= exponent + 1 => {
+                out.extend_from_slice(digits);
+                out.resize(out.len() + exponent + 1 - digits.len(), b'0');
+                out.extend_from_slice(b".0");
+            }
+            Ok(exponent) => {
+                out.extend_from_slice(&digits[..=exponent]);
+                out.push(b'.');
+                out.extend_from_slice(&digits[exponent + 1..]);
+            }
+        }
+    }
+
+    /// The digits before an exponent: `d` or `d.ddd`.
+    fn write_mantissa(&self, out: &mut Vec<u8>) {
+        let (first, rest) = self.digits.as_bytes().split_at(1);
+        out.extend_from_slice(first);
+        if !rest.is_empty() {
+            out.push(b'.');
+            out.extend_from_slice(rest);
+        }
+    }
+}
+
+/// Python's `repr`: the shortest digits, positional from 1e-4 to below 1e16, else with an exponent of two digits or
+/// more (`1e-07`). `point` writes `1.0e-07`, as YAML 1.1's resolver needs it (`represent_float` in PyYAML and ruamel).
+pub fn write_python(out: &mut Vec<u8>, float: f64, point: bool) {
+    let shortest = Shortest::of(float);
+    if shortest.negative {
+        out.push(b'-');
+    }
+    if (-4..16).contains(&shortest.exponent) {
+        shortest.write_positional(out);
+    } else {
+        shortest.write_mantissa(out);
+        if point && shortest.digits.len() == 1 {
+            out.extend_from_slice(b".0");
+        }
+        let _ = write!(out, "e{}{:02}", if shortest.exponent < 0 { '-' } else { '+' }, shortest.exponent.abs());
+    }
+}
+
+/// What jq 1.7 makes of a double that Nix's `toJSON` wrote.
+///
+/// Nix writes the shortest digits, positional from 1e-4 to below 1e15 and with an exponent elsewhere
+/// (`format_buffer` of `nlohmann::json`). jq keeps the number as a decimal and writes it as decNumber does: positional
+/// if its exponent is not above zero and it is not below 1e-6, else with an exponent without padding (`1E+20`).
+pub fn write_jq(out: &mut Vec<u8>, float: f64) {
+    let shortest = Shortest::of(float);
+    if shortest.negative {
+        out.push(b'-');
+    }
+    if (-4..15).contains(&shortest.exponent) {
+        return shortest.write_positional(out);
+    }
+    let decimals = i32::try_from(shortest.digits.len()).unwrap_or_default() - 1;
+    if shortest.exponent <= decimals && shortest.exponent >= -6 {
+        if shortest.exponent == decimals {
+            out.extend_from_slice(shortest.digits.as_bytes());
+        } else {
+            shortest.write_positional(out);
+        }
+    } else {
+        shortest.write_mantissa(out);
+        let _ = write!(out, "E{:+}", shortest.exponent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl Fn(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn integers_of_every_size() {
+        for integer in [0, 1, -1, 9, 10, -300, i64::MAX, i64::MIN] {
+            assert_eq!(text(|out| write_integer(out, integer)), integer.to_string());
+        }
+        assert!(read(&Number::from(u64::MAX)).is_err());
+    }
+
+    #[test]
+    fn floats_as_python_writes_them() {
+        for (float, expected) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (0.000_012_5, "1.25e-05"),
+            (123_456_789.125, "123456789.125"),
+            (1e15, "1000000000000000.0"),
+            (9_007_199_254_740_993.0, "9007199254740992.0"),
+            (1e16, "1e+16"),
+            (-1.5e300, "-1.5e+300"),
+            (5e-324, "5e-324"),
+        ] {
+            assert_eq!(text(|out| write_python(out, float, false)), expected);
+        }
+        assert_eq!(text(|out| write_python(out, 1e-7, true)), "1.0e-07");
+        assert_eq!(text(|out| write_python(out, 1.5e20, true)), "1.5e+20");
+    }
+
+    #[test]
+    fn floats_as_jq_writes_them() {
+        for (float, expected) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.00001, "0.00001"),
+            (0.000_001, "0.000001"),
+            (0.000_000_1, "1E-7"),
+            (1.25e-6, "0.00000125"),
+            (1e14, "100000000000000.0"),
+            (1e15, "1E+15"),
+            (1e20, "1E+20"),
+            (1_234_567_890_123_456.0, "1234567890123456"),
+            (1_234_567_890_123_456.5, "1234567890123456.5"),
+            (1e100, "1E+100"),
+        ] {
+            assert_eq!(text(|out| write_jq(out, float)), expected);
+        }
+    }
+
+    #[test]
+    fn floats_as_the_toml_crate_and_c_write_them() {
+        assert_eq!(text(|out| write_positional(out, 1e20)), "100000000000000000000.0");
+        assert_eq!(text(|out| write_positional(out, 1e-7)), "0.0000001");
+        assert_eq!(text(|out| write_positional(out, -0.0)), "-0.0");
+        assert_eq!(text(|out| write_fixed(out, 1.005)), "1.005000");
+        assert_eq!(text(|out| write_fixed(out, 1e-7)), "0.000000");
+    }
+}

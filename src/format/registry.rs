@@ -1,0 +1,26 @@
+//! The formats that there are. A new one is a file and an entry here; `dynix render`, the plan's checks, the
+//! documentation and the tests all read this table.
+
+use super::{Format, flags, json, toml, yaml};
+
+static FORMATS: &[&Format] = &[&flags::FORMAT, &json::FORMAT, &toml::FORMAT, &yaml::YAML_1_1, &yaml::YAML_1_2];
+
+/// Every format, by name.
+#[must_use]
+pub fn all() -> &'static [&'static Format] {
+    FORMATS
+}
+
+/// The format called `name`; `yaml` is `yaml_1_1`, as in nixpkgs.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Format> {
+    let name = if name == "yaml" { "yaml_1_1" } else { name };
+    FORMATS.iter().find(|format| format.name == name).copied()
+}
+
+/// The dialects of the format called `name`, the one of current nixpkgs first; none for formats without dialects and
+/// for unknown ones.
+#[must_use]
+pub fn dialects(name: &str) -> &'static [&'static str] {
+    find(name).map_or(&[], |format| format.dialects)
+}

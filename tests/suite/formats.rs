@@ -1,0 +1,105 @@
+//! The serialisers against what nixpkgs' generators wrote, and against readers that are not ours.
+
+use std::path::Path;
+
+use dynix::format;
+use dynix::plan::FormatSpec;
+use serde_json::{Map, Value};
+
+fn spec(name: &str, dialect: Option<&str>, parameters: Map<String, Value>) -> FormatSpec {
+    FormatSpec { name: name.to_owned(), dialect: dialect.map(str::to_owned), parameters }
+}
+
+fn fixture(path: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path);
+    serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap()
+}
+
+/// Every case of one fixture file, in the dialects that it names.
+fn check_fixture(name: &str) {
+    let cases = fixture(&format!("formats/{name}.json"));
+    let cases = cases.as_array().unwrap();
+    assert!(cases.len() >= 40, "{name} has only {} cases", cases.len());
+    for case in cases {
+        let spec = spec(name, case["dialect"].as_str(), case["params"].as_object().unwrap().clone());
+        let text = format::render(&spec, &case["input"]).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text, case["expected"].as_str().unwrap(), "case {} of {:#}", case["name"], case["input"]);
+    }
+}
+
+macro_rules! fixtures {
+    ($($test:ident $name:literal)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check_fixture($name);
+            }
+        )*
+    };
+}
+
+fixtures! {
+    json_is_what_jq_writes "json"
+    toml_is_what_json2x_and_remarshal_write "toml"
+    yaml_1_1_is_what_both_remarshals_write "yaml_1_1"
+    yaml_1_2_is_what_remarshal_writes "yaml_1_2"
+}
+
+#[test]
+fn every_fixture_of_a_known_format_is_tested() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
+    let this = include_str!("formats.rs");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let name = name.strip_suffix(".json").unwrap();
+        if format::find(name).is_some() {
+            assert!(this.contains(&format!(" {name:?}\n")), "{name} has fixtures that no test reads");
+        }
+    }
+}
+
+/// The files of the real services: harmonia.toml and gotosocial's config.yml.
+#[test]
+fn service_files_are_what_nix_built() {
+    for case in ["static", "gotosocial-application-name", "gotosocial-port-80", "harmonia-workers-and-rate"] {
+        let services = fixture(&format!("services/{case}.json"));
+        for service in ["harmonia", "gotosocial"] {
+            let service = &services["services"][service];
+            let file = &service["config_file"];
+            let spec = spec(file["format"].as_str().unwrap(), None, Map::new());
+            let text = format::render(&spec, &service["settings"]).unwrap();
+            assert_eq!(String::from_utf8(text).unwrap(), file["content"].as_str().unwrap(), "{case}");
+        }
+    }
+}
+
+/// distccd's flags against the words of the start script that NixOS wrote, read by a real shell's rules for such a
+/// simple line: no quotes are in it.
+#[test]
+fn distccd_flags_are_the_words_of_its_start_script() {
+    for case in ["static", "distccd-jobs-and-loglevel"] {
+        let services = fixture(&format!("services/{case}.json"));
+        let service = &services["services"]["distccd"];
+        let options = &service["options"];
+        let clients = options["allowedClients"].as_array().unwrap();
+        let flags = serde_json::json!([
+            "--no-detach",
+            "--daemon",
+            "--enable-tcp-insecure",
+            { "flag": "--port", "value": options["port"] },
+            { "flag": "--job-lifetime", "value": options["jobTimeout"] },
+            { "flag": "--log-level", "value": options["logLevel"] },
+            { "flag": "--jobs", "value": options["maxJobs"] },
+            { "flag": "--nice", "value": options["nice"] },
+            { "flag": "--stats", "value": options["stats"]["enable"] },
+            { "flag": "--zeroconf", "value": options["zeroconf"] },
+            { "flag": "--allow", "value": clients },
+        ]);
+        let script = service["script"].as_str().unwrap();
+        assert!(!script.contains(['\'', '$']));
+        let (_, command) = script.split_once("bin/distccd").unwrap();
+        let expected: Vec<_> = command.split_whitespace().filter(|word| *word != "\\").collect();
+        assert_eq!(format::flags::words(&Map::new(), &flags).unwrap(), expected, "{case}");
+    }
+}
