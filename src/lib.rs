@@ -10,6 +10,7 @@
 //! [`plan`] is the contract between both. Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus),
 //! [`evaluator`] (Nix). [`cli`] has the command line's types and [`commands`] one module per verb.
 
+pub mod apply;
 pub mod attr_path;
 pub mod evaluator;
 pub mod exit;
@@ -21,4 +22,6 @@ pub mod paths;
 pub mod plan;
 pub mod process;
 pub mod systemd;
+pub mod templates;
 pub mod types;
+pub mod value_spec;

@@ -226,10 +226,10 @@ impl LogFile {
         changes: &[Change],
         by: &str,
         until: Option<SystemTime>,
-        waiting: impl Fn(&str),
+        mut waiting: impl FnMut(&str),
     ) -> Result<Vec<u64>, LogError> {
         changes.iter().try_for_each(limits::check)?;
-        let (mut file, metadata) = self.open_locked(&waiting)?;
+        let (mut file, metadata) = self.open_locked(&mut waiting)?;
         let about_records = changes.iter().any(|change| matches!(change, Change::Rollback(_) | Change::Reject { .. }));
         let stamp = self.cache.stamp(&metadata);
         let (lineage, last_id, size, mut text) = match &stamp {
@@ -439,7 +439,7 @@ impl LogFile {
     }
 
     /// Opens the log to append to it, created if missing, with nobody else appending.
-    fn open_locked(&self, waiting: &impl Fn(&str)) -> Result<(File, std::fs::Metadata), LogError> {
+    fn open_locked(&self, waiting: &mut impl FnMut(&str)) -> Result<(File, std::fs::Metadata), LogError> {
         loop {
             let file = match OpenOptions::new().read(true).append(true).open(&self.path) {
                 Ok(file) => file,
@@ -450,7 +450,7 @@ impl LogFile {
                 Err(error) => return Err(error).at("open", &self.path)?,
             };
             self.trusted(&file)?;
-            lock::hold(&file, &self.path, PATIENCE, waiting)?;
+            lock::hold(&file, &self.path, PATIENCE, &mut *waiting)?;
             let metadata = file.metadata().at("look at", &self.path)?;
             // An editor may have put another file there meanwhile.
             match std::fs::metadata(&self.path) {

@@ -1,0 +1,228 @@
+//! The difference between what is in effect and what shall be, for one service: pure.
+//!
+//! Takes both states, the plan and how systemd sees the units; gives the [`Action`]s that lead from one to the other,
+//! touching a unit only if something that it reads changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::action::Action;
+use super::state::InEffect;
+use crate::fs::generation;
+use crate::paths::Paths;
+use crate::plan::{Attach, OnChange, Service};
+use crate::systemd::{Job, Verb};
+
+/// What is to be done for one service.
+#[derive(Clone, Debug)]
+pub struct Change<'p> {
+    /// Its name.
+    pub name: &'p str,
+    /// Its plan; `None` for a service that the plan no longer has.
+    pub service: Option<&'p Service>,
+    /// What is in effect.
+    pub from: InEffect,
+    /// What shall be.
+    pub to: InEffect,
+    /// The units to act on.
+    pub units: BTreeMap<String, Verb>,
+}
+
+/// What a change is found from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'s> {
+    /// What is in effect.
+    pub from: &'s InEffect,
+    /// What shall be.
+    pub to: &'s InEffect,
+    /// Identities of the files that the static configuration has.
+    pub as_built: &'s BTreeMap<String, String>,
+    /// Units that an apply before may have left half-way.
+    pub pending: &'s BTreeSet<String>,
+}
+
+impl Sides<'_> {
+    fn changed_files(&self) -> BTreeSet<&str> {
+        let identities = |side: &'_ InEffect| match side.generation {
+            Some(_) => side.files.clone(),
+            None => self.as_built.clone(),
+        };
+        let (from, to) = (identities(self.from), identities(self.to));
+        self.as_built.keys().map(String::as_str).filter(|name| from.get(*name) != to.get(*name)).collect()
+    }
+
+    fn changed_drop_ins(&self) -> BTreeSet<&str> {
+        let units = self.from.drop_ins.keys().chain(self.to.drop_ins.keys());
+        units.map(String::as_str).filter(|unit| self.from.drop_ins.get(*unit) != self.to.drop_ins.get(*unit)).collect()
+    }
+}
+
+impl<'p> Change<'p> {
+    /// The change of a service; `None` where nothing is to be done.
+    #[must_use]
+    pub fn between(name: &'p str, service: &'p Service, sides: Sides<'_>) -> Option<Self> {
+        let (files, drop_ins) = (sides.changed_files(), sides.changed_drop_ins());
+        let mut units = BTreeMap::new();
+        for (unit, spec) in &service.units {
+            let read: Vec<&str> = service
+                .files
+                .iter()
+                .filter(|(file, spec)| files.contains(file.as_str()) && spec.is_read_by(unit))
+                .map(|(file, _)| file.as_str())
+                .collect();
+            let pending = sides.pending.contains(unit);
+            if read.is_empty() && !drop_ins.contains(unit.as_str()) && !pending {
+                continue;
+            }
+            let bound = read.iter().all(|file| matches!(service.files[*file].attach, Attach::Bind(_)));
+            let reload = spec.on_change == OnChange::Reload && bound && !drop_ins.contains(unit.as_str()) && !pending;
+            units.insert(unit.clone(), if reload { Verb::Reload } else { Verb::Restart });
+        }
+        let change = Self { name, service: Some(service), from: sides.from.clone(), to: sides.to.clone(), units };
+        (change.from != change.to || !change.units.is_empty()).then_some(change)
+    }
+
+    /// What is left of a service that the plan no longer has; NixOS itself looks after its units.
+    #[must_use]
+    pub fn removal(name: &'p str, from: &InEffect) -> Self {
+        Self { name, service: None, from: from.clone(), to: InEffect::default(), units: BTreeMap::new() }
+    }
+
+    /// The way back: to exactly what was in effect before, every unit acted on again. A unit that is not up can't
+    /// reload, so all of them restart.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        self.retreat(self.from.clone())
+    }
+
+    /// The way to the static files, when the way back failed too.
+    #[must_use]
+    pub fn to_static(&self) -> Self {
+        Self { from: self.from.clone(), ..self.retreat(InEffect::default()) }
+    }
+
+    fn retreat(&self, to: InEffect) -> Self {
+        let units = self.units.keys().map(|unit| (unit.clone(), Verb::Restart)).collect();
+        Self { from: self.to.clone(), to, units, ..*self }
+    }
+
+    /// Leaves out the units that are not running: they read their files when they are started.
+    pub fn keep_units(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.units.retain(|unit, _| is_wanted(unit));
+    }
+
+    /// Whether a new generation has to be written.
+    #[must_use]
+    pub fn stages(&self) -> bool {
+        self.to.generation.is_some() && self.to.generation != self.from.generation
+    }
+
+    /// The generation's directory that `to` reads, if it is not on static files.
+    #[must_use]
+    pub fn directory(&self, paths: &Paths) -> Option<Utf8PathBuf> {
+        self.to.generation.map(|number| generation::directory(&paths.service(self.name), number))
+    }
+
+    fn drop_in_actions<'c>(&'c self, paths: &'c Paths) -> impl Iterator<Item = Action> + 'c {
+        let (service, from, to) = (self.name.to_owned(), &self.from.drop_ins, &self.to.drop_ins);
+        let units: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+        units.into_iter().filter(|unit| from.get(*unit) != to.get(*unit)).map(move |unit| {
+            let (service, unit, path) = (service.clone(), unit.clone(), drop_in_path(paths, unit));
+            if to.contains_key(&unit) {
+                Action::InstallDropIn { service, unit, path }
+            } else {
+                Action::RemoveDropIn { service, unit, path }
+            }
+        })
+    }
+
+    /// What each reloading unit has to be shown first: it sees what was bound when it was started.
+    fn binds<'c>(&'c self, paths: &'c Paths) -> impl Iterator<Item = Action> + 'c {
+        let directory = self.directory(paths);
+        let reloading = self.units.iter().filter(|(_, verb)| **verb == Verb::Reload).map(|(unit, _)| unit);
+        reloading.flat_map(move |unit| {
+            let directory = directory.clone();
+            let files = self.service.into_iter().flat_map(|service| &service.files);
+            files.filter(|(_, file)| file.is_read_by(unit)).filter_map(move |(name, file)| match &file.attach {
+                Attach::Bind(target) => Some(Action::Bind {
+                    service: self.name.to_owned(),
+                    unit: unit.clone(),
+                    source: directory
+                        .as_ref()
+                        .map_or_else(|| file.static_file.clone(), |directory| directory.join(name)),
+                    target: target.clone(),
+                }),
+                Attach::Environment { .. } => None,
+            })
+        })
+    }
+
+    /// The job for one of its units.
+    #[must_use]
+    pub fn job(&self, unit: &str) -> Option<Job> {
+        let spec = self.service?.units.get(unit)?;
+        let settle = spec.settle.map(Duration::from_secs_f64);
+        let deadline = Duration::from_secs_f64(spec.deadline);
+        Some(Job { unit: unit.to_owned(), verb: *self.units.get(unit)?, deadline, settle })
+    }
+}
+
+/// Where the drop-in of a unit goes.
+#[must_use]
+pub fn drop_in_path(paths: &Paths, unit: &str) -> Utf8PathBuf {
+    paths.runtime_units().join(format!("{unit}.d")).join(Utf8Path::new("50-dynix.conf"))
+}
+
+/// The steps before anything in use is touched: write and check. `check` gives the words of a service's check.
+#[must_use]
+pub fn preparation(changes: &[Change<'_>], check: impl Fn(&Change<'_>) -> Option<Vec<String>>) -> Vec<Action> {
+    let staged = changes.iter().filter(|change| change.stages());
+    let mut actions: Vec<Action> = Vec::new();
+    for change in staged.clone() {
+        actions.push(Action::Stage {
+            service: change.name.to_owned(),
+            generation: change.to.generation.unwrap_or_default(),
+            files: change.to.files.keys().cloned().collect(),
+        });
+    }
+    for change in staged {
+        actions.extend(check(change).map(|command| Action::Check { service: change.name.to_owned(), command }));
+    }
+    actions
+}
+
+/// The steps that put the changes into effect: all files first, then systemd, at most once each.
+#[must_use]
+pub fn switch(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> {
+    let mut actions: Vec<Action> = Vec::new();
+    for change in changes.iter().filter(|change| change.from.generation != change.to.generation) {
+        actions.push(Action::Swap { service: change.name.to_owned(), generation: change.to.generation });
+    }
+    let files = actions.len();
+    actions.extend(changes.iter().flat_map(|change| change.drop_in_actions(paths)));
+    if !live {
+        return actions;
+    }
+    if actions.len() > files {
+        actions.push(Action::ReloadConfiguration);
+    }
+    actions.extend(changes.iter().flat_map(|change| change.binds(paths)));
+    for change in changes {
+        actions.extend(change.units.iter().map(|(unit, verb)| {
+            let (service, unit) = (change.name.to_owned(), unit.clone());
+            match verb {
+                Verb::Restart => Action::Restart { service, unit },
+                Verb::Reload => Action::Reload { service, unit },
+            }
+        }));
+    }
+    let probed = changes.iter().filter(|one| !one.units.is_empty());
+    actions.extend(
+        probed
+            .filter(|one| one.service.is_some_and(|service| service.health.is_some()))
+            .map(|one| Action::Probe { service: one.name.to_owned() }),
+    );
+    actions
+}

@@ -1,0 +1,152 @@
+//! What the options of each service shall be: the static values with the overrides folded in, checked: pure.
+//!
+//! An override that can't hold (its option is gone, its type refuses it, its path may not change) is left out and
+//! reported; the others hold. So an older system's plan refuses what it does not know without losing the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::rendered::static_values;
+use crate::attr_path::AttrPath;
+use crate::overrides::{Conflict, Overlay};
+use crate::plan::{OptionSpec, Plan, Service};
+use crate::types::Type;
+
+/// An override that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// What it sets.
+    pub path: AttrPath,
+    /// The record's id.
+    pub id: u64,
+    /// Why it does not hold.
+    pub reason: String,
+}
+
+/// What all services' options shall be.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// The values of every option, of each service that has overrides.
+    pub services: BTreeMap<String, BTreeMap<String, Value>>,
+    /// What does not hold.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Folds the overlay into the plan's static values, for the services in `only` or for all. Overrides that are of no
+/// service at all are reported where all are asked for.
+#[must_use]
+pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>) -> Desired {
+    let mut desired = Desired::default();
+    let places = Places::of(plan);
+    let mut overridden: BTreeSet<usize> = BTreeSet::new();
+    for (path, one) in overlay.leaves() {
+        if let Some(place) = places.find(&path) {
+            overridden.insert(place);
+        } else if only.is_none() {
+            let reason = "no service has such an option".to_owned();
+            desired.left_out.push(LeftOut { path, id: one.id, reason });
+        }
+    }
+    for place in overridden {
+        let place = &places.0[place];
+        if only.is_some_and(|only| !only.contains(place.service_name)) {
+            continue;
+        }
+        let (value, left_out) = effective(place, overlay.below(&place.path));
+        desired.left_out.extend(left_out);
+        if let Some(value) = value {
+            let values = desired.services.entry(place.service_name.to_owned());
+            values.or_insert_with(|| static_values(place.service)).insert(place.option_name.to_owned(), value);
+        }
+    }
+    desired
+}
+
+/// One option of the plan.
+struct Place<'p> {
+    path: AttrPath,
+    service_name: &'p str,
+    service: &'p Service,
+    option_name: &'p str,
+    option: &'p OptionSpec,
+}
+
+/// The options of the plan, by path.
+struct Places<'p>(Vec<Place<'p>>);
+
+impl<'p> Places<'p> {
+    fn of(plan: &'p Plan) -> Self {
+        let options = plan.services.iter().flat_map(|(service_name, service)| {
+            service.options.iter().filter_map(move |(option_name, option)| {
+                let path = AttrPath::parse(option_name).ok()?;
+                Some(Place { path, service_name, service, option_name, option })
+            })
+        });
+        let mut places: Vec<Place<'p>> = options.collect();
+        places.sort_by(|one, other| one.path.cmp(&other.path));
+        Self(places)
+    }
+
+    /// The option that `path` is or is below: the longest that is one.
+    fn find(&self, path: &AttrPath) -> Option<usize> {
+        (1..=path.0.len())
+            .rev()
+            .find_map(|length| self.0.binary_search_by(|place| place.path.names().cmp(&path.0[..length])).ok())
+    }
+}
+
+/// The option's value with as many of its overrides as can hold; `None` if none of them can. `overrides` are those
+/// below the option.
+fn effective(place: &Place<'_>, mut overrides: Overlay) -> (Option<Value>, Vec<LeftOut>) {
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    let mut leave_out = |overrides: &mut Overlay, path: &AttrPath, reason: &str| {
+        let concerned: Vec<(AttrPath, u64)> = overrides
+            .leaves()
+            .into_iter()
+            .filter(|(leaf, _)| leaf.starts_with(path) || path.starts_with(leaf))
+            .map(|(leaf, one)| (leaf, one.id))
+            .collect();
+        for (leaf, id) in &concerned {
+            overrides.unset(leaf);
+            left_out.push(LeftOut { path: place.path.join(leaf), id: *id, reason: reason.to_owned() });
+        }
+        !concerned.is_empty()
+    };
+    let paths: Vec<AttrPath> = overrides.leaves().into_iter().map(|(path, _)| path).collect();
+    for path in paths.iter().filter(|path| !place.option.may_change(path.names())) {
+        leave_out(&mut overrides, path, "it is not among the paths that may change at run time");
+    }
+    let kind = match Type::new(&place.option.schema) {
+        Ok(kind) => kind,
+        Err(error) => {
+            leave_out(&mut overrides, &AttrPath::default(), &error.to_string());
+            return (None, left_out);
+        }
+    };
+    // Each turn leaves out at least one override, or ends.
+    while !overrides.is_empty() {
+        let progress = match overrides.effective(&place.option.static_value) {
+            Err(conflict) => leave_out(&mut overrides, &conflict.path, &in_full(place, &conflict).to_string()),
+            Ok(value) => {
+                let faults = kind.mismatches(&value);
+                if faults.is_empty() {
+                    return (Some(value), left_out);
+                }
+                faults.iter().fold(false, |any, fault| {
+                    let reason = format!("{}; expected {}", fault.problem, fault.allowed);
+                    leave_out(&mut overrides, &fault.path, &reason) || any
+                })
+            }
+        };
+        if !progress {
+            leave_out(&mut overrides, &AttrPath::default(), "with it, the option has not its type");
+        }
+    }
+    (None, left_out)
+}
+
+fn in_full(place: &Place<'_>, conflict: &Conflict) -> Conflict {
+    Conflict { path: place.path.join(&conflict.path), given: conflict.given.clone() }
+}

@@ -1,0 +1,90 @@
+//! A service's files and drop-ins for given option values: pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::plan::{File, Service};
+use crate::{format, templates};
+
+/// What the values of a service's options come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// Content of each file, by name.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Text of each drop-in that differs from the one for the static values, by unit.
+    pub drop_ins: BTreeMap<String, String>,
+}
+
+/// Values that a service's files can't express.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct Unrenderable {
+    /// Which file or drop-in.
+    pub place: String,
+    /// In the format's own terms.
+    pub problem: String,
+}
+
+/// Renders a service. `values` has every option of the service by its full name.
+pub fn render(service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
+    let mut rendered = Rendered::default();
+    for (name, file) in &service.files {
+        let unrenderable = |problem: String| Unrenderable { place: name.clone(), problem };
+        let value = file.value.evaluate(values).map_err(|error| unrenderable(error.to_string()))?;
+        let bytes = format::render(&file.format, &value).map_err(|error| unrenderable(error.to_string()))?;
+        rendered.files.insert(name.clone(), bytes);
+    }
+    let as_built = static_values(service);
+    for (unit, template) in &service.drop_ins {
+        let unrenderable = |error: templates::TemplateError| Unrenderable {
+            place: format!("drop-in of {unit}"),
+            problem: error.to_string(),
+        };
+        let text = templates::drop_in(template, values).map_err(unrenderable)?;
+        if text != templates::drop_in(template, &as_built).map_err(unrenderable)? {
+            rendered.drop_ins.insert(unit.clone(), text);
+        }
+    }
+    Ok(rendered)
+}
+
+/// The built values of a service's options, by full name.
+#[must_use]
+pub fn static_values(service: &Service) -> BTreeMap<String, Value> {
+    service.options.iter().map(|(name, option)| (name.clone(), option.static_value.clone())).collect()
+}
+
+/// What makes two files the same for a unit that reads them: content, mode, owner and group.
+#[must_use]
+pub fn identity(file: &File, digest: &str) -> String {
+    format!("{digest} {} {} {}", file.mode, file.owner, file.group)
+}
+
+/// Identities of the files that the build wrote, by name.
+pub fn identities_as_built(service: &Service) -> Result<BTreeMap<String, String>, Unrenderable> {
+    if service.files.values().any(|file| file.proof.is_none()) {
+        return Ok(identities(service, &render(service, &static_values(service))?));
+    }
+    let proven = service.files.iter().filter_map(|(name, file)| Some((name, file, file.proof.as_ref()?)));
+    Ok(proven.map(|(name, file, proof)| (name.clone(), identity(file, &proof.rendered))).collect())
+}
+
+/// Identities of rendered files, by name.
+#[must_use]
+pub fn identities(service: &Service, rendered: &Rendered) -> BTreeMap<String, String> {
+    let files = service.files.iter().filter_map(|(name, file)| Some((name, file, rendered.files.get(name)?)));
+    files.map(|(name, file, bytes)| (name.clone(), identity(file, &sha256(bytes)))).collect()
+}
+
+/// SHA-256, lower-case hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

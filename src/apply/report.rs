@@ -1,0 +1,88 @@
+//! What came of an apply, for people and programs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::action::Action;
+use super::desired::LeftOut;
+use crate::exit::Exit;
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "result")]
+pub enum Outcome {
+    /// The recorded values are in effect.
+    Applied,
+    /// Nothing was touched.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Its own check, or its format, refused the values; nothing was touched.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// It did not work on the new values, and is back on what it had.
+    RolledBack {
+        /// Why.
+        reason: String,
+    },
+    /// It did not work on the new values, nor on what it had; it is on its static values.
+    RollbackFailed {
+        /// Why, first and then.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// The exit code that it stands for.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Applied => Exit::Done,
+            Self::Failed { .. } => Exit::Failed,
+            Self::Refused { .. } => Exit::Refused,
+            Self::RolledBack { .. } => Exit::RolledBack,
+            Self::RollbackFailed { .. } => Exit::RollbackFailed,
+        }
+    }
+
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Applied => None,
+            Self::Failed { reason }
+            | Self::Refused { reason }
+            | Self::RolledBack { reason }
+            | Self::RollbackFailed { reason } => Some(reason),
+        }
+    }
+}
+
+/// An apply, or what one would do.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The steps that ran, or would run, in order.
+    pub actions: Vec<Action>,
+    /// The services that changed, or should have.
+    pub services: BTreeMap<String, Outcome>,
+    /// Overrides that are recorded and do not hold.
+    pub left_out: Vec<LeftOut>,
+    /// Records that this apply rejected.
+    pub rejected: Vec<u64>,
+    /// What else there is to say.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// The worst of it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        let left_out = if self.left_out.is_empty() { Exit::Done } else { Exit::Refused };
+        self.services.values().map(Outcome::exit).max().unwrap_or_default().max(left_out)
+    }
+}

@@ -1,0 +1,161 @@
+//! What is in effect: /run/dynix/state.json, written when an apply is done with it and before it touches anything.
+//!
+//! A service that is not listed is on its static values. The file is gone after a reboot, as all that it speaks of is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+
+use crate::fs::atomic::{self, Durability};
+use crate::fs::{self, FileError};
+
+/// The only version of the state file that this dynix reads and writes.
+pub const VERSION: u64 = 1;
+
+/// `state.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct State {
+    /// Always [`VERSION`].
+    pub version: u64,
+    /// The last record of the log that services not listed have applied.
+    pub log_id: u64,
+    /// The services that differ from their static values, from `log_id`, or that were being changed.
+    pub services: BTreeMap<String, ServiceState>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { version: VERSION, log_id: 0, services: BTreeMap::new() }
+    }
+}
+
+/// One service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceState {
+    /// The last record of the log that this service has applied.
+    pub log_id: u64,
+    /// What its units read.
+    #[serde(flatten)]
+    pub in_effect: InEffect,
+    /// The units that an apply was about to act on; there only from before the swap until the units are confirmed, so
+    /// that an apply after a crash finishes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pending: BTreeSet<String>,
+}
+
+/// What a service's units read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InEffect {
+    /// The generation that `current` names; `None` for the static files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Identity of each file of the generation, by name; empty for the static files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Text of each installed drop-in, by unit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drop_ins: BTreeMap<String, String>,
+}
+
+impl InEffect {
+    /// Whether all is as built.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        self.generation.is_none() && self.drop_ins.is_empty()
+    }
+}
+
+/// The state can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file system refuses.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is not one of ours.
+    #[error(
+        "{path} is not a state file: {problem}; remove it, and `dynix apply` finds out what is in effect by itself"
+    )]
+    Malformed {
+        /// The state file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl State {
+    /// Reads the state; nothing in effect where there is none.
+    pub fn load(path: &Utf8Path) -> Result<Self, StateError> {
+        let Some(bytes) = fs::read(path)? else { return Ok(Self::default()) };
+        let malformed = |problem: String| StateError::Malformed { path: path.to_string(), problem };
+        let state: Self = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        if state.version == VERSION {
+            Ok(state)
+        } else {
+            Err(malformed(format!("it has version {}, this dynix reads version {VERSION}", state.version)))
+        }
+    }
+
+    /// Writes the state, whole or not at all.
+    pub fn save(&mut self, path: &Utf8Path) -> Result<(), StateError> {
+        let log_id = self.log_id;
+        self.services.retain(|_, one| !one.in_effect.is_static() || !one.pending.is_empty() || one.log_id != log_id);
+        let mut text = serde_json::to_vec(self)
+            .map_err(|error| StateError::Malformed { path: path.to_string(), problem: error.to_string() })?;
+        text.push(b'\n');
+        Ok(atomic::write(path, &text, 0o644, Durability::Volatile)?)
+    }
+
+    /// The last record that `service` has applied.
+    #[must_use]
+    pub fn log_id(&self, service: &str) -> u64 {
+        self.services.get(service).map_or(self.log_id, |one| one.log_id)
+    }
+
+    /// The entry of `service`, to change it.
+    pub fn service(&mut self, service: &str) -> &mut ServiceState {
+        let log_id = self.log_id;
+        self.services.entry(service.to_owned()).or_insert_with(|| ServiceState { log_id, ..ServiceState::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    fn file() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().join("run/state.json")).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_what_is_static_is_left_out() {
+        let (_keep, path) = file();
+        assert_eq!(State::load(&path).unwrap(), State::default());
+        let mut state = State { log_id: 7, ..State::default() };
+        state.service("distccd").log_id = 7;
+        let harmonia = state.service("harmonia");
+        harmonia.in_effect.generation = Some(3);
+        harmonia.pending.insert("harmonia.service".to_owned());
+        state.save(&path).unwrap();
+        assert_eq!(state.services.keys().collect::<Vec<_>>(), ["harmonia"]);
+        assert_eq!(State::load(&path).unwrap(), state);
+    }
+
+    #[test]
+    fn a_broken_state_is_no_empty_state() {
+        let (_keep, path) = file();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for text in ["", "{", r#"{"version":2,"logId":0,"services":{}}"#] {
+            std::fs::write(&path, text).unwrap();
+            assert!(matches!(State::load(&path), Err(StateError::Malformed { .. })), "{text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What an apply would change: read from the machine, changing nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::change::{Change, Sides, drop_in_path};
+use super::desired::Desired;
+use super::ownership::{self, Ownership};
+use super::rendered::{self, Rendered};
+use super::report::Outcome;
+use super::state::{InEffect, State};
+use crate::fs::generation::{self, StagedFile};
+use crate::fs::{self, FileError};
+use crate::paths::Paths;
+use crate::plan::{Plan, Service};
+use crate::systemd::{ManagerError, ServiceManager};
+use crate::templates;
+
+/// Changes to make, and what is needed to make them.
+#[derive(Debug, Default)]
+pub struct Survey<'p> {
+    /// One for each service that differs from what it shall be.
+    pub changes: Vec<Change<'p>>,
+    /// The files to stage, by service.
+    pub files: BTreeMap<String, Vec<StagedFile>>,
+    /// Words of each service's check, by service.
+    pub checks: BTreeMap<String, Vec<String>>,
+    /// Services whose values can't be put into effect.
+    pub faults: BTreeMap<String, Outcome>,
+}
+
+/// What a service's units read now, and the units that an apply before may have left half-way.
+fn in_effect(
+    name: &str,
+    service: Option<&Service>,
+    state: &State,
+    paths: &Paths,
+) -> Result<(InEffect, BTreeSet<String>), FileError> {
+    let directory = paths.service(name);
+    let current = generation::current(&directory)?;
+    let recorded = state.services.get(name);
+    let mut units: BTreeSet<&String> = service.into_iter().flat_map(|service| service.drop_ins.keys()).collect();
+    units.extend(recorded.into_iter().flat_map(|one| one.in_effect.drop_ins.keys()));
+    let mut drop_ins = BTreeMap::new();
+    for unit in units {
+        if let Some(text) = fs::read(&drop_in_path(paths, unit))? {
+            drop_ins.insert(unit.clone(), String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    let known = recorded.map(|one| &one.in_effect).cloned().unwrap_or_default();
+    let pending = recorded.map(|one| one.pending.clone()).unwrap_or_default();
+    if known.generation == current {
+        return Ok((InEffect { drop_ins, ..known }, pending));
+    }
+    // Something else moved the link, or the state file is gone: look at the files themselves.
+    let mut files = BTreeMap::new();
+    if let (Some(number), Some(service)) = (current, service) {
+        for (file_name, file) in &service.files {
+            if let Some(bytes) = fs::read(&generation::directory(&directory, number).join(file_name))? {
+                files.insert(file_name.clone(), rendered::identity(file, &rendered::sha256(&bytes)));
+            }
+        }
+    }
+    let pending = service.into_iter().flat_map(|service| service.units.keys().cloned()).collect();
+    Ok((InEffect { generation: current, files, drop_ins }, pending))
+}
+
+/// Finds the changes that make the machine what is desired, for the services that `only` takes.
+pub fn survey<'p>(
+    plan: &'p Plan,
+    desired: &Desired,
+    state: &'p State,
+    paths: &Paths,
+    only: impl Fn(&str) -> bool,
+) -> Result<Survey<'p>, FileError> {
+    let mut survey = Survey::default();
+    for (name, service) in plan.services.iter().filter(|(name, _)| only(name)) {
+        let values = desired.services.get(name);
+        if values.is_none()
+            && !state.services.contains_key(name)
+            && generation::current(&paths.service(name))?.is_none()
+        {
+            continue;
+        }
+        let (from, pending) = in_effect(name, Some(service), state, paths)?;
+        let (target, as_built) = match target(service, values, paths) {
+            Ok(found) => found,
+            Err(reason) => {
+                survey.faults.insert(name.clone(), Outcome::Refused { reason });
+                continue;
+            }
+        };
+        let Target { in_effect: mut to, files } = target;
+        if to.files == as_built {
+            // The very files that the build wrote: no generation is needed.
+            to.files.clear();
+        }
+        if !to.files.is_empty() {
+            to.generation = Some(if to.files == from.files && from.generation.is_some() {
+                from.generation.unwrap_or_default()
+            } else {
+                let last = generation::list(&paths.service(name))?.last().copied();
+                last.max(from.generation).unwrap_or_default() + 1
+            });
+        }
+        let sides = Sides { from: &from, to: &to, as_built: &as_built, pending: &pending };
+        let Some(change) = Change::between(name, service, sides) else { continue };
+        if let (true, Some(check), Some(directory)) = (change.stages(), &service.check, change.directory(paths)) {
+            let staged = service.files.keys().map(|file| (file.clone(), directory.join(file).into_string())).collect();
+            match templates::command(&check.command, &staged) {
+                Ok(command) => drop(survey.checks.insert(name.clone(), command)),
+                Err(error) => {
+                    survey.faults.insert(name.clone(), Outcome::Failed { reason: format!("its check: {error}") });
+                    continue;
+                }
+            }
+        }
+        survey.files.insert(name.clone(), files);
+        survey.changes.push(change);
+    }
+    for name in state.services.keys().filter(|name| !plan.services.contains_key(*name) && only(name)) {
+        let (from, _) = in_effect(name, None, state, paths)?;
+        survey.changes.push(Change::removal(name, &from));
+    }
+    Ok(survey)
+}
+
+/// What a service shall have, and the identities of the files that the build gave it.
+fn target(
+    service: &Service,
+    values: Option<&BTreeMap<String, Value>>,
+    paths: &Paths,
+) -> Result<(Target, BTreeMap<String, String>), String> {
+    let target = values.map_or(Ok(Target::default()), |values| Target::of(service, values, paths))?;
+    let as_built = rendered::identities_as_built(service).map_err(|error| error.to_string())?;
+    Ok((target, as_built))
+}
+
+/// What a service's values come to.
+#[derive(Default)]
+struct Target {
+    in_effect: InEffect,
+    files: Vec<StagedFile>,
+}
+
+impl Target {
+    fn of(service: &Service, values: &BTreeMap<String, Value>, paths: &Paths) -> Result<Self, String> {
+        let rendered = rendered::render(service, values).map_err(|error| error.to_string())?;
+        let identities = rendered::identities(service, &rendered);
+        let Rendered { files: contents, drop_ins } = rendered;
+        let mut files = Vec::with_capacity(contents.len());
+        for (name, bytes) in contents {
+            let Ownership { mode, uid, gid } = ownership::of(&service.files[&name], paths)?;
+            files.push(StagedFile { name, bytes, mode, uid, gid });
+        }
+        Ok(Self { in_effect: InEffect { generation: None, files: identities, drop_ins }, files })
+    }
+}
+
+impl Survey<'_> {
+    /// Asks systemd about the units: those that are not running are left alone, those that it does not know stop their
+    /// service's change.
+    pub fn meet(&mut self, manager: &mut dyn ServiceManager) -> Result<(), ManagerError> {
+        let units: Vec<String> = self.changes.iter().flat_map(|change| change.units.keys().cloned()).collect();
+        if units.is_empty() {
+            return Ok(());
+        }
+        let statuses: BTreeMap<String, _> =
+            manager.status(&units)?.into_iter().map(|status| (status.unit.clone(), status)).collect();
+        self.changes.retain_mut(|change| {
+            let unknown = change.units.keys().find(|unit| {
+                statuses.get(*unit).is_some_and(|status| status.load_state == "not-found" && !status.is_wanted())
+            });
+            if let Some(unit) = unknown {
+                let reason = format!("systemd knows no unit {unit}; see `systemctl status {unit}`");
+                self.faults.insert(change.name.to_owned(), Outcome::Failed { reason });
+                return false;
+            }
+            change.keep_units(|unit| statuses.get(unit).is_some_and(crate::systemd::UnitStatus::is_wanted));
+            true
+        });
+        Ok(())
+    }
+}
