@@ -33,6 +33,7 @@ pub(super) static FORMAT: Format = Format {
             summary: "joins the elements of a list into one value; null (default) repeats the flag; an item may have its own",
         },
     ],
+    validate: None,
     write,
     misread: never_misread,
 };

@@ -10,6 +10,7 @@ pub(super) static FORMAT: Format = Format {
     summary: "JSON as jq 1.7 and later write it, indented by 2",
     dialects: &[],
     parameters: &[],
+    validate: None,
     write,
     misread: never_misread,
 };
@@ -66,12 +67,21 @@ fn new_line(out: &mut Vec<u8>, depth: usize) {
 }
 
 /// jq escapes `"`, `\`, the control characters and DEL (`jvp_dump_string`).
-pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    write_quoted(out, text, true);
+}
+
+/// Nix's `toJSON` of a string, which leaves DEL as it is.
+pub(super) fn write_nix_string(out: &mut Vec<u8>, text: &str) {
+    write_quoted(out, text, false);
+}
+
+fn write_quoted(out: &mut Vec<u8>, text: &str, escape_delete: bool) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut written = 0;
     for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7f {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' && (byte != 0x7f || !escape_delete) {
             continue;
         }
         out.extend_from_slice(&bytes[written..index]);

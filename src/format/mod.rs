@@ -7,10 +7,15 @@
 //! which refuses them where they come from an override.
 
 pub mod flags;
+mod ini;
+mod ini_with_global_section;
 mod json;
+mod key_value;
+mod lines;
 mod number;
 mod parameters;
 mod registry;
+mod systemd;
 mod toml;
 mod tomlkit;
 mod yaml;
@@ -79,6 +84,8 @@ impl<T> At for Result<T, RenderError> {
     }
 }
 
+type Validate = fn(&Settings) -> Result<(), SpecError>;
+
 /// A format of the registry.
 pub struct Format {
     /// As in `pkgs.formats`.
@@ -89,6 +96,8 @@ pub struct Format {
     pub dialects: &'static [&'static str],
     /// What can be set.
     pub parameters: &'static [Parameter],
+    /// Rules between parameters.
+    validate: Option<Validate>,
     write: fn(&mut Vec<u8>, &Settings, &Value) -> Result<(), RenderError>,
     misread: fn(&Settings, &Value) -> Vec<RenderError>,
 }
@@ -102,6 +111,10 @@ struct Settings<'a> {
 }
 
 impl Settings<'_> {
+    fn is_set(&self, name: &str) -> bool {
+        self.parameters.get(name) == Some(&Value::Bool(true))
+    }
+
     fn string(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).and_then(Value::as_str)
     }
@@ -150,7 +163,9 @@ fn resolve(spec: &FormatSpec) -> Result<(&'static Format, Settings<'_>), SpecErr
             .ok_or_else(|| SpecError::unknown_dialect(format, dialect))?,
     };
     parameters::check(format, &spec.parameters)?;
-    Ok((format, Settings { dialect, parameters: &spec.parameters }))
+    let settings = Settings { dialect, parameters: &spec.parameters };
+    format.validate.map_or(Ok(()), |validate| validate(&settings))?;
+    Ok((format, settings))
 }
 
 /// For formats in which every value that can be written reads back as itself.

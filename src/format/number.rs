@@ -111,19 +111,27 @@ impl Shortest {
 /// Python's `repr`: the shortest digits, positional from 1e-4 to below 1e16, else with an exponent of two digits or
 /// more (`1e-07`). `point` writes `1.0e-07`, as YAML 1.1's resolver needs it (`represent_float` in PyYAML and ruamel).
 pub fn write_python(out: &mut Vec<u8>, float: f64, point: bool) {
+    write_shortest(out, float, 16, point);
+}
+
+/// What Nix's `toJSON` writes: as Python, but positional only below 1e15 (`format_buffer` of `nlohmann::json`).
+pub fn write_nix_json(out: &mut Vec<u8>, float: f64) {
+    write_shortest(out, float, 15, false);
+}
+
+fn write_shortest(out: &mut Vec<u8>, float: f64, positional_below: i32, point: bool) {
     let shortest = Shortest::of(float);
     if shortest.negative {
         out.push(b'-');
     }
-    if (-4..16).contains(&shortest.exponent) {
-        shortest.write_positional(out);
-    } else {
-        shortest.write_mantissa(out);
-        if point && shortest.digits.len() == 1 {
-            out.extend_from_slice(b".0");
-        }
-        let _ = write!(out, "e{}{:02}", if shortest.exponent < 0 { '-' } else { '+' }, shortest.exponent.abs());
+    if (-4..positional_below).contains(&shortest.exponent) {
+        return shortest.write_positional(out);
     }
+    shortest.write_mantissa(out);
+    if point && shortest.digits.len() == 1 {
+        out.extend_from_slice(b".0");
+    }
+    let _ = write!(out, "e{}{:02}", if shortest.exponent < 0 { '-' } else { '+' }, shortest.exponent.abs());
 }
 
 /// What jq 1.7 makes of a double that Nix's `toJSON` wrote.
@@ -190,6 +198,13 @@ mod tests {
         }
         assert_eq!(text(|out| write_python(out, 1e-7, true)), "1.0e-07");
         assert_eq!(text(|out| write_python(out, 1.5e20, true)), "1.5e+20");
+    }
+
+    #[test]
+    fn floats_as_nix_writes_them_in_json() {
+        for (float, expected) in [(1e14, "100000000000000.0"), (1e15, "1e+15"), (-1e-5, "-1e-05"), (0.5, "0.5")] {
+            assert_eq!(text(|out| write_nix_json(out, float)), expected);
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Parameter {
 pub enum Kind {
     /// `true` or `false`.
     Boolean,
+    /// `true`, `false`, or `null` for "not set".
+    OptionalBoolean,
     /// Any string without NUL.
     Text,
     /// A string, or `null` for "not set".
@@ -33,7 +35,8 @@ pub enum Kind {
 impl Kind {
     fn allows(self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Boolean, Value::Bool(_)) | (Self::OptionalText, Value::Null) => true,
+            (Self::Boolean | Self::OptionalBoolean, Value::Bool(_))
+            | (Self::OptionalBoolean | Self::OptionalText, Value::Null) => true,
             (Self::Text | Self::OptionalText, Value::String(text)) => !text.contains('\0'),
             (Self::Variable, Value::String(name)) => crate::systemd::quote::is_variable_name(name),
             (Self::Choice(choices), Value::String(choice)) => choices.contains(&choice.as_str()),
@@ -46,6 +49,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Boolean => f.write_str("true or false"),
+            Self::OptionalBoolean => f.write_str("true, false or null"),
             Self::Text => f.write_str("a string"),
             Self::OptionalText => f.write_str("a string or null"),
             Self::Variable => f.write_str("the name of an environment variable (letters, digits, _, no digit first)"),
@@ -100,6 +104,9 @@ pub enum SpecError {
         /// What it may be.
         allowed: String,
     },
+    /// Parameters that don't go together.
+    #[error("{0}")]
+    Inconsistent(&'static str),
 }
 
 impl SpecError {

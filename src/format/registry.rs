@@ -1,9 +1,19 @@
 //! The formats that there are. A new one is a file and an entry here; `dynix render`, the plan's checks, the
 //! documentation and the tests all read this table.
 
-use super::{Format, flags, json, toml, yaml};
+use super::{Format, flags, ini, ini_with_global_section, json, key_value, systemd, toml, yaml};
 
-static FORMATS: &[&Format] = &[&flags::FORMAT, &json::FORMAT, &toml::FORMAT, &yaml::YAML_1_1, &yaml::YAML_1_2];
+static FORMATS: &[&Format] = &[
+    &flags::FORMAT,
+    &ini::FORMAT,
+    &ini_with_global_section::FORMAT,
+    &json::FORMAT,
+    &key_value::FORMAT,
+    &systemd::FORMAT,
+    &toml::FORMAT,
+    &yaml::YAML_1_1,
+    &yaml::YAML_1_2,
+];
 
 /// Every format, by name.
 #[must_use]

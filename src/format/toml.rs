@@ -13,6 +13,7 @@ pub(super) static FORMAT: Format = Format {
     summary: "TOML 1.0",
     dialects: &["toml-rs", "tomlkit", "tomlkit-0.17"],
     parameters: &[],
+    validate: None,
     write,
     misread: never_misread,
 };

@@ -1,16 +1,51 @@
 //! Quoting for what systemd reads: unit files, command lines, environment files. Text in, text out; what a place can't
 //! hold is an error that says why. Rules are systemd 257's, from systemd.syntax(7), systemd.exec(5), systemd.service(5)
 //! and the sources named at each function.
+//!
+//! Which function for which place:
+//!
+//! | place | function |
+//! | --- | --- |
+//! | first word of `ExecStart=` | [`exec_program`] |
+//! | other words of `ExecStart=` | [`exec_word`] |
+//! | `Environment=` | [`environment_assignment`] |
+//! | `EnvironmentFile=` | [`environment_file`] |
+//! | `BindReadOnlyPaths=`, either side of the colon | [`bind_path`] |
+//! | a directive that takes several words | [`word`] |
+//! | a directive that takes the rest of the line | [`directive_value`] |
+//! | a value in an environment file | [`env_file_value`] |
+//! | words in a variable that `ExecStart=` uses unbraced | [`variable_word`], then [`env_file_value`] |
+
+use std::fmt::Write;
 
 /// What can't be written there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuoteError {
     /// A NUL ends every C string.
-    #[error("has a NUL character, which no argument and no variable can hold")]
+    #[error("has a NUL character, which nothing that systemd reads can hold")]
     Nul,
-    /// See [`env_file_value`].
-    #[error("has the character U+{0:04X}, which systemd takes for invalid in an environment variable")]
+    /// `utf8_is_valid` refuses noncharacters, U+FDD0 to U+FDEF and those that end in FFFE or FFFF
+    /// (`unichar_is_valid`, src/basic/utf8.c), and with them the whole line, or environment file.
+    #[error("has the character U+{0:04X}, which systemd takes for invalid")]
     NonCharacter(u32),
+    /// Another line would start in the middle of the value.
+    #[error("has a line break, which this directive can't hold")]
+    LineBreak,
+    /// The line would go on in the next one (systemd.syntax(7)).
+    #[error("ends in a backslash, which would join the next line to it")]
+    TrailingBackslash,
+    /// systemd strips lines, and there is no quoting to keep it.
+    #[error("ends in white space, which this directive can't hold")]
+    TrailingBlank,
+    /// systemd wants absolute paths there.
+    #[error("is not an absolute path")]
+    NotAbsolute,
+    /// See [`exec_program`].
+    #[error("has the character {0:?}, which systemd refuses in the path of a program")]
+    InProgram(char),
+    /// See [`environment_assignment`].
+    #[error("is not the name of an environment variable: it takes letters, digits and _, no digit first")]
+    VariableName,
 }
 
 /// A name that systemd takes for an environment variable's: ASCII letters, digits and `_`, no digit first
@@ -22,25 +57,52 @@ pub fn is_variable_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
+/// Refuses what no line that systemd reads can hold.
+fn check(text: &str) -> Result<(), QuoteError> {
+    match text.chars().find(|&ch| ch == '\0' || is_noncharacter(ch)) {
+        None => Ok(()),
+        Some('\0') => Err(QuoteError::Nul),
+        Some(ch) => Err(QuoteError::NonCharacter(ch.into())),
+    }
+}
+
+fn is_noncharacter(ch: char) -> bool {
+    matches!(ch, '\u{fdd0}'..='\u{fdef}') || u32::from(ch) & 0xfffe == 0xfffe
+}
+
+/// Ends of lines for `read_line` (src/basic/fileio.c).
+fn is_line_break(ch: char) -> bool {
+    matches!(ch, '\n' | '\r')
+}
+
+/// Whether a line that ends in `text` goes on in the next one: the last backslash is not itself escaped by one
+/// (`config_parse`, src/shared/conf-parser.c).
+#[must_use]
+pub fn continues_line(text: &str) -> bool {
+    text.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1
+}
+
+/// A character that is itself in every kind of line: no quote, escape, separator, specifier, variable or glob.
+fn is_harmless(ch: char) -> bool {
+    ch.is_ascii_alphanumeric() || matches!(ch, '_' | '-' | '+' | '.' | ',' | '/' | ':' | '=' | '@') || ch >= '\u{a0}'
+}
+
 /// The value of a line `NAME=VALUE` of an `EnvironmentFile=`, in double quotes.
 ///
 /// Inside them a backslash takes the meaning from `"`, `\`, `` ` `` and `$` and stays where it is before anything
 /// else; newlines and all other characters stand for themselves (`DOUBLE_QUOTE_VALUE` and
 /// `DOUBLE_QUOTE_VALUE_ESCAPE` of `parse_env_file_internal`, src/basic/env-file.c; `SHELL_NEED_ESCAPE` in
-/// src/basic/escape.h). There are no specifiers in environment files. A value that `utf8_is_valid` refuses makes
-/// systemd ignore the whole file, and it refuses the noncharacters U+FDD0 to U+FDEF and U+xxFFFE, U+xxFFFF
-/// (`unichar_is_valid`, src/basic/utf8.c).
+/// src/basic/escape.h). There are no specifiers in environment files. Values may have control characters
+/// (`env_value_is_valid`, src/basic/env-util.c, since systemd 248).
 pub fn env_file_value(value: &str) -> Result<String, QuoteError> {
+    check(value)?;
     let mut quoted = String::with_capacity(value.len() + 2);
     quoted.push('"');
     for ch in value.chars() {
-        match ch {
-            '\0' => return Err(QuoteError::Nul),
-            '\u{fdd0}'..='\u{fdef}' => return Err(QuoteError::NonCharacter(ch.into())),
-            ch if u32::from(ch) & 0xfffe == 0xfffe => return Err(QuoteError::NonCharacter(ch.into())),
-            '"' | '\\' | '`' | '$' => quoted.extend(['\\', ch]),
-            ch => quoted.push(ch),
+        if matches!(ch, '"' | '\\' | '`' | '$') {
+            quoted.push('\\');
         }
+        quoted.push(ch);
     }
     quoted.push('"');
     Ok(quoted)
@@ -53,9 +115,7 @@ pub fn env_file_value(value: &str) -> Result<String, QuoteError> {
 /// is not looked at again (`replace_env_argv`, src/basic/env-util.c, calls `strv_split_full` with
 /// `EXTRACT_RELAX|EXTRACT_UNQUOTE`; `extract_first_word`, src/basic/extract-word.c).
 pub fn variable_word(word: &str) -> Result<String, QuoteError> {
-    if word.contains('\0') {
-        return Err(QuoteError::Nul);
-    }
+    check(word)?;
     let bare = |ch: char| !matches!(ch, ' ' | '\t' | '\n' | '\r' | '\'' | '"' | '\\');
     if !word.is_empty() && word.chars().all(bare) {
         return Ok(word.to_owned());
@@ -70,4 +130,190 @@ pub fn variable_word(word: &str) -> Result<String, QuoteError> {
     }
     quoted.push('\'');
     Ok(quoted)
+}
+
+/// The program of an `ExecStart=`, its first word.
+///
+/// The path is used without the substitution of variables, but systemd refuses control characters, quotes and
+/// backslashes in it (`config_parse_exec`, src/core/load-fragment.c; `string_is_safe`). It has to be absolute here,
+/// which also keeps it from starting with one of the prefixes `@-:+!|`. A `$` is refused as well: the program's
+/// argument 0 does have variables substituted, so the two could not be the same.
+pub fn exec_program(path: &str) -> Result<String, QuoteError> {
+    check(path)?;
+    if !path.starts_with('/') {
+        return Err(QuoteError::NotAbsolute);
+    }
+    let refused = |ch: char| ch.is_ascii_control() || matches!(ch, '"' | '\'' | '\\' | '$');
+    match path.chars().find(|&ch| refused(ch)) {
+        Some(ch) => Err(QuoteError::InProgram(ch)),
+        None => word(path),
+    }
+}
+
+/// One argument of an `ExecStart=`: a [`word`], with `$$` for `$`, which would start a variable (systemd.service(5),
+/// "Command lines"; `replace_env`, src/basic/env-util.c). In its quotes a lone `;` does not end the command.
+pub fn exec_word(argument: &str) -> Result<String, QuoteError> {
+    word(&argument.replace('$', "$$"))
+}
+
+/// One word of a directive that takes several: in double quotes with C escapes where needed, and `%%` for `%`, which
+/// would start a specifier (systemd.syntax(7), "Quoting"; systemd.unit(5), "Specifiers"; `extract_first_word` with
+/// `EXTRACT_UNQUOTE|EXTRACT_CUNESCAPE`, and only then `unit_full_printf`).
+pub fn word(text: &str) -> Result<String, QuoteError> {
+    check(text)?;
+    if !text.is_empty() && text.chars().all(is_harmless) {
+        return Ok(text.to_owned());
+    }
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for ch in text.chars() {
+        match ch {
+            '"' | '\\' => quoted.extend(['\\', ch]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            '%' => quoted.push_str("%%"),
+            ch if ch.is_ascii_control() => {
+                // Writing to a String can't fail.
+                let _ = write!(quoted, "\\x{:02x}", u32::from(ch));
+            }
+            ch => quoted.push(ch),
+        }
+    }
+    quoted.push('"');
+    Ok(quoted)
+}
+
+/// `NAME=value` for `Environment=`, as one [`word`]. Variables are not substituted there (systemd.exec(5),
+/// `Environment=`; `config_parse_environ`, src/core/load-fragment.c).
+pub fn environment_assignment(name: &str, value: &str) -> Result<String, QuoteError> {
+    if !is_variable_name(name) {
+        return Err(QuoteError::VariableName);
+    }
+    word(&format!("{name}={value}"))
+}
+
+/// The path of an `EnvironmentFile=`, without a `-` before it. It is the rest of the line, so nothing is unquoted; it
+/// has specifiers, and it is a glob (`config_parse_unit_env_file`, src/core/load-fragment.c; glob(7)).
+pub fn environment_file(path: &str) -> Result<String, QuoteError> {
+    if !path.starts_with('/') {
+        return Err(QuoteError::NotAbsolute);
+    }
+    if path.ends_with(char::is_whitespace) {
+        return Err(QuoteError::TrailingBlank);
+    }
+    let mut escaped = String::with_capacity(path.len());
+    for ch in path.chars() {
+        if matches!(ch, '*' | '?' | '[' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(ch);
+    }
+    directive_value(&escaped)
+}
+
+/// A path in `BindReadOnlyPaths=` and its kin, where a colon separates source and target and blanks separate entries.
+///
+/// A backslash gives the next character as it is; there are no other escapes, so a line break has no way to be written
+/// (`config_parse_bind_paths`, src/core/load-fragment.c: `extract_first_word` with `EXTRACT_UNQUOTE` only, then
+/// `unit_path_printf`).
+pub fn bind_path(path: &str) -> Result<String, QuoteError> {
+    check(path)?;
+    if !path.starts_with('/') {
+        return Err(QuoteError::NotAbsolute);
+    }
+    let mut escaped = String::with_capacity(path.len());
+    for ch in path.chars() {
+        match ch {
+            ch if is_line_break(ch) => return Err(QuoteError::LineBreak),
+            '%' => escaped.push('%'),
+            ':' | ' ' | '\t' | '\'' | '"' | '\\' => escaped.push('\\'),
+            _ => {}
+        }
+        escaped.push(ch);
+    }
+    Ok(escaped)
+}
+
+/// Text in a directive that takes the rest of its line as it is, such as `Description=`: `%%` for `%`. A line break
+/// would start another directive and has no escape there, and a backslash at the end would join the next line (see
+/// [`continues_line`]). In directives that take words, quotes keep their meaning: see [`word`].
+pub fn directive_value(text: &str) -> Result<String, QuoteError> {
+    check(text)?;
+    if text.contains(is_line_break) {
+        return Err(QuoteError::LineBreak);
+    }
+    if continues_line(text) {
+        return Err(QuoteError::TrailingBackslash);
+    }
+    Ok(text.replace('%', "%%"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ok(result: Result<String, QuoteError>) -> String {
+        result.unwrap()
+    }
+
+    #[test]
+    fn words_are_bare_where_they_can_be() {
+        assert_eq!(ok(exec_word("--port=3632")), "--port=3632");
+        assert_eq!(ok(exec_word("")), r#""""#);
+        assert_eq!(ok(exec_word(";")), r#"";""#);
+        assert_eq!(ok(exec_word("50% of $HOME")), r#""50%% of $$HOME""#);
+        assert_eq!(ok(exec_word("a\"b\\c\n\u{1}")), r#""a\"b\\c\n\x01""#);
+        assert_eq!(ok(word("$HOME")), r#""$HOME""#);
+        assert_eq!(ok(environment_assignment("PATH", "/a b:/c")), r#""PATH=/a b:/c""#);
+    }
+
+    #[test]
+    fn programs_are_absolute_and_plain() {
+        assert_eq!(ok(exec_program("/nix/store/x-y/bin/distccd")), "/nix/store/x-y/bin/distccd");
+        assert_eq!(ok(exec_program("/a b%c")), r#""/a b%%c""#);
+        assert_eq!(exec_program("-/bin/x"), Err(QuoteError::NotAbsolute));
+        assert_eq!(exec_program("/bin/$x"), Err(QuoteError::InProgram('$')));
+        assert_eq!(exec_program("/bin/\nx"), Err(QuoteError::InProgram('\n')));
+    }
+
+    #[test]
+    fn variables_are_quoted_twice() {
+        let words = format!("{} {}", ok(variable_word("it's")), ok(variable_word("a\\b")));
+        assert_eq!(words, r"'it\'s' 'a\\b'");
+        assert_eq!(ok(env_file_value(&words)), r#""'it\\'s' 'a\\\\b'""#);
+        assert_eq!(ok(variable_word("$x;#%y")), "$x;#%y");
+        assert_eq!(ok(variable_word("")), "''");
+        assert_eq!(ok(env_file_value("$x`\n")), "\"\\$x\\`\n\"");
+    }
+
+    #[test]
+    fn paths_lose_their_separators() {
+        assert_eq!(ok(bind_path("/a:b c%d\\e'f")), r"/a\:b\ c%%d\\e\'f");
+        assert_eq!(bind_path("/a\nb"), Err(QuoteError::LineBreak));
+        assert_eq!(bind_path("a"), Err(QuoteError::NotAbsolute));
+        assert_eq!(ok(environment_file("/a*[b]%c d")), r"/a\*\[b]%%c d");
+        assert_eq!(environment_file("/a "), Err(QuoteError::TrailingBlank));
+    }
+
+    #[test]
+    fn lines_stay_one_line() {
+        assert_eq!(ok(directive_value("100% of C:\\dir\\x")), "100%% of C:\\dir\\x");
+        assert_eq!(ok(directive_value("two\\\\")), "two\\\\");
+        assert_eq!(directive_value("one\\"), Err(QuoteError::TrailingBackslash));
+        assert_eq!(directive_value("a\nExecStart=/bin/rm"), Err(QuoteError::LineBreak));
+        assert_eq!(directive_value("a\rb"), Err(QuoteError::LineBreak));
+    }
+
+    #[test]
+    fn what_systemd_takes_for_invalid_is_refused() {
+        for bad in ["\0", "a\u{fffe}", "\u{fdd0}", "\u{1ffff}"] {
+            assert!(env_file_value(bad).is_err() && variable_word(bad).is_err() && word(bad).is_err());
+            assert!(directive_value(bad).is_err() && bind_path(&format!("/{bad}")).is_err());
+        }
+        assert_eq!(
+            env_file_value("\u{fffe}").unwrap_err().to_string(),
+            "has the character U+FFFE, which systemd takes for invalid"
+        );
+    }
 }

@@ -22,6 +22,7 @@ pub(super) static YAML_1_1: Format = Format {
     summary: "YAML 1.1 as remarshal writes it",
     dialects: &["ruamel", "ruamel-headerless", "pyyaml"],
     parameters: &[],
+    validate: None,
     write: write_1_1,
     misread: never_misread,
 };
@@ -31,6 +32,7 @@ pub(super) static YAML_1_2: Format = Format {
     summary: "YAML 1.2 as remarshal 1.x writes it",
     dialects: &["ruamel", "ruamel-headerless"],
     parameters: &[],
+    validate: None,
     write: write_1_2,
     misread: never_misread,
 };
