@@ -12,10 +12,13 @@
 
 pub mod apply;
 pub mod attr_path;
+pub mod cli;
+pub mod commands;
 pub mod evaluator;
 pub mod exit;
 pub mod format;
 pub mod fs;
+pub mod messages;
 pub mod nix;
 pub mod overrides;
 pub mod paths;

@@ -1,3 +1,16 @@
-//! The `dynix` binary.
+//! The `dynix` binary: reads the command line, runs it, and is the only place that exits.
 
-fn main() {}
+use clap::Parser;
+use dynix::cli::Cli;
+use dynix::exit::Exit;
+use dynix::{commands, messages};
+
+fn main() -> Exit {
+    match commands::run(Cli::parse()) {
+        Ok(exit) => exit,
+        Err(error) => {
+            messages::error(format!("{error:#}"));
+            commands::exit_of(&error)
+        }
+    }
+}

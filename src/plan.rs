@@ -37,6 +37,9 @@ pub struct Plan {
     /// How records that are not literal are evaluated; `None` refuses them.
     #[serde(default)]
     pub evaluator: Option<Evaluator>,
+    /// The log of overrides; `None` for /etc/nixos/dynamic.nix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides_file: Option<Utf8PathBuf>,
     /// Generations kept per service for going back.
     #[serde(default = "default_keep")]
     pub keep: usize,

@@ -103,26 +103,43 @@ impl Action {
     }
 }
 
+impl Action {
+    /// The step in words, without its service.
+    #[must_use]
+    pub fn step(&self) -> Step<'_> {
+        Step(self)
+    }
+}
+
+/// An action in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a>(&'a Action);
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Action::Stage { generation, files, .. } => {
+                write!(f, "write generation {generation} ({})", files.join(", "))
+            }
+            Action::Check { command, .. } => write!(f, "check with {}", command.join(" ")),
+            Action::Swap { generation: Some(generation), .. } => write!(f, "switch to generation {generation}"),
+            Action::Swap { generation: None, .. } => f.write_str("switch to the static files"),
+            Action::InstallDropIn { path, .. } => write!(f, "write {path}"),
+            Action::RemoveDropIn { path, .. } => write!(f, "remove {path}"),
+            Action::ReloadConfiguration => f.write_str("reload systemd's unit files"),
+            Action::Bind { unit, source, target, .. } => write!(f, "show {unit} {source} as {target}"),
+            Action::Restart { unit, .. } => write!(f, "restart {unit}"),
+            Action::Reload { unit, .. } => write!(f, "reload {unit}"),
+            Action::Probe { .. } => f.write_str("wait until it is healthy"),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stage { service, generation, files } => {
-                write!(f, "{service}: write generation {generation} ({})", files.join(", "))
-            }
-            Self::Check { service, command } => write!(f, "{service}: check with {}", command.join(" ")),
-            Self::Swap { service, generation: Some(generation) } => {
-                write!(f, "{service}: switch to generation {generation}")
-            }
-            Self::Swap { service, generation: None } => write!(f, "{service}: switch to the static files"),
-            Self::InstallDropIn { service, path, .. } => write!(f, "{service}: write {path}"),
-            Self::RemoveDropIn { service, path, .. } => write!(f, "{service}: remove {path}"),
-            Self::ReloadConfiguration => f.write_str("systemd: reload unit files"),
-            Self::Bind { service, unit, source, target } => {
-                write!(f, "{service}: show {unit} {source} as {target}")
-            }
-            Self::Restart { service, unit } => write!(f, "{service}: restart {unit}"),
-            Self::Reload { service, unit } => write!(f, "{service}: reload {unit}"),
-            Self::Probe { service } => write!(f, "{service}: wait until it is healthy"),
+        match self.service() {
+            Some(service) => write!(f, "{service}: {}", self.step()),
+            None => write!(f, "{}", self.step()),
         }
     }
 }

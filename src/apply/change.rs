@@ -209,15 +209,7 @@ pub fn switch(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> 
         actions.push(Action::ReloadConfiguration);
     }
     actions.extend(changes.iter().flat_map(|change| change.binds(paths)));
-    for change in changes {
-        actions.extend(change.units.iter().map(|(unit, verb)| {
-            let (service, unit) = (change.name.to_owned(), unit.clone());
-            match verb {
-                Verb::Restart => Action::Restart { service, unit },
-                Verb::Reload => Action::Reload { service, unit },
-            }
-        }));
-    }
+    actions.extend(unit_actions(changes));
     let probed = changes.iter().filter(|one| !one.units.is_empty());
     actions.extend(
         probed
@@ -225,4 +217,17 @@ pub fn switch(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> 
             .map(|one| Action::Probe { service: one.name.to_owned() }),
     );
     actions
+}
+
+/// What the units that read what changed need.
+pub fn unit_actions<'c>(changes: &'c [Change<'_>]) -> impl Iterator<Item = Action> + 'c {
+    changes.iter().flat_map(|change| {
+        change.units.iter().map(|(unit, verb)| {
+            let (service, unit) = (change.name.to_owned(), unit.clone());
+            match verb {
+                Verb::Restart => Action::Restart { service, unit },
+                Verb::Reload => Action::Reload { service, unit },
+            }
+        })
+    })
 }

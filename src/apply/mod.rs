@@ -118,12 +118,18 @@ pub fn apply(
     Ok(report)
 }
 
-/// What [`apply`] would do now: the same steps, none of them run.
-pub fn dry_run(plan: &Plan, log: &LogFile, request: &Request, machine: &mut Machine<'_>) -> Result<Report, ApplyError> {
-    let mut folded = log.fold()?;
-    for id in folded.expired(SystemTime::now()) {
-        folded = log.preview(&[LogChange::Reject { id, reason: "expired".to_owned() }])?;
-    }
+/// What [`apply`] would do now, with `changes` recorded first: the same steps, none of them run.
+pub fn dry_run(
+    plan: &Plan,
+    log: &LogFile,
+    changes: &[LogChange],
+    request: &Request,
+    machine: &mut Machine<'_>,
+) -> Result<Report, ApplyError> {
+    let expired = log.fold()?.expired(SystemTime::now());
+    let expiry = expired.into_iter().map(|id| LogChange::Reject { id, reason: "expired".to_owned() });
+    let changes: Vec<LogChange> = expiry.chain(changes.iter().cloned()).collect();
+    let folded = log.preview(&changes)?;
     let state = State::load(&machine.paths.state())?;
     let desired = desired(plan, &folded.overlay, request.services.as_ref());
     let mut survey = survey(plan, &desired, &state, machine.paths, |service| request.takes(service))?;
@@ -133,9 +139,17 @@ pub fn dry_run(plan: &Plan, log: &LogFile, request: &Request, machine: &mut Mach
     }
     let mut actions = preparation(&survey);
     actions.extend(change::switch(&survey.changes, machine.paths, live));
+    let left_to_do = if live { Vec::new() } else { change::unit_actions(&survey.changes).collect() };
     let mut services = survey.faults;
     services.extend(survey.changes.iter().map(|change| (change.name.to_owned(), Outcome::Applied)));
-    Ok(Report { actions, services, left_out: desired.left_out, rejected: Vec::new(), warnings: folded.warnings })
+    Ok(Report {
+        actions,
+        left_to_do,
+        services,
+        left_out: desired.left_out,
+        rejected: Vec::new(),
+        warnings: folded.warnings,
+    })
 }
 
 fn preparation(survey: &Survey<'_>) -> Vec<Action> {

@@ -31,13 +31,15 @@ pub struct Unrenderable {
 /// Renders a service. `values` has every option of the service by its full name.
 pub fn render(service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
     let mut rendered = Rendered::default();
+    let as_built = static_values(service);
     for (name, file) in &service.files {
         let unrenderable = |problem: String| Unrenderable { place: name.clone(), problem };
         let value = file.value.evaluate(values).map_err(|error| unrenderable(error.to_string()))?;
         let bytes = format::render(&file.format, &value).map_err(|error| unrenderable(error.to_string()))?;
+        let unchanged = file.value.evaluate(&as_built).map_err(|error| unrenderable(error.to_string()))?;
+        format::misreadings(&file.format, &unchanged, &value).map_err(|error| unrenderable(error.to_string()))?;
         rendered.files.insert(name.clone(), bytes);
     }
-    let as_built = static_values(service);
     for (unit, template) in &service.drop_ins {
         let unrenderable = |error: templates::TemplateError| Unrenderable {
             place: format!("drop-in of {unit}"),

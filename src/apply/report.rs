@@ -68,6 +68,8 @@ impl Outcome {
 pub struct Report {
     /// The steps that ran, or would run, in order.
     pub actions: Vec<Action>,
+    /// What the units need that were left alone, for want of a service manager (`--root`).
+    pub left_to_do: Vec<Action>,
     /// The services that changed, or should have.
     pub services: BTreeMap<String, Outcome>,
     /// Overrides that are recorded and do not hold.

@@ -171,6 +171,22 @@ impl LogFile {
         Ok(records)
     }
 
+    /// The ids of the records that hold, ascending: those with values that no rollback and no rejection leaves out.
+    pub fn holding(&self) -> Result<Vec<u64>, LogError> {
+        let Some(content) = self.read()? else { return Ok(Vec::new()) };
+        let mut links = Vec::new();
+        syntax::read(&content.text, Part::Whole, |entry, id, _| {
+            links.push(link(&entry, id));
+            Ok(())
+        })
+        .map_err(|source| self.no_log(source))?;
+        let holding =
+            chain::holding(&links).map_err(|source| LogError::Chain { path: self.path.to_string(), source })?;
+        let mut holding: Vec<u64> = holding.into_iter().collect();
+        holding.sort_unstable();
+        Ok(holding)
+    }
+
     /// The overrides that hold.
     pub fn fold(&self) -> Result<Folded, LogError> {
         let Some((mut file, metadata)) = self.open()? else { return Ok(Folded::default()) };

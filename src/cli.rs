@@ -1,0 +1,277 @@
+//! The command line's types, and nothing else: completions and man pages are generated from them too.
+
+use camino::Utf8PathBuf;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, ColorChoice, Parser, Subcommand};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  Raise a limit now:
+    dynix append services.harmonia.settings.workers 20 --apply
+  Turn on debug logging for an hour:
+    dynix append services.distccd.logLevel debug --for 1h --apply
+  See what is overridden, by whom, and what is in effect:
+    dynix status
+  See what an apply would do:
+    dynix apply --dry-run
+  Go back to what nixos-rebuild built:
+    dynix reset
+
+Exit codes:
+  0 done  1 failed  2 usage  3 value refused  4 a unit failed and was rolled back  5 rollback failed";
+
+/// Change a running NixOS system's settings in milliseconds, without a rebuild
+///
+/// An override is recorded in /etc/nixos/dynamic.nix, which only ever grows. Applying renders the configuration of the
+/// services that it concerns, swaps it in, and restarts or reloads only the units that read what changed.
+/// `nixos-rebuild switch` goes back to the built configuration.
+#[derive(Debug, Parser)]
+#[command(name = "dynix", version, after_help = EXAMPLES, styles = STYLES, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Work on the tree below DIR, without a service manager
+    #[arg(long, global = true, value_name = "DIR", env = "DYNIX_ROOT")]
+    pub root: Option<Utf8PathBuf>,
+    /// The compiled plan [default: /etc/dynix/plan.json]
+    #[arg(long, global = true, value_name = "FILE", env = "DYNIX_PLAN")]
+    pub plan: Option<Utf8PathBuf>,
+    /// The log of overrides [default: /etc/nixos/dynamic.nix]
+    #[arg(long, global = true, value_name = "FILE", env = "DYNIX_OVERRIDES")]
+    pub overrides: Option<Utf8PathBuf>,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+    /// Say what is being done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record a new value for an option
+    Append(Append),
+    /// Record that an override no longer holds
+    Unset(Unset),
+    /// Record a return to what held after an earlier record
+    Rollback(Rollback),
+    /// Go back to the built values, and apply
+    Reset(Reset),
+    /// Put what is recorded into effect
+    Apply(Apply),
+    /// Show an option's value
+    Get(Get),
+    /// Show what is overridden and what is in effect
+    Status(Read),
+    /// Show the recorded overrides, oldest first
+    Log(Read),
+    /// Show how the configuration in effect differs from the built one
+    Diff(Diff),
+    /// What the system's activation script runs
+    #[command(hide = true)]
+    Activate(Activate),
+    /// Write JSON as a configuration format
+    Render(Render),
+    /// Write a completion script
+    Completions(Completions),
+    /// Write the man pages
+    Man(Man),
+}
+
+/// How records are made.
+#[derive(Clone, Debug, Args)]
+pub struct Recording {
+    /// Apply to the service at once
+    #[arg(long)]
+    pub apply: bool,
+}
+
+/// How VALUE is taken.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Reading {
+    /// Take the value as a string
+    #[arg(long, conflicts_with_all = ["json", "expr"])]
+    pub string: bool,
+    /// Take the value as JSON
+    #[arg(long, conflicts_with = "expr")]
+    pub json: bool,
+    /// Take the value as a Nix expression, evaluated when it is applied
+    #[arg(long)]
+    pub expr: bool,
+}
+
+/// `dynix append`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix append services.gotosocial.settings.application-name 'yay!'
+  dynix append services.harmonia.settings.workers 20 --apply
+  dynix append services.distccd.allowedClients '[\"127.0.0.1\", \"10.0.0.0/8\"]'
+  dynix append services.gotosocial.settings.port --string 8080
+  dynix append services.harmonia.settings.workers --expr '2 * 8'")]
+pub struct Append {
+    /// The option, and names below it; names with other characters are quoted as in Nix
+    pub path: String,
+    /// The value, read by the option's type: where that is open, as JSON if it parses, else as a string
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+    /// How the value is taken.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Set the whole value, with nothing left of the built one's attributes
+    #[arg(long)]
+    pub replace: bool,
+    /// Let it end after DURATION (`30min`, `1h`, `2days`)
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub duration: Option<std::time::Duration>,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix unset`
+#[derive(Debug, Args)]
+pub struct Unset {
+    /// The option or a part of it; overrides below it are dropped too
+    pub path: String,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix rollback`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix rollback           take back the last record
+  dynix rollback 12        what held after record 12 (see `dynix log`)
+  dynix rollback 0         no overrides at all")]
+pub struct Rollback {
+    /// A record's number; the one before the last by default
+    pub id: Option<u64>,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix reset`
+#[derive(Debug, Args)]
+pub struct Reset {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// How it is applied.
+    #[command(flatten)]
+    pub applying: Applying,
+}
+
+/// `dynix apply`
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// How it is applied.
+    #[command(flatten)]
+    pub applying: Applying,
+}
+
+/// How an apply runs.
+#[derive(Clone, Debug, Args)]
+pub struct Applying {
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix get`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The option, and names below it
+    pub path: String,
+    /// Print JSON, with the built value and where the present one is from
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix status`, `dynix log`
+#[derive(Debug, Args)]
+pub struct Read {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix diff`
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// Show what an apply would change, instead of what is in effect
+    #[arg(long)]
+    pub pending: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix activate`
+#[derive(Debug, Args)]
+pub struct Activate {}
+
+/// `dynix render`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  echo '{\"workers\": 4}' | dynix render --format toml
+  dynix render --format yaml_1_1 --dialect pyyaml settings.json
+  dynix render --format keyValue --parameters '{\"separator\": \" = \"}' settings.json")]
+pub struct Render {
+    /// The format, as in nixpkgs' `pkgs.formats`
+    #[arg(long, value_name = "NAME")]
+    pub format: String,
+    /// Which generator's output
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<String>,
+    /// The format's parameters
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub parameters: String,
+    /// The value (JSON) [default: standard input]
+    pub file: Option<Utf8PathBuf>,
+}
+
+/// `dynix completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `dynix man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Write dynix.1 and a page for each command to DIR [default: dynix.1 to standard output]
+    pub directory: Option<Utf8PathBuf>,
+}

@@ -1,0 +1,38 @@
+//! `dynix activate`: what the system's activation script runs.
+//!
+//! nixos-rebuild sets `NIXOS_ACTION` for it (nixpkgs, switch-to-configuration-ng); run by hand
+//! (`/nix/var/nix/profiles/system/activate`) it is not set, and at boot systemd does not run yet.
+
+use super::apply;
+use super::session::Session;
+use crate::apply::Request;
+use crate::exit::Exit;
+use crate::messages;
+use crate::overrides::Change;
+use crate::plan::OnSwitch;
+
+/// Does the right thing for who runs it.
+pub fn run(session: &mut Session) -> anyhow::Result<Exit> {
+    let (plan, paths) = session.load()?;
+    let action = std::env::var("NIXOS_ACTION").unwrap_or_default();
+    let inside_switch = !action.is_empty();
+    let static_wins = match (action.as_str(), plan.on_switch) {
+        // The next boot's system is not the one that runs.
+        ("boot", _) => return Ok(Exit::Done),
+        ("switch" | "test" | "dry-activate", OnSwitch::Static) => true,
+        _ => false,
+    };
+    let log = session.log(&plan, &paths);
+    let overridden = !log.fold()?.overlay.is_empty();
+    let back = if static_wins && overridden { vec![Change::Rollback(0)] } else { Vec::new() };
+    if action == "dry-activate" {
+        return apply::dry_run(&plan, &paths, &back, None, false, session);
+    }
+    if !back.is_empty() {
+        let ids = log.append(&back, "nixos-rebuild", None, super::waiting)?;
+        messages::info(format!("recorded {}: the built configuration wins over the overrides", ids[0]));
+    }
+    let request = Request { services: None, static_wins, by: session.user(), inside_switch };
+    let report = apply::carry_out(&plan, &paths, &request, session)?;
+    apply::show(&report, false, false)
+}

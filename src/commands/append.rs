@@ -1,0 +1,123 @@
+//! `dynix append`: a new value for an option, checked before it is recorded.
+
+use std::time::SystemTime;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::place::{self, Place, nearest};
+use super::session::Session;
+use super::{Refused, apply, screen};
+use crate::apply::rendered;
+use crate::attr_path::AttrPath;
+use crate::cli::Append;
+use crate::exit::Exit;
+use crate::messages;
+use crate::overrides::{Change, Folded, LogFile};
+use crate::types::{self, ReadAs, Subschemas, Type};
+
+/// Records a value, and applies it where that is asked for.
+pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
+    let (plan, paths) = session.load()?;
+    let log = session.log(&plan, &paths);
+    let path = place::parse(&arguments.path)?;
+    let place = place::find(&plan, &path)?;
+    if !place.option.may_change(place.below.names()) {
+        return Err(not_dynamic(&path, &place).into());
+    }
+    let change = change(arguments, &path, &place, &log)?;
+    check(&change, &place, &log)?;
+    let until = match arguments.duration {
+        None => None,
+        Some(duration) => Some(SystemTime::now().checked_add(duration).context("--for is too long")?),
+    };
+    let ids = log.append(&[change], &session.user(), until, super::waiting)?;
+    for id in &ids {
+        messages::info(format!("recorded {id}: {path}"));
+    }
+    if arguments.recording.apply {
+        return apply::services(&plan, &paths, Some([place.service_name.to_owned()].into()), session);
+    }
+    Ok(Exit::Done)
+}
+
+fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {
+    let allowed = place.option.dynamic.iter().flatten().map(|below| place.option_path.join(below).to_string());
+    Refused(format!(
+        "{path} may not change at run time: {} marks only these: {}",
+        place.option_name,
+        allowed.collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// What is to be recorded: the value read by the option's type.
+fn change(arguments: &Append, path: &AttrPath, place: &Place<'_>, log: &LogFile) -> anyhow::Result<Change> {
+    let text = &arguments.value;
+    if arguments.reading.expr {
+        return Ok(Change::Expression { path: path.clone(), text: text.clone(), replace: arguments.replace });
+    }
+    let read_as = match (arguments.reading.string, arguments.reading.json) {
+        (true, _) => ReadAs::String,
+        (_, true) => ReadAs::Json,
+        _ => ReadAs::Type,
+    };
+    let places = types::below(&place.option.schema, place.below.names());
+    if let Subschemas::NoSuchName { name, known } = &places {
+        let hint = match nearest(name, known.iter().cloned()).as_slice() {
+            [] => "it has nothing below it".to_owned(),
+            names => format!("the nearest names are {}", names.join(", ")),
+        };
+        return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
+    }
+    let value = types::read(&places, text, read_as)
+        .map_err(|error| Refused(format!("{path} = {text:?}: {error}{}", standing(path, place, log))))?;
+    Ok(if arguments.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) })
+}
+
+/// The option as a whole has to have its type with the change, and its files have to be able to say it.
+fn check(change: &Change, place: &Place<'_>, log: &LogFile) -> anyhow::Result<()> {
+    let path = change.path().cloned().unwrap_or_default();
+    let folded = log.preview(std::slice::from_ref(change))?;
+    let refuse = |problem: String| Refused(format!("{path}: {problem}{}", standing(&path, place, log)));
+    let value = effective(place, &folded).map_err(|error| refuse(error.to_string()))?;
+    let kind = Type::new(&place.option.schema).with_context(|| format!("the plan's type of {}", place.option_name))?;
+    let concerns = |fault: &AttrPath| fault.starts_with(&place.below) || place.below.starts_with(fault);
+    if let Some(fault) = kind.mismatches(&value).into_iter().find(|fault| concerns(&fault.path)) {
+        let problem =
+            format!("{} is refused: {}; expected {}", screen::value(&fault.given), fault.problem, fault.allowed);
+        return Err(Refused(format!(
+            "{}: {problem}{}",
+            place.option_path.join(&fault.path),
+            standing(&path, place, log)
+        ))
+        .into());
+    }
+    let mut values = rendered::static_values(place.service);
+    values.insert(place.option_name.to_owned(), value);
+    rendered::render(place.service, &values).map_err(|error| refuse(error.to_string()))?;
+    Ok(())
+}
+
+/// The option's effective value.
+pub(super) fn effective(place: &Place<'_>, folded: &Folded) -> Result<Value, crate::overrides::Conflict> {
+    folded.overlay.below(&place.option_path).effective(&place.option.static_value).map_err(|mut conflict| {
+        conflict.path = place.option_path.join(&conflict.path);
+        conflict
+    })
+}
+
+/// What stands at a path now, for messages.
+fn standing(path: &AttrPath, place: &Place<'_>, log: &LogFile) -> String {
+    let at = |value: &Value| match place.below.names().iter().try_fold(value, |value, name| value.get(name)) {
+        Some(value) => screen::value(value),
+        None => "not set".to_owned(),
+    };
+    let mut lines = vec![format!("built value:   {}", at(&place.option.static_value))];
+    let present = log.fold().ok().and_then(|folded| effective(place, &folded).ok());
+    lines.extend(present.map(|present| format!("present value: {}", at(&present))));
+    if !place.option.defined_in.is_empty() {
+        lines.push(format!("defined in:    {}", place.option.defined_in.join(", ")));
+    }
+    lines.push(format!("see `dynix get {path}`"));
+    format!("\n  {}", lines.join("\n  "))
+}

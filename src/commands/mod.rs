@@ -1,0 +1,80 @@
+//! The verbs: each loads what it needs, calls pure code, and applies or prints.
+
+pub mod activate;
+pub mod append;
+pub mod apply;
+pub mod completions;
+pub mod diff;
+pub mod get;
+pub mod log;
+pub mod man;
+pub mod render;
+pub mod reset;
+pub mod rollback;
+pub mod session;
+pub mod status;
+pub mod unset;
+
+mod place;
+mod screen;
+
+use std::io::Write;
+
+use anyhow::Context;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use session::Session;
+
+/// A value, or a path, that is not possible: exit code 3.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Runs what the command line says.
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let mut session = Session::new(cli.global);
+    match cli.command {
+        Command::Append(arguments) => append::run(&arguments, &mut session),
+        Command::Unset(arguments) => unset::run(&arguments, &mut session),
+        Command::Rollback(arguments) => rollback::run(&arguments, &mut session),
+        Command::Reset(arguments) => reset::run(&arguments, &mut session),
+        Command::Apply(arguments) => apply::run(&arguments, &mut session),
+        Command::Get(arguments) => get::run(&arguments, &session),
+        Command::Status(arguments) => status::run(&arguments, &session),
+        Command::Log(arguments) => log::run(&arguments, &session),
+        Command::Diff(arguments) => diff::run(&arguments, &session),
+        Command::Activate(_) => activate::run(&mut session),
+        Command::Render(arguments) => render::run(&arguments),
+        Command::Completions(arguments) => print(&completions::script(&arguments)),
+        Command::Man(arguments) => man::run(&arguments),
+    }
+}
+
+/// Says whom we wait for.
+fn waiting(holder: &str) {
+    crate::messages::info(format!("waiting for {holder}"));
+}
+
+/// The exit code for an error.
+#[must_use]
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    use crate::overrides::LogError;
+    let unrecordable = matches!(error.downcast_ref::<LogError>(), Some(LogError::Unrecordable(_)));
+    if unrecordable || error.downcast_ref::<Refused>().is_some() { Exit::Refused } else { Exit::Failed }
+}
+
+/// Writes data to standard output. A reader that has seen enough (`dynix log | head`) is no error.
+fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
+    match std::io::stdout().lock().write_all(bytes) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        result => result.map(|()| Exit::Done).context("cannot write to standard output"),
+    }
+}
+
+/// Writes a value as JSON for programs.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<Exit> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    print(text.as_bytes())
+}

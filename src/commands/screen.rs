@@ -1,0 +1,71 @@
+//! Text for people: colours, diffs, times.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::time::{Duration, SystemTime};
+
+use clap::ColorChoice;
+use serde_json::Value;
+use similar::TextDiff;
+
+/// Whether standard output takes colours (`NO_COLOR`, no-color.org).
+#[must_use]
+pub fn colours(choice: ColorChoice) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+                || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            !unwanted && std::io::stdout().is_terminal()
+        }
+    }
+}
+
+/// A unified diff; empty where nothing differs.
+#[must_use]
+pub fn diff(name: &str, old: (&str, &str), new: (&str, &str), coloured: bool) -> String {
+    if old.1 == new.1 {
+        return String::new();
+    }
+    let diff = TextDiff::from_lines(old.1, new.1);
+    let mut unified = diff.unified_diff();
+    let text =
+        unified.context_radius(3).header(&format!("{name} ({})", old.0), &format!("{name} ({})", new.0)).to_string();
+    if !coloured {
+        return text;
+    }
+    text.lines().fold(String::new(), |mut text, line| {
+        let colour = match line.as_bytes().first() {
+            _ if line.starts_with("---") || line.starts_with("+++") => "1",
+            Some(b'-') => "31",
+            Some(b'+') => "32",
+            Some(b'@') => "36",
+            _ => "0",
+        };
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "\x1b[{colour}m{line}\x1b[0m");
+        text
+    })
+}
+
+/// A value on one line, as in the log, cut where it is long.
+#[must_use]
+pub fn value(value: &Value) -> String {
+    const LONGEST: usize = 100;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// What is left until a time (RFC 3339), as `in 59min 3s` or `over`.
+#[must_use]
+pub fn remaining(until: &str) -> String {
+    let left = humantime::parse_rfc3339(until).ok().and_then(|until| until.duration_since(SystemTime::now()).ok());
+    match left {
+        Some(left) => format!("ends in {}", humantime::format_duration(Duration::from_secs(left.as_secs()))),
+        None => "its time is over; `dynix apply` takes it back".to_owned(),
+    }
+}

@@ -1,0 +1,131 @@
+//! What every command starts from: where things are, who is asking, and how to reach systemd.
+
+use anyhow::{Context, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::Global;
+use crate::overrides::LogFile;
+use crate::paths::Paths;
+use crate::plan::{self, Plan};
+use crate::systemd::{Bus, Job, ManagerError, ServiceManager, UnitStatus};
+use crate::{fs, messages};
+
+/// One run of the program.
+#[derive(Debug)]
+pub struct Session {
+    /// What the command line says.
+    pub global: Global,
+    manager: LazyBus,
+}
+
+impl Session {
+    /// From the command line.
+    #[must_use]
+    pub fn new(global: Global) -> Self {
+        Self { global, manager: LazyBus(None) }
+    }
+
+    fn root(&self) -> &Utf8Path {
+        self.global.root.as_deref().unwrap_or(Utf8Path::new("/"))
+    }
+
+    /// The plan of the system, and where everything is.
+    pub fn load(&self) -> anyhow::Result<(Plan, Paths)> {
+        let paths = Paths::new(self.root(), self.global.plan.clone(), self.global.overrides.clone());
+        let path = paths.plan();
+        let Some(bytes) = fs::read(path)? else {
+            bail!(
+                "there is no plan at {path}: no service is dynamic-enabled \
+                 (dynamicism.for.<service>.enable), or the configuration was not switched to yet"
+            )
+        };
+        let plan = read_plan(&bytes).with_context(|| format!("cannot use the plan {path}"))?;
+        let overrides: Option<Utf8PathBuf> =
+            self.global.overrides.clone().or_else(|| plan.overrides_file.as_ref().map(|file| paths.below_root(file)));
+        let paths = Paths::new(self.root(), self.global.plan.clone(), overrides);
+        Ok((plan, paths))
+    }
+
+    /// The log of a system.
+    #[must_use]
+    pub fn log(&self, plan: &Plan, paths: &Paths) -> LogFile {
+        LogFile::new(paths.overrides(), &paths.cache(), plan.evaluator.clone())
+    }
+
+    /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run
+    /// (`sd_booted(3)`).
+    pub fn manager(&mut self) -> Option<&mut dyn ServiceManager> {
+        if self.global.root.is_some() {
+            return None;
+        }
+        if !Utf8Path::new("/run/systemd/system").is_dir() {
+            messages::warn("systemd does not run here: files are changed, units are left alone");
+            return None;
+        }
+        Some(&mut self.manager)
+    }
+
+    /// Who is asking: the user behind sudo, or the one that runs this.
+    #[must_use]
+    pub fn user(&self) -> String {
+        let us = rustix::process::geteuid();
+        let behind = if us.is_root() { std::env::var("SUDO_USER").ok() } else { None };
+        behind.filter(|name| !name.is_empty() && !name.contains('\0')).unwrap_or_else(|| {
+            uzers::get_user_by_uid(us.as_raw())
+                .map_or_else(|| us.as_raw().to_string(), |user| user.name().to_string_lossy().into_owned())
+        })
+    }
+}
+
+/// Reads a plan, or says why it is none.
+pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
+    let read: Result<Plan, _> = serde_json::from_slice(bytes);
+    match read {
+        Ok(plan) if plan.version == plan::VERSION => Ok(plan),
+        other => {
+            // Another version may have another shape, which would only be told as an odd field.
+            let version = serde_json::from_slice::<serde_json::Value>(bytes)
+                .ok()
+                .and_then(|plan| plan.get("version").and_then(serde_json::Value::as_u64));
+            match version {
+                Some(version) if version != plan::VERSION => bail!(
+                    "it has version {version}, this dynix reads version {}: use the dynix of the same system",
+                    plan::VERSION
+                ),
+                _ => other.context("it is not a plan; rebuild the system"),
+            }
+        }
+    }
+}
+
+/// Connects when it is first needed: most commands change no unit.
+#[derive(Debug)]
+struct LazyBus(Option<Bus>);
+
+impl LazyBus {
+    fn bus(&mut self) -> Result<&mut Bus, ManagerError> {
+        let bus = match self.0.take() {
+            Some(bus) => bus,
+            None => Bus::connect()?,
+        };
+        Ok(self.0.insert(bus))
+    }
+}
+
+impl ServiceManager for LazyBus {
+    fn status(&mut self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
+        self.bus()?.status(units)
+    }
+
+    fn reload_configuration(&mut self) -> Result<(), ManagerError> {
+        self.bus()?.reload_configuration()
+    }
+
+    fn bind(&mut self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
+        self.bus()?.bind(unit, source, target)
+    }
+
+    fn run(&mut self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
+        self.bus()?.run(jobs)
+    }
+}

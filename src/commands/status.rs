@@ -1,0 +1,132 @@
+//! `dynix status`: what is static, what is overridden by whom and when, what is in effect, and what is only recorded.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::place::{self, Place};
+use super::screen;
+use super::session::Session;
+use crate::apply::desired::{LeftOut, desired};
+use crate::apply::state::State;
+use crate::apply::survey::survey;
+use crate::cli::Read;
+use crate::exit::Exit;
+use crate::messages;
+use crate::overrides::Record;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    services: BTreeMap<String, ServiceStatus>,
+    /// Overrides that are recorded and do not hold.
+    left_out: Vec<LeftOut>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStatus {
+    /// `null` on the static files.
+    generation: Option<u64>,
+    /// Units with a drop-in of ours.
+    drop_ins: Vec<String>,
+    /// Whether an apply would change anything.
+    pending: bool,
+    overrides: Vec<Shown>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    path: String,
+    value: Value,
+    r#static: Option<Value>,
+    record: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    applied: bool,
+}
+
+/// Prints the status.
+pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+    let (plan, paths) = session.load()?;
+    let log = session.log(&plan, &paths);
+    let folded = log.fold()?;
+    folded.warnings.iter().for_each(messages::warn);
+    let state = State::load(&paths.state())?;
+    let desired = desired(&plan, &folded.overlay, None);
+    let survey = survey(&plan, &desired, &state, &paths, |_| true)?;
+    let records: BTreeMap<u64, Record> = if folded.overlay.is_empty() {
+        BTreeMap::new()
+    } else {
+        log.records()?.into_iter().map(|record| (record.id, record)).collect()
+    };
+    let mut services: BTreeMap<String, ServiceStatus> = BTreeMap::new();
+    for name in plan.services.keys() {
+        let in_effect = state.services.get(name).map(|one| one.in_effect.clone()).unwrap_or_default();
+        let pending = survey.changes.iter().any(|change| change.name == name) || survey.faults.contains_key(name);
+        let drop_ins = in_effect.drop_ins.into_keys().collect();
+        let status = ServiceStatus { generation: in_effect.generation, drop_ins, pending, overrides: Vec::new() };
+        services.insert(name.clone(), status);
+    }
+    for (path, one) in folded.overlay.leaves() {
+        let Ok(place) = place::find(&plan, &path) else { continue };
+        let record = records.get(&one.id);
+        let shown = Shown {
+            path: path.to_string(),
+            value: one.value.clone(),
+            r#static: static_value(&place),
+            record: one.id,
+            by: record.and_then(|record| record.by.clone()),
+            time: record.and_then(|record| record.time.clone()),
+            until: record.and_then(|record| record.until.clone()),
+            applied: one.id <= state.log_id(place.service_name)
+                && !desired.left_out.iter().any(|left_out| left_out.path == path),
+        };
+        services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
+    }
+    let status = Status { services, left_out: desired.left_out };
+    if arguments.json { super::print_json(&status) } else { super::print(text(&status).as_bytes()) }
+}
+
+fn static_value(place: &Place<'_>) -> Option<Value> {
+    place.below.names().iter().try_fold(&place.option.static_value, |value, name| value.get(name)).cloned()
+}
+
+fn text(status: &Status) -> String {
+    let mut text = String::new();
+    // Writing to a String can't fail.
+    for (name, service) in &status.services {
+        let place = match service.generation {
+            Some(generation) => format!("on generation {generation}"),
+            None => "on its static files".to_owned(),
+        };
+        let pending = if service.pending { "; `dynix apply` would change it" } else { "" };
+        let _ = writeln!(text, "{name}: {place}{pending}");
+        for one in &service.overrides {
+            let built = one.r#static.as_ref().map_or_else(|| "not set".to_owned(), screen::value);
+            let _ = writeln!(text, "  {} = {} (built: {built})", one.path, screen::value(&one.value));
+            let mut notes = vec![format!("record {}", one.record)];
+            notes.extend(one.by.as_ref().map(|by| format!("by {by}")));
+            notes.extend(one.time.clone());
+            notes.extend(one.until.as_deref().map(screen::remaining));
+            if !one.applied {
+                notes.push("recorded, not applied".to_owned());
+            }
+            let _ = writeln!(text, "    {}", notes.join(", "));
+        }
+        for unit in &service.drop_ins {
+            let _ = writeln!(text, "  drop-in for {unit}");
+        }
+    }
+    for one in &status.left_out {
+        let _ = writeln!(text, "does not hold: {} (record {}): {}", one.path, one.id, one.reason);
+    }
+    text
+}

@@ -1,0 +1,35 @@
+//! `dynix unset`: an override no longer holds.
+
+use super::session::Session;
+use super::{apply, place};
+use crate::cli::Unset;
+use crate::exit::Exit;
+use crate::messages;
+use crate::overrides::Change;
+
+/// Records it, and applies it where that is asked for.
+pub fn run(arguments: &Unset, session: &mut Session) -> anyhow::Result<Exit> {
+    let (plan, paths) = session.load()?;
+    let log = session.log(&plan, &paths);
+    let path = place::parse(&arguments.path)?;
+    let folded = log.fold()?;
+    let concerned: Vec<_> = folded
+        .overlay
+        .leaves()
+        .into_iter()
+        .filter(|(leaf, one)| leaf.starts_with(&path) || path.starts_with(leaf) && one.value.is_object())
+        .map(|(leaf, _)| leaf)
+        .collect();
+    if concerned.is_empty() {
+        messages::info(format!("nothing is overridden at {path}; see `dynix status`"));
+    } else {
+        let ids = log.append(&[Change::Unset(path.clone())], &session.user(), None, super::waiting)?;
+        messages::info(format!("recorded {}: unset {path}", ids[0]));
+    }
+    if arguments.recording.apply {
+        let services = concerned.iter().chain([&path]).filter_map(|path| place::find(&plan, path).ok());
+        let services = services.map(|place| place.service_name.to_owned()).collect();
+        return apply::services(&plan, &paths, Some(services), session);
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,38 @@
+//! Messages to people, on standard error; under systemd with the journal's priorities.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+/// How important a message is, as in syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Priority {
+    Error = 3,
+    Warning = 4,
+    Info = 6,
+}
+
+/// Something failed.
+pub fn error(message: impl Display) {
+    say(Priority::Error, "error: ", &message);
+}
+
+/// Something is not as one would expect.
+pub fn warn(message: impl Display) {
+    say(Priority::Warning, "warning: ", &message);
+}
+
+/// What is being done.
+pub fn info(message: impl Display) {
+    say(Priority::Info, "", &message);
+}
+
+fn say(priority: Priority, label: &str, message: &dyn Display) {
+    let text = format!("{label}{message}");
+    let mut out = std::io::stderr().lock();
+    // The journal takes a line's priority from its start (sd-daemon(3)). There is nobody to tell of a closed stderr.
+    let _ = if std::env::var_os("JOURNAL_STREAM").is_some() && !out.is_terminal() {
+        text.lines().try_for_each(|line| writeln!(out, "<{}>{line}", priority as u8))
+    } else {
+        writeln!(out, "{text}")
+    };
+}
