@@ -1,51 +1,38 @@
-//! What makes the log fast at any length: notes on a log that was read whole, beside it in /var/cache. Disposable.
+//! What is remembered of the log between runs, so that neither appending nor folding reads its history again.
 //!
-//! The *stamp* says which file was read and found good; it follows each append of ours. The *checkpoint* has the
-//! overrides folded up to some place of a log with the same lineage. A log that anyone else changed has another stamp
-//! (`stat(2)`: inode, size, times), so both are ignored and made anew.
+//! Two files in the cache directory: the *stamp* says which file, in which state, was found to be a good log; the
+//! *checkpoint* is the folded state at some place of it. Both are only ever hints: what does not fit the log as it is now
+//! counts as absent, and so does what can't be read. Losing them costs one full fold.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::overlay::Overlay;
-use crate::attr_path::AttrPath;
-use crate::fs::atomic::{self, Durability};
-use crate::fs::{self, FileError};
+use super::fold::{Ids, State};
+use super::reader::Place;
+use crate::fs::{self, atomic};
 
-/// The only version that is read; any other is as good as none.
+/// Changes whenever the meaning of these files does.
 const VERSION: u32 = 1;
-/// More overrides than this are quicker folded than read from a checkpoint.
-const MOST: usize = 10_000;
+/// How much of the log before a place is compared: with the times of the file, enough to notice any edit by hand.
+const TAIL: u64 = 4096;
 
-/// Which file was read, and what it ended with.
+/// Which file it was, and as of when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    version: u32,
-    identity: Identity,
-    /// Changes when the log was changed by anyone but us.
-    pub lineage: u64,
-    /// The id of the last record.
-    pub last_id: u64,
-}
-
-/// A file's identity as far as `stat(2)` tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub(super) struct FileState {
     device: u64,
     inode: u64,
-    size: u64,
+    pub size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
-impl Identity {
-    /// Of an open file.
-    #[must_use]
-    pub fn of(metadata: &Metadata) -> Self {
+impl FileState {
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -54,100 +41,140 @@ impl Identity {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
-}
 
-/// The overrides up to a place in the log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    version: u32,
-    lineage: u64,
-    /// The place; bytes.
-    pub offset: u64,
-    /// The id of the last record before it.
-    pub last_id: u64,
-    /// Records that hold and have an end: id and end (RFC 3339).
-    pub ends: Vec<(u64, String)>,
-    overrides: Vec<(AttrPath, Value, u64)>,
-}
-
-impl Checkpoint {
-    /// The overrides.
-    #[must_use]
-    pub fn overlay(&self) -> Overlay {
-        let mut overlay = Overlay::default();
-        for (path, value, id) in &self.overrides {
-            overlay.put(&path.0, value.clone(), *id);
-        }
-        overlay
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// The directory of the notes.
+/// A log that was found to be good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LogStamp {
+    version: u32,
+    file: FileState,
+    /// Digest of the log's last bytes.
+    tail: String,
+    /// The same as long as nothing but appends by dynix happened.
+    pub lineage: String,
+    pub place: Place,
+    pub ids: Ids,
+    /// The last line has no line feed.
+    pub open_line: bool,
+}
+
+/// A folded state.
+#[derive(Debug, Serialize, Deserialize)]
+struct Checkpoint {
+    version: u32,
+    lineage: String,
+    /// Digest of the log's last bytes before the state's place.
+    tail: String,
+    state: State,
+}
+
+/// The cache of one log.
 #[derive(Clone, Debug)]
-pub struct Cache {
-    directory: Utf8PathBuf,
+pub(super) struct Cache {
+    stamp: Utf8PathBuf,
+    checkpoint: Utf8PathBuf,
 }
 
 impl Cache {
-    /// Notes in `directory`.
-    #[must_use]
-    pub fn new(directory: &Utf8Path) -> Self {
-        Self { directory: directory.to_owned() }
-    }
-
-    /// The stamp, if it is of this very file.
-    #[must_use]
-    pub fn stamp(&self, metadata: &Metadata) -> Option<Stamp> {
-        let stamp: Stamp = self.read("log-stamp.json")?;
-        (stamp.version == VERSION && stamp.identity == Identity::of(metadata)).then_some(stamp)
-    }
-
-    /// The checkpoint, if it is of the log that `stamp` is of.
-    #[must_use]
-    pub fn checkpoint(&self, stamp: &Stamp) -> Option<Checkpoint> {
-        let checkpoint: Checkpoint = self.read("log-checkpoint.json")?;
-        let fits = checkpoint.version == VERSION && checkpoint.lineage == stamp.lineage;
-        (fits && checkpoint.offset <= stamp.identity.size && checkpoint.last_id <= stamp.last_id).then_some(checkpoint)
-    }
-
-    /// Notes that the file was read whole and is good. `lineage` is the one that it had before our own append to it.
-    pub fn note(&self, metadata: &Metadata, lineage: Option<u64>, last_id: u64) -> Option<Stamp> {
-        let lineage = lineage.unwrap_or_else(new_lineage);
-        let stamp = Stamp { version: VERSION, identity: Identity::of(metadata), lineage, last_id };
-        self.write("log-stamp.json", &stamp).ok().map(|()| stamp)
-    }
-
-    /// Notes what the log of `stamp` folds into, up to `offset`.
-    pub fn keep(&self, stamp: &Stamp, offset: u64, last_id: u64, overlay: &Overlay, ends: &[(u64, String)]) {
-        let leaves = overlay.leaves();
-        if leaves.len() > MOST {
-            return;
+    pub fn new(directory: &Utf8Path, log: &Utf8Path) -> Self {
+        let name = &hex(Sha256::digest(log.as_str()).as_slice())[..16];
+        Self {
+            stamp: directory.join(format!("overrides-{name}.stamp.json")),
+            checkpoint: directory.join(format!("overrides-{name}.fold.json")),
         }
-        let overrides = leaves.into_iter().map(|(path, one)| (path, one.value.clone(), one.id)).collect();
-        let (lineage, ends) = (stamp.lineage, ends.to_vec());
-        let checkpoint = Checkpoint { version: VERSION, lineage, offset, last_id, ends, overrides };
-        // Only speed is lost without it: a reader who is not root has no place to put it.
-        let _ = self.write("log-checkpoint.json", &checkpoint);
     }
 
-    /// Notes of others, or broken ones, are as good as none.
-    fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let path = self.directory.join(name);
-        if !fs::is_trusted(&path).unwrap_or(false) {
-            return None;
+    /// The stamp, if it is one of this very file in its present state.
+    pub fn stamp(&self, file: &File, now: &FileState) -> Option<LogStamp> {
+        let stamp: LogStamp = load(&self.stamp)?;
+        let fits = stamp.version == VERSION && stamp.file == *now && stamp.tail == tail(file, now.size)?;
+        fits.then_some(stamp)
+    }
+
+    /// The last id that a log at this place ever had, as far as is known.
+    pub fn last_known_id(&self) -> u64 {
+        load::<LogStamp>(&self.stamp).map_or(0, |stamp| stamp.ids.last())
+    }
+
+    /// Remembers that the log is good. Only under its lock: there is one writer then.
+    pub fn remember(&self, file: &File, now: FileState, good: Good) -> Option<LogStamp> {
+        let lineage = good.lineage.unwrap_or_else(new_lineage);
+        let tail = tail(file, now.size)?;
+        let stamp = LogStamp {
+            version: VERSION,
+            file: now,
+            tail,
+            lineage,
+            place: good.place,
+            ids: good.ids,
+            open_line: good.open_line,
+        };
+        store(&self.stamp, &stamp);
+        Some(stamp)
+    }
+
+    /// The folded state at some place of the log that `stamp` is of.
+    pub fn checkpoint(&self, file: &File, stamp: &LogStamp) -> Option<State> {
+        let Checkpoint { version, lineage, tail: expected, state } = load(&self.checkpoint)?;
+        let fits = version == VERSION
+            && lineage == stamp.lineage
+            && state.place.offset <= stamp.file.size
+            && expected == tail(file, state.place.offset)?;
+        fits.then_some(state)
+    }
+
+    /// Remembers a folded state. Only under the log's lock.
+    pub fn remember_fold(&self, file: &File, stamp: &LogStamp, state: State) {
+        if let Some(tail) = tail(file, state.place.offset) {
+            store(&self.checkpoint, &Checkpoint { version: VERSION, lineage: stamp.lineage.clone(), tail, state });
         }
-        serde_json::from_slice(&fs::read(&path).ok()??).ok()
-    }
-
-    fn write(&self, name: &str, note: &impl Serialize) -> Result<(), FileError> {
-        let text = serde_json::to_vec(note).unwrap_or_default();
-        atomic::write(&self.directory.join(name), &text, 0o600, Durability::Volatile)
     }
 }
 
-/// A number that no other log had, nor this one before.
-fn new_lineage() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    // Seeded by the system for each process and instance.
-    RandomState::new().build_hasher().finish()
+/// What is to be remembered of a good log.
+pub(super) struct Good {
+    /// `None` begins a new one: no older checkpoint counts.
+    pub lineage: Option<String>,
+    pub place: Place,
+    pub ids: Ids,
+    pub open_line: bool,
+}
+
+fn load<T: DeserializeOwned>(path: &Utf8Path) -> Option<T> {
+    if !fs::is_trusted(path).unwrap_or(false) {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(path).ok()??).ok()
+}
+
+/// Best effort: without the cache, all works as well.
+fn store(path: &Utf8Path, content: &impl Serialize) {
+    if let Ok(bytes) = serde_json::to_vec(content) {
+        let _ = atomic::write(path, &bytes, 0o644, atomic::Durability::Volatile);
+    }
+}
+
+/// Digest of the file's last bytes before `end`.
+fn tail(file: &File, end: u64) -> Option<String> {
+    let length = end.min(TAIL);
+    let mut bytes = vec![0; usize::try_from(length).ok()?];
+    file.read_exact_at(&mut bytes, end - length).ok()?;
+    Some(hex(Sha256::digest(&bytes).as_slice()))
+}
+
+fn new_lineage() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}", now.as_nanos(), std::process::id())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }

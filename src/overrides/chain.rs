@@ -1,42 +1,31 @@
-//! Which records hold: pure.
+//! Which records count: the chain that leads back from the last record.
 //!
-//! Walking back from the last record: a rollback leads to the record that it names, with what lies between left out; a
-//! rejected record is left out, a rejected rollback too.
+//! Takes the `rollback` and `reject` records, gives the ids whose records are folded. Pure.
+//!
+//! The walk goes back from the last record. `rollback n` jumps to record n, to nothing for 0; `reject n` leaves record n
+//! out of what is still to come; a record that is left out does nothing, be it a rollback or a reject itself.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-/// What matters of a record here.
+/// What steers the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
-    /// It has values.
-    Values(u64),
-    /// It leads back.
-    Rollback {
-        /// Its id.
-        id: u64,
-        /// Where it leads.
-        to: u64,
-    },
-    /// It leaves one out.
-    Reject {
-        /// Its id.
-        id: u64,
-        /// Which one it leaves out.
-        rejected: u64,
-    },
+pub(super) enum Control {
+    Rollback(u64),
+    Reject(u64),
 }
 
-impl Link {
-    fn id(self) -> u64 {
-        match self {
-            Self::Values(id) | Self::Rollback { id, .. } | Self::Reject { id, .. } => id,
-        }
-    }
+/// The ids that count. Ranges include both ends; ids that no record has may be among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Chain {
+    ranges: Vec<(u64, u64)>,
+    rejected: BTreeSet<u64>,
+    /// Whether the walk arrived at `base`, the record from which the caller knows the state.
+    pub from_base: bool,
 }
 
 /// A record that names one that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("record {id} names record {named}, which does not come before it")]
+#[error("record {id} names record {named}, and there is no such record before it")]
 pub struct Unknown {
     /// The record.
     pub id: u64,
@@ -44,66 +33,104 @@ pub struct Unknown {
     pub named: u64,
 }
 
-/// The ids of the records that hold. `links` are all records, in order.
-pub fn holding(links: &[Link]) -> Result<HashSet<u64>, Unknown> {
-    let before = |index: usize, named: u64| links[..index].binary_search_by_key(&named, |link| link.id());
-    // Also those that don't hold have to make sense: one of them may hold again after a rejection.
-    for (index, link) in links.iter().enumerate() {
-        let (id, named) = match *link {
-            Link::Values(_) | Link::Rollback { to: 0, .. } => continue,
-            Link::Rollback { id, to } => (id, to),
-            Link::Reject { id, rejected } => (id, rejected),
-        };
-        before(index, named).map_err(|_| Unknown { id, named })?;
-    }
-    let (mut holding, mut rejected) = (HashSet::new(), HashSet::new());
-    let mut next = links.len();
-    while next > 0 {
-        next -= 1;
-        match links[next] {
-            Link::Reject { rejected: id, .. } => {
-                rejected.insert(id);
+/// The walk left the part that the caller knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BeforeBase;
+
+impl Chain {
+    /// Walks back from record `last` to nothing, or to `base`, right after which the state is known (0: nothing is).
+    /// `controls` are all control records after `base`, in order, with their ids.
+    pub fn walk(last: u64, controls: &[(u64, Control)], base: u64) -> Result<Self, BeforeBase> {
+        let mut chain = Self::default();
+        let mut at = last;
+        let mut before = controls.partition_point(|(id, _)| *id <= at);
+        loop {
+            let next = before.checked_sub(1).map(|index| controls[index]);
+            let Some((id, control)) = next else {
+                chain.ranges.push((base + 1, at));
+                break;
+            };
+            chain.ranges.push((id + 1, at));
+            at = id - 1;
+            before -= 1;
+            if chain.rejected.contains(&id) {
+                continue;
             }
-            link if rejected.contains(&link.id()) => {}
-            Link::Values(id) => {
-                holding.insert(id);
+            match control {
+                Control::Reject(rejected) => {
+                    chain.rejected.insert(rejected);
+                }
+                Control::Rollback(0) => {
+                    chain.finish();
+                    return Ok(chain);
+                }
+                Control::Rollback(to) if to < base => return Err(BeforeBase),
+                Control::Rollback(to) => {
+                    at = to;
+                    before = controls.partition_point(|(id, _)| *id <= to);
+                }
             }
-            Link::Rollback { to, .. } => next = before(next, to).map_or(0, |index| index + 1),
         }
+        if chain.rejected.iter().any(|id| *id <= base) {
+            return Err(BeforeBase);
+        }
+        chain.from_base = true;
+        chain.finish();
+        Ok(chain)
     }
-    Ok(holding)
+
+    fn finish(&mut self) {
+        self.ranges.retain(|(from, to)| from <= to);
+        self.ranges.reverse();
+    }
+
+    /// Whether the ids of this chain up to `id` are just those of `other`.
+    pub fn begins_with(&self, other: &Self, id: u64) -> bool {
+        let ranges: Vec<(u64, u64)> =
+            self.ranges.iter().filter(|(from, _)| *from <= id).map(|(from, to)| (*from, id.min(*to))).collect();
+        let rejected = |chain: &Self| -> Vec<u64> { chain.rejected.iter().copied().filter(|one| *one <= id).collect() };
+        self.from_base == other.from_base && ranges == other.ranges && rejected(self) == rejected(other)
+    }
+
+    pub fn contains(&self, id: u64) -> bool {
+        let index = self.ranges.partition_point(|(_, to)| *to < id);
+        self.ranges.get(index).is_some_and(|(from, _)| *from <= id) && !self.rejected.contains(&id)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Link::{Reject, Rollback, Values};
     use super::*;
 
-    fn sorted(links: &[Link]) -> Vec<u64> {
-        let mut ids: Vec<u64> = holding(links).unwrap().into_iter().collect();
-        ids.sort_unstable();
-        ids
+    fn ids(last: u64, controls: &[(u64, Control)]) -> Vec<u64> {
+        let chain = Chain::walk(last, controls, 0).unwrap();
+        (1..=last).filter(|id| chain.contains(*id)).collect()
     }
 
     #[test]
-    fn a_rollback_leads_to_the_state_right_after_its_record() {
-        assert_eq!(sorted(&[Values(1), Values(2), Rollback { id: 3, to: 1 }, Values(4)]), [1, 4]);
-        assert_eq!(sorted(&[Values(1), Rollback { id: 2, to: 0 }, Values(3), Rollback { id: 4, to: 1 }]), [1]);
-        assert_eq!(sorted(&[Values(1), Rollback { id: 2, to: 0 }, Rollback { id: 3, to: 2 }]), [0; 0]);
+    fn the_walk_jumps_at_rollbacks_and_leaves_out_what_is_rejected() {
+        use Control::{Reject, Rollback};
+        assert_eq!(ids(3, &[]), [1, 2, 3]);
+        assert_eq!(ids(4, &[(3, Rollback(1))]), [1, 4]);
+        assert_eq!(ids(4, &[(3, Rollback(0))]), [4]);
+        assert_eq!(ids(4, &[(4, Reject(2))]), [1, 3]);
+        // A rejected rollback did not happen; a rejected reject neither.
+        assert_eq!(ids(4, &[(3, Rollback(0)), (4, Reject(3))]), [1, 2]);
+        assert_eq!(ids(4, &[(3, Reject(1)), (4, Reject(3))]), [1, 2]);
+        // What a rollback jumps over has not happened either.
+        assert_eq!(ids(5, &[(3, Reject(1)), (4, Rollback(2))]), [1, 2, 5]);
+        // But a reject that counts holds behind a rollback.
+        assert_eq!(ids(5, &[(4, Rollback(2)), (5, Reject(1))]), [2]);
     }
 
     #[test]
-    fn what_is_rejected_is_left_out_a_rollback_too() {
-        assert_eq!(sorted(&[Values(1), Values(2), Reject { id: 3, rejected: 2 }]), [1]);
-        assert_eq!(sorted(&[Values(1), Rollback { id: 2, to: 0 }, Reject { id: 3, rejected: 2 }]), [1]);
-        // A rejection that a rollback leads behind of no longer counts.
-        assert_eq!(sorted(&[Values(1), Reject { id: 2, rejected: 1 }, Rollback { id: 3, to: 1 }]), [1]);
-    }
-
-    #[test]
-    fn a_record_that_is_not_there_can_not_be_named() {
-        assert_eq!(holding(&[Values(1), Rollback { id: 2, to: 2 }]), Err(Unknown { id: 2, named: 2 }));
-        assert_eq!(holding(&[Values(2), Reject { id: 3, rejected: 1 }]), Err(Unknown { id: 3, named: 1 }));
-        assert_eq!(holding(&[Values(2), Reject { id: 3, rejected: 0 }]), Err(Unknown { id: 3, named: 0 }));
+    fn a_walk_that_leaves_the_known_part_says_so() {
+        use Control::{Reject, Rollback};
+        assert_eq!(Chain::walk(12, &[(12, Rollback(9))], 10), Err(BeforeBase));
+        assert_eq!(Chain::walk(12, &[(12, Reject(10))], 10), Err(BeforeBase));
+        assert!(Chain::walk(12, &[(12, Rollback(10))], 10).unwrap().from_base);
+        // Neither matters behind a return to nothing.
+        let chain = Chain::walk(13, &[(12, Rollback(0)), (13, Reject(3))], 10).unwrap();
+        assert!(!chain.from_base && !chain.contains(11));
     }
 }

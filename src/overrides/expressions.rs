@@ -1,4 +1,7 @@
-//! Records that are no literals: given to the evaluator, all in one go.
+//! Records that are not plain data: given to the Nix evaluator, all in one go.
+//!
+//! Takes the text of the records, gives what they say. The evaluator sees the log's function applied to just these
+//! records, with an `overrides` that collects its arguments: `config`, `lib` and `pkgs` are the system's own.
 
 use camino::Utf8Path;
 use serde_json::Value;
@@ -7,11 +10,17 @@ use super::record::{Kind, Record};
 use crate::evaluator::{EvaluatorError, evaluate};
 use crate::plan::Evaluator;
 
+/// The most that goes into one call: Linux takes no argument of 128 KiB or more (`MAX_ARG_STRLEN`, execve(2)).
+const MOST: usize = 100 * 1024;
+
 /// Records that can't be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpressionError {
     /// The plan has no evaluator.
-    #[error("record {id} is a Nix expression, and this system's plan has no evaluator; give a literal value instead")]
+    #[error(
+        "record {id} is a Nix expression, and this system's plan has no evaluator; give a plain value instead, or reject \
+         the record"
+    )]
     NoEvaluator {
         /// The first such record.
         id: u64,
@@ -34,51 +43,77 @@ pub enum ExpressionError {
     },
 }
 
-/// Evaluates `records`, whose kinds are all [`Kind::Expression`], as arguments of the log's own function.
-pub fn resolve(
-    records: &[&Record],
+/// A record that is an expression.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub id: u64,
+    /// All of its text.
+    pub text: String,
+}
+
+/// What the records say: each is a [`Kind::Set`] or a [`Kind::Replace`].
+pub(super) fn kinds(
+    wanted: &[Wanted],
     parameters: &str,
     evaluator: Option<&Evaluator>,
     directory: &Utf8Path,
-) -> Result<Vec<Record>, ExpressionError> {
-    let Some(first) = records.first() else { return Ok(Vec::new()) };
+) -> Result<Vec<Kind>, ExpressionError> {
+    let Some(first) = wanted.first() else { return Ok(Vec::new()) };
     let evaluator = evaluator.ok_or(ExpressionError::NoEvaluator { id: first.id })?;
-    let values = evaluate(evaluator, &expression(records, parameters, evaluator), directory).map_err(|source| {
-        let ids: Vec<String> = records.iter().map(|record| record.id.to_string()).collect();
+    let mut kinds = Vec::with_capacity(wanted.len());
+    let mut rest = wanted;
+    while !rest.is_empty() {
+        let mut size = 0;
+        let count = rest.iter().take_while(|wanted| {
+            size += wanted.text.len();
+            size <= MOST
+        });
+        let (batch, after) = rest.split_at(count.count().max(1));
+        kinds.extend(evaluated(batch, parameters, evaluator, directory)?);
+        rest = after;
+    }
+    Ok(kinds)
+}
+
+fn evaluated(
+    wanted: &[Wanted],
+    parameters: &str,
+    evaluator: &Evaluator,
+    directory: &Utf8Path,
+) -> Result<Vec<Kind>, ExpressionError> {
+    let values = evaluate(evaluator, &expression(wanted, parameters, evaluator), directory).map_err(|source| {
+        let ids: Vec<String> = wanted.iter().map(|wanted| wanted.id.to_string()).collect();
         let records = format!("record{} {}", if ids.len() == 1 { "" } else { "s" }, ids.join(", "));
         ExpressionError::Evaluator { records, source }
     })?;
-    let values = match values {
-        Value::Array(values) if values.len() == records.len() => values,
-        _ => return Err(ExpressionError::NoRecord { id: first.id, problem: "the evaluator lost it".to_owned() }),
-    };
-    records.iter().zip(values).map(|(record, value)| read(record, value)).collect()
-}
-
-fn read(record: &Record, value: Value) -> Result<Record, ExpressionError> {
-    let no_record = |problem: String| ExpressionError::NoRecord { id: record.id, problem };
-    let Value::Object(mut attributes) = value else { return Err(no_record("it is no attribute set".to_owned())) };
-    attributes.insert("id".to_owned(), record.id.into());
-    let read = Record::from_attributes(attributes, record.id - 1).map_err(no_record)?;
-    match read.kind {
-        Kind::Set(_) | Kind::Replace(..) | Kind::Unset(_) => Ok(read),
-        _ => Err(no_record("which records hold can't depend on an evaluation; give a plain id".to_owned())),
+    match values {
+        Value::Array(values) if values.len() == wanted.len() => {
+            wanted.iter().zip(values).map(|(wanted, value)| read(wanted, value)).collect()
+        }
+        other => {
+            let problem = format!("the evaluator gave {other} for {} records", wanted.len());
+            Err(ExpressionError::NoRecord { id: wanted[0].id, problem })
+        }
     }
 }
 
-/// The log's function applied to these records only, with an `overrides` that collects its arguments.
-fn expression(records: &[&Record], parameters: &str, evaluator: &Evaluator) -> String {
-    let arguments: Vec<&str> = records
-        .iter()
-        .map(|record| match &record.kind {
-            Kind::Expression(text) => text.as_str(),
-            _ => "{ }",
-        })
-        .collect();
+fn read(wanted: &Wanted, value: Value) -> Result<Kind, ExpressionError> {
+    let no_record = |problem: String| ExpressionError::NoRecord { id: wanted.id, problem };
+    let Value::Object(mut attributes) = value else { return Err(no_record("it is no attribute set".to_owned())) };
+    attributes.retain(|name, _| name == "set" || name == "replace");
+    match Record::from_attributes(attributes, wanted.id - 1).map_err(no_record)?.kind {
+        kind @ (Kind::Set(_) | Kind::Replace(..)) => Ok(kind),
+        _ => Err(no_record("only the values of set and replace can be expressions".to_owned())),
+    }
+}
+
+fn expression(wanted: &[Wanted], parameters: &str, evaluator: &Evaluator) -> String {
+    let records: Vec<&str> = wanted.iter().map(|wanted| wanted.text.as_str()).collect();
     format!(
-        "let overrides = {{ records = [ ]; __functor = self: record: self // {{ records = self.records ++ [ record ]; }}; }}; \
-         in (({parameters}: overrides\n{}\n) (({}) // {{ inherit overrides; }})).records",
-        arguments.join("\n"),
+        "let\n  \
+           collect = records: {{ inherit records; __functor = _: record: collect (records ++ [ record ]); }};\n\
+         in (({parameters}: overrides\n{}\n) (({}\n) // {{ overrides = collect [ ]; }})).records",
+        records.join("\n"),
         evaluator.arguments
     )
 }

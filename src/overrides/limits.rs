@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::hand;
 use super::record::{Change, Stamp, write_line};
-use super::syntax;
 use crate::attr_path::AttrPath;
 use crate::nix;
 
@@ -41,7 +41,7 @@ impl Unrecordable {
 pub fn check(change: &Change) -> Result<(), Unrecordable> {
     let problem = match change {
         Change::Set(_, value) => unless_empty(value),
-        Change::Expression { text, .. } => syntax::is_expression(text),
+        Change::Expression { text, .. } => hand::is_expression(text),
         _ => Ok(()),
     };
     let path = change.path().cloned().unwrap_or_default();

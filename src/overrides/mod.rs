@@ -1,25 +1,32 @@
 //! The overrides: the append-only log in /etc/nixos/dynamic.nix and what it comes to.
 //!
-//! Takes [`Change`]s to record and gives the [`Overlay`] of all records that hold. Every prefix of whole lines of the
-//! file is a valid Nix expression, a function applied to its records; nothing ever rewrites or drops one.
+//! Takes [`Change`]s to record and gives the [`Overlay`] of all records that hold; docs/overrides.md has the format. Every
+//! prefix of whole lines of the file is a valid Nix expression, a function applied to its records; nothing ever rewrites
+//! or drops one.
 //!
-//! [`record`] says what a line can say and writes it, [`line`] reads it back, [`syntax`] the whole text with what people
-//! wrote in it, [`chain`] which records hold, [`overlay`] what they come to, [`log`] is the file itself.
-
-pub mod chain;
-pub mod line;
-pub mod log;
-pub mod overlay;
-pub mod record;
-pub mod syntax;
+//! From the file inwards: `log` (the file, its lock, what is remembered of it) → `reader` (blocks and lines, ids) → `scan`
+//! (one literal line, at memory speed) or `hand` (all of Nix's syntax) → `fold` along the `chain` of records that hold →
+//! [`Overlay`]. `record` writes what the readers read; `expressions` asks the evaluator.
 
 mod cache;
+mod chain;
+mod entry;
+mod error;
 mod expressions;
+mod fold;
+mod hand;
 mod limits;
-mod literal;
+mod log;
+mod overlay;
+mod reader;
+mod record;
+mod scan;
 
+pub use chain::Unknown;
+pub use error::LogError;
+pub use expressions::ExpressionError;
 pub use limits::Unrecordable;
-pub use log::{Folded, LogError, LogFile};
+pub use log::{Folded, HEADER, LogFile};
 pub use overlay::{Conflict, Overlay, Override};
+pub use reader::Torn;
 pub use record::{Change, Kind, Record};
-pub use syntax::is_expression;

@@ -6,18 +6,21 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::record::{Kind, Record};
 use crate::attr_path::AttrPath;
 
 /// A tree of overrides.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Overlay {
     root: Node,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Node {
     /// Overrides below.
     Branch(BTreeMap<String, Node>),

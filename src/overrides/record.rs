@@ -299,3 +299,9 @@ fn write_path(text: &mut String, path: &AttrPath) -> Result<(), ValueError> {
     text.push(']');
     Ok(())
 }
+
+/// The leaves of a value whose names were checked when it was read.
+pub(super) fn leaves_at(path: AttrPath, value: Value) -> Vec<(AttrPath, Value)> {
+    let Value::Object(attributes) = value else { return vec![(path, value)] };
+    attributes.into_iter().flat_map(|(name, value)| leaves_at(path.child(&name), value)).collect()
+}

@@ -1,14 +1,18 @@
-//! The fold agrees with the real module system: `fixtures/overrides/fold.json` was computed by it.
+//! The fold agrees with the real module system: `fixtures/overrides/fold.json` was computed by it. However a log came to
+//! be what it is, it folds into the same.
 
-use dynix::overrides::{Change, Kind, LogFile, Record};
-use serde_json::Value;
+use camino::{Utf8Path, Utf8PathBuf};
+use dynix::attr_path::AttrPath;
+use dynix::overrides::{Change, HEADER, Kind, LogFile, Record};
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn cases() -> Vec<Value> {
     serde_json::from_str(include_str!("../fixtures/overrides/fold.json")).unwrap()
 }
 
 fn log(directory: &tempfile::TempDir) -> LogFile {
-    let root = camino::Utf8Path::from_path(directory.path()).unwrap();
+    let root = Utf8Path::from_path(directory.path()).unwrap();
     LogFile::new(&root.join("dynamic.nix"), &root.join("cache"), None)
 }
 
@@ -45,4 +49,164 @@ fn every_case_of_the_module_system_agrees() {
         checked += 1;
     }
     assert_eq!(checked, 120);
+}
+
+/// The same cases with each record on its one line, a whole tree in its `set`, as people write it.
+#[test]
+fn every_case_agrees_also_when_its_records_are_written_by_hand() {
+    for case in cases() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(&directory);
+        let mut text = HEADER.to_owned();
+        for record in case["records"].as_array().unwrap() {
+            dynix::nix::write_value(&mut text, record).unwrap();
+            text.push('\n');
+        }
+        std::fs::write(log.path(), text).unwrap();
+        let effective = log.fold().unwrap().overlay.effective(&case["static"]);
+        assert_eq!(effective.ok(), case.get("effective").cloned(), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn what_is_taken_back_is_as_if_it_had_never_been() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = log(&directory);
+    let append = |change| log.append(&[change], "test", None, |_| ()).unwrap()[0];
+    let set = |value: i32| Change::Set(AttrPath::parse("a.b").unwrap(), value.into());
+    let reject = |id| Change::Reject { id, reason: "it did not start".to_owned() };
+    let value = |folded: dynix::overrides::Folded| folded.overlay.effective(&json!({})).unwrap();
+    append(set(1));
+    let second = append(set(2));
+    append(reject(second));
+    assert_eq!(value(log.fold().unwrap()), json!({"a": {"b": 1}}));
+    let back = append(Change::Rollback(0));
+    assert_eq!(value(log.fold().unwrap()), json!({}));
+    append(reject(back));
+    assert_eq!(value(log.fold().unwrap()), json!({"a": {"b": 1}}));
+    assert_eq!(log.holding().unwrap(), vec![1]);
+    assert_eq!(value(log.fold_at(2).unwrap()), json!({"a": {"b": 2}}));
+    assert_eq!(value(log.fold_at(0).unwrap()), json!({}));
+    assert_eq!(value(log.preview(&[set(7)]).unwrap()), json!({"a": {"b": 7}}));
+    assert_eq!(value(log.preview(&[Change::Rollback(2)]).unwrap()), json!({"a": {"b": 2}}));
+    let error = log.fold_at(99).unwrap_err().to_string();
+    assert!(error.ends_with("has no record 99; `dynix log` lists them"), "{error}");
+}
+
+#[test]
+fn a_record_with_an_end_counts_until_it_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = log(&directory);
+    let now = std::time::SystemTime::now();
+    let (hour, day) = (std::time::Duration::from_secs(3600), std::time::Duration::from_secs(86400));
+    let set = |name: &str| Change::Set(AttrPath(vec![name.to_owned()]), 1.into());
+    log.append(&[set("a")], "test", Some(now + hour), |_| ()).unwrap();
+    log.append(&[set("b")], "test", Some(now + day), |_| ()).unwrap();
+    log.append(&[set("c")], "test", None, |_| ()).unwrap();
+    let folded = log.fold().unwrap();
+    assert_eq!(folded.expired(now), vec![0; 0]);
+    assert_eq!(folded.expired(now + 2 * hour), vec![1]);
+    assert_eq!(folded.expired(now + 2 * day), vec![1, 2]);
+    log.append(&[Change::Reject { id: 1, reason: "expired".to_owned() }], "test", None, |_| ()).unwrap();
+    let folded = log.fold().unwrap();
+    assert_eq!(folded.expired(now + 2 * day), vec![2]);
+    assert_eq!(folded.overlay.effective(&json!({})), Ok(json!({"b": 1, "c": 1})));
+}
+
+/// What a test does to a log.
+#[derive(Clone, Debug)]
+enum Step {
+    Set(Vec<usize>, Value),
+    Replace(Vec<usize>, Value),
+    Unset(Vec<usize>),
+    /// So many records back.
+    Rollback(u64),
+    Reject(u64),
+    /// Somebody adds a line by hand: what was remembered of the log is void.
+    ByHand(Vec<usize>),
+}
+
+const NAMES: [&str; 4] = ["a", "b", "x.y", "if"];
+
+fn path(names: &[usize]) -> AttrPath {
+    AttrPath(names.iter().map(|name| NAMES[*name].to_owned()).collect())
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let path = || prop::collection::vec(0..NAMES.len(), 1..4);
+    // Some are large, so that a few records fill what is folded again each time.
+    let leaf = prop_oneof![any::<i64>().prop_map(Value::from), Just(Value::from("y".repeat(30_000)))];
+    let tree = prop::collection::btree_map(prop::sample::select(&NAMES), leaf.clone(), 1..3)
+        .prop_map(|tree| Value::Object(tree.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
+    let value = prop_oneof![2 => leaf, 1 => tree];
+    let step = prop_oneof![
+        6 => (path(), value.clone()).prop_map(|(path, value)| Step::Set(path, value)),
+        3 => (path(), value).prop_map(|(path, value)| Step::Replace(path, value)),
+        2 => path().prop_map(Step::Unset),
+        1 => (0..60_u64).prop_map(Step::Rollback),
+        2 => (0..60_u64).prop_map(Step::Reject),
+        1 => path().prop_map(Step::ByHand),
+    ];
+    prop::collection::vec(step, 1..50)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// With what is remembered between the appends, without it, and with the plain rule over a list of records.
+    #[test]
+    fn a_fold_from_a_checkpoint_is_the_fold_from_nothing(steps in steps()) {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(&directory);
+        let forgetful: Utf8PathBuf = log.path().with_file_name("other-cache");
+        let mut last = 0_u64;
+        for step in steps {
+            let change = match &step {
+                Step::Set(at, value) => Change::Set(path(at), value.clone()),
+                Step::Replace(at, value) => Change::Replace(path(at), value.clone()),
+                Step::Unset(at) => Change::Unset(path(at)),
+                Step::Rollback(back) => Change::Rollback(last.saturating_sub(*back)),
+                Step::Reject(back) if last > *back => {
+                    Change::Reject { id: last - back, reason: "no".to_owned() }
+                }
+                Step::Reject(_) => continue,
+                Step::ByHand(at) => {
+                    let mut text = std::fs::read_to_string(log.path()).unwrap_or_else(|_| HEADER.to_owned());
+                    text.extend(["# by hand\n{\n  set.", &path(at).to_string(), " = 5;\n}\n"]);
+                    std::fs::write(log.path(), text).unwrap();
+                    last += 1;
+                    continue;
+                }
+            };
+            last = log.append(&[change], "test", None, |_| ()).unwrap()[0];
+            let remembered = log.fold().unwrap();
+            let _ = std::fs::remove_dir_all(&forgetful);
+            let from_nothing = LogFile::new(log.path(), &forgetful, None).fold().unwrap();
+            prop_assert_eq!(&remembered, &from_nothing);
+            prop_assert_eq!(remembered.last_id, last);
+        }
+        let records = log.records().unwrap();
+        prop_assert_eq!(&log.fold().unwrap().overlay, &plainly(&records));
+    }
+}
+
+/// The rule as docs/overrides.md states it: walk back, then fold forward.
+fn plainly(records: &[Record]) -> dynix::overrides::Overlay {
+    let (mut chain, mut rejected) = (Vec::new(), Vec::new());
+    let mut at = records.len();
+    while at > 0 {
+        let record = &records[at - 1];
+        at -= 1;
+        if rejected.contains(&record.id) {
+            continue;
+        }
+        match &record.kind {
+            Kind::Rollback(to) => at = records.iter().take_while(|record| record.id <= *to).count(),
+            Kind::Reject { id, .. } => rejected.push(*id),
+            _ => chain.push(record),
+        }
+    }
+    let mut overlay = dynix::overrides::Overlay::default();
+    chain.iter().rev().for_each(|record| overlay.fold(record));
+    overlay
 }

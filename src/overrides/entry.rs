@@ -1,0 +1,99 @@
+//! One record as it is read: names and strings borrowed from the log's text where they need no unescaping.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::record::{Change, Kind, Record, leaves_at};
+use crate::attr_path::AttrPath;
+use crate::nix;
+
+/// A path of names.
+pub(super) type Names<'a> = Vec<Cow<'a, str>>;
+
+/// One record of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry<'a> {
+    /// Its id, if it says one.
+    pub id: Option<u64>,
+    /// RFC 3339, as is `until`; the reader has checked both.
+    pub time: Option<Cow<'a, str>>,
+    pub by: Option<Cow<'a, str>>,
+    pub until: Option<Cow<'a, str>>,
+    pub operation: Operation<'a>,
+}
+
+/// What a record does.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Operation<'a> {
+    /// Sets the leaves of `value` at `path`, which may be empty: then `value` is the whole tree.
+    Set {
+        path: Names<'a>,
+        value: Value,
+    },
+    Replace {
+        path: Names<'a>,
+        value: Value,
+    },
+    Unset(Names<'a>),
+    Rollback(u64),
+    Reject {
+        id: u64,
+        reason: Option<Cow<'a, str>>,
+    },
+    /// A `set` or `replace` whose value only the evaluator knows: the text of the whole record.
+    Expression(String),
+}
+
+impl Entry<'_> {
+    /// The record, for people.
+    pub fn into_record(self, id: u64) -> Record {
+        let kind = match self.operation {
+            Operation::Set { path, value } => Kind::Set(leaves_at(attr_path(path), value)),
+            Operation::Replace { path, value } => Kind::Replace(attr_path(path), value),
+            Operation::Unset(path) => Kind::Unset(attr_path(path)),
+            Operation::Rollback(to) => Kind::Rollback(to),
+            Operation::Reject { id, reason } => {
+                Kind::Reject { id, reason: reason.map(Cow::into_owned).unwrap_or_default() }
+            }
+            Operation::Expression(text) => Kind::Expression(text),
+        };
+        let [time, by, until] = [self.time, self.by, self.until].map(|mark| mark.map(Cow::into_owned));
+        Record { id, time, by, until, kind }
+    }
+}
+
+impl Entry<'static> {
+    /// What a reader of the log gets once `change`, which has been checked, is recorded.
+    pub fn of(change: &Change) -> Self {
+        let operation = match change {
+            Change::Set(path, value) => Operation::Set { path: names(path), value: nix::normalized(value.clone()) },
+            Change::Replace(path, value) => {
+                Operation::Replace { path: names(path), value: nix::normalized(value.clone()) }
+            }
+            Change::Unset(path) => Operation::Unset(names(path)),
+            Change::Rollback(to) => Operation::Rollback(*to),
+            Change::Reject { id, reason } => Operation::Reject { id: *id, reason: Some(reason.clone().into()) },
+            Change::Expression { path, text, replace: false } => {
+                Operation::Expression(format!("{{ set.{path} = ({text}); }}"))
+            }
+            Change::Expression { path, text, replace: true } => {
+                let names: Vec<String> = path.0.iter().map(|name| nix::quoted(name)).collect();
+                Operation::Expression(format!(
+                    "{{ replace = {{ path = [ {} ]; value = ({text}); }}; }}",
+                    names.join(" ")
+                ))
+            }
+        };
+        Self { id: None, time: None, by: None, until: None, operation }
+    }
+}
+
+/// The names as a path.
+pub(super) fn attr_path(names: Names<'_>) -> AttrPath {
+    AttrPath(names.into_iter().map(Cow::into_owned).collect())
+}
+
+fn names(path: &AttrPath) -> Names<'static> {
+    path.0.iter().cloned().map(Cow::Owned).collect()
+}

@@ -1,0 +1,264 @@
+//! The fold: from records to the overrides in effect.
+//!
+//! Takes an open log (and the state at an earlier place of it, if that is known), gives the state at its end. One pass
+//! where nothing is taken back; where something is, a second one over the records that count.
+
+use std::ops::ControlFlow;
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::LogError;
+use super::chain::{Chain, Control, Unknown};
+use super::entry::{Entry, Operation, attr_path};
+use super::expressions::Wanted;
+use super::overlay::Overlay;
+use super::reader::{End, Found, Place, Reader};
+use super::record::{Kind, Record, leaves_at};
+
+/// Where records come from: the log, and records that are not in it yet.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub file: &'a std::fs::File,
+    pub path: &'a Utf8Path,
+    pub size: u64,
+    /// Fold up to this record, not to the end.
+    pub until: Option<u64>,
+    /// Further records, behind those of the log.
+    pub further: &'a [Entry<'static>],
+}
+
+/// The state right after a record: all that is needed to go on from there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub place: Place,
+    pub ids: Ids,
+    pub overlay: Overlay,
+    /// The records in effect that stop to count by themselves.
+    pub ends: Vec<(u64, String)>,
+}
+
+/// Which ids there are: ranges with both ends, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Ids(Vec<(u64, u64)>);
+
+impl Ids {
+    pub fn push(&mut self, id: u64) {
+        match self.0.last_mut() {
+            Some((_, last)) if *last + 1 == id => *last = id,
+            _ => self.0.push((id, id)),
+        }
+    }
+
+    pub fn contains(&self, id: u64) -> bool {
+        let index = self.0.partition_point(|(_, last)| *last < id);
+        self.0.get(index).is_some_and(|(first, _)| *first <= id)
+    }
+
+    pub fn last(&self) -> u64 {
+        self.0.last().map_or(0, |(_, last)| *last)
+    }
+}
+
+/// What a fold gives.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub state: State,
+    pub end: End,
+    /// The state at the last record that ends before the mark, where it came by.
+    pub marked: Option<State>,
+}
+
+/// Gives what records that are expressions say.
+pub(super) type Evaluate<'a> = &'a dyn Fn(&[Wanted], &End) -> Result<Vec<Kind>, LogError>;
+
+/// Folds the records of `source` on top of `base`. `mark` is a place of the log (in bytes) before which the state is
+/// wanted as well. `evaluate` gives the values of records that are not plain data.
+pub(super) fn fold(
+    source: &Source<'_>,
+    base: Option<&State>,
+    mark: Option<u64>,
+    evaluate: Evaluate<'_>,
+) -> Result<Outcome, LogError> {
+    let mut survey = Survey::new(base, mark);
+    let end = each(source, base, |entry, found| survey.visit(source.path, entry, found))?;
+    if survey.plain {
+        return Ok(Outcome { state: survey.state, end, marked: survey.marked });
+    }
+    let from = base.map_or(0, |base| base.place.id);
+    let Ok(chain) = Chain::walk(survey.state.place.id, &survey.controls, from) else {
+        return fold(source, None, mark, evaluate);
+    };
+    let wanted = survey.wanted(&chain);
+    let mut kinds = evaluate(&wanted, &end)?.into_iter();
+    let marked = survey.mark_in(&chain, from);
+    let mut state = if chain.from_base { base.cloned().unwrap_or_default() } else { State::default() };
+    let mut at_mark = None;
+    each(source, base, |entry, found| {
+        if marked.is_some_and(|id| found.id > id) && at_mark.is_none() {
+            at_mark = Some(state.clone());
+        }
+        if chain.contains(found.id) {
+            state.apply(entry, found.id, &mut kinds);
+        }
+        state.place = found.after;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if let Some(marked) = &mut at_mark {
+        marked.ids = survey.ids_at_mark.take().unwrap_or_default();
+    }
+    state.ids = survey.state.ids;
+    Ok(Outcome { state, end, marked: at_mark })
+}
+
+/// Checks the whole log without evaluating anything, and shows every record to `see`.
+pub(super) fn survey(source: &Source<'_>, mut see: impl FnMut(&Entry<'_>, u64)) -> Result<(Survey, End), LogError> {
+    let mut survey = Survey::new(None, None);
+    let end = each(source, None, |entry, found| {
+        see(&entry, found.id);
+        survey.visit(source.path, entry, found)
+    })?;
+    Ok((survey, end))
+}
+
+/// Gives every record of the source to `visit`, those of the log that lie behind `base` first.
+pub(super) fn each(
+    source: &Source<'_>,
+    base: Option<&State>,
+    mut visit: impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
+) -> Result<End, LogError> {
+    let from = base.map_or_else(Place::default, |base| base.place);
+    let end = Reader::new(source.file, source.path, source.size, from).read(|entry, found| {
+        if source.until.is_some_and(|until| found.id > until) {
+            return Ok(ControlFlow::Break(()));
+        }
+        visit(entry, found)
+    })?;
+    for (id, entry) in (end.place.id + 1..).zip(source.further) {
+        let found = Found { id, after: Place { id, ..end.place } };
+        if visit(entry.clone(), found)?.is_break() {
+            break;
+        }
+    }
+    Ok(end)
+}
+
+impl State {
+    /// Folds in one record that counts; `kinds` has what the expressions among them say.
+    fn apply(&mut self, entry: Entry<'_>, id: u64, kinds: &mut impl Iterator<Item = Kind>) {
+        match entry.operation {
+            Operation::Set { path, value: Value::Object(attributes) } => {
+                for (path, value) in leaves_at(attr_path(path), Value::Object(attributes)) {
+                    self.overlay.put(&path.0, value, id);
+                }
+            }
+            Operation::Set { path, value } | Operation::Replace { path, value } => self.overlay.put(&path, value, id),
+            Operation::Unset(path) => self.overlay.unset(&attr_path(path)),
+            Operation::Expression(_) => {
+                if let Some(kind) = kinds.next() {
+                    self.overlay.fold(&Record { id, time: None, by: None, until: None, kind });
+                }
+            }
+            Operation::Rollback(_) | Operation::Reject { .. } => {}
+        }
+        self.ends.extend(entry.until.map(|until| (id, until.into_owned())));
+    }
+}
+
+/// The first pass: checks what refers to other records, and folds as long as nothing is taken back.
+pub(super) struct Survey {
+    state: State,
+    /// Nothing but records that fold as they come.
+    plain: bool,
+    controls: Vec<(u64, Control)>,
+    expressions: Vec<Wanted>,
+    mark: Option<u64>,
+    marked: Option<State>,
+    /// The last record that ends before the mark, and the ids up to it.
+    id_at_mark: u64,
+    ids_at_mark: Option<Ids>,
+}
+
+impl Survey {
+    fn new(base: Option<&State>, mark: Option<u64>) -> Self {
+        Self {
+            state: base.cloned().unwrap_or_default(),
+            plain: true,
+            controls: Vec::new(),
+            expressions: Vec::new(),
+            mark,
+            marked: None,
+            id_at_mark: 0,
+            ids_at_mark: None,
+        }
+    }
+
+    /// The records of a whole log that hold.
+    pub fn chain(&self) -> Chain {
+        // Nothing lies before the start of a log.
+        Chain::walk(self.state.place.id, &self.controls, 0).unwrap_or_default()
+    }
+
+    /// The expressions among the records that hold.
+    pub fn wanted(&self, chain: &Chain) -> Vec<Wanted> {
+        self.expressions.iter().filter(|wanted| chain.contains(wanted.id)).cloned().collect()
+    }
+
+    pub fn into_ids(self) -> Ids {
+        self.state.ids
+    }
+
+    fn visit(&mut self, path: &Utf8Path, entry: Entry<'_>, found: Found) -> Result<ControlFlow<()>, LogError> {
+        if self.mark.is_some_and(|mark| found.after.offset > mark) {
+            self.mark = None;
+            self.id_at_mark = self.state.place.id;
+            self.ids_at_mark = Some(self.state.ids.clone());
+            self.marked = self.plain.then(|| self.state.clone());
+        }
+        let id = found.id;
+        match &entry.operation {
+            Operation::Rollback(0) => {
+                self.controls.push((id, Control::Rollback(0)));
+                if self.plain {
+                    self.state.overlay = Overlay::default();
+                    self.state.ends.clear();
+                }
+            }
+            Operation::Rollback(to) => self.control(path, id, Control::Rollback(*to), *to)?,
+            Operation::Reject { id: rejected, .. } => self.control(path, id, Control::Reject(*rejected), *rejected)?,
+            Operation::Expression(text) => {
+                self.plain = false;
+                self.expressions.push(Wanted { id, text: text.clone() });
+            }
+            _ => {}
+        }
+        if self.plain {
+            self.state.apply(entry, id, &mut std::iter::empty());
+        }
+        self.state.ids.push(id);
+        self.state.place = found.after;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn control(&mut self, path: &Utf8Path, id: u64, control: Control, named: u64) -> Result<(), LogError> {
+        if !self.state.ids.contains(named) {
+            return Err(LogError::Chain { path: path.to_string(), source: Unknown { id, named } });
+        }
+        self.plain = false;
+        self.controls.push((id, control));
+        Ok(())
+    }
+
+    /// The record at the mark, if the state there is a part of the way along `chain`.
+    fn mark_in(&self, chain: &Chain, from: u64) -> Option<u64> {
+        self.ids_at_mark.as_ref()?;
+        if self.expressions.iter().any(|wanted| wanted.id <= self.id_at_mark) {
+            return None;
+        }
+        let controls = &self.controls[..self.controls.partition_point(|(id, _)| *id <= self.id_at_mark)];
+        let there = Chain::walk(self.id_at_mark, controls, from).ok()?;
+        chain.begins_with(&there, self.id_at_mark).then_some(self.id_at_mark)
+    }
+}

@@ -1,0 +1,349 @@
+//! Reads the log from an open file, one record after the other, in blocks: memory does not grow with the log.
+//!
+//! Takes the file and where to begin, gives each record with its id and place to a visitor. Everything is checked on the
+//! way: syntax, encoding, ids, times.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
+
+use camino::Utf8Path;
+use memchr::{memchr, memmem};
+use serde::{Deserialize, Serialize};
+
+use super::LogError;
+use super::entry::Entry;
+use super::hand::{self, Extent};
+use super::scan;
+use crate::fs::Context;
+
+/// How much is read at once.
+const BLOCK: usize = 256 * 1024;
+/// The longest record, hand-written ones included.
+const MAX_RECORD: usize = 16 << 20;
+/// How every record begins that dynix writes.
+pub(super) const RECORD_START: &str = "{ id = ";
+
+/// A place between two records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// Lines before it.
+    pub lines: u64,
+    /// The id of the record before it; 0 at the start.
+    pub id: u64,
+}
+
+/// Where a record was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub id: u64,
+    /// Right behind it.
+    pub after: Place,
+}
+
+/// A last line that was not written whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// Counted from 1.
+    pub line: u64,
+    /// Where it begins, in bytes: the log is whole up to here.
+    pub offset: u64,
+}
+
+/// How the log ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct End {
+    /// After the last whole record.
+    pub place: Place,
+    /// The last line was not written whole.
+    pub torn: Option<Torn>,
+    /// The last byte is no line feed, though the last record is whole.
+    pub open_line: bool,
+    /// The parameters of the log's function, where it was read from its start.
+    pub parameters: Option<String>,
+}
+
+pub(super) struct Reader<'f> {
+    file: &'f File,
+    path: &'f Utf8Path,
+    /// Bytes of the file to read.
+    size: u64,
+    buffer: Vec<u8>,
+    /// Where in the buffer the next byte to look at is.
+    at: usize,
+    /// Where in the file the buffer begins.
+    base: u64,
+    place: Place,
+    parameters: Option<String>,
+}
+
+/// What a line holds.
+enum Line {
+    Nothing,
+    Record,
+    Comment,
+    Other,
+}
+
+impl<'f> Reader<'f> {
+    /// Reads the `size` first bytes of `file`, from `from` on; from the start, the header is checked first.
+    pub fn new(file: &'f File, path: &'f Utf8Path, size: u64, from: Place) -> Self {
+        Self { file, path, size, buffer: Vec::new(), at: 0, base: from.offset, place: from, parameters: None }
+    }
+
+    /// Gives every record to `visit`, until it breaks.
+    pub fn read(
+        mut self,
+        mut visit: impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
+    ) -> Result<End, LogError> {
+        if self.place.offset == 0 {
+            self.header()?;
+        }
+        while let Some((length, terminated)) = self.line()? {
+            let line = &self.buffer[self.at..self.at + length];
+            let Ok(text) = std::str::from_utf8(line) else {
+                if let Some(torn) = self.torn(length, terminated) {
+                    return Ok(self.end(Some(torn)));
+                }
+                return Err(self.fault("is not UTF-8"));
+            };
+            let record = text.trim_ascii_start();
+            let kind = match record.as_bytes().first() {
+                None => Line::Nothing,
+                Some(b'{' | b'(') => Line::Record,
+                Some(b'#') => Line::Comment,
+                Some(b'/') if record.starts_with("/*") => Line::Comment,
+                Some(_) => Line::Other,
+            };
+            match kind {
+                Line::Nothing => self.pass(length, terminated),
+                Line::Comment => self.comment(length, terminated)?,
+                Line::Other => match self.torn(length, terminated) {
+                    Some(torn) => return Ok(self.end(Some(torn))),
+                    None => return Err(self.fault("only records in braces can stand here")),
+                },
+                Line::Record => {
+                    if memchr(0, line).is_none()
+                        && let Some(entry) = scan::record(record)
+                    {
+                        let end = length + usize::from(terminated);
+                        let offset = self.base + (self.at + end) as u64;
+                        let after = Place { offset, lines: self.place.lines + u64::from(terminated), id: 0 };
+                        let found = check(self.path, &self.place, &entry, after)?;
+                        if visit(entry, found)?.is_break() {
+                            break;
+                        }
+                        self.at += end;
+                        self.place = found.after;
+                        continue;
+                    }
+                    let skipped = text.len() - record.len();
+                    match self.by_hand(length, terminated, skipped, &mut visit)? {
+                        ControlFlow::Continue(()) => {}
+                        ControlFlow::Break(torn) => return Ok(self.end(torn)),
+                    }
+                }
+            }
+        }
+        Ok(self.end(None))
+    }
+
+    fn end(&self, torn: Option<Torn>) -> End {
+        let place = Place { offset: self.base + self.at as u64, ..self.place };
+        let last = self.at.checked_sub(1).and_then(|index| self.buffer.get(index));
+        End {
+            place,
+            open_line: torn.is_none() && last.is_some_and(|byte| *byte != b'\n'),
+            torn,
+            parameters: self.parameters.clone(),
+        }
+    }
+
+    fn fault(&self, problem: &str) -> LogError {
+        LogError::Syntax { path: self.path.to_string(), line: self.place.lines + 1, problem: problem.to_owned() }
+    }
+
+    /// The length of the next line, and whether its end is there. `None` at the end of the log.
+    fn line(&mut self) -> Result<Option<(usize, bool)>, LogError> {
+        let mut searched = 0;
+        loop {
+            if let Some(length) = memchr(b'\n', &self.buffer[self.at + searched..]) {
+                return Ok(Some((searched + length, true)));
+            }
+            searched = self.buffer.len() - self.at;
+            if searched > MAX_RECORD {
+                return Err(self.fault(&format!("is longer than {MAX_RECORD} bytes")));
+            }
+            if !self.fill(BLOCK)? {
+                return Ok((searched > 0).then_some((searched, false)));
+            }
+        }
+    }
+
+    /// Reads on; `false` at the end of the log.
+    fn fill(&mut self, amount: usize) -> Result<bool, LogError> {
+        // What lies behind is kept only as far as `end` looks back.
+        let behind = self.at.saturating_sub(1);
+        self.buffer.drain(..behind);
+        self.at -= behind;
+        self.base += behind as u64;
+        let from = self.base + self.buffer.len() as u64;
+        let amount = usize::try_from(self.size.saturating_sub(from)).unwrap_or(usize::MAX).min(amount);
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + amount, 0);
+        let mut got = 0;
+        while got < amount {
+            let read = self.file.read_at(&mut self.buffer[filled + got..], from + got as u64).at("read", self.path)?;
+            if read == 0 {
+                // Shorter than a moment ago.
+                return Err(LogError::Unsteady { path: self.path.to_string() });
+            }
+            got += read;
+        }
+        Ok(amount > 0)
+    }
+
+    /// Goes on behind a line, or a part of one.
+    fn pass(&mut self, length: usize, terminated: bool) {
+        self.at += length + usize::from(terminated);
+        self.place.lines += u64::from(terminated);
+    }
+
+    /// A last line that is no record counts as torn if it begins as our records do, or holds nothing but the zeros that
+    /// a file system leaves where data had not been written yet.
+    fn torn(&self, length: usize, terminated: bool) -> Option<Torn> {
+        let line = &self.buffer[self.at..self.at + length];
+        let written = &line[..line.len() - line.iter().rev().take_while(|byte| **byte == 0).count()];
+        let start = RECORD_START.as_bytes();
+        let ours = written.starts_with(start) || start.starts_with(written);
+        let torn = Torn { line: self.place.lines + 1, offset: self.base + self.at as u64 };
+        (!terminated && ours && !line.contains(&b'\n')).then_some(torn)
+    }
+
+    fn comment(&mut self, length: usize, terminated: bool) -> Result<(), LogError> {
+        let line = &self.buffer[self.at..self.at + length];
+        let Ok(text) = std::str::from_utf8(line) else { return Err(self.fault("is not UTF-8")) };
+        let comment = text.trim_ascii_start();
+        if !comment.starts_with("/*") {
+            hand::check_comment(comment).map_err(|problem| self.fault(&problem))?;
+            self.pass(length, terminated);
+            return Ok(());
+        }
+        let start = length - comment.len() + 2;
+        loop {
+            let rest = &self.buffer[self.at + start..];
+            if let Some(end) = memmem::find(rest, b"*/") {
+                let whole = start + end + 2;
+                let lines = count_lines(&self.buffer[self.at..self.at + whole]);
+                self.at += whole;
+                self.place.lines += lines;
+                return Ok(());
+            }
+            if rest.len() > MAX_RECORD || !self.fill(BLOCK)? {
+                return Err(self.fault("begins a comment that has no end"));
+            }
+        }
+    }
+
+    /// A record in any form, with more of the line behind it perhaps.
+    fn by_hand(
+        &mut self,
+        length: usize,
+        terminated: bool,
+        skipped: usize,
+        visit: &mut impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
+    ) -> Result<ControlFlow<Option<Torn>>, LogError> {
+        let torn = self.torn(length, terminated);
+        let read = self.hand_written(skipped)?;
+        let (entry, taken) = match (read, torn) {
+            (Ok(read), _) => read,
+            (Err(_), Some(torn)) => return Ok(ControlFlow::Break(Some(torn))),
+            (Err(problem), None) => return Err(self.fault(&problem)),
+        };
+        let lines = self.place.lines + count_lines(&self.buffer[self.at..self.at + taken]);
+        let after = Place { offset: self.base + (self.at + taken) as u64, lines, id: 0 };
+        let found = check(self.path, &self.place, &entry, after)?;
+        if visit(entry, found)?.is_break() {
+            return Ok(ControlFlow::Break(None));
+        }
+        self.at += taken;
+        self.place = found.after;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The record that begins `skipped` bytes on, and how many bytes it is to its end.
+    fn hand_written(&mut self, skipped: usize) -> Result<Result<(Entry<'static>, usize), String>, LogError> {
+        let mut amount = BLOCK;
+        loop {
+            let bytes = &self.buffer[self.at + skipped..];
+            let valid = match std::str::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+            };
+            // No whole record of the log holds a zero byte; Nix would stop there.
+            let text = &valid[..memchr(0, valid.as_bytes()).unwrap_or(valid.len())];
+            let whole = match hand::extent(text) {
+                Ok(Extent::Closed(length)) => Some(length),
+                Ok(Extent::Open) => None,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            if let Some(length) = whole {
+                return Ok(hand::record(&text[..length]).map(|entry| (entry, skipped + length)));
+            }
+            if text.len() + 4 < bytes.len() {
+                return Ok(Err("holds bytes that are not text, or does not end before them".to_owned()));
+            }
+            if text.len() > MAX_RECORD {
+                return Ok(Err(format!("begins a record of more than {MAX_RECORD} bytes, or one that does not end")));
+            }
+            if !self.fill(amount)? {
+                return Ok(Err("begins a record that does not end: a bracket or string is not closed".to_owned()));
+            }
+            amount *= 2;
+        }
+    }
+
+    /// `{ overrides, ... }: overrides`, with comments before and within.
+    fn header(&mut self) -> Result<(), LogError> {
+        let problem = || {
+            "a log begins with `{ overrides, config, lib, pkgs, ... }: overrides`; restore the line, or move the file away \
+             to begin a new log"
+        };
+        while self.buffer.len() < BLOCK && self.fill(BLOCK)? {}
+        let text = match std::str::from_utf8(&self.buffer) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&self.buffer[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        let Some((length, parameters)) = hand::header(text) else { return Err(self.fault(problem())) };
+        self.parameters = Some(parameters);
+        self.place.lines += count_lines(&self.buffer[..length]);
+        self.at += length;
+        Ok(())
+    }
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+/// Gives the record its id, which has to be above the one before, and checks its times.
+fn check(path: &Utf8Path, before: &Place, entry: &Entry<'_>, after: Place) -> Result<Found, LogError> {
+    let line = before.lines + 1;
+    let fault = |problem| LogError::Syntax { path: path.to_string(), line, problem };
+    let id = entry.id.unwrap_or(before.id + 1);
+    if id <= before.id {
+        return Err(fault(if before.id == 0 {
+            "has id 0; ids begin at 1".to_owned()
+        } else {
+            format!("has id {id} after {}; ids have to increase", before.id)
+        }));
+    }
+    for time in [&entry.time, &entry.until].into_iter().flatten() {
+        humantime::parse_rfc3339(time).map_err(|error| {
+            fault(format!("has {time:?}, which is not a UTC time as in 2026-11-21T10:00:00Z ({error})"))
+        })?;
+    }
+    Ok(Found { id, after: Place { id, ..after } })
+}
