@@ -85,11 +85,15 @@ pub enum Command {
     Log(Read),
     /// Show how the configuration in effect differs from the built one
     Diff(Diff),
+    /// Compile a description of services (build time)
+    Generate(Generate),
     /// What the system's activation script runs
     #[command(hide = true)]
     Activate(Activate),
     /// Write JSON as a configuration format
     Render(Render),
+    /// Show dynix at work in a temporary directory
+    Demo(Demo),
     /// Write a completion script
     Completions(Completions),
     /// Write the man pages
@@ -237,6 +241,29 @@ pub struct Diff {
     pub json: bool,
 }
 
+/// `dynix generate`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  dynix generate --description description.json --out result")]
+pub struct Generate {
+    /// The description of the dynamic-enabled services (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub description: Utf8PathBuf,
+    /// Where the plan, drop-ins and scripts go; must not exist or be an output of before
+    #[arg(long, value_name = "DIR")]
+    pub out: Utf8PathBuf,
+    /// Find the static files below DIR
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub static_root: Utf8PathBuf,
+    /// The dynix that the scripts call [default: this one]
+    #[arg(long, value_name = "PROGRAM")]
+    pub dynix: Option<Utf8PathBuf>,
+    /// Where the scripts find the plan
+    #[arg(long, value_name = "FILE", default_value = "/etc/dynix/plan.json")]
+    pub installed_plan: Utf8PathBuf,
+}
+
 /// `dynix activate`
 #[derive(Debug, Args)]
 pub struct Activate {}
@@ -260,6 +287,14 @@ pub struct Render {
     pub parameters: String,
     /// The value (JSON) [default: standard input]
     pub file: Option<Utf8PathBuf>,
+}
+
+/// `dynix demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Leave the temporary directory there, to look at
+    #[arg(long)]
+    pub keep: bool,
 }
 
 /// `dynix completions`

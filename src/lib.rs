@@ -12,6 +12,7 @@
 
 pub mod apply;
 pub mod attr_path;
+pub mod build;
 pub mod cli;
 pub mod commands;
 pub mod evaluator;

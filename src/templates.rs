@@ -1,14 +1,17 @@
 //! Text that systemd and people read, through minijinja; nothing of a value can become syntax there.
 //!
-//! Takes a template and values, gives text. Every interpolation in a drop-in is written so that it can add no line,
-//! no directive and no specifier.
+//! Takes a template and values, gives text. Every interpolation is quoted by the rules of the place it is for: by
+//! [`quote::directive_value`] in unit files, unless a filter names another rule of [`quote`]; as one word in scripts.
 
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value as Template};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior, Value as Template};
+use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::systemd::quote::{self, QuoteError};
 
 /// Steps that a template may take: it is a few lines of text, never a computation.
 const FUEL: u64 = 100_000;
@@ -32,9 +35,27 @@ impl From<Error> for TemplateError {
 /// The text of a drop-in. `values` has the effective value of every option by its full name; the template sees them as
 /// `services.NAME...`.
 pub fn drop_in(template: &str, values: &BTreeMap<String, Value>) -> Result<String, TemplateError> {
+    unit(template, &tree(values))
+}
+
+/// The text of a unit file over any context.
+pub fn unit(template: &str, context: &impl Serialize) -> Result<String, TemplateError> {
     let mut environment = strict()?;
-    environment.set_formatter(directive);
-    Ok(environment.render_str(template, Template::from(Serde(tree(values))))?)
+    environment.set_formatter(|out, _, value| write(out, value, quote::directive_value));
+    environment.add_filter("word", |text: &str| safe(quote::word(text)));
+    environment.add_filter("bind_path", |path: &str| safe(quote::bind_path(path)));
+    environment.add_filter("environment_file", |path: &str| safe(quote::environment_file(path)));
+    environment.add_filter("exec_program", |path: &str| safe(quote::exec_program(path)));
+    environment.add_filter("exec_word", |word: &str| safe(quote::exec_word(word)));
+    environment.add_filter("assignment", |value: &str, name: &str| safe(quote::environment_assignment(name, value)));
+    Ok(environment.render_str(template, Template::from(Serde(context)))?)
+}
+
+/// The text of a shell script over any context: every interpolation is one word.
+pub fn script(template: &str, context: &impl Serialize) -> Result<String, TemplateError> {
+    let mut environment = strict()?;
+    environment.set_formatter(|out, _, value| write(out, value, shell_word));
+    Ok(environment.render_str(template, Template::from(Serde(context)))?)
 }
 
 /// The words of a command. Each word is a template by itself, with `files`, the staged path of each file by its name.
@@ -53,28 +74,40 @@ fn strict() -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// What an interpolation writes into a directive.
-fn directive(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Template) -> Result<(), Error> {
-    let refuse = |problem: String| Error::new(ErrorKind::BadEscape, problem);
+/// What a filter has quoted goes through as it is.
+fn safe(quoted: Result<String, QuoteError>) -> Result<Template, Error> {
+    quoted.map(Template::from_safe_string).map_err(|error| refuse(error.to_string()))
+}
+
+fn refuse(problem: String) -> Error {
+    Error::new(ErrorKind::BadEscape, problem)
+}
+
+/// Writes an interpolation.
+fn write<E: std::fmt::Display>(
+    out: &mut Output<'_>,
+    value: &Template,
+    quote: impl Fn(&str) -> Result<String, E>,
+) -> Result<(), Error> {
     if value.is_undefined() {
         return Err(Error::from(ErrorKind::UndefinedError));
     }
     let text = match value.kind() {
+        ValueKind::String if value.is_safe() => return out.write_str(&value.to_string()).map_err(Error::from),
         ValueKind::String | ValueKind::Number => value.to_string(),
         ValueKind::Bool => if value.is_true() { "true" } else { "false" }.to_owned(),
-        kind => return Err(refuse(format!("a directive can't hold a {kind}"))),
+        kind => return Err(refuse(format!("a {kind} can't be written here"))),
     };
-    let quoted = in_directive(&text).map_err(refuse)?;
+    let quoted = quote(&text).map_err(|error| refuse(format!("{text:?} {error}")))?;
     out.write_str(&quoted).map_err(Error::from)
 }
 
-/// A value within a directive: specifiers are taken from it (systemd.unit(5), "Specifiers"); what would end the line or,
-/// as a backslash does, join it with the next (systemd.syntax(7)) has no way of being said.
-fn in_directive(text: &str) -> Result<String, String> {
-    match text.chars().find(|character| character.is_control() || *character == '\\') {
-        Some(character) => Err(format!("a directive can't hold {character:?}")),
-        None => Ok(text.replace('%', "%%")),
+/// One word of the shell's (POSIX, 2.2.2: nothing in single quotes has a meaning).
+fn shell_word(text: &str) -> Result<String, &'static str> {
+    if text.contains('\0') {
+        return Err("has a NUL character, which no word can hold");
     }
+    Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 /// `services.x.settings` becomes `services` → `x` → `settings`.
@@ -120,6 +153,19 @@ mod tests {
         assert!(drop_in(template, &values(&json!(["a"]))).is_err());
         assert!(drop_in("{{ services.y }}", &values(&json!(1))).is_err());
         assert!(drop_in("{{", &values(&json!(1))).is_err());
+    }
+
+    #[test]
+    fn a_filter_names_the_rule_of_its_place() {
+        let template = "Environment={{ services.x.settings.port | assignment(\"P\") }}\n";
+        let text = drop_in(template, &values(&json!("a b\n%"))).unwrap();
+        assert_eq!(text, "Environment=\"P=a b\\n%%\"\n");
+    }
+
+    #[test]
+    fn a_script_gets_one_word() {
+        let context = BTreeMap::from([("dynix", "/a b/'$(x)")]);
+        assert_eq!(script("{{ dynix }} x", &context).unwrap(), r"'/a b/'\''$(x)' x");
     }
 
     #[test]

@@ -194,6 +194,9 @@ fn pass(
     if let Some(manager) = &mut machine.manager {
         survey.meet(&mut **manager)?;
     }
+    if machine.manager.is_none() {
+        report.left_to_do.extend(change::unit_actions(&survey.changes));
+    }
     let mut pass =
         Pass { state: before.clone(), log_id: folded.last_id, outcomes: BTreeMap::new(), actions: Vec::new() };
     pass.outcomes.append(&mut survey.faults);

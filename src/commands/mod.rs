@@ -4,7 +4,9 @@ pub mod activate;
 pub mod append;
 pub mod apply;
 pub mod completions;
+pub mod demo;
 pub mod diff;
+pub mod generate;
 pub mod get;
 pub mod log;
 pub mod man;
@@ -44,6 +46,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(arguments) => status::run(&arguments, &session),
         Command::Log(arguments) => log::run(&arguments, &session),
         Command::Diff(arguments) => diff::run(&arguments, &session),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Activate(_) => activate::run(&mut session),
         Command::Render(arguments) => render::run(&arguments),
         Command::Completions(arguments) => print(&completions::script(&arguments)),

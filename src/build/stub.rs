@@ -1,0 +1,78 @@
+//! The stub drop-ins: how a unit sees its dynamic files, if there are any.
+//!
+//! Every dynamic file is named with systemd's `-` ("ignore if missing"), so with nothing under /run/dynix the unit
+//! starts on its static configuration.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::apply::rendered::static_values;
+use crate::format;
+use crate::plan::{Attach, File, Plan, Service};
+use crate::systemd::quote;
+use crate::templates::{self, TemplateError};
+
+#[derive(Debug, Default, Serialize)]
+struct Stub<'p> {
+    service: &'p str,
+    binds: Vec<Bind<'p>>,
+    environments: Vec<CommandLine<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Bind<'p> {
+    source: String,
+    target: &'p str,
+}
+
+#[derive(Debug, Serialize)]
+struct CommandLine<'p> {
+    source: String,
+    variable: &'p str,
+    words: String,
+    program: &'p str,
+    arguments: &'p [String],
+    environment: &'p BTreeMap<String, String>,
+}
+
+/// The drop-in of every unit that reads a file, by unit.
+pub fn stubs(plan: &Plan) -> Result<BTreeMap<String, String>, (String, TemplateError)> {
+    let mut texts = BTreeMap::new();
+    for (name, service) in &plan.services {
+        for unit in service.units.keys() {
+            let failed = |source| (format!("stub of {unit}"), source);
+            let stub = stub(name, service, unit).map_err(|problem| failed(TemplateError { problem }))?;
+            if stub.binds.is_empty() && stub.environments.is_empty() {
+                continue;
+            }
+            let text = templates::unit(include_str!("../../templates/stub.conf"), &stub).map_err(failed)?;
+            texts.insert(unit.clone(), text);
+        }
+    }
+    Ok(texts)
+}
+
+fn stub<'p>(name: &'p str, service: &'p Service, unit: &str) -> Result<Stub<'p>, String> {
+    let mut stub = Stub { service: name, ..Stub::default() };
+    for (file_name, file) in service.files.iter().filter(|(_, file)| file.is_read_by(unit)) {
+        let source = format!("/run/dynix/{name}/current/{file_name}");
+        match &file.attach {
+            Attach::Bind(target) => stub.binds.push(Bind { source, target: target.as_str() }),
+            Attach::Environment { variable, command, environment } => {
+                let Some((program, arguments)) = command.split_first() else { continue };
+                let words = static_words(service, file)?;
+                stub.environments.push(CommandLine { source, variable, words, program, arguments, environment });
+            }
+        }
+    }
+    Ok(stub)
+}
+
+/// The static command line as the value of a variable that systemd splits into words.
+fn static_words(service: &Service, file: &File) -> Result<String, String> {
+    let value = file.value.evaluate(&static_values(service)).map_err(|error| error.to_string())?;
+    let words = format::flags::words(&file.format.parameters, &value).map_err(|error| error.to_string())?;
+    let quoted: Result<Vec<String>, _> = words.iter().map(|word| quote::variable_word(word)).collect();
+    Ok(quoted.map_err(|error| error.to_string())?.join(" "))
+}
