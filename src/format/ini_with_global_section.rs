@@ -35,8 +35,8 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
     let conventions = Conventions::of(settings);
     if let Some(global) = parts.get("globalSection") {
         conventions.write_attrs(out, global).at("globalSection")?;
-        // Also where no section follows, and where no line came of it.
-        if global.as_object().is_some_and(|global| !global.is_empty()) {
+        // Also where no section follows, and where no line came of its lists.
+        if attributes(global)?.values().any(|value| conventions.keeps(value)) {
             out.push(b'\n');
         }
     }

@@ -175,6 +175,11 @@ impl<'a> Conventions<'a> {
         }
     }
 
+    /// Whether an attribute counts: modules that omit nulls drop them before anything is generated.
+    pub fn keeps(&self, value: &Value) -> bool {
+        !(value.is_null() && self.nulls == "omit")
+    }
+
     fn write_line(&self, out: &mut Vec<u8>, key: &str, value: &Value) -> Result<(), RenderError> {
         match (value, self.nulls) {
             (Value::Null, "omit") => {}

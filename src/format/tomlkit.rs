@@ -15,13 +15,16 @@ use super::{At, RenderError};
 pub(super) struct Layout {
     /// Arrays of this many items stand on lines of their own.
     multi_line_from: usize,
+    /// Whether a table of several tables, and nothing else, gets no header of its own (tomlkit 0.13 and later); one of
+    /// a single table never does.
+    headers_implied: bool,
     /// Whether a table that had plain values moved before it gets an empty line (tomlkit 0.13 and later).
     spaced: bool,
 }
 
 impl Layout {
-    pub(super) const REMARSHAL_1: Self = Self { multi_line_from: 6, spaced: true };
-    pub(super) const REMARSHAL_0_17: Self = Self { multi_line_from: usize::MAX, spaced: false };
+    pub(super) const REMARSHAL_1: Self = Self { multi_line_from: 6, headers_implied: true, spaced: true };
+    pub(super) const REMARSHAL_0_17: Self = Self { multi_line_from: usize::MAX, headers_implied: false, spaced: false };
 }
 
 /// Where a table stands, which decides what of it is written.
@@ -68,22 +71,15 @@ impl Writer<'_> {
     }
 
     fn write_tables(&mut self, table: &Map<String, Value>, place: Place, breakable: bool) -> Result<(), RenderError> {
-        // An element's plain values are appended first (`item` sorts them so), those of other tables in key order.
-        let starts_plain = if place == Place::Element {
-            table.values().any(|value| !value.is_object())
-        } else {
-            table.values().next().is_some_and(|value| !is_table(value))
-        };
+        // An element's own tables come last (`item` sorts them so); else the order is that of the keys.
+        let (own, others): (Vec<_>, Vec<_>) =
+            table.iter().partition(|(_, value)| place == Place::Element && value.is_object());
+        let order = || others.iter().chain(&own);
         let has_plain = table.values().any(|value| !is_table(value));
-        let children = table.iter().filter(|(_, value)| value.is_array() && is_table(value));
-        let children: Vec<_> = if place == Place::Element {
-            children.chain(table.iter().filter(|(_, value)| value.is_object())).collect()
-        } else {
-            table.iter().filter(|(_, value)| is_table(value)).collect()
-        };
+        let starts_plain = order().next().is_some_and(|(_, value)| !is_table(value));
         let mut first = true;
-        for (name, value) in children {
-            let spaced = !first || starts_plain && has_plain || self.layout.spaced && has_plain && value.is_object();
+        for (name, value) in order().filter(|(_, value)| is_table(value)) {
+            let spaced = !first || starts_plain || self.layout.spaced && has_plain && value.is_object();
             first = false;
             let outer = self.header.len();
             if outer > 0 {
@@ -104,19 +100,23 @@ impl Writer<'_> {
         if spaced {
             self.out.push(b'\n');
         }
-        // A table of nothing but tables is implied by their headers.
-        if table.is_empty() || table.values().any(|value| !is_table(value)) {
+        // A table of nothing but tables is implied by their headers (`is_super_table`).
+        let implied = !table.is_empty() && table.values().all(is_table);
+        if !implied || !self.layout.headers_implied && table.len() > 1 {
             self.write_header(b"[", b"]\n");
         }
         self.write_body(table, Place::Table, breakable)
     }
 
     fn write_array(&mut self, items: &[Value], spaced: bool) -> Result<(), RenderError> {
+        let mut spaced = spaced;
         for (index, item) in items.iter().enumerate() {
             let Value::Object(table) = item else { continue };
-            if spaced && index == 0 {
+            if spaced {
                 self.out.push(b'\n');
             }
+            // An empty table is false in Python (`if prev_table` in `AoT.insert`).
+            spaced = !table.is_empty();
             self.write_header(b"[[", b"]]\n");
             self.write_body(table, Place::Element, false).at_index(index)?;
         }

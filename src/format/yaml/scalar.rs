@@ -168,7 +168,7 @@ impl<'a> Scalar<'a> {
                 }
             }
             let foldable = 0 < end && end + 1 < text.len() && (ch == Some(' ') || start >= end);
-            if split && foldable && pen.column + end.saturating_sub(start) > WIDTH {
+            if split && foldable && pen.column + end > WIDTH + start {
                 let backslash = !(ruamel && folds_to_space(&text, start, end));
                 pen.put_chars(text.get(start..end).unwrap_or_default());
                 start = start.max(end);
