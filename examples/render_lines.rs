@@ -1,5 +1,5 @@
 //! Renders many values in one run: lines of `{"format", "dialect", "parameters", "input"}` on stdin give lines of
-//! `{"text"}` or `{"error"}` on stdout. tests/formats/compare.py drives it.
+//! `{"text", "misreading"}` or `{"error"}` on stdout. tests/formats/compare.py drives it.
 
 use std::io::{BufWriter, Write};
 
@@ -21,7 +21,10 @@ fn main() -> anyhow::Result<()> {
             parameters: case["parameters"].as_object().cloned().unwrap_or_default(),
         };
         let result = match format::render(&spec, &input) {
-            Ok(bytes) => json!({ "text": String::from_utf8(bytes)? }),
+            Ok(bytes) => json!({
+                "text": String::from_utf8(bytes)?,
+                "misreading": format::misreadings(&spec, &Value::Null, &input).err().map(|error| error.to_string()),
+            }),
             Err(error) => json!({ "error": error.to_string() }),
         };
         writeln!(out, "{result}")?;

@@ -4,3 +4,6 @@
 
 mod fold;
 mod formats;
+mod formats_errors;
+mod formats_flags;
+mod formats_readers;

@@ -8,13 +8,14 @@
 //! list at the column of its key. They differ in the scalars, see [`scalar`].
 
 mod analysis;
+mod misreadings;
 mod resolve;
 mod scalar;
 
 use serde_json::{Map, Value};
 
 use super::number::{self, NixNumber};
-use super::{At, Format, RenderError, Settings, never_misread};
+use super::{At, Format, RenderError, Settings};
 use scalar::{Context, Scalar};
 
 pub(super) static YAML_1_1: Format = Format {
@@ -24,7 +25,7 @@ pub(super) static YAML_1_1: Format = Format {
     parameters: &[],
     validate: None,
     write: write_1_1,
-    misread: never_misread,
+    misread: misread_1_1,
 };
 
 pub(super) static YAML_1_2: Format = Format {
@@ -34,7 +35,7 @@ pub(super) static YAML_1_2: Format = Format {
     parameters: &[],
     validate: None,
     write: write_1_2,
-    misread: never_misread,
+    misread: misread_1_2,
 };
 
 /// Which emitter, and for which YAML.
@@ -83,6 +84,14 @@ fn write_headerless(out: &mut Vec<u8>, value: &Value, style: Style) -> Result<()
     write_document(out, value, style)
 }
 
+fn misread_1_1(settings: &Settings, value: &Value) -> Vec<RenderError> {
+    misreadings::find(value, if settings.dialect == "pyyaml" { Style::PyYaml } else { Style::Ruamel11 })
+}
+
+fn misread_1_2(_: &Settings, value: &Value) -> Vec<RenderError> {
+    misreadings::find(value, Style::Ruamel12)
+}
+
 fn is_empty_collection(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.is_empty(),
@@ -100,11 +109,11 @@ fn write_document(out: &mut Vec<u8>, value: &Value, style: Style) -> Result<(), 
         Value::Object(_) => writer.out.extend_from_slice(b"{}\n"),
         value if style.is_ruamel() => {
             writer.out.extend_from_slice(b"  ");
-            writer.write_scalar(value, Context { column: 2, indent: 2, key: false, spaced: true })?;
+            writer.write_scalar(value, Context::document(style))?;
             writer.out.push(b'\n');
         }
         value => {
-            let plain = writer.write_scalar(value, Context { column: 0, indent: 2, key: false, spaced: true })?;
+            let plain = writer.write_scalar(value, Context::document(style))?;
             // A plain document could go on, so PyYAML ends it.
             writer.out.extend_from_slice(if plain { b"\n...\n" } else { b"\n" });
         }
@@ -138,14 +147,11 @@ impl Writer<'_> {
                     self.write_attrs(inner, indent + 2, true).at_index(index)?;
                 }
                 scalar => {
-                    // ruamel goes to the column of the item first, so that a long word has nowhere to fold to.
-                    let spaced = self.style.is_ruamel();
-                    if spaced {
+                    let context = Context::item(indent, self.style);
+                    if context.spaced {
                         self.out.push(b' ');
                     }
-                    let column = indent + 1 + usize::from(spaced);
-                    self.write_scalar(scalar, Context { column, indent: indent + 2, key: false, spaced })
-                        .at_index(index)?;
+                    self.write_scalar(scalar, context).at_index(index)?;
                     self.out.push(b'\n');
                 }
             }
@@ -170,7 +176,7 @@ impl Writer<'_> {
         let key = Scalar::text(name, self.style);
         if !key.is_simple_key() {
             self.out.push(b'?');
-            key.write(self.out, Context { column: indent + 1, indent: indent + 2, key: false, spaced: false });
+            key.write(self.out, Context::explicit(indent));
             self.out.push(b'\n');
             self.write_indent(indent);
             self.out.push(b':');
@@ -184,16 +190,13 @@ impl Writer<'_> {
                     self.write_attrs(attrs, indent + 2, true)
                 }
                 scalar => {
-                    self.write_scalar(
-                        scalar,
-                        Context { column: indent + 1, indent: indent + 2, key: false, spaced: false },
-                    )?;
+                    self.write_scalar(scalar, Context::explicit(indent))?;
                     self.out.push(b'\n');
                     Ok(())
                 }
             };
         }
-        let column = key.write(self.out, Context { column: indent, indent: indent + 2, key: true, spaced: true });
+        let column = key.write(self.out, Context::key(indent));
         self.out.push(b':');
         match value {
             // The items of a list stand at the column of its key.
@@ -206,10 +209,7 @@ impl Writer<'_> {
                 self.write_attrs(attrs, indent + 2, false)
             }
             scalar => {
-                self.write_scalar(
-                    scalar,
-                    Context { column: column + 1, indent: indent + 2, key: false, spaced: false },
-                )?;
+                self.write_scalar(scalar, Context::value(column, indent))?;
                 self.out.push(b'\n');
                 Ok(())
             }

@@ -28,6 +28,35 @@ pub(super) struct Context {
     pub spaced: bool,
 }
 
+impl Context {
+    /// A document that is a scalar.
+    pub(super) fn document(style: Style) -> Self {
+        Self { column: if style.is_ruamel() { 2 } else { 0 }, indent: 2, key: false, spaced: true }
+    }
+
+    /// A list's item, after the `-` in column `indent`. ruamel goes to the column of the item first, so that a long
+    /// word has nowhere to fold to.
+    pub(super) fn item(indent: usize, style: Style) -> Self {
+        let spaced = style.is_ruamel();
+        Self { column: indent + 1 + usize::from(spaced), indent: indent + 2, key: false, spaced }
+    }
+
+    /// A simple key.
+    pub(super) fn key(indent: usize) -> Self {
+        Self { column: indent, indent: indent + 2, key: true, spaced: true }
+    }
+
+    /// A value after the `:` of a simple key that ends in `column`.
+    pub(super) fn value(column: usize, indent: usize) -> Self {
+        Self { column: column + 1, indent: indent + 2, key: false, spaced: false }
+    }
+
+    /// What follows a `?` or the `:` below it.
+    pub(super) fn explicit(indent: usize) -> Self {
+        Self { column: indent + 1, indent: indent + 2, key: false, spaced: false }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quotes {
     None,
