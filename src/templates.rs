@@ -4,9 +4,11 @@
 //! [`quote::directive_value`] in unit files, unless a filter names another rule of [`quote`]; as one word in scripts.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, ValueKind};
+use minijinja::value::{Object, ObjectRepr, Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior, Value as Template};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -42,12 +44,14 @@ pub fn drop_in(template: &str, values: &BTreeMap<String, Value>) -> Result<Strin
 pub fn unit(template: &str, context: &impl Serialize) -> Result<String, TemplateError> {
     let mut environment = strict()?;
     environment.set_formatter(|out, _, value| write(out, value, quote::directive_value));
-    environment.add_filter("word", |text: &str| safe(quote::word(text)));
-    environment.add_filter("bind_path", |path: &str| safe(quote::bind_path(path)));
-    environment.add_filter("environment_file", |path: &str| safe(quote::environment_file(path)));
-    environment.add_filter("exec_program", |path: &str| safe(quote::exec_program(path)));
-    environment.add_filter("exec_word", |word: &str| safe(quote::exec_word(word)));
-    environment.add_filter("assignment", |value: &str, name: &str| safe(quote::environment_assignment(name, value)));
+    environment.add_filter("word", |value: &Template| quoted(value, quote::word));
+    environment.add_filter("bind_path", |value: &Template| quoted(value, quote::bind_path));
+    environment.add_filter("environment_file", |value: &Template| quoted(value, quote::environment_file));
+    environment.add_filter("exec_program", |value: &Template| quoted(value, quote::exec_program));
+    environment.add_filter("exec_word", |value: &Template| quoted(value, quote::exec_word));
+    environment.add_filter("assignment", |value: &Template, name: &str| {
+        quoted(value, |value| quote::environment_assignment(name, value))
+    });
     Ok(environment.render_str(template, Template::from(Serde(context)))?)
 }
 
@@ -74,38 +78,58 @@ fn strict() -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// What a filter has quoted goes through as it is.
-fn safe(quoted: Result<String, QuoteError>) -> Result<Template, Error> {
-    quoted.map(Template::from_safe_string).map_err(|error| refuse(error.to_string()))
+/// What one of our filters has quoted; only this goes through as it is. A type of its own, since minijinja's mark for
+/// safe strings can be had from its filters (`safe`, `escape`) as well.
+#[derive(Debug)]
+struct Quoted(String);
+
+impl Object for Quoted {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
-fn refuse(problem: String) -> Error {
-    Error::new(ErrorKind::BadEscape, problem)
+fn quoted(value: &Template, quote: impl Fn(&str) -> Result<String, QuoteError>) -> Result<Template, Error> {
+    let text = scalar(value)?;
+    let quoted = quote(&text).map_err(|error| refuse(&text, &error))?;
+    Ok(Template::from_object(Quoted(quoted)))
+}
+
+fn refuse(text: &str, error: &QuoteError) -> Error {
+    Error::new(ErrorKind::BadEscape, format!("{text:?} {error}"))
 }
 
 /// Writes an interpolation.
-fn write<E: std::fmt::Display>(
+fn write(
     out: &mut Output<'_>,
     value: &Template,
-    quote: impl Fn(&str) -> Result<String, E>,
+    quote: impl Fn(&str) -> Result<String, QuoteError>,
 ) -> Result<(), Error> {
-    if value.is_undefined() {
-        return Err(Error::from(ErrorKind::UndefinedError));
+    if let Some(Quoted(text)) = value.downcast_object_ref() {
+        return out.write_str(text).map_err(Error::from);
     }
-    let text = match value.kind() {
-        ValueKind::String if value.is_safe() => return out.write_str(&value.to_string()).map_err(Error::from),
-        ValueKind::String | ValueKind::Number => value.to_string(),
-        ValueKind::Bool => if value.is_true() { "true" } else { "false" }.to_owned(),
-        kind => return Err(refuse(format!("a {kind} can't be written here"))),
-    };
-    let quoted = quote(&text).map_err(|error| refuse(format!("{text:?} {error}")))?;
+    let text = scalar(value)?;
+    let quoted = quote(&text).map_err(|error| refuse(&text, &error))?;
     out.write_str(&quoted).map_err(Error::from)
 }
 
+fn scalar(value: &Template) -> Result<String, Error> {
+    match value.kind() {
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+        ValueKind::String | ValueKind::Number => Ok(value.to_string()),
+        ValueKind::Bool => Ok(if value.is_true() { "true" } else { "false" }.to_owned()),
+        kind => Err(Error::new(ErrorKind::BadEscape, format!("a {kind} can't be written here"))),
+    }
+}
+
 /// One word of the shell's (POSIX, 2.2.2: nothing in single quotes has a meaning).
-fn shell_word(text: &str) -> Result<String, &'static str> {
+fn shell_word(text: &str) -> Result<String, QuoteError> {
     if text.contains('\0') {
-        return Err("has a NUL character, which no word can hold");
+        return Err(QuoteError::Nul);
     }
     Ok(format!("'{}'", text.replace('\'', r"'\''")))
 }
@@ -160,6 +184,27 @@ mod tests {
         let template = "Environment={{ services.x.settings.port | assignment(\"P\") }}\n";
         let text = drop_in(template, &values(&json!("a b\n%"))).unwrap();
         assert_eq!(text, "Environment=\"P=a b\\n%%\"\n");
+        assert_eq!(drop_in(template, &values(&json!(80))).unwrap(), "Environment=P=80\n");
+    }
+
+    #[test]
+    fn no_filter_but_ours_vouches_for_a_value() {
+        for filter in ["safe", "e", "escape", "safe | upper", "string"] {
+            let template = format!("A={{{{ services.x.settings.port | {filter} }}}}\n");
+            assert!(drop_in(&template, &values(&json!("a\nExecStart=/bin/sh"))).is_err(), "{filter}");
+        }
+        let template =
+            "A={% autoescape true %}{% set a %}{{ services.x.settings.port }}{% endset %}{{ a }}{% endautoescape %}";
+        assert!(drop_in(template, &values(&json!("a\nB="))).is_err());
+        let nested = "A={{ (services.x.settings.port | word) ~ services.x.settings.port }}";
+        assert!(drop_in(nested, &values(&json!("a\nB="))).is_err());
+        assert_eq!(drop_in(nested, &values(&json!("50%"))).unwrap(), r#"A="50%%%%"50%%"#);
+    }
+
+    #[test]
+    fn a_template_that_never_ends_is_stopped() {
+        let template = "A={% for a in range(10000) %}{% for b in range(10000) %}{{ b }}{% endfor %}{% endfor %}";
+        assert!(drop_in(template, &values(&json!(1))).unwrap_err().problem.contains("fuel"));
     }
 
     #[test]
