@@ -9,7 +9,7 @@ fn main() -> Exit {
     match commands::run(Cli::parse()) {
         Ok(exit) => exit,
         Err(error) => {
-            messages::error(format!("{error:#}"));
+            messages::error(messages::chain(&error));
             commands::exit_of(&error)
         }
     }

@@ -26,6 +26,16 @@ pub fn info(message: impl Display) {
     say(Priority::Info, "", &message);
 }
 
+/// An error with its causes, each said once: many of our errors say their cause themselves.
+#[must_use]
+pub fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => text,
+        said => format!("{said}: {cause}"),
+    })
+}
+
 fn say(priority: Priority, label: &str, message: &dyn Display) {
     let text = format!("{label}{message}");
     let mut out = std::io::stderr().lock();
@@ -35,4 +45,20 @@ fn say(priority: Priority, label: &str, message: &dyn Display) {
     } else {
         writeln!(out, "{text}")
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let inner = crate::fs::FileError {
+            operation: "read",
+            path: "/x".to_owned(),
+            source: std::io::Error::from_raw_os_error(2),
+        };
+        let error = anyhow::Error::new(inner).context("cannot start");
+        assert_eq!(chain(&error), "cannot start: cannot read /x: No such file or directory (os error 2)");
+    }
 }

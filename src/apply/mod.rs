@@ -234,11 +234,8 @@ impl Pass {
         let prepare = preparation(survey);
         let faults = run(&prepare, &Material { changes: &survey.changes, files: &survey.files }, machine);
         self.actions.extend(prepare);
-        for change in survey.changes.iter().filter(|change| faults.contains_key(change.name)) {
-            if let (true, Some(generation)) = (change.stages(), change.to.generation) {
-                generation::discard(&paths.service(change.name), generation)?;
-            }
-        }
+        let failed = survey.changes.iter().filter(|change| faults.contains_key(change.name));
+        failed.for_each(|change| discard(change, paths));
         let ready: Vec<Change<'_>> =
             survey.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
         self.outcomes.extend(faults.into_iter().map(|(service, fault)| (service, outcome_before_swap(fault))));
@@ -248,7 +245,12 @@ impl Pass {
         for change in &ready {
             self.state.service(change.name).pending = change.units.keys().cloned().collect();
         }
-        self.state.save(&paths.state())?;
+        if let Err(error) = self.state.save(&paths.state()) {
+            for change in &ready {
+                discard(change, paths);
+            }
+            return Err(error.into());
+        }
         let faults = self.switch(&ready, survey, machine);
         let (failed, good): (Vec<_>, Vec<_>) = ready.into_iter().partition(|change| faults.contains_key(change.name));
         for change in good {
@@ -333,6 +335,13 @@ impl Pass {
             }
         }
         Ok(self.state.save(&paths.state())?)
+    }
+}
+
+/// Removes what was staged and is not to be used. Whatever made that necessary is what is reported.
+fn discard(change: &Change<'_>, paths: &Paths) {
+    if let (true, Some(generation)) = (change.stages(), change.to.generation) {
+        let _ = generation::discard(&paths.service(change.name), generation);
     }
 }
 

@@ -24,18 +24,33 @@ pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -
     super::create_dir(directory)?;
     let temporary = temporary(path);
     super::remove(&temporary)?;
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).at("create", &temporary)?;
-    file.set_permissions(Permissions::from_mode(mode)).at("set the mode of", &temporary)?;
-    file.write_all(bytes).at("write", &temporary)?;
-    if durability == Durability::Durable {
-        file.sync_all().at("sync", &temporary)?;
+    let written = write_through(&temporary, path, bytes, mode, durability);
+    if written.is_err() {
+        // What failed first is what counts.
+        let _ = super::remove(&temporary);
     }
-    std::fs::rename(&temporary, path).at("replace", path)?;
+    written?;
     if durability == Durability::Durable {
         sync_directory(directory)?;
     }
     Ok(())
+}
+
+fn write_through(
+    temporary: &Utf8Path,
+    path: &Utf8Path,
+    bytes: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> Result<(), FileError> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary).at("create", temporary)?;
+    file.set_permissions(Permissions::from_mode(mode)).at("set the mode of", temporary)?;
+    file.write_all(bytes).at("write", temporary)?;
+    if durability == Durability::Durable {
+        file.sync_all().at("sync", temporary)?;
+    }
+    std::fs::rename(temporary, path).at("replace", path)
 }
 
 fn temporary(path: &Utf8Path) -> Utf8PathBuf {

@@ -43,16 +43,24 @@ fn number(name: &str) -> Option<u64> {
 pub fn stage(service: &Utf8Path, number: u64, files: &[StagedFile]) -> Result<Utf8PathBuf, FileError> {
     super::create_dir(service)?;
     let unfinished = service.join(format!(".{}", name(number)));
-    remove_tree(&unfinished)?;
-    DirBuilder::new().mode(0o755).create(&unfinished).at("create the directory", &unfinished)?;
-    std::fs::set_permissions(&unfinished, Permissions::from_mode(0o755)).at("set the mode of", &unfinished)?;
+    let staged = stage_at(&unfinished, &directory(service, number), files);
+    if staged.is_err() {
+        // What failed first is what counts.
+        let _ = remove_tree(&unfinished);
+    }
+    staged
+}
+
+fn stage_at(unfinished: &Utf8Path, finished: &Utf8Path, files: &[StagedFile]) -> Result<Utf8PathBuf, FileError> {
+    remove_tree(unfinished)?;
+    DirBuilder::new().mode(0o755).create(unfinished).at("create the directory", unfinished)?;
+    std::fs::set_permissions(unfinished, Permissions::from_mode(0o755)).at("set the mode of", unfinished)?;
     for file in files {
         write(&unfinished.join(&file.name), file)?;
     }
-    let finished = directory(service, number);
-    remove_tree(&finished)?;
-    std::fs::rename(&unfinished, &finished).at("rename into place", &finished)?;
-    Ok(finished)
+    remove_tree(finished)?;
+    std::fs::rename(unfinished, finished).at("rename into place", finished)?;
+    Ok(finished.to_owned())
 }
 
 fn write(path: &Utf8Path, file: &StagedFile) -> Result<(), FileError> {

@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in tests, a panic is the report
 
+mod append;
+mod apply;
+mod bad_input;
 mod fold;
 mod formats;
 mod formats_errors;
 mod formats_flags;
 mod formats_readers;
+mod interface;
+mod support;

@@ -1,0 +1,144 @@
+//! A system in a temporary directory: the bundled services generated, and the real binary run on it.
+
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+
+/// What a run of the program gave.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    /// The run has to have ended with this code.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+/// The program with its arguments, away from whatever the environment of the test says.
+pub fn dynix() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dynix"));
+    for variable in
+        ["DYNIX_ROOT", "DYNIX_PLAN", "DYNIX_OVERRIDES", "SUDO_USER", "NIXOS_ACTION", "JOURNAL_STREAM", "NO_COLOR"]
+    {
+        command.env_remove(variable);
+    }
+    command
+}
+
+pub fn finish(command: &mut Command) -> Run {
+    let output = command.output().unwrap();
+    Run {
+        code: output.status.code().expect("it was killed"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The descriptions of the services that come with dynix, as one.
+pub fn description() -> Value {
+    let mut services = serde_json::Map::new();
+    for name in ["gotosocial", "harmonia", "distccd"] {
+        let path = format!("{}/descriptions/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let one: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        services.extend(one["services"].as_object().unwrap().clone());
+    }
+    json!({"version": 1, "services": services})
+}
+
+/// A root with a plan.
+pub struct System {
+    directory: tempfile::TempDir,
+}
+
+impl System {
+    /// With the bundled services.
+    pub fn new() -> Self {
+        Self::of(&description())
+    }
+
+    /// With the services of a description, whose static files are the bundled ones.
+    pub fn of(description: &Value) -> Self {
+        let system = Self { directory: tempfile::tempdir().unwrap() };
+        let path = system.root().join("description.json");
+        std::fs::write(&path, description.to_string()).unwrap();
+        let statics = concat!(env!("CARGO_MANIFEST_DIR"), "/descriptions");
+        let out = system.root().join("etc/dynix");
+        finish(dynix().args([
+            "generate",
+            "--description",
+            path.as_str(),
+            "--static-root",
+            statics,
+            "--out",
+            out.as_str(),
+        ]))
+        .ends(0);
+        system
+    }
+
+    pub fn root(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.directory.path()).unwrap()
+    }
+
+    pub fn path(&self, below: &str) -> Utf8PathBuf {
+        self.root().join(below)
+    }
+
+    /// A command on this root.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = dynix();
+        command.args(["--root", self.root().as_str()]).args(arguments);
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        finish(&mut self.command(arguments))
+    }
+
+    pub fn read(&self, below: &str) -> String {
+        let path = self.path(below);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    pub fn write(&self, below: &str, text: &str) {
+        let path = self.path(below);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Every path below the root with its content or target, to see that nothing changed.
+    pub fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        fn walk(directory: &std::path::Path, found: &mut Vec<(String, Vec<u8>)>) {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.to_string_lossy().into_owned();
+                let kind = path.symlink_metadata().unwrap();
+                if kind.is_dir() {
+                    walk(&path, found);
+                } else if kind.is_symlink() {
+                    found.push((name, std::fs::read_link(&path).unwrap().to_string_lossy().into_owned().into_bytes()));
+                } else {
+                    found.push((name, std::fs::read(&path).unwrap_or_default()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.directory.path(), &mut found);
+        // Notes and locks of commands that change nothing else.
+        found.retain(|(name, _)| !name.contains("/var/cache/dynix/") && !name.ends_with("lock"));
+        found.sort();
+        found
+    }
+}
