@@ -87,18 +87,21 @@ fn what_the_format_can_not_say_is_refused() {
     let before = system.everything();
     let run = system.run(&["append", "services.harmonia.settings.workers", "null"]).ends(3);
     assert!(run.stderr.contains("harmonia.toml: workers: "), "{}", run.stderr);
-    let large = "x".repeat(1 << 20);
-    let run = system.run(&["append", "services.gotosocial.settings.host", &large[..100_000]]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let before_large = system.everything();
-    let json = system.path("large.json");
-    std::fs::write(&json, "").unwrap();
-    std::fs::remove_file(json).unwrap();
-    assert_ne!(before, before_large);
     system.run(&["append", "services.harmonia.settings", "{}"]).ends(3);
     system.run(&["append", "services.harmonia.settings.workers", "--json", "{"]).ends(3);
-    system.run(&["append", "services.harmonia.settings.workers", "99999999999999999999999"]).ends(0);
     system.run(&["append", "services.gotosocial.settings.application-name.deeper", "1"]).ends(3);
+    assert_eq!(system.everything(), before);
+    // An open type takes what is no integer of Nix's as the string that it is.
+    system.run(&["append", "services.harmonia.settings.workers", "99999999999999999999999"]).ends(0);
+}
+
+#[test]
+fn a_long_value_is_no_bad_value() {
+    let system = System::new();
+    // One argument can't be longer than 128 KiB (execve(2)); the log's own limit has a test beside it.
+    system.run(&["append", "services.gotosocial.settings.host", &"x".repeat(100_000), "--apply"]).ends(0);
+    let got = system.run(&["get", "services.gotosocial.settings.host"]).ends(0);
+    assert_eq!(got.stdout.trim_end().len(), 100_000);
 }
 
 #[test]

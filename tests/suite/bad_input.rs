@@ -36,7 +36,7 @@ fn a_log_that_is_none() {
     std::fs::remove_file(system.path(log)).unwrap();
     std::fs::create_dir(system.path(log)).unwrap();
     refused(&system, &["append", "services.harmonia.settings.workers", "1"], "dynamic.nix");
-    refused(&system, &["apply"], "is no plain file");
+    refused(&system, &["apply"], "is a directory");
 }
 
 #[test]

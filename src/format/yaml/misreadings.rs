@@ -69,7 +69,7 @@ impl Search {
             return column;
         } else if context.key {
             "so many words that its line is folded, which breaks the document"
-        } else if read(written.trim_start_matches(' ')).as_deref() != Some(text) {
+        } else if read(written.trim_start_matches([' ', '\n'])).as_deref() != Some(text) {
             "white space where its line is folded, which is read back as something else"
         } else {
             return column;
@@ -165,4 +165,22 @@ fn take_code(rest: &mut std::str::Chars, digits: usize) -> Option<char> {
     let (number, after) = rest.as_str().split_at_checked(digits)?;
     *rest = after.chars();
     char::from_u32(u32::from_str_radix(number, 16).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::format;
+    use crate::plan::FormatSpec;
+
+    #[test]
+    fn a_long_word_on_a_line_of_its_own_is_read_as_itself() {
+        for dialect in ["ruamel", "pyyaml"] {
+            let name = "yaml_1_1".to_owned();
+            let spec = FormatSpec { name, dialect: Some(dialect.to_owned()), parameters: serde_json::Map::new() };
+            let value = json!({"host": "x".repeat(1000)});
+            assert_eq!(format::misreadings(&spec, &Value::Null, &value), Ok(()), "{dialect}");
+        }
+    }
 }
