@@ -50,8 +50,6 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
         if !joined.is_empty() {
             joined.push(' ');
         }
-        // Checked here already, where the place is known.
-        quote::env_file_value(word).map_err(|error| RenderError::here(error.to_string()))?;
         joined.push_str(&quote::variable_word(word).map_err(|error| RenderError::here(error.to_string()))?);
         Ok(())
     })?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::number::{self, NixNumber};
-use super::{At, Format, RenderError, Settings, never_misread};
+use super::{At, Format, RenderError, Settings, never_misread, toml};
 
 pub(super) static FORMAT: Format = Format {
     name: "json",
@@ -79,6 +79,10 @@ pub(super) fn write_nix_string(out: &mut Vec<u8>, text: &str) {
 fn write_quoted(out: &mut Vec<u8>, text: &str, escape_delete: bool) {
     out.push(b'"');
     let bytes = text.as_bytes();
+    if toml::is_basic(bytes) {
+        out.extend_from_slice(bytes);
+        return out.push(b'"');
+    }
     let mut written = 0;
     for (index, &byte) in bytes.iter().enumerate() {
         if byte >= b' ' && byte != b'"' && byte != b'\\' && (byte != 0x7f || !escape_delete) {

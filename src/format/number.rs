@@ -60,24 +60,44 @@ pub fn write_positional(out: &mut Vec<u8>, float: f64) {
 /// The shortest digits that give the same double again, and where its point is: `d.ddd * 10^exponent`.
 struct Shortest {
     negative: bool,
-    digits: String,
+    /// ASCII digits, 17 at most.
+    digits: [u8; 17],
+    count: usize,
     exponent: i32,
 }
 
 impl Shortest {
     fn of(float: f64) -> Self {
-        let text = format!("{:e}", float.abs());
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        Self {
-            negative: float.is_sign_negative(),
-            digits: mantissa.replace('.', ""),
-            exponent: exponent.parse().unwrap_or_default(),
+        // `d.ddde-308`, on the stack.
+        let mut text = [0_u8; 32];
+        let mut rest = &mut text[..];
+        let _ = write!(rest, "{:e}", float.abs());
+        let length = 32 - rest.len();
+        let (mut digits, mut count, mut exponent, mut below_one) = ([0; 17], 0, 0, false);
+        let mut in_exponent = false;
+        for &byte in &text[..length] {
+            match byte {
+                b'e' => in_exponent = true,
+                b'-' => below_one = true,
+                b'0'..=b'9' if in_exponent => exponent = exponent * 10 + i32::from(byte - b'0'),
+                b'0'..=b'9' if count < digits.len() => {
+                    digits[count] = byte;
+                    count += 1;
+                }
+                _ => {}
+            }
         }
+        let exponent = if below_one { -exponent } else { exponent };
+        Self { negative: float.is_sign_negative(), digits, count, exponent }
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.digits[..self.count]
     }
 
     /// `ddd.ddd`, with at least one digit on either side of the point.
     fn write_positional(&self, out: &mut Vec<u8>) {
-        let digits = self.digits.as_bytes();
+        let digits = self.digits();
         match usize::try_from(self.exponent) {
             Err(_) => {
                 out.extend_from_slice(b"0.");
@@ -99,7 +119,7 @@ impl Shortest {
 
     /// The digits before an exponent: `d` or `d.ddd`.
     fn write_mantissa(&self, out: &mut Vec<u8>) {
-        let (first, rest) = self.digits.as_bytes().split_at(1);
+        let (first, rest) = self.digits().split_at(1);
         out.extend_from_slice(first);
         if !rest.is_empty() {
             out.push(b'.');
@@ -128,7 +148,7 @@ fn write_shortest(out: &mut Vec<u8>, float: f64, positional_below: i32, point: b
         return shortest.write_positional(out);
     }
     shortest.write_mantissa(out);
-    if point && shortest.digits.len() == 1 {
+    if point && shortest.count == 1 {
         out.extend_from_slice(b".0");
     }
     let _ = write!(out, "e{}{:02}", if shortest.exponent < 0 { '-' } else { '+' }, shortest.exponent.abs());
@@ -147,10 +167,10 @@ pub fn write_jq(out: &mut Vec<u8>, float: f64) {
     if (-4..15).contains(&shortest.exponent) {
         return shortest.write_positional(out);
     }
-    let decimals = i32::try_from(shortest.digits.len()).unwrap_or_default() - 1;
+    let decimals = i32::try_from(shortest.count).unwrap_or_default() - 1;
     if shortest.exponent <= decimals && shortest.exponent >= -6 {
         if shortest.exponent == decimals {
-            out.extend_from_slice(shortest.digits.as_bytes());
+            out.extend_from_slice(shortest.digits());
         } else {
             shortest.write_positional(out);
         }

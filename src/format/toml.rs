@@ -169,10 +169,19 @@ fn write_key(out: &mut Vec<u8>, name: &str) {
     }
 }
 
+/// Whether a basic string needs no escape. Without short-circuits, so that many bytes are looked at at once.
+pub(super) fn is_basic(bytes: &[u8]) -> bool {
+    let matters = |byte: u8| byte < b' ' || byte == 0x7f || byte == b'"' || byte == b'\\';
+    bytes.chunks(32).all(|chunk| !chunk.iter().fold(false, |any, &byte| any | matters(byte)))
+}
+
 /// The first of `"..."`, `'...'`, `"""..."""` and `'''...'''` that needs no escape; else an escaped one
 /// (`TomlStringBuilder::as_default`). A newline allows only the last two.
 fn write_string(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    if is_basic(bytes) {
+        return quote(out, b"\"", bytes);
+    }
     let needs = Needs::of(bytes);
     let verbatim = !needs.control && !needs.backslash;
     if verbatim && needs.double_quotes == 0 && !needs.newline {

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::number::{self, NixNumber};
-use super::toml::{is_array_of_tables, is_bare, null};
+use super::toml::{is_array_of_tables, is_bare, is_basic, null};
 use super::{At, RenderError};
 
 /// How the two remarshals differ.
@@ -201,6 +201,10 @@ fn write_key(out: &mut Vec<u8>, name: &str) {
 fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
+    if is_basic(bytes) {
+        out.extend_from_slice(bytes);
+        return out.push(b'"');
+    }
     let mut written = 0;
     for (index, &byte) in bytes.iter().enumerate() {
         let escape: &[u8] = match byte {

@@ -196,7 +196,7 @@ fn read_yaml(text: &str, booleans_of_1_1: bool) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn json_reads_back(value in value()) {

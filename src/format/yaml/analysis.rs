@@ -13,21 +13,15 @@ pub(super) struct Analysis {
     pub chars: usize,
 }
 
-/// Bytes that never matter, wherever they stand: letters, digits and `$()+./;<=^_~`. (`\` too: plain and single quoted
-/// scalars have no escapes.)
-const INERT: [bool; 256] = inert();
+/// Printable ASCII: no escapes, no line breaks, and every byte is a column.
+fn is_printable(bytes: &[u8]) -> bool {
+    // Without short-circuits, so that many bytes are looked at at once.
+    bytes.chunks(32).all(|chunk| chunk.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')))
+}
 
-const fn inert() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[allow(clippy::cast_possible_truncation, reason = "below 256")]
-        let at = byte as u8;
-        table[byte] = at.is_ascii_alphanumeric()
-            || matches!(at, b'$' | b'(' | b')' | b'+' | b'.' | b'/' | b';' | b'<' | b'=' | b'^' | b'_' | b'~' | b'\\');
-        byte += 1;
-    }
-    table
+/// The indicators that a plain scalar can't start with.
+fn is_indicator(ch: char) -> bool {
+    matches!(ch, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`')
 }
 
 /// Line breaks by YAML 1.1, which both emitters go by whatever the version.
@@ -55,10 +49,20 @@ impl Analysis {
     pub(super) fn of(text: &str, ruamel: bool) -> Self {
         let bytes = text.as_bytes();
         let dots = bytes.starts_with(b"---") || bytes.starts_with(b"...");
-        if !dots && bytes.iter().all(|&byte| INERT[usize::from(byte)]) {
-            return Self { plain: true, single_quoted: true, multi_line: false, chars: bytes.len() };
+        if !is_printable(bytes) {
+            return Self::of_any(text, ruamel, dots);
         }
-        Self::of_any(text, ruamel, dots)
+        // The same for the common case, in which spaces matter only at the ends and beside `:`, `#`, `-` and `?`.
+        let (first, last) = (bytes[0], bytes[bytes.len() - 1]);
+        let before_blank = |index: usize| matches!(bytes.get(index + 1), None | Some(b' '));
+        let leading = is_indicator(first.into()) || matches!(first, b'-' | b'?') && before_blank(0);
+        let padded = first == b' ' || last == b' ';
+        let plain = !(dots || leading || padded)
+            && memchr::memchr2_iter(b':', b'#', bytes).all(|index| match bytes[index] {
+                b':' => !before_blank(index),
+                _ => index > 0 && bytes[index - 1] != b' ',
+            });
+        Self { plain, single_quoted: true, multi_line: false, chars: bytes.len() }
     }
 
     fn of_any(text: &str, ruamel: bool, dots: bool) -> Self {
@@ -70,10 +74,7 @@ impl Analysis {
         while let Some(ch) = rest.next() {
             let before_blank = rest.peek().is_none_or(|&next| is_blank(next));
             indicators |= match (ch, previous) {
-                (
-                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`',
-                    None,
-                ) => true,
+                (ch, None) if is_indicator(ch) => true,
                 ('?' | '-', None) | (':', _) => before_blank,
                 ('#', Some(previous)) => is_blank(previous),
                 _ => false,

@@ -137,7 +137,7 @@ impl<'a> Scalar<'a> {
     fn write_plain(&self, pen: &mut Pen, split: bool) {
         let ruamel = self.style.is_ruamel();
         for (run, kind) in runs(self.text) {
-            let chars = run.chars().count();
+            let chars = columns(run);
             let fold = match kind {
                 // ruamel folds already at a space in column 80.
                 Run::Spaces => split && chars == 1 && pen.column + usize::from(ruamel) > WIDTH,
@@ -172,7 +172,7 @@ impl<'a> Scalar<'a> {
                         if index > 0 {
                             pen.put(b"''", 2);
                         }
-                        pen.put(part.as_bytes(), part.chars().count());
+                        pen.put_text(part);
                     }
                 }
             }
@@ -182,6 +182,27 @@ impl<'a> Scalar<'a> {
     /// Escapes; and `\` at the end of a line that is folded, twice if the next one starts with a space. ruamel leaves
     /// these `\` out where the reader's own folding gives the space back.
     fn write_double_quoted(&self, pen: &mut Pen, split: bool) {
+        let (start, column) = (pen.out.len(), pen.column);
+        self.write_double_quoted_in_line(pen);
+        if split && pen.column > WIDTH {
+            pen.out.truncate(start);
+            pen.column = column;
+            self.write_double_quoted_folded(pen);
+        }
+    }
+
+    fn write_double_quoted_in_line(&self, pen: &mut Pen) {
+        let ruamel = self.style.is_ruamel();
+        let mut start = 0;
+        for (index, ch) in self.text.char_indices().filter(|&(_, ch)| needs_escape(ch, ruamel)) {
+            pen.put_text(&self.text[start..index]);
+            pen.escape(ch);
+            start = index + ch.len_utf8();
+        }
+        pen.put_text(&self.text[start..]);
+    }
+
+    fn write_double_quoted_folded(&self, pen: &mut Pen) {
         let text: Vec<char> = self.text.chars().collect();
         let ruamel = self.style.is_ruamel();
         // Everything before `start` is written.
@@ -197,7 +218,7 @@ impl<'a> Scalar<'a> {
                 }
             }
             let foldable = 0 < end && end + 1 < text.len() && (ch == Some(' ') || start >= end);
-            if split && foldable && pen.column + end > WIDTH + start {
+            if foldable && pen.column + end > WIDTH + start {
                 let backslash = !(ruamel && folds_to_space(&text, start, end));
                 pen.put_chars(text.get(start..end).unwrap_or_default());
                 start = start.max(end);
@@ -263,11 +284,20 @@ fn runs(text: &str) -> impl Iterator<Item = (&str, Run)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let kind = Run::of(rest.chars().next()?);
-        let end = rest.find(|ch| Run::of(ch) != kind).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(end);
+        let from = match kind {
+            // All line breaks but the newline start with C2 or E2 in UTF-8.
+            Run::Other => rest.bytes().position(|byte| matches!(byte, b' ' | b'\n' | 0xc2 | 0xe2)),
+            _ => Some(0),
+        };
+        let end = from.and_then(|from| rest[from..].find(|ch| Run::of(ch) != kind).map(|end| from + end));
+        let (run, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;
         Some((run, kind))
     })
+}
+
+fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.chars().count() }
 }
 
 /// Writes and counts columns.
@@ -281,6 +311,10 @@ impl Pen<'_> {
     fn put(&mut self, bytes: &[u8], chars: usize) {
         self.out.extend_from_slice(bytes);
         self.column += chars;
+    }
+
+    fn put_text(&mut self, text: &str) {
+        self.put(text.as_bytes(), columns(text));
     }
 
     fn put_chars(&mut self, chars: &[char]) {
