@@ -8,13 +8,6 @@ use serde_json::Value;
 /// How deep lists and attribute sets may nest, and how many names a path may have.
 pub const MAX_DEPTH: usize = 128;
 
-/// Nix's keywords; as names they need quotes. (`or` would go without in newer versions.)
-const KEYWORDS: [&str; 10] = ["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or"];
-
-/// Attribute names that give an attribute set a meaning of its own: to the module system (`_type`, as in `mkIf`), or to
-/// `builtins.toJSON` (the other two). A set that has them would not arrive as itself.
-const RESERVED: [&str; 3] = ["_type", "__toString", "outPath"];
-
 /// Why a value can't be written as Nix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
@@ -48,13 +41,20 @@ pub fn goes_unquoted(character: char, first: bool) -> bool {
 pub fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && name.char_indices().all(|(index, character)| goes_unquoted(character, index == 0))
-        && !KEYWORDS.contains(&name)
+        && !is_keyword(name)
 }
 
-/// Whether a value can't have an attribute of this name, because its set would mean something else to Nix.
+/// Nix's keywords; as names they need quotes. (`or` would go without in newer versions.)
+#[must_use]
+pub fn is_keyword(name: &str) -> bool {
+    matches!(name, "if" | "then" | "else" | "assert" | "with" | "let" | "in" | "rec" | "inherit" | "or")
+}
+
+/// Whether a value can't have an attribute of this name, because its set would mean something else: to the module system
+/// (`_type`, as in `mkIf`), or to `builtins.toJSON` (the other two).
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name)
+    matches!(name, "_type" | "__toString" | "outPath")
 }
 
 /// What a backslash and this character stand for in a string.

@@ -69,7 +69,14 @@ pub(super) fn kinds(
             size <= MOST
         });
         let (batch, after) = rest.split_at(count.count().max(1));
-        kinds.extend(evaluated(batch, parameters, evaluator, directory)?);
+        let evaluated = |batch: &[Wanted]| evaluated(batch, parameters, evaluator, directory);
+        kinds.extend(match evaluated(batch) {
+            // One of several: by itself it is named, and says what is wrong.
+            Err(ExpressionError::Evaluator { source: EvaluatorError::Failed { .. }, .. }) if batch.len() > 1 => {
+                batch.iter().map(|one| evaluated(std::slice::from_ref(one))).collect::<Result<Vec<_>, _>>()?.concat()
+            }
+            evaluated => evaluated?,
+        });
         rest = after;
     }
     Ok(kinds)

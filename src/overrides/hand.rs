@@ -128,8 +128,23 @@ pub(super) fn record(text: &str) -> Result<Entry<'static>, String> {
 fn parse(text: &str) -> Result<Option<Expr>, String> {
     let parsed = Root::parse(text);
     match parsed.errors().first() {
-        Some(error) => Err(format!("is not valid Nix: {error}")),
+        Some(error) => Err(fault(text, error)),
         None => Ok(parsed.tree().expr()),
+    }
+}
+
+/// What the parser says, with the place's own text.
+fn fault(text: &str, error: &rnix::ParseError) -> String {
+    use rnix::ParseError::{Unexpected, UnexpectedDoubleBind, UnexpectedExtra, UnexpectedWanted};
+    let place = match error {
+        Unexpected(range) | UnexpectedExtra(range) | UnexpectedWanted(_, range, _) | UnexpectedDoubleBind(range) => {
+            text.get(usize::from(range.start())..usize::from(range.end()))
+        }
+        _ => None,
+    };
+    match place {
+        Some(found) if !found.trim().is_empty() => format!("is not valid Nix: {found:?} can't stand where it does"),
+        _ => format!("is not valid Nix ({error})"),
     }
 }
 
@@ -193,6 +208,13 @@ impl Parts {
         if first == "replace" {
             return self.add_replace(&rest.ok_or("has an attribute whose name is computed")?, value);
         }
+        if !matches!(first.as_str(), "id" | "rollback" | "reject" | "time" | "by" | "until" | "reason" | "unset") {
+            return Err(format!(
+                "has an attribute {}; a record has id, time, by, until, and one of set, replace, unset, rollback, reject \
+                 (with reason)",
+                nix::quoted(&first)
+            ));
+        }
         if rest.is_none_or(|rest| !rest.is_empty()) {
             return Err(format!("has attributes below `{first}`, which holds a plain value"));
         }
@@ -205,12 +227,7 @@ impl Parts {
             "by" => put(&mut self.by, &first, text(plain()?, &first)?),
             "until" => put(&mut self.until, &first, text(plain()?, &first)?),
             "reason" => put(&mut self.reason, &first, text(plain()?, &first)?),
-            "unset" => put(&mut self.unset, &first, path_names(plain()?, &first)?),
-            other => Err(format!(
-                "has an attribute {}; a record has id, time, by, until, and one of set, replace, unset, rollback, reject \
-                 (with reason)",
-                nix::quoted(other)
-            )),
+            _ => put(&mut self.unset, &first, path_names(plain()?, &first)?),
         }
     }
 
@@ -302,7 +319,7 @@ fn put<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
 }
 
 fn plain(value: &Expr, name: &str) -> Result<Value, String> {
-    literal(value, 0)?.ok_or_else(|| format!("has a `{name}` that is computed; only values of set and replace can be"))
+    literal(value, 0)?.ok_or_else(|| format!("computes its {name}; only the values of set and replace can be computed"))
 }
 
 fn whole_number(value: &Value, name: &str) -> Result<u64, String> {

@@ -71,25 +71,7 @@ impl Overlay {
 
     /// Overrides `path` with `value`: what was overridden at it, below it, or as a scalar above it is gone.
     pub fn put<S: AsRef<str>>(&mut self, path: &[S], value: Value, id: u64) {
-        let mut node = &mut self.root;
-        for (index, name) in path.iter().enumerate() {
-            if let Node::Value(Value::Object(attributes), last) = node {
-                *last = id;
-                put_in(attributes, &path[index..], value);
-                return;
-            }
-            if let Node::Value(..) = node {
-                *node = Node::Branch(BTreeMap::new());
-            }
-            let Node::Branch(below) = node else { return };
-            // Two look-ups cost less than a copy of the name.
-            if !below.contains_key(name.as_ref()) {
-                below.insert(name.as_ref().to_owned(), Node::Branch(BTreeMap::new()));
-            }
-            let Some(next) = below.get_mut(name.as_ref()) else { return };
-            node = next;
-        }
-        *node = Node::Value(value, id);
+        put_at(&mut self.root, path, value, id);
     }
 
     /// Drops the override at `path`, those below it, and that key of a replaced attribute set.
@@ -139,6 +121,31 @@ impl Overlay {
         }
         let mut merged = static_value.clone();
         merge(&self.root, Some(&mut merged), &mut Vec::new()).map(|value| value.unwrap_or(merged))
+    }
+}
+
+fn put_at<S: AsRef<str>>(node: &mut Node, path: &[S], value: Value, id: u64) {
+    let Some((first, rest)) = path.split_first() else {
+        *node = Node::Value(value, id);
+        return;
+    };
+    match node {
+        Node::Value(Value::Object(attributes), last) => {
+            *last = id;
+            put_in(attributes, path, value);
+            return;
+        }
+        Node::Value(..) => *node = Node::Branch(BTreeMap::new()),
+        Node::Branch(below) => {
+            // The name is copied only where it is new.
+            if let Some(next) = below.get_mut(first.as_ref()) {
+                return put_at(next, rest, value, id);
+            }
+        }
+    }
+    if let Node::Branch(below) = node {
+        let next = below.entry(first.as_ref().to_owned()).or_insert_with(|| Node::Branch(BTreeMap::new()));
+        put_at(next, rest, value, id);
     }
 }
 

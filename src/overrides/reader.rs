@@ -307,16 +307,13 @@ impl<'f> Reader<'f> {
 
     /// `{ overrides, ... }: overrides`, with comments before and within.
     fn header(&mut self) -> Result<(), LogError> {
-        let problem = || {
-            "a log begins with `{ overrides, config, lib, pkgs, ... }: overrides`; restore the line, or move the file away \
-             to begin a new log"
-        };
+        let problem = "a log begins with `{ overrides, config, lib, pkgs, ... }: overrides`, and this does not";
         while self.buffer.len() < BLOCK && self.fill(BLOCK)? {}
         let text = match std::str::from_utf8(&self.buffer) {
             Ok(text) => text,
             Err(error) => std::str::from_utf8(&self.buffer[..error.valid_up_to()]).unwrap_or_default(),
         };
-        let Some((length, parameters)) = hand::header(text) else { return Err(self.fault(problem())) };
+        let Some((length, parameters)) = hand::header(text) else { return Err(self.fault(problem)) };
         self.parameters = Some(parameters);
         self.place.lines += count_lines(&self.buffer[..length]);
         self.at += length;
@@ -341,9 +338,28 @@ fn check(path: &Utf8Path, before: &Place, entry: &Entry<'_>, after: Place) -> Re
         }));
     }
     for time in [&entry.time, &entry.until].into_iter().flatten() {
-        humantime::parse_rfc3339(time).map_err(|error| {
-            fault(format!("has {time:?}, which is not a UTC time as in 2026-11-21T10:00:00Z ({error})"))
-        })?;
+        if !is_plain_time(time.as_bytes()) {
+            humantime::parse_rfc3339(time).map_err(|error| {
+                fault(format!("has {time:?}, which is not a UTC time as in 2026-11-21T10:00:00Z ({error})"))
+            })?;
+        }
     }
     Ok(Found { id, after: Place { id, ..after } })
+}
+
+/// Whether a time is as dynix writes it, on a day that every month has: most are, and need no closer look.
+fn is_plain_time(time: &[u8]) -> bool {
+    let two = |at: usize| match (time[at], time[at + 1]) {
+        (tens @ b'0'..=b'9', ones @ b'0'..=b'9') => (tens - b'0') * 10 + ones - b'0',
+        _ => u8::MAX,
+    };
+    time.len() == 20
+        && (time[4], time[7], time[10], time[13], time[16], time[19]) == (b'-', b'-', b'T', b':', b':', b'Z')
+        && (20..=99).contains(&two(0))
+        && two(2) <= 99
+        && (1..=12).contains(&two(5))
+        && (1..=28).contains(&two(8))
+        && two(11) < 24
+        && two(14) < 60
+        && two(17) < 60
 }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr3;
+use memchr::{memchr, memchr3};
 use serde_json::{Map, Number, Value};
 
 use super::entry::{Entry, Names, Operation};
@@ -24,6 +24,17 @@ pub(super) fn record(line: &str) -> Option<Entry<'_>> {
         _ => None,
     }
 }
+
+/// The bytes that go on with a name.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'\'');
+        byte += 1;
+    }
+    table
+};
 
 struct Scanner<'a> {
     text: &'a str,
@@ -59,10 +70,7 @@ impl<'a> Scanner<'a> {
         if !(first.is_ascii_alphabetic() || first == b'_') {
             return None;
         }
-        let length = bytes
-            .iter()
-            .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'\'')))
-            .unwrap_or(bytes.len());
+        let length = bytes.iter().position(|byte| !IN_NAME[usize::from(*byte)]).unwrap_or(bytes.len());
         let name = &self.text[self.at..self.at + length];
         self.at += length;
         Some(name)
@@ -105,7 +113,7 @@ impl<'a> Scanner<'a> {
 
     /// After `set`: `.path = value`, or `= { ... }`.
     fn set(&mut self) -> Option<Operation<'a>> {
-        let mut path = Names::new();
+        let mut path = Names::with_capacity(6);
         while self.eat(b'.') {
             self.space();
             path.push(self.name()?);
@@ -146,7 +154,7 @@ impl<'a> Scanner<'a> {
         let name = if self.peek() == Some(b'"') {
             self.string()?
         } else {
-            Cow::Borrowed(self.identifier().filter(|name| nix::is_plain_name(name))?)
+            Cow::Borrowed(self.identifier().filter(|name| !nix::is_keyword(name))?)
         };
         (!nix::is_reserved(&name)).then_some(name)
     }
@@ -165,7 +173,7 @@ impl<'a> Scanner<'a> {
                     let literal = &rest[from..found];
                     // A raw carriage return means a line feed to Nix.
                     return match unescaped {
-                        _ if rest[..found].contains('\r') => None,
+                        _ if memchr(b'\r', &bytes[..found]).is_some() => None,
                         None => Some(Cow::Borrowed(literal)),
                         Some(mut text) => {
                             text.push_str(literal);

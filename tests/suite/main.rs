@@ -11,4 +11,6 @@ mod formats_errors;
 mod formats_flags;
 mod formats_readers;
 mod interface;
+mod log;
+mod real_nix;
 mod support;
