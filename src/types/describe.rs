@@ -17,7 +17,9 @@ fn phrase(schema: &Value, depth: usize) -> String {
         return "nothing".to_owned();
     }
     if let Some(allowed) = schema.get("const") {
-        return format!("exactly {allowed}");
+        // Why it is this one: the modules pin a value that something else follows.
+        let reason = schema.get("description").and_then(Value::as_str);
+        return reason.map_or_else(|| format!("exactly {allowed}"), |reason| format!("exactly {allowed} ({reason})"));
     }
     if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
         let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
@@ -101,6 +103,11 @@ mod tests {
             (json!({}), "anything"),
             (json!({"type": "integer", "minimum": 0, "maximum": 65535}), "integer between 0 and 65535"),
             (json!({"type": ["integer", "null"]}), "null or integer"),
+            (json!({"const": 80}), "exactly 80"),
+            (
+                json!({"const": 80, "description": "the firewall is open for it"}),
+                "exactly 80 (the firewall is open for it)",
+            ),
             (json!({"anyOf": [{"type": "null"}, {"enum": ["info", "error"]}]}), r#"null or one of "info", "error""#),
             (json!({"type": "array", "items": {"type": "string"}}), "list of (string)"),
             (json!({"type": "object", "additionalProperties": {"type": "boolean"}}), "attribute set of (boolean)"),
