@@ -1,0 +1,228 @@
+# NixOS services whose settings can be changed at run time.
+#
+# Options, and what follows from them: the description of the services that are enabled, compiled by `dynix generate` in
+# one derivation; its drop-ins among the system's units, its plan under /etc, its script in the activation.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.dynamicism;
+  enabled = lib.any (service: service.enable) (lib.attrValues cfg.for);
+  described = import ./description.nix { inherit lib config options; };
+
+  # Evaluation never waits for it: nothing reads its output but the system.
+  generated =
+    pkgs.runCommand "dynix-generated"
+      {
+        description = builtins.toJSON described.description;
+        passAsFile = [ "description" ];
+        nativeBuildInputs = [ cfg.package ];
+        preferLocalBuild = true;
+        allowSubstitutes = false;
+        meta.mainProgram = "apply-dynamic-configuration";
+      }
+      ''
+        dynix generate --description "$descriptionPath" --out "$out" \
+          --dynix ${cfg.package}/bin/dynix --installed-plan "$out/plan.json"
+      '';
+
+  # Another system's `generated`: from an evaluated system, or from a module (a path, usually).
+  generatedOf =
+    base:
+    if base == null then
+      generated
+    else if base ? config.dynamicism then
+      base.config.dynamicism.generated
+    else
+      (import "${toString pkgs.path}/nixos/lib/eval-config.nix" {
+        inherit lib;
+        system = pkgs.stdenv.hostPlatform.system;
+        modules = [
+          ./default.nix
+          base
+        ];
+      }).config.dynamicism.generated;
+
+  applyDynamicConfiguration =
+    {
+      baseConfiguration ? null,
+      newConfiguration ? null,
+    }:
+    let
+      base = generatedOf baseConfiguration;
+    in
+    if newConfiguration == null then
+      base
+    else
+      pkgs.writeShellScriptBin "apply-dynamic-configuration" ''
+        exec ${base}/bin/apply-dynamic-configuration --overrides ${lib.escapeShellArg (toString newConfiguration)} "$@"
+      '';
+in
+{
+  imports = [
+    ./distccd.nix
+    ./gotosocial.nix
+    ./harmonia.nix
+  ];
+
+  options.dynamicism = {
+    for = mkOption {
+      type = types.attrsOf (import ./service.nix { inherit lib; });
+      default = { };
+      example = lib.literalExpression ''
+        {
+          harmonia.enable = true;
+          # A service that dynix has no file for:
+          example = {
+            enable = true;
+            options = [ "services.example.settings" ];
+            files."example.toml" = { };
+            units."example.service" = { };
+          };
+        }
+      '';
+      description = "The services whose settings can be changed at run time, and how.";
+    };
+
+    onSwitch = mkOption {
+      type = types.enum [
+        "static"
+        "reapply"
+      ];
+      default = "static";
+      description = ''
+        What `nixos-rebuild switch` and `test` do with recorded overrides. With `static` the built configuration is in effect
+        when they return, and that is recorded; with `reapply` the overrides are applied on top of it.
+      '';
+    };
+
+    overridesFile = mkOption {
+      type = types.strMatching "/.+";
+      default = "/etc/nixos/dynamic.nix";
+      description = "The log of overrides. It only ever grows; keep it off the Nix store.";
+    };
+
+    keep = mkOption {
+      type = types.ints.positive;
+      default = 10;
+      description = "How many generations of a service's rendered files are kept for going back.";
+    };
+
+    evaluator = mkOption {
+      type = types.nullOr (
+        types.submodule {
+          options = {
+            command = mkOption {
+              type = types.nonEmptyListOf types.str;
+              description = "Program and arguments; `--expr EXPRESSION` is appended, and it has to print JSON.";
+            };
+            arguments = mkOption {
+              type = types.str;
+              description = "A Nix expression: the attribute set (`config`, `lib`, `pkgs`) that the log is applied to.";
+            };
+            deadline = mkOption {
+              type = types.numbers.positive;
+              default = 60;
+              description = "Seconds until it is given up.";
+            };
+          };
+        }
+      );
+      default =
+        if config.nix.enable or true then
+          {
+            command = [
+              "${config.nix.package.out}/bin/nix-instantiate"
+              "--eval"
+              "--strict"
+              "--json"
+            ];
+            arguments = "let nixos = import <nixpkgs/nixos> { }; in { inherit (nixos) config pkgs; inherit (nixos.pkgs) lib; }";
+          }
+        else
+          null;
+      defaultText = lib.literalMD "`nix-instantiate` on `<nixpkgs/nixos>`; null where `nix.enable` is false";
+      description = ''
+        What evaluates overrides that are Nix expressions rather than plain values (`dynix append --expr`); with null they
+        are refused.
+      '';
+    };
+
+    package = mkOption {
+      type = types.package;
+      default = pkgs.dynix or (pkgs.callPackage ../../package.nix { });
+      defaultText = lib.literalExpression "pkgs.dynix";
+      description = "The dynix to use.";
+    };
+
+    applyDynamicConfiguration = mkOption {
+      type = types.functionTo types.package;
+      readOnly = true;
+      default = applyDynamicConfiguration;
+      defaultText = lib.literalMD "builds the script";
+      description = ''
+        Builds the program `bin/apply-dynamic-configuration`, which puts the recorded overrides into effect. Its argument is
+        an attribute set, usually empty: `baseConfiguration` is a NixOS configuration (a module, or an evaluated system) whose
+        services it is for instead of this one's, `newConfiguration` the path of a log to read instead of `overridesFile`.
+      '';
+    };
+
+    description = mkOption {
+      type = types.raw;
+      readOnly = true;
+      internal = true;
+      default = described.description;
+      description = "What `dynix generate` reads.";
+    };
+
+    generated = mkOption {
+      type = types.package;
+      readOnly = true;
+      internal = true;
+      default = generated;
+      description = "What `dynix generate` gives: plan, drop-ins, scripts, proofs.";
+    };
+
+    unchecked = mkOption {
+      type = types.listOf types.str;
+      readOnly = true;
+      default = described.unchecked;
+      defaultText = lib.literalMD "by the types of the services' options";
+      description = ''
+        What of the types of the enabled services' options can't be checked at run time, because JSON Schema has no words for
+        it. There anything is taken.
+      '';
+    };
+  };
+
+  config = lib.mkMerge [
+    {
+      lib.dynamicism = {
+        inherit (import ./mk-dynamic.nix) mkDynamic;
+        # The override log as a module for an evaluation that is to include it: { log, arguments ? { } } -> module.
+        overridesModule = (import ./definitions.nix { inherit lib; }).toModule;
+      };
+    }
+    (lib.mkIf enabled {
+      environment.systemPackages = [ cfg.package ];
+      environment.etc."dynix/plan.json".source = "${generated}/plan.json";
+      systemd.packages = [ generated ];
+      system.activationScripts.dynix = {
+        supportsDryActivation = true;
+        # Files have owners, and the script reads what lies under /etc and writes under /run.
+        deps = lib.filter (name: config.system.activationScripts ? ${name}) [
+          "etc"
+          "groups"
+          "specialfs"
+          "users"
+        ];
+        text = "${generated}/activate";
+      };
+    })
+  ];
+}

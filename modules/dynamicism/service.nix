@@ -1,0 +1,259 @@
+# The option type of one dynamic-enabled service.
+#
+# What a service file has to say is little: its options, its files by name, its units. The rest has defaults that fit a
+# service whose `settings` become one file that its unit names.
+{ lib }:
+let
+  inherit (lib) mkEnableOption mkOption types;
+  format = import ./format.nix { inherit lib; };
+
+  optionPath = types.coercedTo types.str (lib.splitString ".") (types.listOf types.str);
+
+  seconds =
+    default: description:
+    mkOption {
+      type = types.numbers.positive;
+      inherit default description;
+    };
+
+  file = types.submodule (
+    { name, config, ... }:
+    {
+      options = {
+        format = mkOption {
+          type = format.type;
+          default = format.byName name;
+          defaultText = lib.literalMD "by the extension of the file's name: .toml, .json, .ini, .yml or .yaml";
+          example = "toml";
+          description = "How the text is written.";
+        };
+        value = mkOption {
+          type = types.nullOr types.anything;
+          default = null;
+          example = lib.literalExpression ''
+            { select = { from.option = "services.example.settings"; path = [ "server" ]; }; }
+          '';
+          description = ''
+            What is written, put together from values of options: one of `{ option = "services.example.settings"; }`,
+            `{ literal = VALUE; }`, `{ attrs = { NAME = ...; }; }`, `{ list = [ ... ]; }`,
+            `{ when = { condition = ...; then = ...; }; }`, `{ select = { from = ...; path = [ NAME ... ]; }; }`.
+            With null it is the value of the service's only option.
+          '';
+        };
+        static = mkOption {
+          type = types.nullOr (types.either types.package types.path);
+          default = null;
+          defaultText = lib.literalMD "the store path of the file's name that the text of its units names";
+          description = "What Nix generated. The build proves that dynix writes the same.";
+        };
+        mode = mkOption {
+          type = types.strMatching "0[0-7]{3}";
+          default = "0444";
+          description = "Permissions of the rendered file, octal.";
+        };
+        owner = mkOption {
+          type = types.str;
+          default = "root";
+          description = "User that owns the rendered file.";
+        };
+        group = mkOption {
+          type = types.str;
+          default = "root";
+          description = "Group of the rendered file.";
+        };
+        attach = {
+          bind = mkOption {
+            type = types.nullOr types.path;
+            default = null;
+            defaultText = lib.literalMD "the path of the static file";
+            description = ''
+              Where the unit sees the rendered file: it is bound over this path (`BindReadOnlyPaths=`), and the unit goes on
+              naming the path that it always named.
+            '';
+          };
+          environment = mkOption {
+            type = types.nullOr (
+              types.submodule {
+                options = {
+                  variable = mkOption {
+                    type = types.strMatching "[A-Za-z_][A-Za-z0-9_]*";
+                    example = "EXAMPLE_FLAGS";
+                    description = "Name of the variable that holds the words.";
+                  };
+                  command = mkOption {
+                    type = types.nonEmptyListOf types.str;
+                    example = lib.literalExpression ''[ (lib.getExe pkgs.example) "--foreground" ]'';
+                    description = "Program and leading arguments; the variable's words come after them.";
+                  };
+                  environment = mkOption {
+                    type = types.attrsOf types.str;
+                    default = { };
+                    description = "Environment that the unit's own start script had set.";
+                  };
+                };
+              }
+            );
+            default = null;
+            description = ''
+              For a service that is configured by flags: the words become a variable of an environment file, and the stub's
+              `ExecStart=` uses it. Instead of `bind`.
+            '';
+          };
+        };
+        units = mkOption {
+          type = types.nullOr (types.listOf types.str);
+          default = null;
+          description = "The units that read it; with null all units of the service.";
+        };
+      };
+      config.format = lib.mkIf (config.attach.environment != null) (
+        lib.mkDefault {
+          name = "flags";
+          parameters.variable = config.attach.environment.variable;
+        }
+      );
+    }
+  );
+in
+types.submodule (
+  { name, ... }:
+  {
+    options = {
+      enable = mkEnableOption "changing the settings of ${name} at run time";
+      options = mkOption {
+        type = types.listOf optionPath;
+        default = [ ];
+        example = [ "services.example.settings" ];
+        description = ''
+          The NixOS options whose values can be overridden, by their full name; as lists of names where a name has a dot in
+          it.
+        '';
+      };
+      dynamic = mkOption {
+        type = types.nullOr (types.listOf optionPath);
+        default = null;
+        example = [ "services.example.settings.workers" ];
+        description = ''
+          The option paths that may change at run time. With null they are those whose values were defined with
+          `lib.mkDynamic`, and where there is none, all of them.
+        '';
+      };
+      pinned = mkOption {
+        type = types.listOf (
+          types.submodule {
+            options = {
+              path = mkOption {
+                type = optionPath;
+                example = "services.example.settings.port";
+                description = "The option path.";
+              };
+              reason = mkOption {
+                type = types.str;
+                example = "the firewall is opened for this port by the build";
+                description = "Why, for the error that refuses another value.";
+              };
+            };
+          }
+        );
+        default = [ ];
+        description = ''
+          Option paths that keep the built value, because something follows them that dynix does not change. A new value
+          is refused with the reason.
+        '';
+      };
+      files = mkOption {
+        type = types.attrsOf file;
+        default = { };
+        description = "The files that follow from the options, by name.";
+      };
+      dropIns = mkOption {
+        type = types.attrsOf types.lines;
+        default = { };
+        description = ''
+          Unit properties that follow a value: by unit, a minijinja template of a drop-in over the options' effective values
+          (`{{ services.example.settings.port }}`). Installed only while its text differs from what the built values give.
+        '';
+      };
+      check = mkOption {
+        type = types.nullOr (
+          types.submodule {
+            options = {
+              command = mkOption {
+                type = types.nonEmptyListOf types.str;
+                example = lib.literalExpression ''
+                  [ "''${pkgs.prometheus.cli}/bin/promtool" "check" "config" "{{ files['prometheus.yml'] }}" ]
+                '';
+                description = ''
+                  Program and arguments, no shell. In each word `{{ files["NAME"] }}` is the path of a staged file.
+                '';
+              };
+              deadline = seconds 10 "Seconds until it is given up.";
+            };
+          }
+        );
+        default = null;
+        description = "A command run on the rendered files before they come into effect; where it fails, the values are refused.";
+      };
+      health = mkOption {
+        type = types.nullOr (
+          types.submodule {
+            options = {
+              probe = mkOption {
+                type = types.attrTag {
+                  command = mkOption {
+                    type = types.nonEmptyListOf types.str;
+                    description = "Healthy when it exits with 0. No shell.";
+                  };
+                  tcp = mkOption {
+                    type = types.str;
+                    example = "127.0.0.1:9090";
+                    description = "Healthy when it accepts a connection.";
+                  };
+                  unix = mkOption {
+                    type = types.path;
+                    description = "Healthy when it accepts a connection on this socket.";
+                  };
+                };
+                description = "What is tried.";
+              };
+              interval = seconds 0.1 "Seconds between tries.";
+              deadline = seconds 10 "Seconds until it has to succeed.";
+            };
+          }
+        );
+        default = null;
+        description = "How to see that the service works on new values; where it does not, they are taken back.";
+      };
+      units = mkOption {
+        type = types.attrsOf (
+          types.submodule {
+            options = {
+              onChange = mkOption {
+                type = types.enum [
+                  "restart"
+                  "reload"
+                ];
+                default = "restart";
+                description = "What a changed file means for the unit.";
+              };
+              deadline = seconds 90 "Seconds until its job has to be done and it has to be active.";
+              settle = mkOption {
+                type = types.nullOr types.numbers.nonnegative;
+                default = null;
+                description = ''
+                  Seconds for which a unit that does not say when it is ready has to stay up to count as good; null for the
+                  default.
+                '';
+              };
+            };
+          }
+        );
+        default = { };
+        example = {
+          "example.service".onChange = "reload";
+        };
+        description = "The units that read the files, by full name.";
+      };
+    };
+  }
+)
