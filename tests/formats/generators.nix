@@ -2,7 +2,16 @@
 # The conventions that the native serialisers take as named parameters are passed as the functions that modules pass.
 { lib, cases }:
 let
-  inherit (lib) escape generators isList isString mapAttrs optionalAttrs splitString elemAt;
+  inherit (lib)
+    escape
+    generators
+    isList
+    isString
+    mapAttrs
+    optionalAttrs
+    splitString
+    elemAt
+    ;
 
   # The functions for one case's parameters.
   arguments =
@@ -58,7 +67,10 @@ let
 
   dropNulls =
     parameters: attrs:
-    if parameters.nulls or "null" == "omit" then lib.filterAttrs (_: value: value != null) attrs else attrs;
+    if parameters.nulls or "null" == "omit" then
+      lib.filterAttrs (_: value: value != null) attrs
+    else
+      attrs;
 
   section = parameters: attrs: dropNulls parameters (joinLists parameters attrs);
 
@@ -77,7 +89,10 @@ let
     listsAsDuplicateKeys = true;
     mkKeyValue =
       name: value:
-      if value == null then "# ${name} is unset" else "${name} = ${generators.mkValueStringDefault { } value}";
+      if value == null then
+        "# ${name} is unset"
+      else
+        "${name} = ${generators.mkValueStringDefault { } value}";
   };
 
   write = {
@@ -90,9 +105,13 @@ let
       };
     keyValue =
       parameters: value:
-      generators.toKeyValue (common parameters // { indent = parameters.indent or ""; }) (section parameters value);
+      generators.toKeyValue (common parameters // { indent = parameters.indent or ""; }) (
+        section parameters value
+      );
     systemd = _: generators.toINI systemd;
     json = _: builtins.toJSON;
   };
 in
-map (case: write.${case.format} case.parameters case.input) (builtins.fromJSON (builtins.readFile cases))
+map (case: write.${case.format} case.parameters case.input) (
+  builtins.fromJSON (builtins.readFile cases)
+)

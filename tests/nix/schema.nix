@@ -1,0 +1,251 @@
+# Option types and the JSON Schema that they have to become, with what has to be noted.
+{ lib }:
+let
+  inherit (lib) mkOption types;
+  inherit (import ../../modules/dynamicism/schema.nix { inherit lib; }) toSchema;
+
+  string = {
+    type = "string";
+  };
+  integer = {
+    type = "integer";
+  };
+  open = { };
+
+  case = type: schema: {
+    inherit type schema;
+    notes = [ ];
+  };
+  noted = type: schema: notes: { inherit type schema notes; };
+
+  json =
+    types.nullOr (
+      types.oneOf [
+        types.bool
+        types.int
+        types.float
+        types.str
+        (types.attrsOf json)
+        (types.listOf json)
+      ]
+    )
+    // {
+      description = "JSON value";
+    };
+
+  cases = {
+    bool = case types.bool { type = "boolean"; };
+    int = case types.int integer;
+    unsigned = case types.ints.unsigned (integer // { minimum = 0; });
+    positive = case types.ints.positive (integer // { minimum = 1; });
+    between = case (types.ints.between (-5) 7) (
+      integer
+      // {
+        minimum = -5;
+        maximum = 7;
+      }
+    );
+    u8 = case types.ints.u8 (
+      integer
+      // {
+        minimum = 0;
+        maximum = 255;
+      }
+    );
+    s16 = case types.ints.s16 (
+      integer
+      // {
+        minimum = -32768;
+        maximum = 32767;
+      }
+    );
+    port = case types.port (
+      integer
+      // {
+        minimum = 0;
+        maximum = 65535;
+      }
+    );
+    float = noted types.float { type = "number"; } [
+      "x: floating point number: an integer passes too"
+    ];
+    number = case types.number {
+      anyOf = [
+        integer
+        { type = "number"; }
+      ];
+    };
+    numberBetween = case (types.numbers.between 0.5 2) {
+      type = "number";
+      minimum = 0.5;
+      maximum = 2;
+    };
+    str = case types.str string;
+    lines = case types.lines string;
+    nonEmptyStr = case types.nonEmptyStr (string // { pattern = "[^ \\t\\n]"; });
+    singleLineStr = case types.singleLineStr (string // { pattern = "^[^\\n\\r]*$"; });
+    strMatching = case (types.strMatching "[a-z]+\\.[[:digit:]]+") (
+      string // { pattern = "^(?:[a-z]+\\.[0-9]+)$"; }
+    );
+    strMatching-differs = noted (types.strMatching "[\\d]+") string [
+      "x: string matching the pattern [\\d]+: pattern not checked"
+    ];
+    enum =
+      case
+        (types.enum [
+          "a"
+          1
+          null
+        ])
+        {
+          enum = [
+            "a"
+            1
+            null
+          ];
+        };
+    path = case types.path (string // { pattern = "^/"; });
+    nullOr = case (types.nullOr types.int) {
+      anyOf = [
+        { type = "null"; }
+        integer
+      ];
+    };
+    oneOf =
+      case
+        (types.oneOf [
+          types.int
+          types.bool
+          types.str
+        ])
+        {
+          anyOf = [
+            integer
+            { type = "boolean"; }
+            string
+          ];
+        };
+    listOf = case (types.listOf types.str) {
+      type = "array";
+      items = string;
+    };
+    nonEmptyListOf = case (types.nonEmptyListOf types.str) {
+      type = "array";
+      items = string;
+      minItems = 1;
+    };
+    attrsOf = case (types.attrsOf types.int) {
+      type = "object";
+      additionalProperties = integer;
+    };
+    lazyAttrsOf = case (types.lazyAttrsOf types.int) {
+      type = "object";
+      additionalProperties = integer;
+    };
+    attrs = case types.attrs { type = "object"; };
+    anything = case types.anything open;
+    coercedTo = case (types.coercedTo types.int toString types.str) string;
+    uniq = case (types.uniq types.str) string;
+    submodule =
+      case
+        (types.submodule {
+          options.a = mkOption { type = types.int; };
+          options.b.c = mkOption { type = types.str; };
+        })
+        {
+          type = "object";
+          properties = {
+            a = integer;
+            b = {
+              type = "object";
+              properties.c = string;
+              required = [ "c" ];
+              additionalProperties = false;
+            };
+          };
+          required = [
+            "a"
+            "b"
+          ];
+          additionalProperties = false;
+        };
+    freeform =
+      case
+        (types.submodule {
+          freeformType = types.attrsOf types.str;
+          options.port = mkOption { type = types.int; };
+        })
+        {
+          type = "object";
+          properties.port = integer;
+          required = [ "port" ];
+          additionalProperties = string;
+        };
+    apply =
+      noted
+        (types.submodule {
+          options.a = mkOption {
+            type = types.str;
+            apply = lib.toUpper;
+          };
+        })
+        {
+          type = "object";
+          properties.a = string;
+          required = [ "a" ];
+          additionalProperties = false;
+        }
+        [ "x.a: its value goes through a function (apply), which is not run" ];
+    attrTag = case (types.attrTag { a = mkOption { type = types.int; }; }) {
+      oneOf = [
+        {
+          type = "object";
+          properties.a = integer;
+          required = [ "a" ];
+          additionalProperties = false;
+        }
+      ];
+    };
+    recursive = case json {
+      "$ref" = "#/$defs/JSON-value";
+      "$defs".JSON-value.anyOf = [
+        { type = "null"; }
+        { type = "boolean"; }
+        integer
+        { type = "number"; }
+        string
+        {
+          type = "object";
+          additionalProperties."$ref" = "#/$defs/JSON-value";
+        }
+        {
+          type = "array";
+          items."$ref" = "#/$defs/JSON-value";
+        }
+      ];
+    };
+    freeform-of-json = case (types.submodule { freeformType = json; }) {
+      type = "object";
+      properties = { };
+      required = [ ];
+      additionalProperties."$ref" = "#/$defs/JSON-value";
+      "$defs" = cases.recursive.schema."$defs";
+    };
+    function = noted (types.listOf (types.functionTo types.str)) {
+      type = "array";
+      items = open;
+    } [ "x.*: function that evaluates to a(n) string: not checked" ];
+    module = noted types.deferredModule open [ "x: module: not checked" ];
+  };
+in
+lib.mapAttrs (
+  _: case:
+  let
+    given = toSchema [ "x" ] case.type;
+    expected = { inherit (case) schema notes; };
+  in
+  {
+    inherit given expected;
+    agrees = given == expected;
+  }
+) cases
