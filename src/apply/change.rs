@@ -90,21 +90,22 @@ impl<'p> Change<'p> {
         Self { name, service: None, from: from.clone(), to: InEffect::default(), units: BTreeMap::new() }
     }
 
-    /// The way back: to exactly what was in effect before, every unit acted on again. A unit that is not up can't
-    /// reload, so all of them restart.
+    /// The way back: to exactly what was in effect before, every unit acted on again. One that reloads and is still up
+    /// (`is_up`) can reload once more; any other restarts.
     #[must_use]
-    pub fn reversed(&self) -> Self {
-        self.retreat(self.from.clone())
+    pub fn reversed(&self, is_up: impl Fn(&str) -> bool) -> Self {
+        let again = |unit: &str, verb| if verb == Verb::Reload && is_up(unit) { Verb::Reload } else { Verb::Restart };
+        self.retreat(self.from.clone(), again)
     }
 
     /// The way to the static files, when the way back failed too.
     #[must_use]
     pub fn to_static(&self) -> Self {
-        Self { from: self.from.clone(), ..self.retreat(InEffect::default()) }
+        Self { from: self.from.clone(), ..self.retreat(InEffect::default(), |_, _| Verb::Restart) }
     }
 
-    fn retreat(&self, to: InEffect) -> Self {
-        let units = self.units.keys().map(|unit| (unit.clone(), Verb::Restart)).collect();
+    fn retreat(&self, to: InEffect, verb: impl Fn(&str, Verb) -> Verb) -> Self {
+        let units = self.units.iter().map(|(unit, was)| (unit.clone(), verb(unit, *was))).collect();
         Self { from: self.to.clone(), to, units, ..*self }
     }
 
@@ -230,4 +231,95 @@ pub fn unit_actions<'c>(changes: &'c [Change<'_>]) -> impl Iterator<Item = Actio
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn service() -> Service {
+        let file = |units: serde_json::Value| {
+            json!({"format": {"name": "toml"}, "value": {"literal": {}}, "static": "/nix/store/x",
+                   "attach": {"bind": "/nix/store/x"}, "units": units})
+        };
+        serde_json::from_value(json!({
+            "options": {},
+            "files": {"a": file(json!(["a.service"])), "b": file(json!(null))},
+            "units": {"a.service": {}, "b.service": {"onChange": "reload"}},
+        }))
+        .unwrap()
+    }
+
+    fn built() -> BTreeMap<String, String> {
+        BTreeMap::from([("a".to_owned(), "a0".to_owned()), ("b".to_owned(), "b0".to_owned())])
+    }
+
+    fn generation(number: u64, a: &str, b: &str) -> InEffect {
+        let files = BTreeMap::from([("a".to_owned(), a.to_owned()), ("b".to_owned(), b.to_owned())]);
+        InEffect { generation: Some(number), files, drop_ins: BTreeMap::new() }
+    }
+
+    fn units(from: &InEffect, to: &InEffect, pending: &[&str]) -> Vec<(String, Verb)> {
+        let pending = pending.iter().map(|unit| (*unit).to_owned()).collect();
+        let sides = Sides { from, to, as_built: &built(), pending: &pending };
+        let service = service();
+        Change::between("s", &service, sides).map_or_else(Vec::new, |change| change.units.into_iter().collect())
+    }
+
+    #[test]
+    fn a_unit_is_touched_only_if_a_file_that_it_reads_changed() {
+        let (restart_a, reload_b) = (("a.service".to_owned(), Verb::Restart), ("b.service".to_owned(), Verb::Reload));
+        let one = generation(1, "a1", "b0");
+        assert_eq!(units(&InEffect::default(), &one, &[]), vec![restart_a.clone()]);
+        assert_eq!(units(&one, &generation(2, "a1", "b2"), &[]), vec![restart_a.clone(), reload_b.clone()]);
+        assert_eq!(units(&one, &generation(2, "a1", "b0"), &[]), vec![]);
+        assert_eq!(units(&generation(2, "a0", "b2"), &InEffect::default(), &[]), vec![restart_a, reload_b]);
+    }
+
+    #[test]
+    fn a_drop_in_or_an_unfinished_apply_means_a_restart() {
+        let restart_b = ("b.service".to_owned(), Verb::Restart);
+        let mut with = InEffect::default();
+        with.drop_ins.insert("b.service".to_owned(), "[Service]".to_owned());
+        assert_eq!(units(&InEffect::default(), &with, &[]), vec![restart_b.clone()]);
+        assert_eq!(units(&InEffect::default(), &InEffect::default(), &["b.service"]), vec![restart_b]);
+    }
+
+    #[test]
+    fn the_way_back_leads_to_what_there_was() {
+        let service = service();
+        let (from, to) = (generation(1, "a1", "b0"), generation(2, "a1", "b2"));
+        let sides = Sides { from: &from, to: &to, as_built: &built(), pending: &BTreeSet::new() };
+        let change = Change::between("s", &service, sides).unwrap();
+        let back = change.reversed(|unit| unit == "b.service");
+        assert_eq!((&back.from, &back.to), (&to, &from));
+        assert_eq!(back.units["b.service"], Verb::Reload);
+        assert_eq!(change.reversed(|_| false).units["b.service"], Verb::Restart);
+        assert!(!back.stages() || back.to.generation == Some(1));
+        assert!(change.to_static().to.is_static());
+    }
+
+    #[test]
+    fn all_files_come_first_then_systemd_once() {
+        let service = service();
+        let (from, mut to) = (InEffect::default(), generation(1, "a1", "b1"));
+        to.drop_ins.insert("a.service".to_owned(), "[Service]".to_owned());
+        let sides = Sides { from: &from, to: &to, as_built: &built(), pending: &BTreeSet::new() };
+        let change = Change::between("s", &service, sides).unwrap();
+        let paths = Paths::new(Utf8Path::new("/"), None, None);
+        let steps: Vec<String> = switch(&[change], &paths, true).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            steps,
+            [
+                "s: switch to generation 1",
+                "s: write /run/systemd/system/a.service.d/50-dynix.conf",
+                "reload systemd's unit files",
+                "s: show b.service /run/dynix/s/generation-1/b as /nix/store/x",
+                "s: restart a.service",
+                "s: reload b.service",
+            ]
+        );
+    }
 }

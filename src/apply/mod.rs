@@ -276,7 +276,8 @@ impl Pass {
 
     /// Back to exactly what was in effect; where that fails as well, to the static files.
     fn go_back(&mut self, failed: &[Change<'_>], faults: &Faults, survey: &Survey<'_>, machine: &mut Machine<'_>) {
-        let back: Vec<Change<'_>> = failed.iter().map(Change::reversed).collect();
+        let up = up(failed, machine);
+        let back: Vec<Change<'_>> = failed.iter().map(|change| change.reversed(|unit| up.contains(unit))).collect();
         let worse = self.switch(&back, survey, machine);
         let (lost, returned): (Vec<_>, Vec<_>) = back.into_iter().partition(|change| worse.contains_key(change.name));
         for change in returned {
@@ -343,6 +344,14 @@ fn discard(change: &Change<'_>, paths: &Paths) {
     if let (true, Some(generation)) = (change.stages(), change.to.generation) {
         let _ = generation::discard(&paths.service(change.name), generation);
     }
+}
+
+/// The units of failed changes that are up all the same.
+fn up(failed: &[Change<'_>], machine: &mut Machine<'_>) -> BTreeSet<String> {
+    let units: Vec<String> = failed.iter().flat_map(|change| change.units.keys().cloned()).collect();
+    // Where systemd does not answer, restarting is the way that needs no answer.
+    let statuses = machine.manager.as_mut().and_then(|manager| manager.status(&units).ok()).unwrap_or_default();
+    statuses.into_iter().filter(|status| status.active_state == "active").map(|status| status.unit).collect()
 }
 
 fn reason(faults: &Faults, service: &str) -> String {

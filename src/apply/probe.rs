@@ -52,6 +52,10 @@ fn once(probe: &Probe, patience: Duration) -> Result<(), String> {
             let mut fault = format!("{address} has no address");
             for one in addresses {
                 match TcpStream::connect_timeout(&one, patience) {
+                    // Nobody listens, and by chance our own end has the very port (a simultaneous open, RFC 9293, 3.5).
+                    Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
+                        fault = format!("{one}: nobody listens");
+                    }
                     Ok(_) => return Ok(()),
                     Err(error) => fault = format!("{one}: {error}"),
                 }

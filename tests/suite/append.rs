@@ -91,7 +91,7 @@ fn what_the_format_can_not_say_is_refused() {
     system.run(&["append", "services.harmonia.settings.workers", "--json", "{"]).ends(3);
     system.run(&["append", "services.gotosocial.settings.application-name.deeper", "1"]).ends(3);
     assert_eq!(system.everything(), before);
-    // An open type takes what is no integer of Nix's as the string that it is.
+    // An open type takes it: as a float, as JSON has it.
     system.run(&["append", "services.harmonia.settings.workers", "99999999999999999999999"]).ends(0);
 }
 
