@@ -12,5 +12,6 @@ mod formats_flags;
 mod formats_readers;
 mod interface;
 mod log;
+mod machine;
 mod real_nix;
 mod support;

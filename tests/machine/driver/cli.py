@@ -1,0 +1,98 @@
+"""The command line: which tests to run, with which dynix."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+from types import FrameType
+
+from . import host, rootfs, script, system
+from .container import Container
+from .log import Log, complain
+from .machine import Machine
+
+_TESTS = Path(__file__).resolve().parent.parent
+_REPOSITORY = _TESTS.parent.parent
+
+
+def main() -> int:
+    tests = tomllib.loads((_TESTS / "tests.toml").read_text())
+    arguments = _parse(tests)
+    if arguments.list:
+        print("\n".join(tests))
+        return 0
+    if (obstacle := host.obstacle()) is not None:
+        complain(f"cannot run machine tests: {obstacle}")
+        return host.CANNOT
+    if arguments.can:
+        return 0
+    if not arguments.dynix.is_file():
+        complain(f"there is no dynix at {arguments.dynix}; run cargo build, or name one with --dynix")
+        return 2
+    if (status := host.isolate()) is not None:
+        return status
+    _limit(arguments.timeout)
+    log = Log()
+    try:
+        base = rootfs.obtain(log)
+    except rootfs.Unbuildable as error:
+        complain(f"cannot run machine tests: cannot build the root file system: {error}")
+        return host.CANNOT
+    failed = [name for name in arguments.tests or tests if not _run(name, tests[name], arguments, base, log)]
+    if failed:
+        log.say(f"FAILED: {' '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _parse(tests: dict) -> argparse.Namespace:
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or _REPOSITORY / "target")
+    parser = argparse.ArgumentParser(
+        prog="tests/machine/run",
+        description="Runs NixOS test scripts in systemd-nspawn machines. docs/machine-tests.md says more.",
+    )
+    parser.add_argument("tests", nargs="*", metavar="TEST", help=f"all where none is named: {', '.join(tests)}")
+    parser.add_argument("--dynix", type=Path, default=target / "debug/dynix", help="program under test (%(default)s)")
+    parser.add_argument("--timeout", type=int, default=600, help="seconds for the whole run (%(default)s)")
+    parser.add_argument("--shell", action="store_true", help="a shell in the machine instead of the script")
+    parser.add_argument("--list", action="store_true", help="the names of all tests")
+    parser.add_argument("--can", action="store_true", help=f"only tell whether it can; exit status {host.CANNOT} where not")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.tests if name not in tests]:
+        parser.error(f"there is no test {' '.join(unknown)}; there are {', '.join(tests)}")
+    arguments.dynix = arguments.dynix.resolve()
+    return arguments
+
+
+def _limit(timeout: int) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"not done within {timeout} s")
+
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(timeout)
+
+
+def _run(name: str, test: dict, arguments: argparse.Namespace, base: Path, log: Log) -> bool:
+    began = time.monotonic()
+    services = [system.Service(one) for one in test["services"]]
+    for service in services:
+        if (stand_in := service.stand_in()) is not None:
+            log.loudly(f"STAND-IN: {stand_in}")
+    container = Container(base)
+    try:
+        system.install(container, services, test.get("description", {}), arguments.dynix, log)
+        machine = Machine(container, log, Path(tempfile.gettempdir()) / "dynix-machine-out")
+        if arguments.shell:
+            machine.interact()
+            return True
+        passed = script.run(_TESTS / test["script"], machine, log)
+        if not passed:
+            log.say(machine.last_words())
+    finally:
+        container.discard()
+    log.say(f"{'passed' if passed else 'FAILED'}: {name} ({time.monotonic() - began:.1f} s)")
+    sys.stdout.flush()
+    return passed

@@ -1,0 +1,159 @@
+"""One systemd-nspawn container on an overlay of the root file system.
+
+Its lower layer is never written, its upper one is a tmpfs: a machine is made in milliseconds and leaves nothing behind (host.py).
+"""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from . import host
+
+# Where NixOS keeps the system that is booted.
+SYSTEM = "/nix/var/nix/profiles/system"
+
+_NUMBERS = itertools.count(1)
+_NSENTER = ["nsenter", "--all"]
+_JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
+_ENVIRONMENT = {
+    # As on NixOS; what Debian has comes after it.
+    "PATH": "/run/wrappers/bin:/run/current-system/sw/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "USER": "root",
+    "LOGNAME": "root",
+    "LANG": "C.UTF-8",
+}
+
+
+class Container:
+    """A root directory that can be prepared, booted, entered and thrown away."""
+
+    def __init__(self, rootfs: Path) -> None:
+        self._name = f"machine-{next(_NUMBERS)}"
+        self._directory = host.SCRATCH / self._name
+        self._directory.mkdir()
+        self._cgroups = host.make_cgroups(self._name)
+        self._process: subprocess.Popen | None = None
+        self._mounts: list[Path] = []
+        self.console = self._directory / "console"
+        self._mount(self._directory, "-t", "tmpfs", "tmpfs")
+        for layer in ["upper", "work", "root"]:
+            (self._directory / layer).mkdir()
+        self.root = self._directory / "root"
+        layers = f"lowerdir={rootfs},upperdir={self._directory}/upper,workdir={self._directory}/work"
+        self._mount(self.root, "-t", "overlay", "-o", layers, "overlay")
+        self.console.touch()
+
+    def _mount(self, target: Path, *arguments: str) -> None:
+        subprocess.run(["mount", *arguments, str(target)], check=True)
+        self._mounts.append(target)
+
+    def bind(self, source: Path, target: str) -> None:
+        """Shows a file of the host in the machine, read-only."""
+        place = self.root / target.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+        self._mount(place, "--bind", "-o", "ro", str(source))
+
+    def run_unbooted(self, command: list[str]) -> str:
+        """Runs a program in the root directory with no system up, as a build does; what it printed."""
+        finished = subprocess.run(
+            [*self._nspawn(), "--quiet", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if finished.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} ended with {finished.returncode}:\n{finished.stdout}{finished.stderr}")
+        return finished.stdout
+
+    def boot(self) -> None:
+        """Starts the machine; the system's own `init` is its process 1, as on NixOS."""
+        with self.console.open("ab") as console:
+            self._process = subprocess.Popen(
+                [*self._nspawn(), "--kill-signal=SIGRTMIN+3", f"{SYSTEM}/init"],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _nspawn(self) -> list[str]:
+        """The words before those of the program that shall run; nspawn joins the machine's control groups first."""
+        groups = [str(group / "cgroup.procs") for group in self._cgroups]
+        return [
+            *["sh", "-c", _JOIN, "join", *groups, "--"],
+            "systemd-nspawn",
+            f"--directory={self.root}",
+            f"--machine={self._name}",
+            "--hostname=machine",
+            # The host's systemd, where there is one, has no part in it.
+            "--register=no",
+            "--keep-unit",
+            "--private-network",
+            "--console=pipe",
+        ]
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def init(self) -> int | None:
+        """The machine's process 1, by its number on the host; None while there is none."""
+        if not self.is_running():
+            return None
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        try:
+            numbers = children.read_text().split()
+        except OSError:
+            return None
+        return int(numbers[0]) if numbers else None
+
+    def enter(
+        self, init: int, command: list[str], given: bytes = b"", timeout: float | None = None
+    ) -> subprocess.CompletedProcess:
+        """Runs a program in all of the machine's namespaces, with `given` as its input.
+
+        Its standard error joins the driver's log, between the lines of the steps that it belongs to.
+        """
+        sys.stdout.flush()
+        return subprocess.run(
+            [*_NSENTER, "--target", str(init), *command],
+            env=_ENVIRONMENT,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=sys.stdout.fileno(),
+            timeout=timeout,
+            check=False,
+        )
+
+    def interact(self, init: int) -> None:
+        """A shell in the machine."""
+        terminal = {"TERM": os.environ.get("TERM", "dumb")}
+        subprocess.run([*_NSENTER, "--target", str(init), "bash", "-i"], env=_ENVIRONMENT | terminal, check=False)
+
+    def signal_init(self, number: signal.Signals) -> None:
+        if (init := self.init()) is not None:
+            os.kill(init, number)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Until it has powered off."""
+        if self._process is not None:
+            self._process.wait(timeout)
+            self._process = None
+
+    def kill(self) -> None:
+        """Pulls the plug."""
+        if self._process is not None:
+            # Process 1 does not end with nspawn, but all of the machine's processes end with process 1.
+            self.signal_init(signal.SIGKILL)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def discard(self) -> None:
+        """Ends it and removes its files; what is still in use goes with the run's namespaces."""
+        self.kill()
+        for target in reversed(self._mounts):
+            subprocess.run(["umount", "--lazy", str(target)], check=False)
+        self._mounts.clear()
+        self._directory.rmdir()

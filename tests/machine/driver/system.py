@@ -1,0 +1,148 @@
+"""Makes a Debian root file system look as a NixOS system with dynix would, where a test looks.
+
+Takes the directories under services/: units, static files at the store paths that they name, and a description. Runs the
+real `dynix generate` on the description, installs what it wrote, and leaves a system profile with an `activate` that
+runs before systemd does, as NixOS's second boot stage does. Test scripts install nothing: on NixOS, modules do all this.
+"""
+
+import json
+import tomllib
+from pathlib import Path
+
+from .container import SYSTEM, Container
+from .log import Log
+
+_TESTS = Path(__file__).resolve().parent.parent
+_REPOSITORY = _TESTS.parent.parent
+_FIXTURE = _REPOSITORY / "tests/fixtures/services/static.json"
+
+_PACKAGE = "/nix/store/00000000000000000000000000000000-dynix"
+_GENERATED = "/nix/store/11111111111111111111111111111111-dynix-generated"
+_TOPLEVEL = "/nix/store/22222222222222222222222222222222-nixos-system-machine"
+
+# stage-2-init.sh in nixpkgs: the activation, then systemd.
+_INIT = f"""\
+#!/bin/sh
+{_TOPLEVEL}/activate
+exec /usr/lib/systemd/systemd
+"""
+
+# An activation script has a PATH of its own, without the system's programs.
+_ACTIVATE = f"""\
+#!/bin/sh
+export PATH=/usr/bin:/bin
+status=0
+{_GENERATED}/activate || status=$?
+ln -sfn {_TOPLEVEL} /run/current-system
+exit $status
+"""
+
+# What of switch-to-configuration-ng a service with unchanged units sees: the lock, NIXOS_ACTION, the activation script.
+_SWITCH = f"""\
+#!/bin/sh
+export NIXOS_ACTION="$1"
+case "$1" in
+  boot) exit 0 ;;
+  switch | test | dry-activate) ;;
+  *) echo "usage: switch-to-configuration switch|boot|test|dry-activate" >&2; exit 1 ;;
+esac
+mkdir -p /run/nixos
+exec 9> /run/nixos/switch-to-configuration.lock
+/usr/bin/flock --nonblock 9 || {{ echo "another switch is running" >&2; exit 1; }}
+if [ "$1" = dry-activate ]; then exec {_TOPLEVEL}/dry-activate; fi
+{_TOPLEVEL}/activate || exit 2
+/usr/bin/systemctl daemon-reload
+"""
+
+
+class Service:
+    """One directory under services/."""
+
+    def __init__(self, name: str) -> None:
+        self.directory = _TESTS / "services" / name
+        self.spec = tomllib.loads((self.directory / "service.toml").read_text())
+        unknown = self.spec.keys() - {"stand-in", "description", "enable", "file", "link"}
+        assert not unknown, f"{self.directory}/service.toml: unknown keys {sorted(unknown)}"
+
+    def description(self) -> dict:
+        return json.loads((self.directory / self.spec["description"]).read_text())
+
+    def stand_in(self) -> str | None:
+        return self.spec.get("stand-in")
+
+    def install(self, root: Path) -> None:
+        for file in self.spec.get("file", []):
+            place = _below(root, file["path"])
+            place.write_text(self._content(file))
+            place.chmod(int(file.get("mode", "0444"), 8))
+        for link in self.spec.get("link", []):
+            _below(root, link["path"]).symlink_to(link["to"])
+        for unit in self.spec.get("enable", []):
+            target = "sockets" if unit.endswith(".socket") else "multi-user"
+            _below(root, f"/etc/systemd/system/{target}.target.wants/{unit}").symlink_to(f"/etc/systemd/system/{unit}")
+
+    def _content(self, file: dict) -> str:
+        """From the directory, or word for word from what NixOS evaluated."""
+        if "source" in file:
+            return (self.directory / file["source"]).read_text()
+        value = json.loads(_FIXTURE.read_text())
+        for key in file["fixture"]:
+            value = value[key]
+        return value
+
+
+def install(container: Container, services: list[Service], settings: dict, dynix: Path, log: Log) -> None:
+    """Everything that a NixOS module would have put there. `settings`: further keys of the description."""
+    root = container.root
+    _write(root, "/etc/machine-id", "d1a1c0de00000000000000000000d1a1\n")
+    _write(root, "/etc/hostname", "machine\n")
+    _write(root, "/etc/hosts", "127.0.0.1 localhost machine\n::1 localhost machine\n")
+    (root / "etc/nixos").mkdir()
+    for service in services:
+        service.install(root)
+    container.bind(dynix, f"{_PACKAGE}/bin/dynix")
+    merged = {"version": 1, "services": {}} | settings
+    for service in services:
+        merged["services"] |= service.description()["services"]
+    _write(root, "/nix/store/33333333333333333333333333333333-description.json", json.dumps(merged, indent=2))
+    said = container.run_unbooted(
+        [
+            f"{_PACKAGE}/bin/dynix",
+            "generate",
+            "--description=/nix/store/33333333333333333333333333333333-description.json",
+            f"--out={_GENERATED}",
+        ]
+    )
+    log.say(said.strip())
+    generated = root / _GENERATED.lstrip("/")
+    for drop_in in sorted((generated / "lib/systemd/system").glob("*.d/*.conf")):
+        inside = drop_in.relative_to(generated)
+        _below(root, f"/etc/systemd/system/{drop_in.parent.name}/{drop_in.name}").symlink_to(f"{_GENERATED}/{inside}")
+    _below(root, "/etc/dynix/plan.json").symlink_to(f"{_GENERATED}/plan.json")
+    _toplevel(root, generated)
+
+
+def _toplevel(root: Path, generated: Path) -> None:
+    _write(root, f"{_TOPLEVEL}/init", _INIT, 0o555)
+    _write(root, f"{_TOPLEVEL}/activate", _ACTIVATE, 0o555)
+    dry = f"#!/bin/sh\nexport PATH=/usr/bin:/bin\nexec {_GENERATED}/activate\n"
+    _write(root, f"{_TOPLEVEL}/dry-activate", dry, 0o555)
+    _write(root, f"{_TOPLEVEL}/bin/switch-to-configuration", _SWITCH, 0o555)
+    _below(root, f"{_TOPLEVEL}/sw/bin/dynix").symlink_to(f"{_PACKAGE}/bin/dynix")
+    for program in sorted((generated / "bin").iterdir()):
+        _below(root, f"{_TOPLEVEL}/sw/bin/{program.name}").symlink_to(f"{_GENERATED}/bin/{program.name}")
+    _below(root, SYSTEM).symlink_to(_TOPLEVEL)
+
+
+def _below(root: Path, path: str) -> Path:
+    """The place of `path` under `root`, with its directory made."""
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _write(root: Path, path: str, text: str, mode: int = 0o444) -> None:
+    place = _below(root, path)
+    place.unlink(missing_ok=True)
+    place.write_text(text)
+    place.chmod(mode)

@@ -1,0 +1,4 @@
+#!/usr/bin/python3
+import threading
+
+threading.Event().wait()

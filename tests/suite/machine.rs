@@ -1,0 +1,81 @@
+//! Runs the machine tests: NixOS test scripts on a real systemd with real daemons (docs/machine-tests.md).
+//!
+//! They need root, Linux, systemd-nspawn and mmdebstrap. Where one of these is missing, each test says so in a line that
+//! the test harness does not hide, and passes; with `DYNIX_REQUIRE_MACHINE=1` it fails.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+/// Exit status of the driver where it can't run machines.
+const CANNOT: i32 = 77;
+
+fn driver() -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/machine/run"));
+    command.arg("--dynix").arg(env!("CARGO_BIN_EXE_dynix"));
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Why machines can't be run here, asked and said once.
+static OBSTACLE: LazyLock<Option<String>> = LazyLock::new(|| {
+    let obstacle = match driver().arg("--can").output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(said(&output).trim().to_owned()),
+        Err(error) => Some(format!("cannot run machine tests: {error} (needs python3)")),
+    };
+    obstacle.inspect(|obstacle| skip(obstacle))
+});
+
+fn skip(obstacle: &str) {
+    assert!(
+        std::env::var_os("DYNIX_REQUIRE_MACHINE").is_none_or(|value| value.is_empty() || value == "0"),
+        "DYNIX_REQUIRE_MACHINE is set, and {obstacle}"
+    );
+    // Not eprintln, whose output the harness keeps to itself when a test passes.
+    let line = format!("\nSKIPPED: machine tests: {obstacle}\n\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+fn run(test: &str) {
+    if OBSTACLE.is_some() {
+        return;
+    }
+    let output = driver().arg(test).output().unwrap();
+    if output.status.code() == Some(CANNOT) {
+        return skip(said(&output).trim());
+    }
+    assert!(output.status.success(), "{}\n{}", output.status, said(&output));
+}
+
+macro_rules! tests {
+    ($($function:ident = $name:literal,)*) => {
+        $(#[test]
+        fn $function() {
+            run($name);
+        })*
+
+        const TESTS: &[&str] = &[$($name),*];
+    };
+}
+
+tests! {
+    distccd = "distccd",
+    harmonia = "harmonia",
+    gotosocial = "gotosocial",
+    gotosocial_port_80 = "gotosocial-port-80",
+    prometheus = "prometheus",
+    dnscrypt_proxy = "dnscrypt-proxy",
+    radicale = "radicale",
+}
+
+#[test]
+fn every_test_of_the_driver_is_run() {
+    let listed = include_str!("../machine/tests.toml");
+    let listed: toml::Table = listed.parse().unwrap();
+    assert_eq!(listed.keys().map(String::as_str).collect::<BTreeSet<_>>(), TESTS.iter().copied().collect());
+}
