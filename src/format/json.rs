@@ -1,6 +1,7 @@
-//! `json`: what `jq .` (1.7 and later) writes over Nix's `toJSON`, as `pkgs.formats.json` does.
+//! `json`: what `jq .` (1.7 and later) writes over Nix's `toJSON`, as `pkgs.formats.json` does. And `hcl1`, which is the
+//! same after every attribute set below the top was put into a list of its own, as HCL 1 wants its blocks.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::number::{self, NixNumber};
 use super::{At, Format, RenderError, Settings, never_misread, toml};
@@ -15,55 +16,95 @@ pub(super) static FORMAT: Format = Format {
     misread: never_misread,
 };
 
+pub(super) static HCL1: Format = Format {
+    name: "hcl1",
+    summary: "JSON for HCL 1, every attribute set below the top in a list",
+    dialects: &[],
+    parameters: &[],
+    validate: None,
+    write: write_hcl1,
+    misread: never_misread,
+};
+
 fn write(out: &mut Vec<u8>, _: &Settings, value: &Value) -> Result<(), RenderError> {
-    write_value(out, value, 0)?;
+    Writer { out, blocks: false }.write_value(value, 0)?;
     out.push(b'\n');
     Ok(())
 }
 
-fn write_value(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), RenderError> {
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => match number::read(number)? {
-            NixNumber::Integer(integer) => number::write_integer(out, integer),
-            NixNumber::Float(float) => number::write_jq(out, float),
-        },
-        Value::String(text) => write_string(out, text),
-        Value::Array(items) if items.is_empty() => out.extend_from_slice(b"[]"),
-        Value::Array(items) => {
-            let mut separator = b'[';
-            for (index, item) in items.iter().enumerate() {
-                out.push(separator);
-                separator = b',';
-                new_line(out, depth + 1);
-                write_value(out, item, depth + 1).at_index(index)?;
+fn write_hcl1(out: &mut Vec<u8>, _: &Settings, value: &Value) -> Result<(), RenderError> {
+    let Value::Object(attrs) = value else {
+        return Err(RenderError::here("has to be an attribute set"));
+    };
+    Writer { out, blocks: true }.write_attrs(attrs, 0)?;
+    out.push(b'\n');
+    Ok(())
+}
+
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    /// Whether attribute sets are put into lists.
+    blocks: bool,
+}
+
+impl Writer<'_> {
+    fn write_value(&mut self, value: &Value, depth: usize) -> Result<(), RenderError> {
+        match value {
+            Value::Null => self.out.extend_from_slice(b"null"),
+            Value::Bool(true) => self.out.extend_from_slice(b"true"),
+            Value::Bool(false) => self.out.extend_from_slice(b"false"),
+            Value::Number(number) => match number::read(number)? {
+                NixNumber::Integer(integer) => number::write_integer(self.out, integer),
+                NixNumber::Float(float) => number::write_jq(self.out, float),
+            },
+            Value::String(text) => write_string(self.out, text),
+            Value::Array(items) if items.is_empty() => self.out.extend_from_slice(b"[]"),
+            Value::Array(items) => {
+                let mut separator = b'[';
+                for (index, item) in items.iter().enumerate() {
+                    self.out.push(separator);
+                    separator = b',';
+                    self.new_line(depth + 1);
+                    self.write_value(item, depth + 1).at_index(index)?;
+                }
+                self.new_line(depth);
+                self.out.push(b']');
             }
-            new_line(out, depth);
-            out.push(b']');
-        }
-        Value::Object(attrs) if attrs.is_empty() => out.extend_from_slice(b"{}"),
-        Value::Object(attrs) => {
-            let mut separator = b'{';
-            for (name, item) in attrs {
-                out.push(separator);
-                separator = b',';
-                new_line(out, depth + 1);
-                write_string(out, name);
-                out.extend_from_slice(b": ");
-                write_value(out, item, depth + 1).at(name)?;
+            Value::Object(attrs) if self.blocks => {
+                self.out.push(b'[');
+                self.new_line(depth + 1);
+                self.write_attrs(attrs, depth + 1)?;
+                self.new_line(depth);
+                self.out.push(b']');
             }
-            new_line(out, depth);
-            out.push(b'}');
+            Value::Object(attrs) => self.write_attrs(attrs, depth)?,
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn new_line(out: &mut Vec<u8>, depth: usize) {
-    out.push(b'\n');
-    out.resize(out.len() + 2 * depth, b' ');
+    fn write_attrs(&mut self, attrs: &Map<String, Value>, depth: usize) -> Result<(), RenderError> {
+        if attrs.is_empty() {
+            self.out.extend_from_slice(b"{}");
+            return Ok(());
+        }
+        let mut separator = b'{';
+        for (name, item) in attrs {
+            self.out.push(separator);
+            separator = b',';
+            self.new_line(depth + 1);
+            write_string(self.out, name);
+            self.out.extend_from_slice(b": ");
+            self.write_value(item, depth + 1).at(name)?;
+        }
+        self.new_line(depth);
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn new_line(&mut self, depth: usize) {
+        self.out.push(b'\n');
+        self.out.resize(self.out.len() + 2 * depth, b' ');
+    }
 }
 
 /// jq escapes `"`, `\`, the control characters and DEL (`jvp_dump_string`).

@@ -298,7 +298,7 @@ fn is_line_break(ch: char) -> bool {
     matches!(ch, '\n' | '\r')
 }
 
-fn misread_key(key: &str, separator: &str) -> Option<String> {
+pub fn misread_key(key: &str, separator: &str) -> Option<String> {
     if key.contains(is_line_break) {
         Some("the key has a line break: what follows it would be another line".to_owned())
     } else if key.contains(separator) {
@@ -315,7 +315,7 @@ fn misread_key(key: &str, separator: &str) -> Option<String> {
     }
 }
 
-fn misread_value(text: &str) -> Option<String> {
+pub fn misread_value(text: &str) -> Option<String> {
     text.contains(is_line_break)
         .then(|| "the value has a line break: what follows it would be read as a line of its own".to_owned())
 }

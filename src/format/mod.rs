@@ -7,17 +7,24 @@
 //! which refuses them where they come from an override.
 
 pub mod flags;
+mod git_ini;
 mod ini;
 mod ini_with_global_section;
+mod java_properties;
 mod json;
 mod key_value;
 mod lines;
+mod lua;
+mod nix_conf;
 mod number;
 mod parameters;
+mod php;
+mod plist;
 mod registry;
 mod systemd;
 mod toml;
 mod tomlkit;
+mod walk;
 mod yaml;
 
 pub use parameters::{Kind, Parameter, SpecError};

@@ -1,14 +1,24 @@
 //! The formats that there are. A new one is a file and an entry here; `dynix render`, the plan's checks, the
 //! documentation and the tests all read this table.
 
-use super::{Format, flags, ini, ini_with_global_section, json, key_value, systemd, toml, yaml};
+use super::{
+    Format, flags, git_ini, ini, ini_with_global_section, java_properties, json, key_value, lua, nix_conf, php, plist,
+    systemd, toml, yaml,
+};
 
 static FORMATS: &[&Format] = &[
     &flags::FORMAT,
+    &git_ini::FORMAT,
+    &json::HCL1,
     &ini::FORMAT,
     &ini_with_global_section::FORMAT,
+    &java_properties::FORMAT,
     &json::FORMAT,
     &key_value::FORMAT,
+    &lua::FORMAT,
+    &nix_conf::FORMAT,
+    &php::FORMAT,
+    &plist::FORMAT,
     &systemd::FORMAT,
     &toml::FORMAT,
     &yaml::YAML_1_1,

@@ -92,6 +92,37 @@ def jq(cases):
     return [{"text": text} for text in out.split("\x1e")[1:]]
 
 
+def java_properties(cases):
+    """jq and iconv, as in pkgs/pkgs-lib/formats/java-properties; here with a libiconv that has JAVA, Python's own."""
+    common = r'gsub("\\\\"; "\\\\") | gsub("\\n"; "\\n\\\n") | gsub("#"; "\\#") | gsub("!"; "\\!") | gsub("\\t"; "\\t") | gsub("\r"; "\\r")'
+    code = rf'''to_entries | .[] | "\(.key | {common} | gsub(" "; "\\ ") | gsub("="; "\\=")) = \(
+        .value | {common} | gsub("^ "; "\\ ") | gsub("\\n "; "\n\\ "))"'''
+    results = []
+    for case in cases:
+        # The option's type coerces all values to strings.
+        value = {name: plain_text(one) for name, one in case["input"].items()}
+        with tempfile.TemporaryDirectory() as directory:
+            text = in_nix_root(directory, ["jq", "-r", code], json.dumps(value).encode()).decode()
+        units = "".join(c if c.isascii() else "".join(f"\\u{unit:04x}" for unit in utf16(c)) for c in text)
+        comment = case["parameters"].get("comment", "Generated with Nix")
+        header = subprocess.run(
+            ["sh", "-c", 'echo "$0" | while read -r ln; do echo "# $ln"; done; echo', comment], capture_output=True, text=True
+        ).stdout
+        results.append({"text": header + units})
+    return results
+
+
+def utf16(char):
+    data = char.encode("utf-16-be")
+    return [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
+
+
+def plain_text(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
 TOOLS = {
     "toml/tomlkit": lambda cases: remarshal("1.3.0", "toml", cases),
     "toml/tomlkit-0.17": lambda cases: remarshal("0.17.1", "toml", cases),
@@ -100,10 +131,17 @@ TOOLS = {
     "yaml_1_2/ruamel": lambda cases: remarshal("1.3.0", "yaml-1.2", cases),
     "yaml_1_2/ruamel-headerless": lambda cases: remarshal("1.3.0", "yaml", cases),
     "json": jq,
+    "hcl1": jq,
     "ini": nix,
     "iniWithGlobalSection": nix,
     "keyValue": nix,
     "systemd": nix,
+    "gitIni": nix,
+    "plist": nix,
+    "lua/toLua": nix,
+    "php": nix,
+    "nixConf/formats": nix,
+    "javaProperties": java_properties,
 }
 
 # --- the documents ---------------------------------------------------------------------------------------------------
@@ -232,6 +270,33 @@ class Documents:
             value = {"globalSection": section(), "sections": self.attrs(0, value=section)}
         elif format == "keyValue":
             value = section()
+        elif format == "gitIni":
+            atom = lambda: self.atom({"listsAsDuplicateKeys": True})
+            deep = lambda: atom() if self.random.random() < 0.7 else self.attrs(0, value=deep)
+            value = self.attrs(0, value=lambda: self.attrs(0, value=deep))
+        elif format == "nixConf":
+            names = lambda: self.random.choice([self.scalar(), [self.text() for _ in range(self.size())] * self.random.choice([1, 2])])
+            value = self.attrs(0, value=names)
+            value = {("extra-" * (self.random.random() < 0.3) + name): one for name, one in value.items()}
+            value = dict(sorted(value.items(), key=lambda item: item[0].encode()))
+            parameters = self.random.choice([{}, {"extraOptions": "a = b"}])
+        elif format == "javaProperties":
+            value = self.attrs(0, value=lambda: self.scalar(nulls=False))
+            parameters = self.random.choice([{}, {"comment": "  two\nlines  "}])
+        elif format == "lua" and self.random.random() < 0.3:
+            value = {f"a{at}.b_{at}": self.value(2) for at in range(self.size())}
+            parameters = {"asBindings": True}
+        elif format == "lua":
+            value = self.value(4)
+            parameters = self.random.choice([{}, {"multiline": False}])
+        elif format == "plist":
+            value = self.value(4)
+            parameters = self.random.choice([{}, {"escape": False}])
+        elif format == "php":
+            value = self.value(4)
+            parameters = self.random.choice([{}, {"finalVariable": "config"}])
+        elif format == "hcl1":
+            value = self.attrs(4)
         elif format == "toml":
             value = self.attrs(self.random.randint(1, 5), nulls=False)
         elif self.random.random() < 0.1:

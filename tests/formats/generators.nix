@@ -110,7 +110,66 @@ let
       );
     systemd = _: generators.toINI systemd;
     json = _: builtins.toJSON;
+    gitIni = _: generators.toGitINI;
+    plist = parameters: generators.toPlist { escape = parameters.escape or true; };
+    lua = parameters: generators.toLua parameters;
+    # The rest is not in lib: pkgs/pkgs-lib/formats, without the derivations around the text.
+    hcl1 = _: value: builtins.toJSON (mapAttrs (_: block) value);
+    php =
+      parameters: value:
+      let
+        result = "${php value};\n";
+        variable = parameters.finalVariable or null;
+      in
+      "<?php\ndeclare(strict_types=1);\n" + (if variable == null then "return ${result}" else "\$${variable} = ${result}");
+    nixConf =
+      parameters: value:
+      let
+        text =
+          value:
+          if value == null then
+            ""
+          else if isList value then
+            toString (lib.unique value)
+          else
+            generators.mkValueStringDefault { } value;
+        part =
+          extra:
+          lib.concatStringsSep "\n" (
+            lib.mapAttrsToList (name: value: "${escape [ "=" ] name} = ${text value}") (
+              lib.filterAttrs (name: _: lib.hasPrefix "extra-" name == extra) value
+            )
+          );
+      in
+      ''
+        # WARNING: this file is generated from the nix.* options in
+        # your NixOS configuration, typically
+        # /etc/nixos/configuration.nix.  Do not edit it!
+        ${part false}
+        ${part true}
+        ${parameters.extraOptions or ""}
+      '';
   };
+
+  block =
+    value:
+    if builtins.isAttrs value then
+      [ (mapAttrs (_: block) value) ]
+    else if isList value then
+      map block value
+    else
+      value;
+
+  php =
+    value:
+    if isString value then
+      "'${escape [ "'" "\\" ] value}'"
+    else if isList value then
+      "[${lib.concatMapStringsSep ", " php value}]"
+    else if builtins.isAttrs value then
+      "[${lib.concatStringsSep ", " (lib.mapAttrsToList (name: value: "${php name} => ${php value}") value)}]"
+    else
+      generators.mkValueStringDefault { } value;
 in
 map (case: write.${case.format} case.parameters case.input) (
   builtins.fromJSON (builtins.readFile cases)

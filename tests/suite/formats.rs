@@ -40,10 +40,13 @@ macro_rules! fixtures {
 }
 
 fixtures! {
+    git_ini_is_what_lib_generators_write "gitIni"
     ini_is_what_lib_generators_write "ini"
     ini_with_global_section_is_what_lib_generators_write "iniWithGlobalSection"
     json_is_what_jq_writes "json"
     key_value_is_what_lib_generators_write "keyValue"
+    lua_is_what_lib_generators_write "lua"
+    plist_is_what_lib_generators_write "plist"
     systemd_is_what_lib_generators_write "systemd"
     toml_is_what_json2x_and_remarshal_write "toml"
     yaml_1_1_is_what_both_remarshals_write "yaml_1_1"

@@ -1,0 +1,145 @@
+//! `lua`: `lib.generators.toLua`. `pkgs.formats.lua` runs stylua over that, see docs/formats.md.
+
+use serde_json::{Map, Value};
+
+use super::number::{self, NixNumber};
+use super::parameters::{Kind, Parameter};
+use super::walk::{self, Part};
+use super::{At, Format, RenderError, Settings, json};
+
+pub(super) static FORMAT: Format = Format {
+    name: "lua",
+    summary: "a Lua value, or assignments",
+    dialects: &["toLua"],
+    parameters: &[
+        Parameter {
+            name: "asBindings",
+            kind: Kind::Boolean,
+            summary: "a line NAME = VALUE for each attribute (default false: one value)",
+        },
+        Parameter { name: "multiline", kind: Kind::Boolean, summary: "tables over several lines (default true)" },
+    ],
+    validate: None,
+    write,
+    misread,
+};
+
+fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
+    let multiline = settings.parameters.get("multiline") != Some(&Value::Bool(false));
+    let mut writer = Writer { out, multiline };
+    if !settings.is_set("asBindings") {
+        return writer.write_value(value, 0);
+    }
+    let Value::Object(attrs) = value else {
+        return Err(RenderError::here("has to be an attribute set of variables"));
+    };
+    for (name, value) in attrs {
+        if !name.split('.').all(is_identifier) {
+            return Err(RenderError::here("is no name of a Lua variable")).at(name);
+        }
+        writer.out.extend_from_slice(name.as_bytes());
+        writer.out.extend_from_slice(b" = ");
+        writer.write_value(value, 0).at(name)?;
+        writer.out.push(b'\n');
+    }
+    Ok(())
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    multiline: bool,
+}
+
+impl Writer<'_> {
+    fn write_value(&mut self, value: &Value, depth: usize) -> Result<(), RenderError> {
+        match value {
+            Value::Null => self.out.extend_from_slice(b"nil"),
+            Value::Bool(true) => self.out.extend_from_slice(b"true"),
+            Value::Bool(false) => self.out.extend_from_slice(b"false"),
+            Value::Number(number) => match number::read(number)? {
+                NixNumber::Integer(integer) => number::write_integer(self.out, integer),
+                NixNumber::Float(float) => number::write_nix_json(self.out, float),
+            },
+            Value::String(text) => json::write_nix_string(self.out, text),
+            Value::Array(items) if items.is_empty() => self.out.extend_from_slice(b"{}"),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.start_item(index, depth + 1);
+                    self.write_value(item, depth + 1).at_index(index)?;
+                }
+                self.end(depth);
+            }
+            Value::Object(attrs) if is_inline(attrs) => match attrs.get("expr") {
+                Some(Value::String(code)) => {
+                    self.out.push(b'(');
+                    self.out.extend_from_slice(code.as_bytes());
+                    self.out.push(b')');
+                }
+                _ => return Err(RenderError::here("has to be a string of Lua code")).at("expr"),
+            },
+            Value::Object(attrs) if attrs.is_empty() => self.out.extend_from_slice(b"{}"),
+            Value::Object(attrs) => {
+                for (index, (name, item)) in attrs.iter().enumerate() {
+                    self.start_item(index, depth + 1);
+                    self.out.push(b'[');
+                    json::write_nix_string(self.out, name);
+                    self.out.extend_from_slice(b"] = ");
+                    self.write_value(item, depth + 1).at(name)?;
+                }
+                self.end(depth);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_item(&mut self, index: usize, depth: usize) {
+        self.out.push(if index == 0 { b'{' } else { b',' });
+        self.space(depth);
+    }
+
+    fn end(&mut self, depth: usize) {
+        self.space(depth);
+        self.out.push(b'}');
+    }
+
+    fn space(&mut self, depth: usize) {
+        if self.multiline {
+            self.out.push(b'\n');
+            self.out.resize(self.out.len() + 2 * depth, b' ');
+        } else {
+            self.out.push(b' ');
+        }
+    }
+}
+
+/// `lib.generators.mkLuaInline`.
+fn is_inline(attrs: &Map<String, Value>) -> bool {
+    attrs.get("_type").is_some_and(|kind| kind == "lua-inline")
+}
+
+/// Lua code is no data, and Lua has no `\u0001` as JSON has it.
+fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
+    let mut found = Vec::new();
+    walk::for_each(value, &mut |path, part| {
+        let message = match part {
+            Part::Value(Value::Object(attrs)) if is_inline(attrs) => {
+                format!("is Lua code, not data: {}", attrs.get("expr").and_then(Value::as_str).unwrap_or_default())
+            }
+            part if part.text().is_some_and(|text| text.contains(has_no_escape)) => {
+                "has a control character, whose escape Lua does not know".to_owned()
+            }
+            _ => return,
+        };
+        found.push(RenderError { path: path.clone(), message });
+    });
+    found
+}
+
+fn has_no_escape(ch: char) -> bool {
+    ch < ' ' && !matches!(ch, '\n' | '\r' | '\t' | '\u{8}' | '\u{c}')
+}
