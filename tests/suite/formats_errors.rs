@@ -59,6 +59,40 @@ fn values_that_a_format_has_no_word_for() {
 }
 
 #[test]
+fn values_that_the_other_formats_have_no_word_for() {
+    refused("gitIni", json!({}), json!({ "a": 1 }), "a: has to be a section, a set of keys and values");
+    refused(
+        "gitIni",
+        json!({}),
+        json!({ "a": { "b": { "c": [[1]] } } }),
+        "\"a.b\".c.\"0\": is a list in a list, which a line can't hold",
+    );
+    refused("hcl1", json!({}), json!([]), "has to be an attribute set");
+    refused("lua", json!({ "asBindings": true }), json!({ "a.b": 1, "x-y": 1 }), "x-y: is no name of a Lua variable");
+    refused(
+        "php",
+        json!({}),
+        json!({ "a": { "_phpType": "code" } }),
+        "a: _phpType is raw, with code, or mixed_array, with { list, set }",
+    );
+    refused("javaProperties", json!({}), json!({ "a": null }), "a: is null, which a property can't be");
+    refused(
+        "javaProperties",
+        json!({}),
+        json!({ "a": { "b": 1 } }),
+        "a: is an attribute set; properties are flat, name it \"a.b\"",
+    );
+    refused(
+        "nixConf",
+        json!({}),
+        json!({ "cores": ["a", 1] }),
+        "cores.\"1\": has to be a string, as everything in a list here",
+    );
+    let nul = "has a NUL character, which no text file of this format can hold";
+    refused("plist", json!({}), json!(["\0"]), &format!("\"0\": {nul}"));
+}
+
+#[test]
 fn flags_that_are_none() {
     let variable = json!({ "variable": "FLAGS" });
     let refused = |value, expected: &str| refused("flags", variable.clone(), value, expected);
@@ -171,6 +205,34 @@ fn overrides_that_would_inject_something() {
     assert_eq!(
         misread("systemd", json!({}), json!({ "Unit": { "Description": "a\\" } })),
         "Unit.Description: the value ends in a backslash: the next line would be part of it"
+    );
+    assert_eq!(
+        misread("gitIni", json!({}), json!({ "a": { "b\nc": 1 } })),
+        "a.\"b\\nc\": is no name of a variable for git, which would read something else"
+    );
+    assert_eq!(
+        misread("lua", json!({}), json!({ "a": { "_type": "lua-inline", "expr": "os.exit()" } })),
+        "a: is Lua code, not data: os.exit()"
+    );
+    assert_eq!(
+        misread("lua", json!({}), json!(["\u{1}"])),
+        "\"0\": has a control character, whose escape Lua does not know"
+    );
+    assert_eq!(
+        misread("php", json!({}), json!([{ "_phpType": "raw", "value": "exit()" }])),
+        "\"0\": is PHP code, not data: exit()"
+    );
+    assert_eq!(
+        misread("plist", json!({ "escape": false }), json!({ "a": "<b/>" })),
+        "a: has the character '<', which XML does not give back"
+    );
+    assert_eq!(
+        misread("javaProperties", json!({}), json!({ "a:b": 1 })),
+        "\"a:b\": the key has a : or a form feed in it, so a reader would take a part of it for the key"
+    );
+    assert_eq!(
+        misread("nixConf", json!({}), json!({ "cores": ["1", "2\nsandbox = false"] })),
+        format!("cores: {line_break}")
     );
     // As JSON, a line break is an escape.
     let json_strings = spec("keyValue", &json!({ "strings": "json" }));
