@@ -3,7 +3,7 @@
 //! Takes a template and values, gives text. Every interpolation is quoted by the rules of the place it is for: by
 //! [`quote::directive_value`] in unit files, unless a filter names another rule of [`quote`]; as one word in scripts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -67,6 +67,12 @@ pub fn command(words: &[String], files: &BTreeMap<String, String>) -> Result<Vec
     let environment = strict()?;
     let context = BTreeMap::from([("files", files)]);
     words.iter().map(|word| Ok(environment.render_str(word, Template::from(Serde(&context)))?)).collect()
+}
+
+/// The names that a template reads from its context, as far as they stand in it (`services.x.settings.port`).
+pub fn names(template: &str) -> Result<HashSet<String>, TemplateError> {
+    let environment = strict()?;
+    Ok(environment.template_from_str(template)?.undeclared_variables(true))
 }
 
 fn strict() -> Result<Environment<'static>, Error> {
@@ -199,6 +205,15 @@ mod tests {
         let nested = "A={{ (services.x.settings.port | word) ~ services.x.settings.port }}";
         assert!(drop_in(nested, &values(&json!("a\nB="))).is_err());
         assert_eq!(drop_in(nested, &values(&json!("50%"))).unwrap(), r#"A="50%%%%"50%%"#);
+    }
+
+    #[test]
+    fn the_names_of_every_branch_are_found() {
+        let template = "{% if a.b %}{{ a.c.d }}{% else %}{% set e = a.f %}{{ e }}{% endif %}";
+        let mut found: Vec<String> = names(template).unwrap().into_iter().collect();
+        found.sort();
+        assert_eq!(found, ["a.b", "a.c.d", "a.f"]);
+        assert!(names("{{").is_err());
     }
 
     #[test]

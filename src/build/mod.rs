@@ -2,10 +2,14 @@
 //!
 //! Takes the description's text and a place to read the static files from; gives a [`Tree`] in memory, or every problem
 //! found. In order: [`description`] reads it, [`checks`] holds it against itself, [`proof`] shows that our serialisers
-//! write what Nix wrote, [`stub`] gives the units' drop-ins, [`tree`] writes.
+//! write what Nix wrote, [`stub`] gives the units' drop-ins, [`tree`] writes. The same input gives the same output to
+//! the byte: nothing in it says when or where it was made.
 
 pub mod checks;
+pub mod data;
 pub mod description;
+pub mod json;
+pub mod problem;
 pub mod proof;
 pub mod script;
 pub mod stub;
@@ -13,13 +17,13 @@ pub mod tree;
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde::Serialize;
 
-use crate::fs::{self, FileError};
-use crate::plan::{Plan, ProofLevel};
+use crate::fs;
+use crate::plan::{Attach, Plan, ProofLevel};
 use crate::templates::{self, TemplateError};
-use checks::Problem;
+use problem::{Place, Problem, Problems};
 use tree::Tree;
 
 /// Why there is no output.
@@ -28,12 +32,9 @@ pub enum BuildError {
     /// The description is wrong: everything that is, each with its place.
     #[error("the description is refused:{}", list(.0))]
     Description(Vec<Problem>),
-    /// What we write differs from what Nix wrote.
+    /// What we write differs from what Nix wrote, or what Nix wrote can't be read.
     #[error("the static files can't be proven:{}", list(.0))]
     Proof(Vec<Problem>),
-    /// A file can't be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
     /// A text can't be written.
     #[error("{place}: {source}")]
     Template {
@@ -42,13 +43,15 @@ pub enum BuildError {
         /// Why not.
         source: TemplateError,
     },
-    /// The output directory holds something else.
-    #[error("{0} is there and is no output of dynix; give another --out")]
-    Occupied(Utf8PathBuf),
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect::<Vec<_>>().concat()
+    problems.iter().fold(String::new(), |mut text, problem| {
+        // What goes over several lines, a difference, stays below its place.
+        text.push_str("\n  ");
+        text.push_str(&problem.to_string().trim_end().replace('\n', "\n    "));
+        text
+    })
 }
 
 /// What goes in besides the description.
@@ -64,43 +67,59 @@ pub struct Input<'i> {
     pub plan: &'i Utf8Path,
 }
 
-/// One line of `proof.json`.
+/// One file in `proof.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ProofLine {
-    format: String,
-    dialect: Option<String>,
+struct ProofLine<'p> {
+    format: &'p str,
+    dialect: Option<&'p str>,
     level: ProofLevel,
-    nix: String,
-    rendered: String,
+    #[serde(rename = "static")]
+    static_file: &'p Utf8Path,
+    nix: &'p str,
+    rendered: &'p str,
 }
 
 /// Compiles a description.
 pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut plan = description::read(input.description).map_err(BuildError::Description)?;
-    let problems = checks::check(&plan);
-    if !problems.is_empty() {
-        return Err(BuildError::Description(problems));
-    }
-    prove(&mut plan, input.static_root)?;
+    checks::check(&plan).map_err(BuildError::Description)?;
+    complete(&mut plan);
+    prove(&mut plan, input.static_root).map_err(BuildError::Proof)?;
     emit(&plan, input)
 }
 
+/// Fills in what the description says only once: the variable of words, which their format has as a parameter.
+fn complete(plan: &mut Plan) {
+    for file in plan.services.values_mut().flat_map(|service| service.files.values_mut()) {
+        if let Attach::Environment { variable, .. } = &file.attach {
+            file.format.parameters.insert("variable".to_owned(), variable.clone().into());
+        }
+    }
+}
+
 /// Proves every file, and notes in the plan what was found.
-fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), BuildError> {
-    let mut problems = Vec::new();
+fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
+    let mut problems = Problems::default();
     for (name, service) in &mut plan.services {
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         for (file_name, file) in &service.files {
-            let place = format!("services.{name}.files.{file_name}");
+            let place = Place::top().keys(["services", name, "files", file_name]);
             let path = static_root.join(file.static_file.strip_prefix("/").unwrap_or(&file.static_file));
-            let Some(nix) = fs::read(&path)? else {
-                problems.push(Problem { place, problem: format!("the static file {path} is not there") });
-                continue;
+            let nix = match fs::read(&path) {
+                Ok(Some(nix)) => nix,
+                Ok(None) => {
+                    problems.add(&place.key("static"), format!("there is no file at {path}"));
+                    continue;
+                }
+                Err(error) => {
+                    problems.add(&place.key("static"), error);
+                    continue;
+                }
             };
             match proof::prove(service, file, &nix) {
-                Ok(proof) => drop(found.insert(file_name.clone(), proof)),
-                Err(problem) => problems.push(Problem { place, problem }),
+                Ok(proof) => found.push((file_name.clone(), proof)),
+                Err(problem) => problems.add(&place, problem),
             }
         }
         for (file_name, (dialect, proof)) in found {
@@ -110,27 +129,13 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), BuildError> {
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(BuildError::Proof(problems)) }
+    problems.or(())
 }
 
 fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut tree = Tree::default();
     tree.json("plan.json", plan);
-    let mut proofs: BTreeMap<&str, BTreeMap<&str, ProofLine>> = BTreeMap::new();
-    for (name, service) in &plan.services {
-        for (file_name, file) in &service.files {
-            let Some(proof) = &file.proof else { continue };
-            let line = ProofLine {
-                format: file.format.name.clone(),
-                dialect: file.format.dialect.clone(),
-                level: proof.level,
-                nix: proof.nix.clone(),
-                rendered: proof.rendered.clone(),
-            };
-            proofs.entry(name).or_default().insert(file_name, line);
-        }
-    }
-    tree.json("proof.json", &proofs);
+    tree.json("proof.json", &proofs(plan));
     for (unit, text) in stub::stubs(plan).map_err(|(place, source)| BuildError::Template { place, source })? {
         tree.text(&format!("lib/systemd/system/{unit}.d/10-dynix.conf"), text, 0o444);
     }
@@ -144,4 +149,24 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
         tree.text(path, text, 0o555);
     }
     Ok(tree)
+}
+
+/// What was proven of each file, by service and name.
+fn proofs(plan: &Plan) -> BTreeMap<&str, BTreeMap<&str, ProofLine<'_>>> {
+    let services = plan.services.iter().map(|(name, service)| {
+        let files = service.files.iter().filter_map(|(file_name, file)| {
+            let proof = file.proof.as_ref()?;
+            let line = ProofLine {
+                format: &file.format.name,
+                dialect: file.format.dialect.as_deref(),
+                level: proof.level,
+                static_file: &file.static_file,
+                nix: &proof.nix,
+                rendered: &proof.rendered,
+            };
+            Some((file_name.as_str(), line))
+        });
+        (name.as_str(), files.collect())
+    });
+    services.collect()
 }

@@ -1,7 +1,13 @@
-//! The start script of a unit, as nixpkgs writes it for `script` (nixos/lib/systemd-lib.nix, `makeJobScript`): exports,
-//! then one command. Anything else is refused with its line, for what is not understood can't be proven.
+//! The start script of a unit, as nixpkgs writes it (`pkgs.writeShellScript`, and `makeJobScript` in
+//! nixos/lib/systemd-lib.nix): a shebang, exports, then one command.
+//!
+//! Takes the script, gives the words that the shell would run. Anything else is refused with its line, for what is not
+//! understood can't be proven.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::systemd::quote;
 
 /// What the script does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,118 +18,243 @@ pub struct Script {
     pub words: Vec<String>,
 }
 
+/// One export or word a line, for messages.
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.environment {
+            writeln!(f, "export {name}={value:?}")?;
+        }
+        self.words.iter().try_for_each(|word| if word.is_empty() { writeln!(f, "''") } else { writeln!(f, "{word}") })
+    }
+}
+
 /// Reads a script.
-pub fn read(text: &str) -> Result<Script, String> {
+pub fn read(script: impl AsRef<[u8]>) -> Result<Script, String> {
+    let text = std::str::from_utf8(script.as_ref()).map_err(|error| format!("it is not UTF-8: {error}"))?;
+    let text = after_shebang(text)?;
     let mut script = Script::default();
-    for (number, line) in logical_lines(text) {
-        let at = |problem: String| format!("line {number}: {problem}");
-        let mut words = words(&line).map_err(at)?;
-        match words.first().map(String::as_str) {
-            None => {}
-            Some("set") if words.iter().skip(1).all(|word| word.starts_with('-')) => {}
-            Some("export") => {
-                for assignment in words.drain(..).skip(1) {
-                    let (name, value) =
-                        assignment.split_once('=').ok_or_else(|| at(format!("{assignment} is no assignment")))?;
-                    script.environment.insert(name.to_owned(), value.to_owned());
-                }
-            }
-            Some(_) if !script.words.is_empty() => return Err(at("a second command".to_owned())),
-            Some(first) => {
-                if first == "exec" {
-                    words.remove(0);
-                }
-                match words.first() {
-                    Some(program) if program.starts_with('/') => script.words = words,
-                    other => return Err(at(format!("{} is no program", other.map_or("", String::as_str)))),
-                }
-            }
+    let mut lexer = Lexer { rest: text.chars().peekable(), line: 2 };
+    loop {
+        let (line, words) = lexer.command()?;
+        if words.is_empty() {
+            break;
+        }
+        let at = |problem: String| format!("line {line}: {problem}");
+        if !script.words.is_empty() {
+            return Err(at(format!("{:?} comes after the command that has to be the last", words[0])));
+        }
+        match words[0].as_str() {
+            "set" => set(&words[1..]).map_err(at)?,
+            "export" => export(&words[1..], &mut script.environment).map_err(at)?,
+            "exec" => script.words = program(&words[1..]).map_err(at)?,
+            _ => script.words = program(&words).map_err(at)?,
         }
     }
     if script.words.is_empty() { Err("it runs no command".to_owned()) } else { Ok(script) }
 }
 
-/// Lines with their number, joined where a backslash ends one (POSIX shell, 2.2.1).
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
-    let mut lines: Vec<(usize, String)> = Vec::new();
-    let mut open = false;
-    for (index, line) in text.lines().enumerate() {
-        let (line, continues) = match line.strip_suffix('\\') {
-            Some(line) if !line.ends_with('\\') => (line, true),
-            _ => (line, false),
-        };
-        match lines.last_mut() {
-            Some((_, last)) if open => last.push_str(line),
-            _ => lines.push((index + 1, line.to_owned())),
-        }
-        open = continues;
+/// The script below its first line, which has to name a shell of the Bourne family.
+fn after_shebang(text: &str) -> Result<&str, String> {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let words: Vec<&str> = first.strip_prefix("#!").unwrap_or_default().split_ascii_whitespace().collect();
+    let is_shell = words
+        .first()
+        .and_then(|shell| shell.rsplit_once('/'))
+        .is_some_and(|(_, name)| matches!(name, "sh" | "bash" | "dash"));
+    match words.as_slice() {
+        [_] | [_, "-e" | "-u" | "-eu" | "-ue"] if is_shell => Ok(rest),
+        _ => Err(format!("line 1: {first:?} does not name sh, bash or dash as the interpreter")),
     }
-    lines.retain(|(_, line)| !line.trim_start().starts_with('#'));
-    lines
 }
 
-/// The words of a simple command (POSIX shell, 2.2 and 2.3). What the shell would expand or act on is refused.
-fn words(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut rest = line.chars().peekable();
-    while let Some(character) = rest.next() {
-        match character {
-            ' ' | '\t' => words.extend(word.take()),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match rest.next().ok_or("a quote is not closed")? {
-                        '\'' => break,
-                        other => word.push(other),
-                    }
-                }
+/// Options that only say when to give up: with one command at the end, they change nothing.
+fn set(words: &[String]) -> Result<(), String> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let known = match word.as_str() {
+            "-e" | "-u" | "-eu" | "-ue" => true,
+            "-o" | "-eo" | "-uo" | "-euo" | "-ueo" => {
+                words.next().is_some_and(|option| matches!(option.as_str(), "pipefail" | "errexit" | "nounset"))
             }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match rest.next().ok_or("a quote is not closed")? {
-                        '"' => break,
-                        '\\' => match rest.next().ok_or("a quote is not closed")? {
-                            escaped @ ('$' | '`' | '"' | '\\') => word.push(escaped),
-                            other => word.extend(['\\', other]),
-                        },
-                        expanded @ ('$' | '`') => return Err(format!("the shell would expand {expanded:?}")),
-                        other => word.push(other),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().push(rest.next().ok_or("a backslash at the end")?),
-            '#' if word.is_none() => break,
-            '~' if word.is_none() => return Err("the shell would expand '~'".to_owned()),
-            special @ ('$' | '`' | '*' | '?' | '[' | '{' | '}' | '(' | ')' | '<' | '>' | '|' | '&' | ';' | '!') => {
-                return Err(format!("{special:?} means something to the shell"));
-            }
-            other => word.get_or_insert_default().push(other),
+            _ => false,
+        };
+        if !known {
+            return Err(format!("set {word} is not known here"));
         }
     }
-    words.extend(word);
-    Ok(words)
+    Ok(())
+}
+
+fn export(words: &[String], environment: &mut BTreeMap<String, String>) -> Result<(), String> {
+    for word in words {
+        let assignment = word.split_once('=').filter(|(name, _)| quote::is_variable_name(name));
+        let (name, value) = assignment.ok_or_else(|| format!("export {word:?} is no NAME=VALUE"))?;
+        if environment.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(format!("{name} is exported a second time"));
+        }
+    }
+    Ok(())
+}
+
+fn program(words: &[String]) -> Result<Vec<String>, String> {
+    match words.first() {
+        Some(program) if program.starts_with('/') => Ok(words.to_vec()),
+        Some(other) => {
+            Err(format!("{other:?} is not known here; expected set, export, or a program by its whole path"))
+        }
+        None => Err("exec runs nothing".to_owned()),
+    }
+}
+
+/// Splits a script into words, as the shell does (POSIX.1-2024, 2.2 and 2.3).
+struct Lexer<'t> {
+    rest: std::iter::Peekable<std::str::Chars<'t>>,
+    line: usize,
+}
+
+impl Lexer<'_> {
+    /// The next command's words with the line where it begins; no words at the end of the script.
+    fn command(&mut self) -> Result<(usize, Vec<String>), String> {
+        let mut words = Vec::new();
+        let mut begin = self.line;
+        loop {
+            match self.rest.peek() {
+                None => return Ok((begin, words)),
+                Some('\n') => {
+                    self.next();
+                    if !words.is_empty() {
+                        return Ok((begin, words));
+                    }
+                }
+                Some(' ' | '\t') => drop(self.next()),
+                // To the end of its line: a backslash there joins nothing.
+                Some('#') => while self.rest.next_if(|&ch| ch != '\n').is_some() {},
+                Some(_) => {
+                    if words.is_empty() {
+                        begin = self.line;
+                    }
+                    let line = self.line;
+                    words.extend(self.word().map_err(|problem| format!("line {line}: {problem}"))?);
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest.next();
+        self.line += usize::from(next == Some('\n'));
+        next
+    }
+
+    /// A word; `None` where there are only joined lines.
+    fn word(&mut self) -> Result<Option<String>, String> {
+        let mut word: Option<String> = None;
+        while let Some(&ch) = self.rest.peek() {
+            match ch {
+                ' ' | '\t' | '\n' => break,
+                '\'' => {
+                    self.next();
+                    let word = word.get_or_insert_default();
+                    loop {
+                        match self.next() {
+                            Some('\'') => break,
+                            other => word.push(quotable(other)?),
+                        }
+                    }
+                }
+                '"' => {
+                    self.next();
+                    self.double_quoted(word.get_or_insert_default())?;
+                }
+                '\\' => {
+                    self.next();
+                    match self.next() {
+                        Some('\n') => {}
+                        other => word.get_or_insert_default().push(quotable(other)?),
+                    }
+                }
+                ch if is_plain(ch) => {
+                    self.next();
+                    word.get_or_insert_default().push(ch);
+                }
+                ch => return Err(format!("{ch:?} means something to the shell, or may")),
+            }
+        }
+        Ok(word)
+    }
+
+    fn double_quoted(&mut self, word: &mut String) -> Result<(), String> {
+        loop {
+            match self.next() {
+                Some('"') => return Ok(()),
+                Some('\\') => match self.next() {
+                    Some('\n') => {}
+                    Some(escaped @ ('$' | '`' | '"' | '\\')) => word.push(escaped),
+                    other => word.extend(['\\', quotable(other)?]),
+                },
+                Some(ch @ ('$' | '`')) => return Err(format!("the shell would expand {ch:?}")),
+                other => word.push(quotable(other)?),
+            }
+        }
+    }
+}
+
+/// A character that quotes can make a part of a word. Shells differ in what they do with control characters.
+fn quotable(ch: Option<char>) -> Result<char, String> {
+    match ch {
+        None => Err("a quote has no end".to_owned()),
+        Some(ch) if ch.is_control() && !matches!(ch, '\n' | '\t') => Err(format!("{ch:?} is not known here")),
+        Some(ch) => Ok(ch),
+    }
+}
+
+/// A character that stands for itself outside of quotes, in every shell and at every place of a word.
+fn is_plain(ch: char) -> bool {
+    let is_letter = !ch.is_ascii() && ch.is_alphanumeric();
+    ch.is_ascii_alphanumeric() || is_letter || matches!(ch, '_' | '-' | '+' | '.' | ',' | '/' | ':' | '=' | '@' | '%')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn script(body: &str) -> Result<Script, String> {
+        read(format!("#!/nix/store/x-bash/bin/bash\n{body}"))
+    }
+
     #[test]
     fn a_script_of_nixpkgs_is_read() {
-        let text = "#!/nix/store/x-bash/bin/bash\nset -e\nexport PATH=\"/nix/store/m/bin\"\n/bin/d \\\n  --port 1 \\\n   \\\n  \
-                    --name 'a b'\\''c' \"\\$x\" \n\n";
-        let script = read(text).unwrap();
+        let body = "set -e\n\nexport PATH=\"/nix/store/m/bin\"\n/bin/d \\\n  --port 1 \\\n   \\\n  --name 'a b'\\''c' \"\\$x\" \n\n";
+        let script = script(body).unwrap();
         assert_eq!(script.environment, BTreeMap::from([("PATH".to_owned(), "/nix/store/m/bin".to_owned())]));
         assert_eq!(script.words, ["/bin/d", "--port", "1", "--name", "a b'c", "$x"]);
     }
 
     #[test]
-    fn what_the_shell_would_act_on_is_refused() {
-        for line in [
+    fn words_are_the_shells() {
+        for (text, word) in [
+            ("''", ""),
+            ("a\\\nb", "ab"),
+            ("'a\\\nb'", "a\\\nb"),
+            ("\"a\\\nb\"", "ab"),
+            ("\"\\a\\\\\"", "\\a\\"),
+            ("\\$\\ x", "$ x"),
+            ("'#'", "#"),
+            ("ü", "ü"),
+            ("'$x' # y", "$x"),
+            ("'%'", "%"),
+        ] {
+            assert_eq!(script(&format!("/bin/a {text}")).unwrap().words, ["/bin/a", word], "{text}");
+        }
+        assert_eq!(script("# a \\\nexec /bin/a # b \\\n#c").unwrap().words, ["/bin/a"]);
+    }
+
+    #[test]
+    fn what_the_shell_would_act_on_is_refused_with_its_line() {
+        for body in [
             "/bin/a $x",
             "/bin/a \"$x\"",
+            "/bin/a `x`",
             "/bin/a; b",
             "/bin/a > b",
             "/bin/a *",
@@ -131,9 +262,46 @@ mod tests {
             "cd /",
             "/bin/a 'x",
             "/bin/a ~",
+            "/bin/a \"x",
+            "/bin/a {b,c}",
+            "/bin/a &",
+            "A=1 /bin/a",
+            "A=1\n/bin/a",
+            "set -x\n/bin/a",
+            "set -n\n/bin/a",
+            "set +e\n/bin/a",
+            "export PATH\n/bin/a",
+            "export A=1 A=2\n/bin/a",
+            "export A=~/b\n/bin/a",
+            "exec -a x /bin/a",
+            "exec",
+            "if /bin/a",
+            "/bin/a\nexport A=1",
+            "/bin/a \u{1}",
+            "/bin/a b\r\n",
+            "/bin/a !x",
+            "",
+            "export A=1",
+            "export 1A=1\n/bin/a",
+            "# x \\\n",
+            "/bin/a b\\",
+            "/bin/a [b]",
+            "/bin/a (b)",
+            "/bin/a\u{a0}b",
         ] {
-            assert!(read(line).is_err(), "{line}");
+            assert!(script(body).is_err(), "{body:?}");
         }
-        assert_eq!(read("export A=1\n").unwrap_err(), "it runs no command");
+        assert_eq!(
+            script("export A=1\n\n/bin/a \\\n  $x").unwrap_err(),
+            "line 5: '$' means something to the shell, or may"
+        );
+        assert_eq!(
+            script("/bin/a\n/bin/b").unwrap_err(),
+            "line 3: \"/bin/b\" comes after the command that has to be the last"
+        );
+        for first in ["", "/bin/a", "#!/usr/bin/python", "#!/bin/sh -x", "#!sh", "#!/bin/bash -e -u"] {
+            assert!(read(format!("{first}\n/bin/a\n")).is_err(), "{first}");
+        }
+        assert!(read(b"#!/bin/sh\n/bin/a \xff\n").is_err());
     }
 }

@@ -16,6 +16,7 @@ use crate::templates::{self, TemplateError};
 #[derive(Debug, Default, Serialize)]
 struct Stub<'p> {
     service: &'p str,
+    section: &'p str,
     binds: Vec<Bind<'p>>,
     environments: Vec<CommandLine<'p>>,
 }
@@ -54,7 +55,8 @@ pub fn stubs(plan: &Plan) -> Result<BTreeMap<String, String>, (String, TemplateE
 }
 
 fn stub<'p>(name: &'p str, service: &'p Service, unit: &str) -> Result<Stub<'p>, String> {
-    let mut stub = Stub { service: name, ..Stub::default() };
+    let section = super::checks::exec_section(unit).unwrap_or_default();
+    let mut stub = Stub { service: name, section, ..Stub::default() };
     for (file_name, file) in service.files.iter().filter(|(_, file)| file.is_read_by(unit)) {
         let source = format!("/run/dynix/{name}/current/{file_name}");
         match &file.attach {

@@ -5,11 +5,31 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::Serialize;
 
-use super::BuildError;
 use crate::fs::atomic::{self, Durability};
-use crate::fs::{self, Context};
+use crate::fs::{self, Context, FileError};
+
+/// What the output has at its top; a directory with anything else is none of ours.
+const TOP: [&str; 5] = ["activate", "bin", "lib", "plan.json", "proof.json"];
+
+/// Why the output can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The output directory holds something else.
+    #[error("{out} is there and is no output of dynix generate ({why}); give another --out")]
+    Occupied {
+        /// The directory.
+        out: Utf8PathBuf,
+        /// What is in it, or is not.
+        why: String,
+    },
+    /// The file system refuses.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
 
 /// Files by their path in the output; the same input gives the same tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,10 +43,10 @@ impl Tree {
         self.files.insert(path.into(), (text, mode));
     }
 
-    /// Adds a value as JSON.
+    /// Adds a value as JSON, without white space: the plan is read at every command.
     pub fn json(&mut self, path: &str, value: &impl Serialize) {
         // Our own types have nothing that JSON can't say.
-        let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+        let mut text = serde_json::to_string(value).unwrap_or_default();
         text.push('\n');
         self.text(path, text, 0o444);
     }
@@ -37,29 +57,137 @@ impl Tree {
     }
 
     /// Writes the tree to `out`: beside it first, so that it is there whole or not at all. Replaces an output of before.
-    pub fn write(&self, out: &Utf8Path) -> Result<(), BuildError> {
+    pub fn write(&self, out: &Utf8Path) -> Result<(), WriteError> {
+        let there = is_there(out)?;
         let parent = out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-        let is_empty = || std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
-        let there = fs::exists(out)?;
-        if there && !fs::exists(&out.join("proof.json"))? && !is_empty() {
-            return Err(BuildError::Occupied(out.to_owned()));
-        }
         fs::create_dir(parent)?;
+        // Removed again with all that is in it, unless it has got its place.
         let staged = tempfile::Builder::new()
             .prefix(".dynix-generate.")
             .tempdir_in(parent)
             .at("create a directory in", parent)?;
-        let root = Utf8PathBuf::try_from(staged.path().to_owned()).map_err(|_| BuildError::Occupied(out.to_owned()))?;
+        let name = staged.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let root = parent.join(name);
         for (path, text, mode) in self.files() {
             atomic::write(&root.join(path), text.as_bytes(), mode, Durability::Volatile)?;
         }
-        std::fs::set_permissions(&root, Permissions::from_mode(0o755)).at("set the mode of", &root)?;
-        if there {
-            std::fs::remove_dir_all(out).at("replace", out)?;
+        for directory in self.directories() {
+            let directory = root.join(directory);
+            std::fs::set_permissions(&directory, Permissions::from_mode(0o755)).at("set the mode of", &directory)?;
         }
-        std::fs::rename(&root, out).at("move into place", out)?;
-        // Its directory has another name now.
-        let _ = staged.keep();
+        if there {
+            exchange(&root, out)?;
+        } else {
+            std::fs::rename(&root, out).at("move into place", out)?;
+            // Its directory has another name now.
+            let _ = staged.keep();
+        }
         Ok(())
+    }
+
+    /// Every directory of the tree, the root included.
+    fn directories(&self) -> std::collections::BTreeSet<&Utf8Path> {
+        self.files.keys().flat_map(|path| path.ancestors().skip(1)).collect()
+    }
+}
+
+/// Whether there is something to replace at `out`, which then is an output of ours, or empty.
+fn is_there(out: &Utf8Path) -> Result<bool, WriteError> {
+    if !fs::exists(out)? {
+        return Ok(false);
+    }
+    let occupied = |why: String| WriteError::Occupied { out: out.to_owned(), why };
+    if !std::fs::symlink_metadata(out).at("look at", out)?.is_dir() {
+        return Err(occupied("it is no directory".to_owned()));
+    }
+    let mut names = Vec::new();
+    for entry in out.read_dir_utf8().at("list", out)? {
+        names.push(entry.at("list", out)?.file_name().to_owned());
+    }
+    if let Some(other) = names.iter().find(|name| !TOP.contains(&name.as_str())) {
+        return Err(occupied(format!("it has {other}")));
+    }
+    if !names.is_empty() && !names.iter().any(|name| name == "proof.json") {
+        return Err(occupied("it has no proof.json".to_owned()));
+    }
+    Ok(true)
+}
+
+/// Puts `new` in the place of the directory `out`, and what was there in its own, in one step where the file system
+/// can (renameat2(2), `RENAME_EXCHANGE`).
+fn exchange(new: &Utf8Path, out: &Utf8Path) -> Result<(), FileError> {
+    match renameat_with(CWD, new.as_std_path(), CWD, out.as_std_path(), RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let old = new.with_extension("old");
+            std::fs::rename(out, &old).at("move away", out)?;
+            std::fs::rename(new, out).at("move into place", out)?;
+            std::fs::rename(&old, new).at("move away", &old)
+        }
+        result => result.at("replace", out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().to_owned()).unwrap();
+        (directory, path)
+    }
+
+    fn tree(text: &str) -> Tree {
+        let mut tree = Tree::default();
+        tree.text("proof.json", text.to_owned(), 0o444);
+        tree.text("bin/x", "#!/bin/sh\n".to_owned(), 0o555);
+        tree
+    }
+
+    fn names(directory: &Utf8Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            directory.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_output_is_written_whole_and_replaced_whole() {
+        let (_keep, directory) = directory();
+        let out = directory.join("below/out");
+        tree("1").write(&out).unwrap();
+        let mut second = tree("2");
+        second.text("lib/y", String::new(), 0o444);
+        second.write(&out).unwrap();
+        assert_eq!(names(&out), ["bin", "lib", "proof.json"]);
+        assert_eq!(std::fs::read_to_string(out.join("proof.json")).unwrap(), "2");
+        let mode = |path: &str| std::fs::metadata(out.join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!([mode(""), mode("bin"), mode("bin/x"), mode("proof.json")], [0o755, 0o755, 0o555, 0o444]);
+        assert_eq!(names(&directory.join("below")), ["out"]);
+        tree("3").write(&out).unwrap();
+        assert_eq!(names(&out), ["bin", "proof.json"]);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let (_keep, directory) = directory();
+        let out = directory.join("out");
+        std::fs::create_dir(&out).unwrap();
+        tree("1").write(&out).unwrap();
+        std::fs::write(out.join("thesis.txt"), "x").unwrap();
+        let error = tree("2").write(&out).unwrap_err().to_string();
+        assert!(error.contains("it has thesis.txt"), "{error}");
+        assert_eq!(std::fs::read_to_string(out.join("proof.json")).unwrap(), "1");
+
+        let home = directory.join("home");
+        std::fs::create_dir_all(home.join("bin")).unwrap();
+        assert!(tree("1").write(&home).unwrap_err().to_string().contains("it has no proof.json"));
+        let file = directory.join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert!(tree("1").write(&file).unwrap_err().to_string().contains("it is no directory"));
+        let link = directory.join("link");
+        std::os::unix::fs::symlink(&out, &link).unwrap();
+        assert!(tree("1").write(&link).is_err());
+        assert_eq!(names(&directory), ["file", "home", "link", "out"]);
     }
 }

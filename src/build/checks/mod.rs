@@ -1,0 +1,32 @@
+//! A description held against itself: every problem is found, each with its place. Pure.
+
+mod drop_in;
+mod file;
+mod names;
+mod service;
+mod sharing;
+
+pub use names::exec_section;
+
+use super::problem::{Place, Problem, Problems};
+use crate::plan::Plan;
+
+/// All problems of a description that could be read.
+pub fn check(plan: &Plan) -> Result<(), Vec<Problem>> {
+    let mut problems = Problems::default();
+    let top = Place::top();
+    if let Some(path) = &plan.overrides_file
+        && let Err(problem) = names::path(path)
+    {
+        problems.add(&top.key("overridesFile"), problem);
+    }
+    for (name, service) in &plan.services {
+        let place = top.keys(["services", name]);
+        if let Err(problem) = names::service(name) {
+            problems.add(&place, problem);
+        }
+        service::check(&place, service, &mut problems);
+    }
+    sharing::check(plan, &mut problems);
+    problems.or(())
+}

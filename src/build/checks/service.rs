@@ -1,0 +1,155 @@
+//! One service of a description: its options, units, drop-ins and commands.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{drop_in, file, names};
+use crate::apply::rendered::static_values;
+use crate::attr_path::AttrPath;
+use crate::build::problem::{Place, Problems};
+use crate::plan::{Attach, Health, OnChange, OptionSpec, Probe, Service};
+use crate::systemd::quote;
+use crate::templates;
+use crate::types::{self, Subschemas, Type};
+
+/// Finds what is wrong with a service by itself.
+pub fn check(place: &Place, service: &Service, problems: &mut Problems) {
+    for (name, spec) in &service.options {
+        option(&place.keys(["options", name]), name, spec, problems);
+        if !is_used(name, service) {
+            problems.add(
+                &place.keys(["options", name]),
+                "nothing follows from it: no file's value and no drop-in speaks of it, so overriding it would do nothing",
+            );
+        }
+    }
+    let values = static_values(service);
+    for (name, spec) in &service.files {
+        file::check(&place.keys(["files", name]), name, spec, service, &values, problems);
+    }
+    units(place, service, problems);
+    for (unit, template) in &service.drop_ins {
+        let place = place.keys(["dropIns", unit]);
+        if !service.units.contains_key(unit) {
+            problems.add(&place, format!("{unit} is not among the units of the service"));
+        }
+        for problem in drop_in::check(template, service, &values) {
+            problems.add(&place, problem);
+        }
+    }
+    commands(place, service, problems);
+}
+
+fn option(place: &Place, name: &str, option: &OptionSpec, problems: &mut Problems) {
+    if let Err(error) = AttrPath::parse(name) {
+        problems.add(place, error);
+    }
+    match Type::new(&option.schema) {
+        Err(error) => problems.add(&place.key("schema"), error),
+        Ok(kind) => {
+            for fault in kind.mismatches(&option.static_value) {
+                let at = if fault.path.0.is_empty() { String::new() } else { format!(" at {}", fault.path) };
+                let problem = format!(
+                    "it refuses the static value {}{at}: {}; expected {}",
+                    fault.given, fault.problem, fault.allowed
+                );
+                problems.add(&place.key("schema"), problem);
+            }
+        }
+    }
+    for (index, path) in option.dynamic.iter().flatten().enumerate() {
+        if let Some(problem) = no_such_name(&option.schema, path) {
+            problems.add(&place.key("dynamic").element(index), problem);
+        }
+    }
+}
+
+/// Why `schema` can't have anything at `path`.
+pub fn no_such_name(schema: &Value, path: &AttrPath) -> Option<String> {
+    let Subschemas::NoSuchName { name, known } = types::below(schema, path.names()) else { return None };
+    let known =
+        if known.is_empty() { "there are no names there".to_owned() } else { format!("it has {}", known.join(", ")) };
+    Some(format!("the option's type has no {name} at {path}; {known}"))
+}
+
+/// Whether an override of the option can change anything.
+fn is_used(name: &str, service: &Service) -> bool {
+    let in_files = service.files.values().any(|file| file.value.options().contains(&name));
+    in_files || service.drop_ins.values().any(|template| drop_in::speaks_of(template, name))
+}
+
+fn units(place: &Place, service: &Service, problems: &mut Problems) {
+    for (name, unit) in &service.units {
+        let place = place.keys(["units", name]);
+        if let Err(problem) = names::unit(name) {
+            problems.add(&place, problem);
+            continue;
+        }
+        let read = |wanted: fn(&Attach) -> bool| {
+            service.files.values().any(|file| file.is_read_by(name) && wanted(&file.attach))
+        };
+        let binds = read(|attach| matches!(attach, Attach::Bind(_)));
+        let takes_words = read(|attach| matches!(attach, Attach::Environment { .. }));
+        if binds && names::exec_section(name).is_none() {
+            problems.add(&place, "a unit of this type executes nothing, so no file can be bound for it");
+        }
+        if takes_words && !name.ends_with(".service") {
+            problems.add(&place, "only a service has a command line that a file of flags could give");
+        }
+        if unit.on_change == OnChange::Reload {
+            if !name.ends_with(".service") {
+                problems.add(&place.key("onChange"), "only a service can be reloaded; say restart");
+            } else if takes_words {
+                problems.add(&place.key("onChange"), "a reload does not read a new command line; say restart");
+            }
+        }
+    }
+}
+
+fn commands(place: &Place, service: &Service, problems: &mut Problems) {
+    if let Some(check) = &service.check {
+        let place = place.keys(["check", "command"]);
+        let staged: BTreeMap<String, String> =
+            service.files.keys().map(|name| (name.clone(), format!("/run/dynix/{name}"))).collect();
+        match templates::command(&check.command, &staged) {
+            Err(error) => problems.add(&place, error),
+            Ok(words) => program(&place, &words, problems),
+        }
+    }
+    if let Some(health) = &service.health {
+        probe(&place.keys(["health", "probe"]), health, problems);
+    }
+}
+
+fn probe(place: &Place, health: &Health, problems: &mut Problems) {
+    match &health.probe {
+        Probe::Command(words) => program(&place.key("command"), words, problems),
+        Probe::Unix(path) => {
+            if let Err(problem) = names::path(path) {
+                problems.add(&place.key("unix"), problem);
+            }
+        }
+        Probe::Tcp(address) => {
+            let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+            if !port.is_some_and(|port| port.parse().is_ok_and(|port: u16| port > 0)) {
+                problems.add(&place.key("tcp"), format!("{address:?} is not ADDRESS:PORT, as in 127.0.0.1:9090"));
+            }
+        }
+    }
+}
+
+/// A program is named by its whole path: what PATH would find differs from one caller of dynix to the next.
+fn program(place: &Place, words: &[String], problems: &mut Problems) {
+    match words.first() {
+        None => problems.add(place, "it is empty"),
+        Some(program) => {
+            if let Err(problem) = names::path(program.as_str().into()) {
+                problems.add(place, format!("its program {problem}"));
+            }
+        }
+    }
+    if words.iter().any(|word| word.contains('\0')) {
+        problems.add(place, format!("one of its words {}", quote::QuoteError::Nul));
+    }
+}

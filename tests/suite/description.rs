@@ -1,0 +1,272 @@
+//! docs/description.schema.json, docs/description.md and the types of `dynix::plan` say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dynix::attr_path::AttrPath;
+use dynix::build::description::SCHEMA;
+use dynix::plan::{
+    Attach, Check, Evaluator, File, FormatSpec, Health, OnChange, OnSwitch, OptionSpec, Plan, Probe, Service, Unit,
+    ValueSpec,
+};
+use serde_json::{Value, json};
+
+const GUIDE: &str = include_str!("../../docs/description.md");
+
+/// Every field of every type and every variant; without `..`, so that a new one does not compile here.
+fn everything() -> Plan {
+    let option = |name: &str| Box::new(ValueSpec::Option(name.to_owned()));
+    let values = [
+        ValueSpec::Option("a.b".to_owned()),
+        ValueSpec::Literal(json!("--x")),
+        ValueSpec::Attrs(BTreeMap::from([("x".to_owned(), *option("a.b"))])),
+        ValueSpec::List(vec![*option("a.b"), ValueSpec::Literal(json!(1))]),
+        ValueSpec::When { condition: option("a.b"), then: option("a.b") },
+        ValueSpec::Select { from: option("a.b"), path: AttrPath(vec!["c".to_owned()]) },
+    ];
+    let file = |index: usize, value: ValueSpec| File {
+        format: FormatSpec {
+            name: "toml".to_owned(),
+            dialect: Some("tomlkit".to_owned()),
+            parameters: [("x".to_owned(), json!(true))].into_iter().collect(),
+        },
+        value,
+        static_file: "/s".into(),
+        mode: "0444".to_owned(),
+        owner: "root".to_owned(),
+        group: "root".to_owned(),
+        attach: if index.is_multiple_of(2) {
+            Attach::Bind("/t".into())
+        } else {
+            Attach::Environment {
+                variable: "V".to_owned(),
+                command: vec!["/bin/x".to_owned(), "y".to_owned()],
+                environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
+            }
+        },
+        units: Some(vec!["x.service".to_owned()]),
+        // Only in the plan.
+        proof: None,
+    };
+    let probes =
+        [Probe::Command(vec!["/bin/x".to_owned()]), Probe::Tcp("a:1".to_owned()), Probe::Unix("/run/x".into())];
+    let service = |index: usize, probe: Probe| Service {
+        options: ["a.b", "a.c"]
+            .map(|name| {
+                let option = OptionSpec {
+                    static_value: json!({ "c": 1 }),
+                    schema: json!({ "type": "object" }),
+                    dynamic: Some(vec![AttrPath(vec!["c".to_owned()])]),
+                    defined_in: vec!["/etc/nixos/configuration.nix".to_owned()],
+                };
+                (name.to_owned(), option)
+            })
+            .into(),
+        files: values.iter().cloned().enumerate().map(|(n, value)| (format!("f{n}"), file(n + index, value))).collect(),
+        drop_ins: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
+        check: Some(Check { command: vec!["/bin/x".to_owned()], deadline: 1.5 }),
+        health: Some(Health { probe, interval: 0.5, deadline: 2.0 }),
+        units: [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)]
+            .map(|(name, on_change)| (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0) }))
+            .into(),
+    };
+    Plan {
+        version: 1,
+        on_switch: OnSwitch::Reapply,
+        evaluator: Some(Evaluator { command: vec!["nix".to_owned()], arguments: "{ }".to_owned(), deadline: 4.0 }),
+        overrides_file: Some("/etc/nixos/dynamic.nix".into()),
+        keep: 5,
+        services: probes.into_iter().enumerate().map(|(n, probe)| (format!("s{n}"), service(n, probe))).collect(),
+    }
+}
+
+fn document() -> Value {
+    serde_json::to_value(everything()).unwrap()
+}
+
+fn schema() -> Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
+fn takes(schema: &Value, document: &Value) -> bool {
+    jsonschema::draft202012::new(schema).unwrap().is_valid(document)
+}
+
+fn reads(document: &Value) -> bool {
+    serde_json::from_value::<Plan>(document.clone()).is_ok()
+}
+
+/// JSON pointers of all values below `value`, except in values that can be anything.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(object) => {
+            object.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
+        }
+        Value::Array(list) => list.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        _ => Vec::new(),
+    };
+    for (key, value) in below {
+        let open =
+            matches!(key.as_str(), "schema" | "literal" | "parameters") || (key == "static" && !value.is_string());
+        if !open {
+            pointers(value, &format!("{at}/{key}"), found);
+        }
+    }
+}
+
+fn all_pointers() -> Vec<String> {
+    let mut found = Vec::new();
+    pointers(&document(), "", &mut found);
+    assert!(found.len() > 100);
+    found
+}
+
+/// Pointers of all `properties` in the schema, with their keys.
+fn properties(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
+    let Value::Object(object) = value else {
+        if let Value::Array(list) = value {
+            list.iter().enumerate().for_each(|(index, one)| properties(one, &format!("{at}/{index}"), found));
+        }
+        return;
+    };
+    for (key, below) in object {
+        let here = format!("{at}/{key}");
+        if key == "properties" {
+            found.extend(below.as_object().unwrap().keys().map(|name| (here.clone(), name.clone())));
+        }
+        properties(below, &here, found);
+    }
+}
+
+fn schema_keys() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    properties(&schema(), "", &mut found);
+    found.retain(|(at, _)| at.ends_with("/properties"));
+    assert!(found.len() > 40);
+    found
+}
+
+#[test]
+fn the_schema_takes_all_that_the_types_have() {
+    let schema = schema();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(&document()).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert_eq!(errors, [""; 0]);
+}
+
+#[test]
+fn the_types_have_all_that_the_schema_knows() {
+    for (at, key) in schema_keys() {
+        let mut smaller = schema();
+        smaller.pointer_mut(&at).unwrap().as_object_mut().unwrap().remove(&key).unwrap();
+        assert!(!takes(&smaller, &document()), "{at}/{key} is in no type");
+    }
+}
+
+#[test]
+fn the_schema_and_the_types_require_the_same_and_know_no_more() {
+    let schema = schema();
+    for pointer in all_pointers() {
+        let mut smaller = document();
+        if let Some((parent, key)) = pointer.rsplit_once('/')
+            && let Some(parent) = smaller.pointer_mut(parent).unwrap().as_object_mut()
+        {
+            parent.remove(&key.replace("~1", "/").replace("~0", "~")).unwrap();
+            let emptied = parent.is_empty();
+            assert!(takes(&schema, &smaller) == reads(&smaller) || emptied, "without {pointer}");
+        }
+        let mut larger = document();
+        if let Some(object) = larger.pointer_mut(&pointer).unwrap().as_object_mut() {
+            object.insert("zzz".to_owned(), Value::Null);
+            assert!(!takes(&schema, &larger), "zzz in {pointer}");
+            assert!(!reads(&larger), "zzz in {pointer}");
+        }
+    }
+}
+
+#[test]
+fn what_the_schema_takes_the_types_can_read() {
+    let schema = schema();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let mut taken = 0;
+    for pointer in all_pointers() {
+        for other in [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(2),
+            json!(0.5),
+            json!("x"),
+            json!([]),
+            json!(["x"]),
+            json!({}),
+        ] {
+            let mut changed = document();
+            *changed.pointer_mut(&pointer).unwrap() = other.clone();
+            if validator.is_valid(&changed) {
+                taken += 1;
+                assert!(reads(&changed), "{other} at {pointer}");
+            }
+        }
+    }
+    assert!(taken > 100);
+}
+
+#[test]
+fn defaults_are_the_types_own() {
+    let mut minimal = document();
+    let mut removed = 0;
+    // Everything that has a default in the schema, left out one at a time.
+    for (at, key) in schema_keys() {
+        let spec = schema().pointer(&at).unwrap()[&key].clone();
+        let Some(default) = spec.get("default") else { continue };
+        let mut found = Vec::new();
+        places_of(&document(), "", &key, &mut found);
+        for place in found {
+            let mut without = document();
+            let (parent, name) = place.rsplit_once('/').unwrap();
+            without.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
+            let Ok(read) = serde_json::from_value::<Plan>(without) else { continue };
+            let read = serde_json::to_value(read).unwrap();
+            let expected = [default, &json!(90), &json!(60), &json!(10)];
+            let value = read.pointer(&place).unwrap_or(&Value::Null);
+            // `deadline` is a key of several types, each with its own default.
+            let equal = |one: &Value| one == value || one.as_f64().is_some() && one.as_f64() == value.as_f64();
+            assert!(
+                if key == "deadline" { expected.into_iter().any(equal) } else { equal(default) },
+                "{place}: {value}"
+            );
+            // What held it may be gone already.
+            if let Some(parent) = minimal.pointer_mut(parent) {
+                parent.as_object_mut().unwrap().remove(name);
+            }
+            removed += 1;
+        }
+    }
+    assert!(removed > 20 && reads(&minimal) && takes(&schema(), &minimal));
+}
+
+fn places_of(value: &Value, at: &str, key: &str, found: &mut Vec<String>) {
+    let mut all = Vec::new();
+    pointers(value, at, &mut all);
+    found.extend(all.into_iter().filter(|pointer| pointer.rsplit_once('/').is_some_and(|(_, name)| name == key)));
+}
+
+#[test]
+fn the_guide_speaks_of_every_key() {
+    let keys: BTreeSet<String> = schema_keys().into_iter().map(|(_, key)| key).collect();
+    let missing: Vec<&String> = keys.iter().filter(|key| !GUIDE.contains(&format!("`{key}`"))).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn the_examples_of_the_guide_are_descriptions() {
+    let examples: Vec<&str> = GUIDE.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let value: Value = serde_json::from_str(example).unwrap();
+        assert!(takes(&schema(), &value) && reads(&value), "{example}");
+    }
+}
