@@ -1,0 +1,66 @@
+{
+  lib,
+  stdenv,
+  rustPlatform,
+  installShellFiles,
+  versionCheckHook,
+  callPackage,
+}:
+let
+  manifest = (lib.importTOML ./Cargo.toml).package;
+in
+rustPlatform.buildRustPackage (finalAttrs: {
+  pname = manifest.name;
+  inherit (manifest) version;
+
+  src = lib.fileset.toSource {
+    root = ./.;
+    fileset = lib.fileset.unions [
+      ./Cargo.lock
+      ./Cargo.toml
+      ./benches
+      ./descriptions
+      ./docs
+      ./examples
+      ./src
+      ./templates
+      # The crate's own tests; those of the NixOS side would rebuild it with every change of theirs.
+      (lib.fileset.difference ./tests (
+        lib.fileset.unions [
+          ./tests/nix
+          ./tests/nixos
+        ]
+      ))
+    ];
+  };
+
+  cargoLock.lockFile = ./Cargo.lock;
+
+  nativeBuildInputs = [ installShellFiles ];
+
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    installShellCompletion --cmd dynix \
+      --bash <($out/bin/dynix completions bash) \
+      --fish <($out/bin/dynix completions fish) \
+      --zsh <($out/bin/dynix completions zsh)
+    $out/bin/dynix man man
+    installManPage man/*
+  '';
+
+  doInstallCheck = true;
+  nativeInstallCheckInputs = [ versionCheckHook ];
+
+  passthru.tests = callPackage ./tests/nixos { dynix = finalAttrs.finalPackage; };
+
+  meta = {
+    inherit (manifest) description;
+    longDescription = ''
+      dynix overrides the settings of a NixOS system's services in milliseconds, without a rebuild: the value is checked by
+      the option's type, recorded, rendered to the service's own configuration format, and only the units that read it are
+      restarted or reloaded.
+    '';
+    license = lib.licenses.eupl12;
+    mainProgram = "dynix";
+    platforms = lib.platforms.linux;
+  };
+})
