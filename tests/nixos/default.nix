@@ -1,0 +1,32 @@
+# The VM tests, each by its name.
+#
+# Their scripts are those that the machine tests run in containers (tests/machine), where there is one.
+{
+  lib,
+  testers,
+  dynix,
+  # How a test is run; replaced where only its machines are to be evaluated.
+  runTest ? testers.runNixOSTest,
+}:
+lib.genAttrs
+  [
+    "boot"
+    "distccd"
+    "gotosocial"
+    "harmonia"
+    "reapply"
+    "system-rollback"
+  ]
+  (
+    name:
+    runTest {
+      imports = [ (./. + "/${name}.nix") ];
+      name = "dynix-${name}";
+      defaults = {
+        imports = [ ./machine.nix ];
+        dynamicism.package = dynix;
+      };
+      # The scripts also run in the local driver, whose types are not the test driver's.
+      skipTypeCheck = true;
+    }
+  )
