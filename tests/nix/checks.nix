@@ -60,6 +60,7 @@ in
   );
   schema = import ./schema.nix { inherit lib; };
   docs = import ./options.nix { inherit lib; };
+  packaging = import ./packaging.nix { inherit lib; };
 
   # Needs NixOS.
   services = lib.genAttrs [ "distccd" "gotosocial" "harmonia" ] (
@@ -177,6 +178,66 @@ in
         several-options.options = [ "services.distccd.port" ];
       };
     };
+
+  # The VM tests: their drivers where nixpkgs has today's test framework, else the systems of their machines.
+  vm =
+    let
+      machines =
+        { imports, defaults, ... }:
+        let
+          test = import (lib.head imports);
+        in
+        {
+          instead = "machines";
+          script = test.testScript;
+          derivations = lib.concatMap (
+            node:
+            let
+              # An old tree would evaluate a specialisation with its own lib: here each is a system of its own.
+              plain = removeAttrs node [ "specialisation" ];
+              systemOf =
+                modules:
+                toplevel (
+                  on.nixos (
+                    modules
+                    ++ [
+                      defaults
+                      {
+                        boot.loader.grub.device = "nodev";
+                        fileSystems."/".device = "/dev/sda";
+                        system.stateVersion = "20.09";
+                      }
+                    ]
+                  )
+                );
+            in
+            if lib.isFunction node then
+              [ (systemOf [ node ]) ]
+            else
+              [ (systemOf [ plain ]) ]
+              ++ lib.mapAttrsToList (
+                _: special:
+                systemOf [
+                  plain
+                  special.configuration
+                ]
+              ) (node.specialisation or { })
+          ) (lib.attrValues test.nodes);
+        };
+      driver = test: {
+        instead = null;
+        script = test.config.testScriptString;
+        derivations = [ test.drvPath ];
+      };
+      framework = pkgs.testers.runNixOSTest or null;
+      tests = import ../nixos {
+        inherit lib;
+        testers = null;
+        inherit (pkgs) dynix;
+        runTest = if framework == null then machines else test: driver (framework test);
+      };
+    in
+    tests;
 
   # What `dynix verify` will evaluate: the log's overrides on top of the configuration.
   overridden =
