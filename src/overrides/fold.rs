@@ -67,29 +67,32 @@ impl Ids {
 pub(super) struct Outcome {
     pub state: State,
     pub end: End,
-    /// The state at the last record that ends before the mark, where it came by.
-    pub marked: Option<State>,
+    /// The state to go on from the next time, where that is worth remembering.
+    pub checkpoint: Option<State>,
 }
 
 /// Gives what records that are expressions say.
 pub(super) type Evaluate<'a> = &'a dyn Fn(&[Wanted], &End) -> Result<Vec<Kind>, LogError>;
 
-/// Folds the records of `source` on top of `base`. `mark` is a place of the log (in bytes) before which the state is
-/// wanted as well. `evaluate` gives the values of records that are not plain data.
-pub(super) fn fold(
-    source: &Source<'_>,
-    base: Option<&State>,
-    mark: Option<u64>,
-    evaluate: Evaluate<'_>,
-) -> Result<Outcome, LogError> {
+/// How much of the log a checkpoint leaves to be folded again (bytes): what is taken back most often is what came last,
+/// and taking it back must not cost a fold of the whole log.
+const REFOLDED: u64 = 64 * 1024;
+/// How much may be folded again before a new checkpoint is made.
+const CHECKPOINT_EVERY: u64 = 4 * REFOLDED;
+
+/// Folds the records of `source` on top of `base`, which has to be a state of this very log. `evaluate` gives the values
+/// of records that are not plain data.
+pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate<'_>) -> Result<Outcome, LogError> {
+    let unfolded = source.size - base.map_or(0, |base| base.place.offset);
+    let mark = (unfolded > CHECKPOINT_EVERY).then(|| source.size - REFOLDED);
     let mut survey = Survey::new(base, mark);
     let end = each(source, base, |entry, found| survey.visit(source.path, entry, found))?;
     if survey.plain {
-        return Ok(Outcome { state: survey.state, end, marked: survey.marked });
+        return Ok(Outcome { state: survey.state, end, checkpoint: survey.marked });
     }
     let from = base.map_or(0, |base| base.place.id);
     let Ok(chain) = Chain::walk(survey.state.place.id, &survey.controls, from) else {
-        return fold(source, None, mark, evaluate);
+        return fold(source, None, evaluate);
     };
     let wanted = survey.wanted(&chain);
     let mut kinds = evaluate(&wanted, &end)?.into_iter();
@@ -110,7 +113,10 @@ pub(super) fn fold(
         marked.ids = survey.ids_at_mark.take().unwrap_or_default();
     }
     state.ids = survey.state.ids;
-    Ok(Outcome { state, end, marked: at_mark })
+    // What was taken back lies before the mark: only behind the record that does so is there a state to go on from.
+    // Values that are evaluated belong to one moment and are not kept.
+    let checkpoint = at_mark.or_else(|| (mark.is_some() && wanted.is_empty()).then(|| state.clone()));
+    Ok(Outcome { state, end, checkpoint })
 }
 
 /// Checks the whole log without evaluating anything, and shows every record to `see`.

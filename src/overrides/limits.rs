@@ -50,6 +50,8 @@ pub fn check(change: &Change) -> Result<(), Unrecordable> {
     problem
         .and_then(|()| match path.names().iter().find(|name| nix::is_reserved(name)) {
             Some(name) => Err(nix::ValueError::Reserved(name.clone()).to_string()),
+            None if path.names().len() > nix::MAX_DEPTH => Err(nix::ValueError::TooDeep.to_string()),
+            None if change.path().is_some() && path.names().is_empty() => Err("an override needs a path".to_owned()),
             None => Ok(()),
         })
         .and_then(|()| write_line(&mut text, 0, &stamp, change).map_err(|error| error.to_string()))
@@ -93,6 +95,9 @@ mod tests {
         }
         assert!(check(&Change::Replace(path.clone(), json!({"_type": "if"}))).is_err());
         assert!(check(&Change::Unset(AttrPath(vec!["_type".to_owned()]))).is_err());
+        for names in [0, nix::MAX_DEPTH + 1] {
+            assert!(check(&Change::Unset(AttrPath(vec!["a".to_owned(); names]))).is_err());
+        }
         assert_eq!(check(&Change::Replace(path.clone(), json!({}))), Ok(()));
         let large = check(&Change::Replace(path, json!("x".repeat(LINE))));
         assert!(matches!(large, Err(Unrecordable::TooLarge { .. })), "{large:?}");

@@ -31,11 +31,6 @@ pub const HEADER: &str = "\
 const PARAMETERS: &str = "{ overrides, config, lib, pkgs, ... }";
 /// How long another process that appends is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How much of the log is folded again each time (bytes): what is taken back most often is what came last, and taking
-/// it back must not cost a fold of the whole log.
-const REFOLDED: u64 = 64 * 1024;
-/// How much may be folded again before a new checkpoint is made.
-const CHECKPOINT_EVERY: u64 = 4 * REFOLDED;
 /// How often a log that changes under our eyes is read again.
 const TRIES: usize = 5;
 
@@ -157,7 +152,7 @@ impl LogFile {
         let Some(file) = self.open_to_read()? else { return Err(missing()) };
         let size = self.state_of(&file)?.size;
         let source = Source { file: &file, path: &self.path, size, until: Some(id), further: &[] };
-        let outcome = fold::fold(&source, None, None, &|wanted, end| self.evaluate(wanted, end))?;
+        let outcome = fold::fold(&source, None, &|wanted, end| self.evaluate(wanted, end))?;
         if outcome.state.ids.last() == id { Ok(self.folded(outcome)) } else { Err(missing()) }
     }
 
@@ -224,10 +219,8 @@ impl LogFile {
             let stamp = self.cache.stamp(&file, &now);
             let lost = if stamp.is_none() { self.cache.last_known_id() } else { 0 };
             let base = stamp.as_ref().and_then(|stamp| self.cache.checkpoint(&file, stamp));
-            let unfolded = now.size - base.as_ref().map_or(0, |base| base.place.offset);
-            let mark = (unfolded > CHECKPOINT_EVERY && further.is_empty()).then(|| now.size - REFOLDED);
             let source = Source { file: &file, path: &self.path, size: now.size, until: None, further };
-            let outcome = match fold::fold(&source, base.as_ref(), mark, &|wanted, end| self.evaluate(wanted, end)) {
+            let outcome = match fold::fold(&source, base.as_ref(), &|wanted, end| self.evaluate(wanted, end)) {
                 Err(LogError::Unsteady { .. }) => continue,
                 outcome => outcome?,
             };
@@ -259,7 +252,7 @@ impl LogFile {
         let mut file = tempfile::tempfile().at("create a temporary file for", &self.path)?;
         file.write_all(HEADER.as_bytes()).at("write a temporary file for", &self.path)?;
         let source = Source { file: &file, path: &self.path, size: HEADER.len() as u64, until: None, further };
-        Ok(self.folded(fold::fold(&source, None, None, &|wanted, end| self.evaluate(wanted, end))?))
+        Ok(self.folded(fold::fold(&source, None, &|wanted, end| self.evaluate(wanted, end))?))
     }
 
     fn folded(&self, outcome: Outcome) -> Folded {
@@ -276,13 +269,13 @@ impl LogFile {
 
     /// Keeps what was found out for the next run; that needs the lock, and is left where somebody else has it.
     fn remember(&self, file: &File, now: FileState, stamp: Option<LogStamp>, outcome: &Outcome) {
-        if outcome.end.torn.is_some() || stamp.is_some() && outcome.marked.is_none() || file.try_lock().is_err() {
+        if outcome.end.torn.is_some() || stamp.is_some() && outcome.checkpoint.is_none() || file.try_lock().is_err() {
             return;
         }
         if self.state_of(file).ok().as_ref() == Some(&now) {
             let stamp = stamp.or_else(|| self.cache.remember(file, now, good(&outcome.state, &outcome.end)));
-            if let (Some(stamp), Some(marked)) = (stamp, &outcome.marked) {
-                self.cache.remember_fold(file, &stamp, marked.clone());
+            if let (Some(stamp), Some(checkpoint)) = (stamp, &outcome.checkpoint) {
+                self.cache.remember_fold(file, &stamp, checkpoint.clone());
             }
         }
     }

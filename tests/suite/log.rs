@@ -404,6 +404,40 @@ fn what_is_remembered_is_void_once_somebody_edits_the_log() {
     assert_eq!(log.append(1), [35]);
 }
 
+/// However far back it goes, taking something back costs one fold of the whole log, and not one at every apply.
+#[test]
+fn what_is_taken_back_is_remembered() {
+    let log = Log::new();
+    let filler = "x".repeat(20_000);
+    for value in 0..40 {
+        log.append(format!("{value}{filler}"));
+    }
+    let folded_up_to = || {
+        let notes = std::fs::read_dir(log.directory.path().join("cache")).unwrap();
+        let mut notes = notes.map(|note| note.unwrap().path());
+        let checkpoint = notes.find(|path| path.to_string_lossy().ends_with(".fold.json")).unwrap();
+        let checkpoint: Value = serde_json::from_slice(&std::fs::read(checkpoint).unwrap()).unwrap();
+        checkpoint["state"]["place"]["id"].as_u64().unwrap()
+    };
+    log.log.fold().unwrap();
+    let window = folded_up_to();
+    assert!((30..40).contains(&window), "some records before the end, for taking them back: {window}");
+    let append = |change| log.log.append(&[change], "test", None, |_| ()).unwrap()[0];
+    let reject = |id| append(Change::Reject { id, reason: "no".to_owned() });
+    reject(40);
+    log.log.fold().unwrap();
+    assert_eq!(folded_up_to(), window);
+    reject(2);
+    log.log.fold().unwrap();
+    assert_eq!(folded_up_to(), 42);
+    append(Change::Rollback(5));
+    let folded = log.log.fold().unwrap();
+    assert_eq!(folded_up_to(), 43);
+    assert_eq!(folded.overlay.leaves()[0].1.id, 5);
+    reject(43);
+    assert_eq!(log.log.fold().unwrap().overlay.leaves()[0].1.id, 39);
+}
+
 #[test]
 fn sixteen_at_once_lose_nothing() {
     let log = Log::new();
