@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 
 use camino::Utf8Path;
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr};
 use serde::{Deserialize, Serialize};
 
 use super::LogError;
 use super::entry::Entry;
 use super::hand::{self, Extent};
-use super::scan;
+use super::scan::{self, is_plain_time};
 use crate::fs::Context;
 
 /// How much is read at once.
@@ -101,7 +101,11 @@ impl<'f> Reader<'f> {
         if self.place.offset == 0 {
             self.header()?;
         }
-        while let Some((length, terminated)) = self.line()? {
+        loop {
+            if self.plain_lines(&mut visit)?.is_break() {
+                break;
+            }
+            let Some((length, terminated)) = self.line()? else { break };
             let line = &self.buffer[self.at..self.at + length];
             let Ok(text) = std::str::from_utf8(line) else {
                 if let Some(torn) = self.torn(length, terminated) {
@@ -148,6 +152,36 @@ impl<'f> Reader<'f> {
             }
         }
         Ok(self.end(None))
+    }
+
+    /// Reads on as long as the buffer has whole lines with one literal record each.
+    fn plain_lines(
+        &mut self,
+        visit: &mut impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
+    ) -> Result<ControlFlow<()>, LogError> {
+        let Some(last) = memrchr(b'\n', &self.buffer[self.at..]) else { return Ok(ControlFlow::Continue(())) };
+        let lines = &self.buffer[self.at..=self.at + last];
+        // Where there is something strange, it is found line by line.
+        let text = match std::str::from_utf8(lines) {
+            Ok(text) if memchr(0, lines).is_none() => text,
+            _ => return Ok(ControlFlow::Continue(())),
+        };
+        let mut start = 0;
+        while let Some(length) = memchr(b'\n', &lines[start..]) {
+            let Some(entry) = scan::record(&text[start..start + length]) else { break };
+            let end = start + length + 1;
+            let offset = self.base + (self.at + end) as u64;
+            let after = Place { offset, lines: self.place.lines + 1, id: 0 };
+            let found = check(self.path, &self.place, &entry, after)?;
+            if visit(entry, found)?.is_break() {
+                self.at += start;
+                return Ok(ControlFlow::Break(()));
+            }
+            self.place = found.after;
+            start = end;
+        }
+        self.at += start;
+        Ok(ControlFlow::Continue(()))
     }
 
     fn end(&self, torn: Option<Torn>) -> End {
@@ -345,21 +379,4 @@ fn check(path: &Utf8Path, before: &Place, entry: &Entry<'_>, after: Place) -> Re
         }
     }
     Ok(Found { id, after: Place { id, ..after } })
-}
-
-/// Whether a time is as dynix writes it, on a day that every month has: most are, and need no closer look.
-fn is_plain_time(time: &[u8]) -> bool {
-    let two = |at: usize| match (time[at], time[at + 1]) {
-        (tens @ b'0'..=b'9', ones @ b'0'..=b'9') => (tens - b'0') * 10 + ones - b'0',
-        _ => u8::MAX,
-    };
-    time.len() == 20
-        && (time[4], time[7], time[10], time[13], time[16], time[19]) == (b'-', b'-', b'T', b':', b':', b'Z')
-        && (20..=99).contains(&two(0))
-        && two(2) <= 99
-        && (1..=12).contains(&two(5))
-        && (1..=28).contains(&two(8))
-        && two(11) < 24
-        && two(14) < 60
-        && two(17) < 60
 }

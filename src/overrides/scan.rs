@@ -25,6 +25,9 @@ pub(super) fn record(line: &str) -> Option<Entry<'_>> {
     }
 }
 
+/// The length of a time as dynix writes it.
+const TIME: usize = 20;
+
 /// The bytes that go on with a name.
 const IN_NAME: [bool; 256] = {
     let mut table = [false; 256];
@@ -33,6 +36,19 @@ const IN_NAME: [bool; 256] = {
         table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'\'');
         byte += 1;
     }
+    table
+};
+
+/// Strings up to here are looked at byte by byte.
+const SHORT: usize = 32;
+
+/// The bytes of a string that need a closer look, or end it.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table[b'$' as usize] = true;
+    table[b'\r' as usize] = true;
     table
 };
 
@@ -77,9 +93,13 @@ impl<'a> Scanner<'a> {
     }
 
     fn record(&mut self) -> Option<Entry<'a>> {
-        self.expect(b'{')?;
         let (mut id, mut time, mut by, mut until, mut reason) = (None, None, None, None, None);
         let (mut operation, mut rejected) = (None, None);
+        if let Some((number, text)) = self.beginning() {
+            (id, time) = (Some(number), Some(Cow::Borrowed(text)));
+        } else {
+            self.expect(b'{')?;
+        }
         while !self.eat(b'}') {
             let name = self.identifier()?;
             match name {
@@ -103,6 +123,21 @@ impl<'a> Scanner<'a> {
             _ => return None,
         };
         Some(Entry { id, time, by, until, operation })
+    }
+
+    /// `{ id = 1; time = "2026-11-21T10:00:00Z"; `, as all records of dynix begin.
+    fn beginning(&mut self) -> Option<(u64, &'a str)> {
+        let rest = self.text.strip_prefix("{ id = ")?;
+        let digits = rest.bytes().position(|byte| !byte.is_ascii_digit())?;
+        let time = rest[digits..].strip_prefix("; time = \"")?;
+        let (time, rest) = (time.get(..TIME)?, time.get(TIME..)?.strip_prefix("\"; ")?);
+        // More digits than that are a matter for the closer look, and so are zeros in front.
+        if !(1..=18).contains(&digits) || self.text.as_bytes()[7] == b'0' || !is_plain_time(time.as_bytes()) {
+            return None;
+        }
+        let id = self.text[7..7 + digits].bytes().fold(0, |id, digit| id * 10 + u64::from(digit - b'0'));
+        self.at = self.text.len() - rest.len();
+        Some((id, time))
     }
 
     fn assigned<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
@@ -163,6 +198,12 @@ impl<'a> Scanner<'a> {
         self.expect(b'"')?;
         let rest = &self.text[self.at..];
         let bytes = rest.as_bytes();
+        // Most strings are short and plain.
+        let plain = bytes.iter().take(SHORT).position(|byte| ENDS_PLAIN[usize::from(*byte)]);
+        if let Some(end) = plain.filter(|end| bytes[*end] == b'"') {
+            self.at += end + 1;
+            return Some(Cow::Borrowed(&rest[..end]));
+        }
         let mut unescaped: Option<String> = None;
         let (mut from, mut search) = (0, 0);
         loop {
@@ -321,4 +362,21 @@ impl<'a> Scanner<'a> {
 fn put<T>(place: &mut Option<T>, value: T) -> Option<()> {
     // Nix refuses an attribute that is defined twice.
     place.replace(value).is_none().then_some(())
+}
+
+/// Whether a time is as dynix writes it, on a day that every month has: most are, and need no closer look.
+pub(super) fn is_plain_time(time: &[u8]) -> bool {
+    let two = |at: usize| match (time[at], time[at + 1]) {
+        (tens @ b'0'..=b'9', ones @ b'0'..=b'9') => (tens - b'0') * 10 + ones - b'0',
+        _ => u8::MAX,
+    };
+    time.len() == TIME
+        && (time[4], time[7], time[10], time[13], time[16], time[19]) == (b'-', b'-', b'T', b':', b':', b'Z')
+        && (20..=99).contains(&two(0))
+        && two(2) <= 99
+        && (1..=12).contains(&two(5))
+        && (1..=28).contains(&two(8))
+        && two(11) < 24
+        && two(14) < 60
+        && two(17) < 60
 }
