@@ -35,6 +35,11 @@ pub(super) enum Operation<'a> {
         path: Names<'a>,
         value: Value,
     },
+    /// By far the most there are: one leaf, at a path of names without quotes, as it is written (`a.b.c`).
+    Leaf {
+        path: &'a str,
+        value: Value,
+    },
     Unset(Names<'a>),
     Rollback(u64),
     Reject {
@@ -50,6 +55,7 @@ impl Entry<'_> {
     pub fn into_record(self, id: u64) -> Record {
         let kind = match self.operation {
             Operation::Set { path, value } => Kind::Set(leaves_at(attr_path(path), value)),
+            Operation::Leaf { path, value } => Kind::Set(vec![(attr_path(plain_names(path)), value)]),
             Operation::Replace { path, value } => Kind::Replace(attr_path(path), value),
             Operation::Unset(path) => Kind::Unset(attr_path(path)),
             Operation::Rollback(to) => Kind::Rollback(to),
@@ -92,6 +98,11 @@ impl Entry<'static> {
 /// The names as a path.
 pub(super) fn attr_path(names: Names<'_>) -> AttrPath {
     AttrPath(names.into_iter().map(Cow::into_owned).collect())
+}
+
+/// The names of a path that needs no quotes.
+pub(super) fn plain_names(path: &str) -> Names<'_> {
+    path.split('.').map(Cow::Borrowed).collect()
 }
 
 fn names(path: &AttrPath) -> Names<'static> {

@@ -3,6 +3,7 @@
 //! Takes an open log (and the state at an earlier place of it, if that is known), gives the state at its end. One pass
 //! where nothing is taken back; where something is, a second one over the records that count.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use camino::Utf8Path;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::LogError;
 use super::chain::{Chain, Control, Unknown};
-use super::entry::{Entry, Operation, attr_path};
+use super::entry::{Entry, Operation, attr_path, plain_names};
 use super::expressions::Wanted;
 use super::overlay::Overlay;
 use super::reader::{End, Found, Place, Reader};
@@ -88,31 +89,33 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     let mut survey = Survey::new(base, mark);
     let end = each(source, base, |entry, found| survey.visit(source.path, entry, found))?;
     if survey.plain {
-        return Ok(Outcome { state: survey.state, end, checkpoint: survey.marked });
+        survey.folding.settled();
+        return Ok(Outcome { state: survey.folding.state, end, checkpoint: survey.marked });
     }
     let from = base.map_or(0, |base| base.place.id);
-    let Ok(chain) = Chain::walk(survey.state.place.id, &survey.controls, from) else {
+    let Ok(chain) = Chain::walk(survey.folding.state.place.id, &survey.controls, from) else {
         return fold(source, None, evaluate);
     };
     let wanted = survey.wanted(&chain);
     let mut kinds = evaluate(&wanted, &end)?.into_iter();
     let marked = survey.mark_in(&chain, from);
-    let mut state = if chain.from_base { base.cloned().unwrap_or_default() } else { State::default() };
+    let mut folding = Folding::from(base.filter(|_| chain.from_base));
     let mut at_mark = None;
     each(source, base, |entry, found| {
         if marked.is_some_and(|id| found.id > id) && at_mark.is_none() {
-            at_mark = Some(state.clone());
+            at_mark = Some(folding.settled().clone());
         }
         if chain.contains(found.id) {
-            state.apply(entry, found.id, &mut kinds);
+            folding.apply(entry, found.id, &mut kinds);
         }
-        state.place = found.after;
+        folding.state.place = found.after;
         Ok(ControlFlow::Continue(()))
     })?;
     if let Some(marked) = &mut at_mark {
         marked.ids = survey.ids_at_mark.take().unwrap_or_default();
     }
-    state.ids = survey.state.ids;
+    folding.settled().ids = survey.folding.state.ids;
+    let state = folding.state;
     // What was taken back lies before the mark: only behind the record that does so is there a state to go on from.
     // Values that are evaluated belong to one moment and are not kept.
     let checkpoint = at_mark.or_else(|| (mark.is_some() && wanted.is_empty()).then(|| state.clone()));
@@ -151,31 +154,77 @@ pub(super) fn each(
     Ok(end)
 }
 
-impl State {
+/// A state that records are being folded into.
+#[derive(Default)]
+struct Folding {
+    state: State,
+    /// Leaves that were set last, and are not in the state's overlay yet. Where the same leaf is set again and again only
+    /// the last time has to go through the tree: setting it does whatever setting it before did.
+    leaves: HashMap<String, (Value, u64)>,
+}
+
+impl Folding {
+    /// More leaves than this are folded in at once, so that they don't take memory twice.
+    const MOST: usize = 4096;
+
+    fn from(base: Option<&State>) -> Self {
+        Self { state: base.cloned().unwrap_or_default(), leaves: HashMap::new() }
+    }
+
+    /// The state with all that was folded in.
+    fn settled(&mut self) -> &mut State {
+        let mut leaves: Vec<(String, (Value, u64))> = self.leaves.drain().collect();
+        leaves.sort_unstable_by_key(|(_, (_, id))| *id);
+        for (path, (value, id)) in leaves {
+            self.state.overlay.put(&plain_names(&path), value, id);
+        }
+        &mut self.state
+    }
+
     /// Folds in one record that counts; `kinds` has what the expressions among them say.
     fn apply(&mut self, entry: Entry<'_>, id: u64, kinds: &mut impl Iterator<Item = Kind>) {
         match entry.operation {
-            Operation::Set { path, value: Value::Object(attributes) } => {
-                for (path, value) in leaves_at(attr_path(path), Value::Object(attributes)) {
-                    self.overlay.put(&path.0, value, id);
+            Operation::Leaf { path, value } => {
+                if let Some(last) = self.leaves.get_mut(path) {
+                    *last = (value, id);
+                } else {
+                    if self.leaves.len() >= Self::MOST {
+                        self.settled();
+                    }
+                    self.leaves.insert(path.to_owned(), (value, id));
                 }
             }
-            Operation::Set { path, value } | Operation::Replace { path, value } => self.overlay.put(&path, value, id),
-            Operation::Unset(path) => self.overlay.unset(&attr_path(path)),
+            Operation::Set { path, value: Value::Object(attributes) } => {
+                let overlay = &mut self.settled().overlay;
+                for (path, value) in leaves_at(attr_path(path), Value::Object(attributes)) {
+                    overlay.put(&path.0, value, id);
+                }
+            }
+            Operation::Set { path, value } | Operation::Replace { path, value } => {
+                self.settled().overlay.put(&path, value, id);
+            }
+            Operation::Unset(path) => self.settled().overlay.unset(&attr_path(path)),
             Operation::Expression(_) => {
                 if let Some(kind) = kinds.next() {
-                    self.overlay.fold(&Record { id, time: None, by: None, until: None, kind });
+                    self.settled().overlay.fold(&Record { id, time: None, by: None, until: None, kind });
                 }
             }
             Operation::Rollback(_) | Operation::Reject { .. } => {}
         }
-        self.ends.extend(entry.until.map(|until| (id, until.into_owned())));
+        self.state.ends.extend(entry.until.map(|until| (id, until.into_owned())));
+    }
+
+    /// Back to no override at all.
+    fn clear(&mut self) {
+        self.leaves.clear();
+        self.state.overlay = Overlay::default();
+        self.state.ends.clear();
     }
 }
 
 /// The first pass: checks what refers to other records, and folds as long as nothing is taken back.
 pub(super) struct Survey {
-    state: State,
+    folding: Folding,
     /// Nothing but records that fold as they come.
     plain: bool,
     controls: Vec<(u64, Control)>,
@@ -190,7 +239,7 @@ pub(super) struct Survey {
 impl Survey {
     fn new(base: Option<&State>, mark: Option<u64>) -> Self {
         Self {
-            state: base.cloned().unwrap_or_default(),
+            folding: Folding::from(base),
             plain: true,
             controls: Vec::new(),
             expressions: Vec::new(),
@@ -204,7 +253,7 @@ impl Survey {
     /// The records of a whole log that hold.
     pub fn chain(&self) -> Chain {
         // Nothing lies before the start of a log.
-        Chain::walk(self.state.place.id, &self.controls, 0).unwrap_or_default()
+        Chain::walk(self.folding.state.place.id, &self.controls, 0).unwrap_or_default()
     }
 
     /// The expressions among the records that hold.
@@ -213,23 +262,23 @@ impl Survey {
     }
 
     pub fn into_ids(self) -> Ids {
-        self.state.ids
+        self.folding.state.ids
     }
 
     fn visit(&mut self, path: &Utf8Path, entry: Entry<'_>, found: Found) -> Result<ControlFlow<()>, LogError> {
         if self.mark.is_some_and(|mark| found.after.offset > mark) {
             self.mark = None;
-            self.id_at_mark = self.state.place.id;
-            self.ids_at_mark = Some(self.state.ids.clone());
-            self.marked = self.plain.then(|| self.state.clone());
+            let state = self.folding.settled();
+            self.id_at_mark = state.place.id;
+            self.ids_at_mark = Some(state.ids.clone());
+            self.marked = self.plain.then(|| state.clone());
         }
         let id = found.id;
         match &entry.operation {
             Operation::Rollback(0) => {
                 self.controls.push((id, Control::Rollback(0)));
                 if self.plain {
-                    self.state.overlay = Overlay::default();
-                    self.state.ends.clear();
+                    self.folding.clear();
                 }
             }
             Operation::Rollback(to) => self.control(path, id, Control::Rollback(*to), *to)?,
@@ -241,15 +290,15 @@ impl Survey {
             _ => {}
         }
         if self.plain {
-            self.state.apply(entry, id, &mut std::iter::empty());
+            self.folding.apply(entry, id, &mut std::iter::empty());
         }
-        self.state.ids.push(id);
-        self.state.place = found.after;
+        self.folding.state.ids.push(id);
+        self.folding.state.place = found.after;
         Ok(ControlFlow::Continue(()))
     }
 
     fn control(&mut self, path: &Utf8Path, id: u64, control: Control, named: u64) -> Result<(), LogError> {
-        if !self.state.ids.contains(named) {
+        if !self.folding.state.ids.contains(named) {
             return Err(LogError::Chain { path: path.to_string(), source: Unknown { id, named } });
         }
         self.plain = false;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr3};
 use serde_json::{Map, Number, Value};
 
-use super::entry::{Entry, Names, Operation};
+use super::entry::{Entry, Names, Operation, plain_names};
 use crate::nix;
 
 /// The record that begins at the start of `line`, if nothing but a comment follows it.
@@ -148,7 +148,15 @@ impl<'a> Scanner<'a> {
 
     /// After `set`: `.path = value`, or `= { ... }`.
     fn set(&mut self) -> Option<Operation<'a>> {
-        let mut path = Names::with_capacity(6);
+        let from = self.at;
+        if let Some(path) = self.plain_path() {
+            let value = self.assigned(|scanner| scanner.value(0))?;
+            let path =
+                if value.is_object() { plain_names(path) } else { return Some(Operation::Leaf { path, value }) };
+            return Some(Operation::Set { path, value });
+        }
+        self.at = from;
+        let mut path = Names::new();
         while self.eat(b'.') {
             self.space();
             path.push(self.name()?);
@@ -158,6 +166,22 @@ impl<'a> Scanner<'a> {
             return None;
         }
         Some(Operation::Set { path, value })
+    }
+
+    /// `.a.b.c` of names without quotes; what is read is lost where it is none.
+    fn plain_path(&mut self) -> Option<&'a str> {
+        let from = self.at + 1;
+        let mut names = 0;
+        while self.peek() == Some(b'.') {
+            self.at += 1;
+            let name = self.identifier()?;
+            names += 1;
+            if nix::is_keyword(name) || nix::is_reserved(name) || names > nix::MAX_DEPTH {
+                return None;
+            }
+        }
+        // With spaces between the names it is no plain text.
+        matches!(self.peek(), Some(b' ')).then(|| self.text.get(from..self.at)).flatten()
     }
 
     /// `{ path = [ ... ]; value = ...; }`
