@@ -13,7 +13,7 @@ use futures_lite::{FutureExt, StreamExt};
 use zbus::OwnedObjectPath;
 use zbus::block_on;
 
-use super::proxies::{JobProxy, JobRemovedStream, ListedUnit, ManagerProxy, ServiceProxy};
+use super::proxies::{JobRemovedStream, ListedUnit, ManagerProxy, ServiceProxy};
 use super::{Job, ManagerError, ServiceManager, UnitStatus, Verb};
 
 /// Settle time of units whose type has no readiness.
@@ -138,23 +138,13 @@ impl Bus {
                 }
             } else {
                 for (job, one) in jobs.iter().zip(progress.iter_mut()) {
-                    if let Progress::Running(path) = one
-                        && Instant::now() >= started + job.deadline
-                    {
-                        // Also clears the way for the job that puts the old configuration back.
-                        self.cancel(path.clone()).await;
+                    if matches!(one, Progress::Running(_)) && Instant::now() >= started + job.deadline {
+                        // Not cancelled: the job that puts the old configuration back takes its place, and a unit that
+                        // only takes long to stop would otherwise be left stopped, with no job to start it again.
                         *one = Progress::Failed(format!("not done within {} s", job.deadline.as_secs_f64()));
                     }
                 }
             }
-        }
-    }
-
-    async fn cancel(&self, path: OwnedObjectPath) {
-        let job = JobProxy::builder(&self.connection).path(path).cache_properties(zbus::proxy::CacheProperties::No);
-        if let Ok(job) = job.build().await {
-            // It may just have ended by itself.
-            let _ = job.cancel().await;
         }
     }
 

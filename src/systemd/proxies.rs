@@ -42,8 +42,3 @@ pub trait Service {
     #[zbus(property(emits_changed_signal = "false"))]
     fn exec_main_status(&self) -> zbus::Result<i32>;
 }
-
-#[proxy(interface = "org.freedesktop.systemd1.Job", default_service = "org.freedesktop.systemd1")]
-pub trait Job {
-    fn cancel(&self) -> zbus::Result<()>;
-}
