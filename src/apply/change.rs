@@ -26,6 +26,8 @@ pub struct Change<'p> {
     pub from: InEffect,
     /// What shall be.
     pub to: InEffect,
+    /// What it goes back to: as `from`, unless that was left there by an apply that did not come to its end.
+    pub back: InEffect,
     /// The units to act on.
     pub units: BTreeMap<String, Verb>,
 }
@@ -37,6 +39,8 @@ pub struct Sides<'s> {
     pub from: &'s InEffect,
     /// What shall be.
     pub to: &'s InEffect,
+    /// What was last seen to work.
+    pub confirmed: &'s InEffect,
     /// Identities of the files that the static configuration has.
     pub as_built: &'s BTreeMap<String, String>,
     /// Units that an apply before may have left half-way.
@@ -80,33 +84,35 @@ impl<'p> Change<'p> {
             let reload = spec.on_change == OnChange::Reload && bound && !drop_ins.contains(unit.as_str()) && !pending;
             units.insert(unit.clone(), if reload { Verb::Reload } else { Verb::Restart });
         }
-        let change = Self { name, service: Some(service), from: sides.from.clone(), to: sides.to.clone(), units };
+        let (from, to, back) = (sides.from.clone(), sides.to.clone(), sides.confirmed.clone());
+        let change = Self { name, service: Some(service), from, to, back, units };
         (change.from != change.to || !change.units.is_empty()).then_some(change)
     }
 
     /// What is left of a service that the plan no longer has; NixOS itself looks after its units.
     #[must_use]
     pub fn removal(name: &'p str, from: &InEffect) -> Self {
-        Self { name, service: None, from: from.clone(), to: InEffect::default(), units: BTreeMap::new() }
+        let (from, back) = (from.clone(), from.clone());
+        Self { name, service: None, from, to: InEffect::default(), back, units: BTreeMap::new() }
     }
 
-    /// The way back: to exactly what was in effect before, every unit acted on again. One that reloads and is still up
+    /// The way back: to exactly what last worked, every unit acted on again. One that reloads and is still up
     /// (`is_up`) can reload once more; any other restarts.
     #[must_use]
     pub fn reversed(&self, is_up: impl Fn(&str) -> bool) -> Self {
         let again = |unit: &str, verb| if verb == Verb::Reload && is_up(unit) { Verb::Reload } else { Verb::Restart };
-        self.retreat(self.from.clone(), again)
+        self.retreat(self.back.clone(), again)
     }
 
     /// The way to the static files, when the way back failed too.
     #[must_use]
     pub fn to_static(&self) -> Self {
-        Self { from: self.from.clone(), ..self.retreat(InEffect::default(), |_, _| Verb::Restart) }
+        Self { from: self.back.clone(), ..self.retreat(InEffect::default(), |_, _| Verb::Restart) }
     }
 
     fn retreat(&self, to: InEffect, verb: impl Fn(&str, Verb) -> Verb) -> Self {
         let units = self.units.iter().map(|(unit, was)| (unit.clone(), verb(unit, *was))).collect();
-        Self { from: self.to.clone(), to, units, ..*self }
+        Self { from: self.to.clone(), to, back: self.back.clone(), units, ..*self }
     }
 
     /// Leaves out the units that are not running: they read their files when they are started.
@@ -263,7 +269,7 @@ mod tests {
 
     fn units(from: &InEffect, to: &InEffect, pending: &[&str]) -> Vec<(String, Verb)> {
         let pending = pending.iter().map(|unit| (*unit).to_owned()).collect();
-        let sides = Sides { from, to, as_built: &built(), pending: &pending };
+        let sides = Sides { from, to, confirmed: from, as_built: &built(), pending: &pending };
         let service = service();
         Change::between("s", &service, sides).map_or_else(Vec::new, |change| change.units.into_iter().collect())
     }
@@ -291,7 +297,7 @@ mod tests {
     fn the_way_back_leads_to_what_there_was() {
         let service = service();
         let (from, to) = (generation(1, "a1", "b0"), generation(2, "a1", "b2"));
-        let sides = Sides { from: &from, to: &to, as_built: &built(), pending: &BTreeSet::new() };
+        let sides = Sides { from: &from, to: &to, confirmed: &from, as_built: &built(), pending: &BTreeSet::new() };
         let change = Change::between("s", &service, sides).unwrap();
         let back = change.reversed(|unit| unit == "b.service");
         assert_eq!((&back.from, &back.to), (&to, &from));
@@ -302,11 +308,25 @@ mod tests {
     }
 
     #[test]
+    fn the_way_back_from_an_unfinished_apply_leads_to_what_last_worked() {
+        let service = service();
+        let (good, half) = (generation(1, "a1", "b1"), generation(2, "a2", "b1"));
+        let pending = BTreeSet::from(["a.service".to_owned()]);
+        let sides = Sides { from: &half, to: &half, confirmed: &good, as_built: &built(), pending: &pending };
+        let change = Change::between("s", &service, sides).unwrap();
+        let back = change.reversed(|_| true);
+        assert_eq!((&back.from, &back.to), (&half, &good));
+        assert_eq!(back.units.keys().collect::<Vec<_>>(), ["a.service"]);
+        let last = change.to_static();
+        assert_eq!((&last.from, &last.to), (&good, &InEffect::default()));
+    }
+
+    #[test]
     fn all_files_come_first_then_systemd_once() {
         let service = service();
         let (from, mut to) = (InEffect::default(), generation(1, "a1", "b1"));
         to.drop_ins.insert("a.service".to_owned(), "[Service]".to_owned());
-        let sides = Sides { from: &from, to: &to, as_built: &built(), pending: &BTreeSet::new() };
+        let sides = Sides { from: &from, to: &to, confirmed: &from, as_built: &built(), pending: &BTreeSet::new() };
         let change = Change::between("s", &service, sides).unwrap();
         let paths = Paths::new(Utf8Path::new("/"), None, None);
         let steps: Vec<String> = switch(&[change], &paths, true).iter().map(ToString::to_string).collect();

@@ -274,7 +274,7 @@ impl Pass {
         faults
     }
 
-    /// Back to exactly what was in effect; where that fails as well, to the static files.
+    /// Back to exactly what last worked; where that fails as well, to the static files.
     fn go_back(&mut self, failed: &[Change<'_>], faults: &Faults, survey: &Survey<'_>, machine: &mut Machine<'_>) {
         let up = up(failed, machine);
         let back: Vec<Change<'_>> = failed.iter().map(|change| change.reversed(|unit| up.contains(unit))).collect();
@@ -286,7 +286,7 @@ impl Pass {
         }
         let to_static: Vec<Change<'_>> = failed
             .iter()
-            .filter(|change| lost.iter().any(|one| one.name == change.name) && !change.from.is_static())
+            .filter(|change| lost.iter().any(|one| one.name == change.name) && !change.back.is_static())
             .map(Change::to_static)
             .collect();
         let hopeless = self.switch(&to_static, survey, machine);

@@ -30,13 +30,17 @@ pub struct Survey<'p> {
     pub faults: BTreeMap<String, Outcome>,
 }
 
-/// What a service's units read now, and the units that an apply before may have left half-way.
-fn in_effect(
-    name: &str,
-    service: Option<&Service>,
-    state: &State,
-    paths: &Paths,
-) -> Result<(InEffect, BTreeSet<String>), FileError> {
+/// How an apply finds a service.
+struct Found {
+    /// What its units read now.
+    now: InEffect,
+    /// What was last seen to work.
+    confirmed: InEffect,
+    /// The units that an apply before may have left half-way.
+    pending: BTreeSet<String>,
+}
+
+fn find(name: &str, service: Option<&Service>, state: &State, paths: &Paths) -> Result<Found, FileError> {
     let directory = paths.service(name);
     let current = generation::current(&directory)?;
     let recorded = state.services.get(name);
@@ -50,8 +54,13 @@ fn in_effect(
     }
     let known = recorded.map(|one| &one.in_effect).cloned().unwrap_or_default();
     let pending = recorded.map(|one| one.pending.clone()).unwrap_or_default();
+    // An apply that did not come to its end says in the state what it set out from.
+    let kept = |number| Ok(generation::list(&directory)?.contains(&number));
+    let unfinished = !pending.is_empty() && known.generation.map_or(Ok(true), kept)?;
+    let unfinished = unfinished.then(|| known.clone());
     if known.generation == current {
-        return Ok((InEffect { drop_ins, ..known }, pending));
+        let now = InEffect { drop_ins, ..known };
+        return Ok(Found { confirmed: unfinished.unwrap_or_else(|| now.clone()), now, pending });
     }
     // Something else moved the link, or the state file is gone: look at the files themselves.
     let mut files = BTreeMap::new();
@@ -63,7 +72,8 @@ fn in_effect(
         }
     }
     let pending = service.into_iter().flat_map(|service| service.units.keys().cloned()).collect();
-    Ok((InEffect { generation: current, files, drop_ins }, pending))
+    let now = InEffect { generation: current, files, drop_ins };
+    Ok(Found { confirmed: unfinished.unwrap_or_else(|| now.clone()), now, pending })
 }
 
 /// Finds the changes that make the machine what is desired, for the services that `only` takes.
@@ -83,7 +93,7 @@ pub fn survey<'p>(
         {
             continue;
         }
-        let (from, pending) = in_effect(name, Some(service), state, paths)?;
+        let Found { now: from, confirmed, pending } = find(name, Some(service), state, paths)?;
         let (target, as_built) = match target(service, values, paths) {
             Ok(found) => found,
             Err(reason) => {
@@ -104,7 +114,7 @@ pub fn survey<'p>(
                 last.max(from.generation).unwrap_or_default() + 1
             });
         }
-        let sides = Sides { from: &from, to: &to, as_built: &as_built, pending: &pending };
+        let sides = Sides { from: &from, to: &to, confirmed: &confirmed, as_built: &as_built, pending: &pending };
         let Some(change) = Change::between(name, service, sides) else { continue };
         if let (true, Some(check), Some(directory)) = (change.stages(), &service.check, change.directory(paths)) {
             let staged = service.files.keys().map(|file| (file.clone(), directory.join(file).into_string())).collect();
@@ -120,8 +130,8 @@ pub fn survey<'p>(
         survey.changes.push(change);
     }
     for name in state.services.keys().filter(|name| !plan.services.contains_key(*name) && only(name)) {
-        let (from, _) = in_effect(name, None, state, paths)?;
-        survey.changes.push(Change::removal(name, &from));
+        let found = find(name, None, state, paths)?;
+        survey.changes.push(Change::removal(name, &found.now));
     }
     Ok(survey)
 }
