@@ -71,6 +71,14 @@ tests! {
     prometheus = "prometheus",
     dnscrypt_proxy = "dnscrypt-proxy",
     radicale = "radicale",
+    adversity = "adversity",
+    boot = "boot",
+    expressions = "expressions",
+    fail_safe = "fail-safe",
+    failures = "failures",
+    minimal = "minimal",
+    reapply = "reapply",
+    strings = "strings",
 }
 
 #[test]

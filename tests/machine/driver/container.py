@@ -15,6 +15,8 @@ from . import host
 # Where NixOS keeps the system that is booted.
 SYSTEM = "/nix/var/nix/profiles/system"
 
+# What nspawn ends with when its container rebooted: with --keep-unit, starting it again is left to whoever started it.
+_REBOOT = 133
 _NUMBERS = itertools.count(1)
 _NSENTER = ["nsenter", "--all"]
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
@@ -94,6 +96,9 @@ class Container:
         ]
 
     def is_running(self) -> bool:
+        """Whether it is up, or on its way there: one that rebooted is started again."""
+        if self._process is not None and self._process.poll() == _REBOOT:
+            self.boot()
         return self._process is not None and self._process.poll() is None
 
     def init(self) -> int | None:

@@ -2,11 +2,12 @@
 """Reads a JSON file and behaves as it says; shows the file's content to whoever connects to port 7000.
 
 good: serves. crash: ends at once. crash-later: says that it is ready, and ends after that. hang: never says that it is
-ready. deaf: says that it is ready, and does not listen.
+ready. deaf: says that it is ready, and does not listen. stubborn: serves, and does not stop when it is asked to.
 """
 
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -26,6 +27,8 @@ with open(sys.argv[1], encoding="utf-8") as file:
 match settings["behaviour"]:
     case "good":
         pass
+    case "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     case "crash":
         sys.exit("subject: told to crash")
     case "crash-later":

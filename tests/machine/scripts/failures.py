@@ -1,0 +1,104 @@
+"""A unit that does not come up well on new values is back on the old ones, and the log says why."""
+
+import json
+import time
+
+
+def shown() -> dict:
+    """What the running process was started with."""
+    return json.loads(machine.wait_until_succeeds("timeout 5 cat < /dev/tcp/127.0.0.1/7000", timeout=20))
+
+
+def refuse(value: str) -> tuple[str, float]:
+    """Applies a value that does not work; the reason that the log gives, and the seconds that it took."""
+    before = shown()
+    began = time.monotonic()
+    status, _ = machine.execute(f"dynix append services.subject.settings.behaviour {value} --apply")
+    took = time.monotonic() - began
+    t.assertEqual(status, 4)
+    t.assertEqual(shown(), before)
+    t.assertEqual(machine.get_unit_property("subject.service", "ActiveState"), "active")
+    rejected = [one["rejected"] for one in json.loads(machine.succeed("dynix log --json")) if "rejected" in one]
+    # What does not hold is not tried again.
+    pid = machine.get_unit_property("subject.service", "MainPID")
+    machine.succeed("apply-dynamic-configuration")
+    t.assertEqual(machine.get_unit_property("subject.service", "MainPID"), pid)
+    return rejected[-1], took
+
+
+start_all()
+machine.wait_for_unit("subject.service")
+machine.wait_for_unit("words.service")
+static = {"behaviour": "good", "text": "static"}
+t.assertEqual(shown(), static)
+
+with subtest("on static values: it crashes at once"):
+    reason, _ = refuse("crash")
+    assert "subject.service" in reason, reason
+    t.assertEqual(shown(), static)
+    machine.fail("test -e /run/dynix/subject/current")
+
+machine.succeed("dynix append services.subject.settings.text mine --apply")
+mine = static | {"text": "mine"}
+t.assertEqual(shown(), mine)
+good = machine.succeed("readlink /run/dynix/subject/current")
+
+with subtest("on overridden values: it crashes at once"):
+    reason, _ = refuse("crash")
+    assert "subject.service" in reason, reason
+
+with subtest("it crashes after it said that it is ready"):
+    reason, _ = refuse("crash-later")
+    assert "subject.service" in reason, reason
+
+with subtest("it never gets ready: that ends at the unit's deadline of 3 seconds"):
+    reason, took = refuse("hang")
+    assert "not done within 3 s" in reason, reason
+    assert 3 <= took < 10, took
+
+with subtest("it runs, and does not serve: that ends at the deadline of its health check, 2 seconds"):
+    reason, took = refuse("deaf")
+    assert "not healthy within 2 s" in reason, reason
+    assert 2 <= took < 10, took
+
+with subtest("it is on exactly the generation that it had"):
+    t.assertEqual(machine.succeed("readlink /run/dynix/subject/current"), good)
+    t.assertEqual(shown(), mine)
+
+with subtest("one service's bad value does not hold up another's"):
+    machine.succeed("dynix append services.subject.settings.behaviour crash")
+    machine.succeed("dynix append services.words.text other")
+    status, _ = machine.execute("apply-dynamic-configuration")
+    t.assertEqual(status, 4)
+    t.assertEqual(shown(), mine)
+    pid = machine.get_unit_property("words.service", "MainPID")
+    words = machine.succeed(f"tr '\\0' '\\n' < /proc/{pid}/cmdline").splitlines()
+    t.assertEqual(words[-3:], ["--text", "other", "--end"])
+
+with subtest("after a rejected value, a good one is taken"):
+    machine.succeed("dynix append services.subject.settings.text next --apply")
+    mine = static | {"text": "next"}
+    t.assertEqual(shown(), mine)
+
+with subtest("where going back fails as well, the exit status says so, and the built files are what is left"):
+    machine.succeed("mkdir /run/systemd/system/subject.service.d")
+    machine.succeed("printf '[Service]\\nExecStartPre=/bin/false\\n' > /run/systemd/system/subject.service.d/broken.conf")
+    machine.succeed("systemctl daemon-reload")
+    status, _ = machine.execute("dynix append services.subject.settings.text never --apply")
+    t.assertEqual(status, 5)
+    machine.succeed("rm --recursive /run/systemd/system/subject.service.d", "systemctl daemon-reload")
+    machine.succeed("systemctl reset-failed subject.service", "systemctl restart subject.service")
+    t.assertEqual(shown(), static)
+
+with subtest("and once it can start again, an apply puts back what holds"):
+    machine.succeed("apply-dynamic-configuration")
+    t.assertEqual(shown(), mine)
+
+with subtest("a unit that takes longer to stop than its deadline is not left stopped"):
+    machine.succeed("dynix append services.subject.settings.behaviour stubborn --apply")
+    mine["behaviour"] = "stubborn"
+    t.assertEqual(shown(), mine)
+    status, _ = machine.execute("dynix append services.subject.settings.text late --apply")
+    assert status in [4, 5], status
+    machine.wait_until_succeeds("systemctl is-active --quiet subject.service", timeout=40)
+    assert shown() in [static, mine]
