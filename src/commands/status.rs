@@ -1,6 +1,6 @@
 //! `dynix status`: what is static, what is overridden by whom and when, what is in effect, and what is only recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -62,11 +62,9 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let state = State::load(&paths.state())?;
     let desired = desired(&plan, &folded.overlay, None);
     let survey = survey(&plan, &desired, &state, &paths, |_| true)?;
-    let records: BTreeMap<u64, Record> = if folded.overlay.is_empty() {
-        BTreeMap::new()
-    } else {
-        log.records()?.into_iter().map(|record| (record.id, record)).collect()
-    };
+    let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
+    let records = if named.is_empty() { Vec::new() } else { log.find(|id| named.contains(&id))? };
+    let records: BTreeMap<u64, Record> = records.into_iter().map(|record| (record.id, record)).collect();
     let mut services: BTreeMap<String, ServiceStatus> = BTreeMap::new();
     for name in plan.services.keys() {
         let in_effect = state.services.get(name).map(|one| one.in_effect.clone()).unwrap_or_default();

@@ -100,6 +100,11 @@ impl LogFile {
         Ok(self.all()?.0)
     }
 
+    /// Those records whose ids `wanted` takes, oldest first, as they are written.
+    pub fn find(&self, wanted: impl Fn(u64) -> bool) -> Result<Vec<Record>, LogError> {
+        Ok(self.select(wanted)?.0)
+    }
+
     /// All records; those that hold and are expressions are evaluated.
     pub fn evaluated_records(&self) -> Result<Vec<Record>, LogError> {
         let (mut records, survey) = self.all()?;
@@ -124,11 +129,19 @@ impl LogFile {
 
     /// All records, and what they say of each other; nothing of that where there is no log.
     fn all(&self) -> Result<Surveyed, LogError> {
+        self.select(|_| true)
+    }
+
+    fn select(&self, wanted: impl Fn(u64) -> bool) -> Result<Surveyed, LogError> {
         let mut records = Vec::new();
         let Some(file) = self.open_to_read()? else { return Ok((records, None)) };
         let size = self.state_of(&file)?.size;
         let source = Source { file: &file, path: &self.path, size, until: None, further: &[] };
-        let survey = fold::survey(&source, |entry, id| records.push(entry.clone().into_record(id)))?;
+        let survey = fold::survey(&source, |entry, id| {
+            if wanted(id) {
+                records.push(entry.clone().into_record(id));
+            }
+        })?;
         Ok((records, Some(survey)))
     }
 
