@@ -109,36 +109,40 @@ impl Writer<'_> {
 
 /// jq escapes `"`, `\`, the control characters and DEL (`jvp_dump_string`).
 fn write_string(out: &mut Vec<u8>, text: &str) {
-    write_quoted(out, text, true);
+    write_quoted(out, text, b'"', true);
 }
 
 /// Nix's `toJSON` of a string, which leaves DEL as it is.
 pub(super) fn write_nix_string(out: &mut Vec<u8>, text: &str) {
-    write_quoted(out, text, false);
+    write_quoted(out, text, b'"', false);
 }
 
-fn write_quoted(out: &mut Vec<u8>, text: &str, escape_delete: bool) {
-    out.push(b'"');
+/// The same with another quote.
+pub(super) fn write_nix_string_in(out: &mut Vec<u8>, text: &str, quote: u8) {
+    write_quoted(out, text, quote, false);
+}
+
+fn write_quoted(out: &mut Vec<u8>, text: &str, quote: u8, escape_delete: bool) {
+    out.push(quote);
     let bytes = text.as_bytes();
-    if toml::is_basic(bytes) {
+    if quote == b'"' && toml::is_basic(bytes) {
         out.extend_from_slice(bytes);
-        return out.push(b'"');
+        return out.push(quote);
     }
     let mut written = 0;
     for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' && (byte != 0x7f || !escape_delete) {
+        if byte >= b' ' && byte != quote && byte != b'\\' && (byte != 0x7f || !escape_delete) {
             continue;
         }
         out.extend_from_slice(&bytes[written..index]);
         written = index + 1;
         match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\r' => out.extend_from_slice(b"\\r"),
             0x08 => out.extend_from_slice(b"\\b"),
             0x0c => out.extend_from_slice(b"\\f"),
+            byte if byte == quote || byte == b'\\' => out.extend_from_slice(&[b'\\', byte]),
             control => {
                 out.extend_from_slice(b"\\u00");
                 out.extend_from_slice(&hex(control));
@@ -146,7 +150,7 @@ fn write_quoted(out: &mut Vec<u8>, text: &str, escape_delete: bool) {
         }
     }
     out.extend_from_slice(&bytes[written..]);
-    out.push(b'"');
+    out.push(quote);
 }
 
 fn hex(byte: u8) -> [u8; 2] {

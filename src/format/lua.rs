@@ -1,4 +1,9 @@
-//! `lua`: `lib.generators.toLua`. `pkgs.formats.lua` runs stylua over that, see docs/formats.md.
+//! `lua`: a Lua value, or assignments.
+//!
+//! * dialect `toLua`: `lib.generators.toLua`.
+//! * dialect `stylua`: `pkgs.formats.lua`, which puts `return` before that and runs stylua over it. For data in tables of
+//!   several lines that means commas after the last items, single quotes where they save escapes, and a new line before
+//!   the string of an assignment that is too long. What stylua makes of inline code is not known here.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +15,7 @@ use super::{At, Format, RenderError, Settings, json};
 pub(super) static FORMAT: Format = Format {
     name: "lua",
     summary: "a Lua value, or assignments",
-    dialects: &["toLua"],
+    dialects: &["toLua", "stylua"],
     parameters: &[
         Parameter {
             name: "asBindings",
@@ -18,6 +23,9 @@ pub(super) static FORMAT: Format = Format {
             summary: "a line NAME = VALUE for each attribute (default false: one value)",
         },
         Parameter { name: "multiline", kind: Kind::Boolean, summary: "tables over several lines (default true)" },
+        Parameter { name: "columnWidth", kind: Kind::Columns, summary: "for stylua (default 100)" },
+        Parameter { name: "indentWidth", kind: Kind::Columns, summary: "for stylua (default 2)" },
+        Parameter { name: "indentUsingTabs", kind: Kind::Boolean, summary: "for stylua (default false)" },
     ],
     validate: None,
     write,
@@ -25,21 +33,34 @@ pub(super) static FORMAT: Format = Format {
 };
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
+    let stylua = settings.dialect == "stylua";
     let multiline = settings.parameters.get("multiline") != Some(&Value::Bool(false));
-    let mut writer = Writer { out, multiline };
-    if !settings.is_set("asBindings") {
-        return writer.write_value(value, 0);
+    if stylua && !multiline {
+        return Err(RenderError::here("with multiline = false, what stylua writes is not known"));
     }
-    let Value::Object(attrs) = value else {
-        return Err(RenderError::here("has to be an attribute set of variables"));
+    let columns = |name: &str, default| {
+        settings
+            .parameters
+            .get(name)
+            .and_then(Value::as_u64)
+            .and_then(|columns| columns.try_into().ok())
+            .unwrap_or(default)
     };
-    for (name, value) in attrs {
-        if !name.split('.').all(is_identifier) {
-            return Err(RenderError::here("is no name of a Lua variable")).at(name);
-        }
-        writer.out.extend_from_slice(name.as_bytes());
-        writer.out.extend_from_slice(b" = ");
-        writer.write_value(value, 0).at(name)?;
+    let indent = match (stylua, settings.is_set("indentUsingTabs")) {
+        (true, true) => "\t".to_owned(),
+        (true, false) => " ".repeat(columns("indentWidth", 2)),
+        (false, _) => "  ".to_owned(),
+    };
+    let width = columns("columnWidth", 100);
+    let mut writer = Writer { out, multiline, stylua, indent: indent.as_bytes() };
+    if settings.is_set("asBindings") {
+        return writer.write_bindings(value, width);
+    }
+    if stylua {
+        writer.out.extend_from_slice(b"return ");
+    }
+    writer.write_value(value, 0)?;
+    if stylua {
         writer.out.push(b'\n');
     }
     Ok(())
@@ -53,9 +74,41 @@ fn is_identifier(name: &str) -> bool {
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
     multiline: bool,
+    stylua: bool,
+    indent: &'a [u8],
 }
 
 impl Writer<'_> {
+    fn write_bindings(&mut self, value: &Value, width: usize) -> Result<(), RenderError> {
+        let Value::Object(attrs) = value else {
+            return Err(RenderError::here("has to be an attribute set of variables"));
+        };
+        for (name, value) in attrs {
+            if !name.split('.').all(is_identifier) {
+                return Err(RenderError::here("is no name of a Lua variable")).at(name);
+            }
+            let line = self.out.len();
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.extend_from_slice(b" = ");
+            let start = self.out.len();
+            self.write_value(value, 0).at(name)?;
+            if self.stylua && value.is_string() && self.out.len() - line > width {
+                let text = self.out.split_off(start);
+                self.out.pop();
+                self.space(1);
+                self.out.extend_from_slice(&text);
+            }
+            self.out.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn write_string(&mut self, text: &str) {
+        let count = |quote: u8| memchr::memchr_iter(quote, text.as_bytes()).count();
+        let quote = if self.stylua && count(b'"') > count(b'\'') { b'\'' } else { b'"' };
+        json::write_nix_string_in(self.out, text, quote);
+    }
+
     fn write_value(&mut self, value: &Value, depth: usize) -> Result<(), RenderError> {
         match value {
             Value::Null => self.out.extend_from_slice(b"nil"),
@@ -65,7 +118,7 @@ impl Writer<'_> {
                 NixNumber::Integer(integer) => number::write_integer(self.out, integer),
                 NixNumber::Float(float) => number::write_nix_json(self.out, float),
             },
-            Value::String(text) => json::write_nix_string(self.out, text),
+            Value::String(text) => self.write_string(text),
             Value::Array(items) if items.is_empty() => self.out.extend_from_slice(b"{}"),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
@@ -73,6 +126,9 @@ impl Writer<'_> {
                     self.write_value(item, depth + 1).at_index(index)?;
                 }
                 self.end(depth);
+            }
+            Value::Object(attrs) if is_inline(attrs) && self.stylua => {
+                return Err(RenderError::here("is Lua code, and what stylua makes of it is not known"));
             }
             Value::Object(attrs) if is_inline(attrs) => match attrs.get("expr") {
                 Some(Value::String(code)) => {
@@ -87,7 +143,7 @@ impl Writer<'_> {
                 for (index, (name, item)) in attrs.iter().enumerate() {
                     self.start_item(index, depth + 1);
                     self.out.push(b'[');
-                    json::write_nix_string(self.out, name);
+                    self.write_string(name);
                     self.out.extend_from_slice(b"] = ");
                     self.write_value(item, depth + 1).at(name)?;
                 }
@@ -103,6 +159,9 @@ impl Writer<'_> {
     }
 
     fn end(&mut self, depth: usize) {
+        if self.stylua {
+            self.out.push(b',');
+        }
         self.space(depth);
         self.out.push(b'}');
     }
@@ -110,7 +169,7 @@ impl Writer<'_> {
     fn space(&mut self, depth: usize) {
         if self.multiline {
             self.out.push(b'\n');
-            self.out.resize(self.out.len() + 2 * depth, b' ');
+            (0..depth).for_each(|_| self.out.extend_from_slice(self.indent));
         } else {
             self.out.push(b' ');
         }

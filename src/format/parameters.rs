@@ -26,6 +26,8 @@ pub enum Kind {
     Text,
     /// A string, or `null` for "not set".
     OptionalText,
+    /// A number of columns, 1 to 1000.
+    Columns,
     /// The name of an environment variable.
     Variable,
     /// One of these strings.
@@ -38,6 +40,9 @@ impl Kind {
             (Self::Boolean | Self::OptionalBoolean, Value::Bool(_))
             | (Self::OptionalBoolean | Self::OptionalText, Value::Null) => true,
             (Self::Text | Self::OptionalText, Value::String(text)) => !text.contains('\0'),
+            (Self::Columns, Value::Number(number)) => {
+                number.as_u64().is_some_and(|columns| (1..=1000).contains(&columns))
+            }
             (Self::Variable, Value::String(name)) => crate::systemd::quote::is_variable_name(name),
             (Self::Choice(choices), Value::String(choice)) => choices.contains(&choice.as_str()),
             _ => false,
@@ -52,6 +57,7 @@ impl std::fmt::Display for Kind {
             Self::OptionalBoolean => f.write_str("true, false or null"),
             Self::Text => f.write_str("a string"),
             Self::OptionalText => f.write_str("a string or null"),
+            Self::Columns => f.write_str("an integer from 1 to 1000"),
             Self::Variable => f.write_str("the name of an environment variable (letters, digits, _, no digit first)"),
             Self::Choice(choices) => {
                 let choices: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();

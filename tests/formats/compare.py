@@ -9,6 +9,7 @@ remarshal 0.17.1 (PyYAML, tomlkit 0.12) and remarshal 1.3.0 (ruamel.yaml, tomlki
     NIX_ROOT       a directory to chroot into that has nix-instantiate and jq 1.7 or later, such as
                    mmdebstrap --variant=minbase --include=jq,nix-bin trixie DIRECTORY; needs root
     NIXPKGS_LIB    the lib directory of a nixpkgs
+    STYLUA         the directory of the npm package @johnnymorganz/stylua, for lua/stylua
 
 A tool that is not there is named, and its formats are SKIPPED. Exit status 1 if any document differs, or if the tool
 itself does not read back a document of which format::misreadings says nothing. The dialect
@@ -92,6 +93,23 @@ def jq(cases):
     return [{"text": text} for text in out.split("\x1e")[1:]]
 
 
+def stylua(cases):
+    """stylua over toLua, as pkgs.formats.lua does."""
+    package = os.environ.get("STYLUA")
+    if not package or not shutil.which("node"):
+        raise Missing("STYLUA is not the directory of the npm package @johnnymorganz/stylua, or there is no node")
+    to_lua = ("asBindings", "multiline")
+    plain = [case | {"parameters": {k: v for k, v in case["parameters"].items() if k in to_lua}} for case in cases]
+    lines = ""
+    for case, lua in zip(cases, nix(plain), strict=True):
+        code = ("" if case["parameters"].get("asBindings") else "return ") + lua["text"]
+        wanted = {"columnWidth": 100, "indentWidth": 2, "indentUsingTabs": False} | case["parameters"] | {"code": code}
+        lines += json.dumps(wanted) + "\n"
+    command = ["node", HERE / "stylua_lines.cjs", package]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.split("\n")[:-1]]
+
+
 def java_properties(cases):
     """jq and iconv, as in pkgs/pkgs-lib/formats/java-properties; here with a libiconv that has JAVA, Python's own."""
     common = r'gsub("\\\\"; "\\\\") | gsub("\\n"; "\\n\\\n") | gsub("#"; "\\#") | gsub("!"; "\\!") | gsub("\\t"; "\\t") | gsub("\r"; "\\r")'
@@ -139,6 +157,7 @@ TOOLS = {
     "gitIni": nix,
     "plist": nix,
     "lua/toLua": nix,
+    "lua/stylua": stylua,
     "php": nix,
     "nixConf/formats": nix,
     "javaProperties": java_properties,
@@ -258,6 +277,10 @@ class Documents:
             parameters["sectionNames"] = pick(["escaped", "plain"])
         return parameters
 
+    def stylua(self, dialect):
+        choices = [{}, {"columnWidth": 60}, {"indentWidth": 4}, {"indentUsingTabs": True}]
+        return self.random.choice(choices) if dialect == "stylua" else {}
+
     def case(self, format, dialect):
         parameters, section = {}, lambda: self.attrs(0, value=lambda: self.atom(parameters))
         if format in ("ini", "iniWithGlobalSection", "keyValue"):
@@ -285,10 +308,10 @@ class Documents:
             parameters = self.random.choice([{}, {"comment": "  two\nlines  "}])
         elif format == "lua" and self.random.random() < 0.3:
             value = {f"a{at}.b_{at}": self.value(2) for at in range(self.size())}
-            parameters = {"asBindings": True}
+            parameters = {"asBindings": True} | self.stylua(dialect)
         elif format == "lua":
             value = self.value(4)
-            parameters = self.random.choice([{}, {"multiline": False}])
+            parameters = self.stylua(dialect) if dialect == "stylua" else self.random.choice([{}, {"multiline": False}])
         elif format == "plist":
             value = self.value(4)
             parameters = self.random.choice([{}, {"escape": False}])
