@@ -44,7 +44,24 @@ impl<'s> Type<'s> {
         if self.validator.is_valid(value) {
             return Vec::new();
         }
-        self.validator.iter_errors(value).map(|error| self.mismatch(&error)).collect()
+        self.validator.iter_errors(value).flat_map(|error| self.innermost(&error)).collect()
+    }
+
+    /// Of alternatives, the one that the value was meant to be says more than that it is none of them: it is the one
+    /// that fits at the place itself, and fails only below it.
+    fn innermost(&self, error: &jsonschema::ValidationError<'_>) -> Vec<Mismatch> {
+        let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) = error.kind()
+        else {
+            return vec![self.mismatch(error)];
+        };
+        let here = error.instance_path().as_str().len();
+        let meant = context.iter().find(|branch| {
+            !branch.is_empty() && branch.iter().all(|below| below.instance_path().as_str().len() > here)
+        });
+        match meant {
+            Some(branch) => branch.iter().flat_map(|below| self.innermost(below)).collect(),
+            None => vec![self.mismatch(error)],
+        }
     }
 
     fn mismatch(&self, error: &jsonschema::ValidationError<'_>) -> Mismatch {
@@ -57,6 +74,9 @@ impl<'s> Type<'s> {
         let problem = match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 format!("unknown name {}", unexpected.join(", "))
+            }
+            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                "it is none of what its type allows".to_owned()
             }
             _ => error.masked_with("it").to_string(),
         };
@@ -86,6 +106,28 @@ mod tests {
                 given: json!(70000),
                 problem: "it is greater than the maximum of 65535".to_owned(),
                 allowed: "integer of at most 65535".to_owned(),
+            }]
+        );
+    }
+
+    #[test]
+    fn a_mismatch_within_an_alternative_is_found_where_it_is() {
+        // As the type of pkgs.formats.toml is.
+        let schema = json!({"$ref": "#/$defs/value", "$defs": {"value": {"anyOf": [
+            {"type": "integer"},
+            {"type": "string"},
+            {"type": "object", "additionalProperties": {"$ref": "#/$defs/value"}},
+            {"type": "array", "items": {"$ref": "#/$defs/value"}},
+        ]}}});
+        let value = json!({"workers": 4, "listen": [{"port": null}]});
+        let mismatches = Type::new(&schema).unwrap().mismatches(&value);
+        assert_eq!(
+            mismatches,
+            vec![Mismatch {
+                path: AttrPath(vec!["listen".to_owned(), "0".to_owned(), "port".to_owned()]),
+                given: json!(null),
+                problem: "it is none of what its type allows".to_owned(),
+                allowed: "integer or string or attribute set or list".to_owned(),
             }]
         );
     }
