@@ -13,7 +13,10 @@ let
   inherit (lib) mkOption types;
   cfg = config.dynamicism;
   enabled = lib.any (service: service.enable) (lib.attrValues cfg.for);
-  described = import ./description.nix { inherit lib config options; };
+  described = import ./description.nix {
+    inherit lib config options;
+    nixpkgs = pkgs.path;
+  };
 
   # Evaluation never waits for it: nothing reads its output but the system.
   generated =

@@ -6,6 +6,8 @@
   lib,
   config,
   options,
+  # Where nixpkgs is, to name its modules as they are named there.
+  nixpkgs,
 }:
 let
   inherit (lib) mapAttrs showOption;
@@ -15,11 +17,13 @@ let
 
   isPrefix = prefix: path: lib.take (lib.length prefix) path == prefix;
 
-  # A source file as people know it: without the store path of a flake or channel.
+  # A source file as people know it: without the store path of a flake or channel, or the place of nixpkgs.
   sourceFile =
     file:
     let
-      text = builtins.unsafeDiscardStringContext (toString file);
+      text = lib.removePrefix "${toString nixpkgs}/" (
+        builtins.unsafeDiscardStringContext (toString file)
+      );
       inStore = builtins.match "${lib.escapeRegex builtins.storeDir}/[^/]+/(.*)" text;
     in
     if inStore == null then text else lib.head inStore;
@@ -34,7 +38,7 @@ let
         let
           text =
             (config.systemd.units.${unit}
-              or (throw "${place}: there is no unit ${unit}; set units to the units that read the file")
+              or (throw "${place}: there is no unit ${unit}; enable the service, or set units to those that read the file")
             ).text;
           context = lib.filterAttrs (
             key: _: lib.hasSuffix "-${name}" key || lib.hasSuffix "-${name}.drv" key
@@ -76,50 +80,75 @@ let
     }
     // lib.optionalAttrs (file.units != null) { inherit (file) units; };
 
+  # A renamed option is an alias of another (lib.modules, doRename); what it stands for is read, without the trace that
+  # reading the alias gives.
+  unaliased =
+    option:
+    let
+      description = option.description.text or option.description or "";
+      prefix = "Alias of {option}`";
+      isAlias =
+        option.visible or true == false && lib.isString description && lib.hasPrefix prefix description;
+      path = lib.splitString "." (lib.removeSuffix "`." (lib.removePrefix prefix description));
+    in
+    if isAlias && lib.hasAttrByPath path options then lib.getAttrFromPath path options else option;
+
   # Paths (full ones) below an option, relative to it.
   relative = path: map (lib.drop (lib.length path));
+
+  # A rule for what is at a path (names), with more for each set on the way.
+  at = more: rule: lib.foldr (name: rule: { properties.${name} = rule; } // more name) rule;
+
+  find =
+    service: path:
+    unaliased (
+      lib.attrByPath path
+        (throw "dynamicism.for.${service}.options: there is no option ${showOption path}")
+        options
+    );
 
   describeOption =
     service: path:
     let
       place = "dynamicism.for.${service.name}.options";
-      option = lib.attrByPath path (throw "${place}: there is no option ${showOption path}") options;
+      option = find service.name path;
       ofType = schema.toSchema path option.type;
       static = option.value;
-      pins = lib.filter (pin: isPrefix path pin.path) service.value.pinned;
+      below = lib.filter (one: isPrefix path one.path);
+      names = one: lib.drop (lib.length path) one.path;
+      narrow = one: at (_: { }) (schema.toSchema one.path one.type).schema (names one);
       pin =
-        { path, reason, ... }:
-        lib.foldr
-          (name: schema: {
-            properties.${name} = schema;
-            required = [ name ];
-          })
-          {
-            const = lib.getAttrFromPath path static;
-            description = reason;
-          }
-          path;
-      # The rules of pins are beside the type's: definitions stay where references expect them.
-      pinned =
-        if pins == [ ] then
+        one:
+        if lib.hasAttrByPath (names one) static then
+          at (name: { required = [ name ]; }) {
+            const = lib.getAttrFromPath (names one) static;
+            description = one.reason;
+          } (names one)
+        else
+          at (_: { }) false (names one);
+      rules = map narrow (below service.value.narrowed) ++ map pin (below service.value.pinned);
+      # Further rules are beside the type's: definitions stay where references expect them.
+      ruled =
+        if rules == [ ] then
           ofType.schema
         else
           {
-            allOf = [
-              (removeAttrs ofType.schema [ "$defs" ])
-            ]
-            ++ map (one: pin (one // { path = lib.drop (lib.length path) one.path; })) pins;
+            allOf = [ (removeAttrs ofType.schema [ "$defs" ]) ] ++ rules;
           }
           // lib.optionalAttrs (ofType.schema ? "$defs") { inherit (ofType.schema) "$defs"; };
     in
     if option._type or null != "option" then
       throw "${place}: ${showOption path} is a set of options; name each of them"
+    else if option ? apply then
+      throw "${place}: ${showOption path} goes through a function (apply) of its module, which can't run on the machine"
+    else if option.readOnly or false then
+      throw "${place}: ${showOption path} is read-only"
     else
       {
         inherit (ofType) notes;
         description = {
           inherit static;
-          schema = pinned;
+          schema = ruled;
           dynamic =
             if service.allowed == null then
               null
@@ -131,11 +160,9 @@ let
 
   # The paths that may change: those that are named, else those that are marked, else all of them (null).
   allowed =
-    service:
+    name: service:
     let
-      marked = lib.concatMap (
-        path: map (below: path ++ below) (marks (lib.getAttrFromPath path options))
-      ) service.options;
+      marked = lib.concatMap (path: map (below: path ++ below) (marks (find name path))) service.options;
     in
     if service.dynamic != null then
       service.dynamic
@@ -149,7 +176,7 @@ let
     let
       service = {
         inherit name value;
-        allowed = allowed value;
+        allowed = allowed name value;
       };
       described = map (
         path: lib.nameValuePair (showOption path) (describeOption service path)

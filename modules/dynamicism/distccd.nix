@@ -41,6 +41,9 @@ in
     files.flags = {
       # The order is the script's.
       value.list = [
+        { literal = "--no-detach"; }
+        { literal = "--daemon"; }
+        { literal = "--enable-tcp-insecure"; }
         (flag "--port" "port")
         (flag "--job-lifetime" "jobTimeout")
         (flag "--log-level" "logLevel")
@@ -54,12 +57,7 @@ in
       static = config.systemd.services.distccd.serviceConfig.ExecStart;
       attach.environment = {
         variable = "DISTCCD_FLAGS";
-        command = [
-          "${cfg.package}/bin/distccd"
-          "--no-detach"
-          "--daemon"
-          "--enable-tcp-insecure"
-        ];
+        command = [ "${cfg.package}/bin/distccd" ];
         environment.PATH = "${pkgs.distccMasquerade}/bin";
       };
     };

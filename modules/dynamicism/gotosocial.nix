@@ -5,24 +5,31 @@ let
   capabilities = lib.subtractLists [ "CAP_NET_BIND_SERVICE" ] (
     lib.toList (config.systemd.services.gotosocial.serviceConfig.AmbientCapabilities or [ ])
   );
+  port = "services.gotosocial.settings.port";
 in
 {
   dynamicism.for.gotosocial = {
     options = [ "services.gotosocial.settings" ];
     files."config.yml" = { };
     units."gotosocial.service" = { };
-    # As the NixOS module does for the built port.
+    narrowed = [
+      {
+        path = port;
+        type = lib.types.port;
+      }
+    ];
     dropIns."gotosocial.service" = ''
       [Service]
-      AmbientCapabilities=
+      # The NixOS module gives the capability for a port below 1024; an empty assignment takes it away again.
       ${
-        lib.optionalString (capabilities != [ ]) "AmbientCapabilities=${toString capabilities}\n"
-      }{% if services.gotosocial.settings.port < 1024 -%}
-      AmbientCapabilities=CAP_NET_BIND_SERVICE
-      {% endif -%}
+        lib.optionalString (capabilities != [ ]) ''
+          AmbientCapabilities=
+          AmbientCapabilities=${toString capabilities}
+        ''
+      }AmbientCapabilities={% if ${port} < 1024 %}CAP_NET_BIND_SERVICE{% endif %}
     '';
     pinned = lib.optional (cfg.openFirewall or false) {
-      path = "services.gotosocial.settings.port";
+      path = port;
       reason = "services.gotosocial.openFirewall opens the firewall for this port, and only a rebuild moves the opening";
     };
   };

@@ -106,12 +106,7 @@ let
           description = "The units that read it; with null all units of the service.";
         };
       };
-      config.format = lib.mkIf (config.attach.environment != null) (
-        lib.mkDefault {
-          name = "flags";
-          parameters.variable = config.attach.environment.variable;
-        }
-      );
+      config.format = lib.mkIf (config.attach.environment != null) (lib.mkDefault "flags");
     }
   );
 in
@@ -136,6 +131,29 @@ types.submodule (
         description = ''
           The option paths that may change at run time. With null they are those whose values were defined with
           `lib.mkDynamic`, and where there is none, all of them.
+        '';
+      };
+      narrowed = mkOption {
+        type = types.listOf (
+          types.submodule {
+            options = {
+              path = mkOption {
+                type = optionPath;
+                example = "services.example.settings.port";
+                description = "The option path.";
+              };
+              type = mkOption {
+                type = types.optionType;
+                example = lib.literalExpression "lib.types.port";
+                description = "What its values have to be.";
+              };
+            };
+          }
+        );
+        default = [ ];
+        description = ''
+          Option paths whose values have to be of a type that their option does not say, because something that is computed
+          from them needs it: a port within freeform settings, say.
         '';
       };
       pinned = mkOption {
