@@ -121,7 +121,8 @@ let
         result = "${php value};\n";
         variable = parameters.finalVariable or null;
       in
-      "<?php\ndeclare(strict_types=1);\n" + (if variable == null then "return ${result}" else "\$${variable} = ${result}");
+      "<?php\ndeclare(strict_types=1);\n"
+      + (if variable == null then "return ${result}" else "\$${variable} = ${result}");
     nixConf =
       parameters: value:
       let
@@ -167,7 +168,9 @@ let
     else if isList value then
       "[${lib.concatMapStringsSep ", " php value}]"
     else if builtins.isAttrs value then
-      "[${lib.concatStringsSep ", " (lib.mapAttrsToList (name: value: "${php name} => ${php value}") value)}]"
+      "[${
+        lib.concatStringsSep ", " (lib.mapAttrsToList (name: value: "${php name} => ${php value}") value)
+      }]"
     else
       generators.mkValueStringDefault { } value;
 in

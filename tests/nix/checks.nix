@@ -104,18 +104,22 @@ in
 
   description = {
     inherit (dynamic.dynamicism) description unchecked;
+    # Store paths that are others in the fixtures.
+    packages = {
+      gotosocial = "${dynamic.services.gotosocial.package}";
+      distccd = "${dynamic.services.distccd.package}";
+      masquerade = "${pkgs.distccMasquerade}";
+    };
     # What Nix would write, as far as it can be known without a build: the values, and the script's own text.
     static = {
       ${plain described.gotosocial.files."config.yml".static} = {
         fixture = "gotosocial";
         value = dynamic.services.gotosocial.settings;
-        package = "${dynamic.services.gotosocial.package}";
         generated = "${(pkgs.formats.yaml { }).generate "config.yml" dynamic.services.gotosocial.settings}";
       };
       ${plain described.harmonia.files."harmonia.toml".static} = {
         fixture = "harmonia";
         value = dynamic.services.harmonia.settings;
-        package = null;
         generated = "${(pkgs.formats.toml { }).generate "harmonia.toml"
           dynamic.services.harmonia.settings
         }";
@@ -145,23 +149,77 @@ in
       ]).config.dynamicism.description.services.distccd.options;
   };
 
+  # An option that nixpkgs has renamed: the name that the service file has goes on working, and no trace says otherwise.
+  renamed =
+    let
+      evaluated = lib.evalModules {
+        modules = [
+          (lib.mkRenamedOptionModule [ "old" "settings" ] [ "new" "settings" ])
+          {
+            options.new.settings = lib.mkOption { type = lib.types.attrsOf lib.types.int; };
+            options.warnings = lib.mkOption { type = lib.types.anything; };
+            options.assertions = lib.mkOption { type = lib.types.anything; };
+            config.new.settings.workers = 4;
+          }
+        ];
+      };
+      for = lib.evalModules {
+        modules = [
+          {
+            options.for = lib.mkOption {
+              type = lib.types.attrsOf (import ../../modules/dynamicism/service.nix { inherit lib; });
+            };
+            config.for.old = {
+              enable = true;
+              options = [ "old.settings" ];
+            };
+          }
+        ];
+      };
+    in
+    (import ../../modules/dynamicism/description.nix {
+      inherit lib;
+      inherit (evaluated) options;
+      nixpkgs = "/nowhere";
+      config.dynamicism = {
+        inherit (for.config) for;
+        onSwitch = "static";
+        overridesFile = "/etc/nixos/dynamic.nix";
+        keep = 10;
+        evaluator = null;
+      };
+    }).description.services.old.options;
+
   # A user's own service, and what is wrong with some.
   own =
     let
+      json = pkgs.writeText "own.json" ownText;
+      ownText = "{\n  \"max_connection_rate\": 256,\n  \"workers\": 4\n}\n";
       withService =
         service:
         (system [
           imported
           {
             systemd.services.own = {
-              script = "own ${pkgs.writeText "own.json" "{}"}";
-              serviceConfig.ExecStart = lib.mkForce "/bin/own ${pkgs.writeText "own.json" "{}"}";
+              serviceConfig.ExecStart = "/bin/own ${json}";
             };
             dynamicism.for.own = {
               enable = true;
               options = [ "services.harmonia.settings" ];
               files."own.json" = { };
               units."own.service".onChange = "reload";
+              narrowed = [
+                {
+                  path = "services.harmonia.settings.workers";
+                  type = lib.types.ints.between 1 64;
+                }
+              ];
+              check.command = [
+                "/bin/own"
+                "--check"
+                "{{ files['own.json'] }}"
+              ];
+              health.probe.tcp = "127.0.0.1:5000";
             };
           }
           { dynamicism.for.own = service; }
@@ -170,12 +228,15 @@ in
     in
     {
       taken = withService { };
+      text = ownText;
       refused = lib.mapAttrs (_: refused) {
         no-such-option.options = [ "services.no.such" ];
         a-set-of-options.options = [ "services.harmonia" ];
         no-such-unit.files."own.json".units = [ "other.service" ];
         not-named.files."other.json" = { };
         several-options.options = [ "services.distccd.port" ];
+        with-apply.options = lib.mkForce [ "system.activationScripts" ];
+        read-only.options = lib.mkForce [ "dynamicism.unchecked" ];
       };
     };
 
@@ -238,6 +299,34 @@ in
       };
     in
     tests;
+
+  # `config.dynamicism.applyDynamicConfiguration`, with and without its arguments.
+  apply =
+    let
+      inherit (dynamic.dynamicism) applyDynamicConfiguration;
+      other =
+        (system [
+          imported
+          enabled
+          { services.harmonia.settings.workers = lib.mkForce 8; }
+        ]).config;
+    in
+    {
+      plain =
+        (applyDynamicConfiguration { }).drvPath == dynamic.dynamicism.generated.drvPath
+        &&
+          lib.getExe (applyDynamicConfiguration { })
+          == "${dynamic.dynamicism.generated}/bin/apply-dynamic-configuration";
+      base =
+        (applyDynamicConfiguration {
+          baseConfiguration = {
+            config = other;
+          };
+        }).drvPath == other.dynamicism.generated.drvPath;
+      new =
+        (applyDynamicConfiguration { newConfiguration = /etc/nixos/its-dynamic.nix; }).text
+          or (applyDynamicConfiguration { newConfiguration = /etc/nixos/its-dynamic.nix; }).buildCommand;
+    };
 
   # What `dynix verify` will evaluate: the log's overrides on top of the configuration.
   overridden =

@@ -32,6 +32,7 @@ fn a_value_of_the_wrong_type_is_refused_with_all_there_is_to_know() {
     error: services.distccd.maxJobs = "many": expected null or integer
       built value:   12
       present value: 4
+      defined in:    configuration.nix
       see `dynix get services.distccd.maxJobs`
     "#);
     let run = system.run(&["append", "services.distccd.port", "70000"]).ends(3);
@@ -83,7 +84,13 @@ fn only_marked_paths_may_change_where_there_are_marks() {
 
 #[test]
 fn what_the_format_can_not_say_is_refused() {
-    let system = System::new();
+    // The type refuses null, as that of pkgs.formats.toml does; where it does not, the format has the last word.
+    let run = System::new().run(&["append", "services.harmonia.settings.workers", "null"]).ends(3);
+    let words = "services.harmonia.settings.workers: null is refused: it is none of what its type allows";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
+    let mut description = description();
+    description["services"]["harmonia"]["options"]["services.harmonia.settings"]["schema"] = serde_json::json!({});
+    let system = System::of(&description);
     let before = system.everything();
     let run = system.run(&["append", "services.harmonia.settings.workers", "null"]).ends(3);
     assert!(run.stderr.contains("harmonia.toml: workers: "), "{}", run.stderr);
