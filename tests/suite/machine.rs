@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Once};
 
 /// Exit status of the driver where it can't run machines.
 const CANNOT: i32 = 77;
@@ -21,33 +21,35 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Why machines can't be run here, asked and said once.
-static OBSTACLE: LazyLock<Option<String>> = LazyLock::new(|| {
-    let obstacle = match driver().arg("--can").output() {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(said(&output).trim().to_owned()),
-        Err(error) => Some(format!("cannot run machine tests: {error} (needs python3)")),
-    };
-    obstacle.inspect(|obstacle| skip(obstacle))
+/// Why machines can't be run here, asked once.
+static OBSTACLE: LazyLock<Option<String>> = LazyLock::new(|| match driver().arg("--can").output() {
+    Ok(output) if output.status.success() => None,
+    Ok(output) if output.status.code() == Some(CANNOT) => Some(said(&output)),
+    // `env` found no Python.
+    Ok(output) => Some(format!("needs python3 (Debian: apt-get install python3): {}", said(&output))),
+    Err(error) => Some(format!("cannot start the driver: {error}")),
 });
 
+/// Says once that nothing is tested here, or fails.
 fn skip(obstacle: &str) {
+    static SAY: Once = Once::new();
+    let obstacle = obstacle.trim().trim_start_matches("cannot run machine tests: ");
     assert!(
         std::env::var_os("DYNIX_REQUIRE_MACHINE").is_none_or(|value| value.is_empty() || value == "0"),
-        "DYNIX_REQUIRE_MACHINE is set, and {obstacle}"
+        "DYNIX_REQUIRE_MACHINE is set, and machine tests cannot run: {obstacle}"
     );
     // Not eprintln, whose output the harness keeps to itself when a test passes.
     let line = format!("\nSKIPPED: machine tests: {obstacle}\n\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    SAY.call_once(|| std::io::stderr().write_all(line.as_bytes()).unwrap());
 }
 
 fn run(test: &str) {
-    if OBSTACLE.is_some() {
-        return;
+    if let Some(obstacle) = &*OBSTACLE {
+        return skip(obstacle);
     }
     let output = driver().arg(test).output().unwrap();
     if output.status.code() == Some(CANNOT) {
-        return skip(said(&output).trim());
+        return skip(&said(&output));
     }
     assert!(output.status.success(), "{}\n{}", output.status, said(&output));
 }
@@ -77,6 +79,7 @@ tests! {
     fail_safe = "fail-safe",
     failures = "failures",
     minimal = "minimal",
+    ownership = "ownership",
     reapply = "reapply",
     strings = "strings",
 }

@@ -90,6 +90,20 @@ with subtest("an apply waits for the one before it"):
     said = machine.succeed("cat /tmp/second")
     assert "waiting" in said, said
 
+with subtest("an apply waits for a switch, and says what it waits for"):
+    machine.succeed("mkdir --parents /run/nixos")
+    machine.succeed("systemd-run --unit=switching flock /run/nixos/switch-to-configuration.lock sleep 2")
+    machine.wait_until_fails("flock --nonblock /run/nixos/switch-to-configuration.lock true")
+    said = machine.succeed("dynix append services.words.text third --apply 2>&1")
+    t.assertEqual(machine.get_unit_property("switching.service", "ActiveState"), "inactive")
+    assert "waiting for" in said and "flock" in said, said
+
+with subtest("an override that is over no longer holds at the next apply"):
+    machine.succeed("dynix append services.words.text brief --for 1s --apply")
+    machine.wait_until_succeeds("test $(date +%s) -gt $(($(stat --format=%Y /etc/nixos/dynamic.nix) + 1))")
+    machine.succeed("dynix apply")
+    t.assertEqual(machine.succeed("dynix get services.words.text"), "third\n")
+
 with subtest("many at once: every record counts, and the last one is in effect"):
     machine.succeed(
         "pids=(); for n in $(seq 10 21); do dynix append services.harmonia.settings.workers $n --apply & pids+=($!); done;"
