@@ -1,6 +1,7 @@
 //! What dynix writes and reads is what the Nix evaluator reads. These run where there is a `nix-instantiate` (2.18 or
 //! newer; on the PATH, or named by `DYNIX_NIX_INSTANTIATE`).
 
+use std::io::Write as _;
 use std::process::Command;
 
 use camino::Utf8Path;
@@ -12,22 +13,28 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-/// The evaluator's program; says so in one line where there is none.
+/// The evaluator's program. Where there is none, says so in a line that the test harness does not hide; one that was
+/// named has to work.
 fn nix() -> Option<String> {
-    let program = std::env::var("DYNIX_NIX_INSTANTIATE").unwrap_or_else(|_| "nix-instantiate".to_owned());
-    let version = Command::new(&program).arg("--version").output().ok().filter(|output| output.status.success());
-    let Some(version) = version else {
-        println!("SKIPPED: no nix-instantiate to compare with; put it on the PATH or name it in DYNIX_NIX_INSTANTIATE");
-        return None;
+    let named = std::env::var("DYNIX_NIX_INSTANTIATE").ok();
+    let program = named.clone().unwrap_or_else(|| "nix-instantiate".to_owned());
+    let obstacle = match Command::new(&program).arg("--version").output() {
+        Ok(output) if output.status.success() => too_old(&program, &String::from_utf8(output.stdout).unwrap()),
+        Ok(output) => Some(format!("{program}: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Some(format!("{program}: {error}; put it on the PATH or name it in DYNIX_NIX_INSTANTIATE")),
     };
-    let text = String::from_utf8(version.stdout).unwrap();
-    let number = text.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+    let Some(obstacle) = obstacle else { return Some(program) };
+    assert!(named.is_none(), "DYNIX_NIX_INSTANTIATE is set, and {obstacle}");
+    // Not println, whose output the harness keeps to itself when a test passes.
+    let line = format!("\nSKIPPED: a comparison with the real Nix: {obstacle}\n\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    None
+}
+
+fn too_old(program: &str, version: &str) -> Option<String> {
+    let number = version.trim().rsplit(' ').next().unwrap_or_default();
     let parts: Vec<u32> = number.split(['.', 'p', '+']).map_while(|part| part.parse().ok()).collect();
-    if parts < vec![2, 18] {
-        println!("SKIPPED: {program} is {number}, and 2.18 is the oldest to compare with");
-        return None;
-    }
-    Some(program)
+    (parts < vec![2, 18]).then(|| format!("{program} is {number}, and 2.18 is the oldest to compare with"))
 }
 
 fn evaluate(program: &str, expression: &str) -> Result<Value, String> {

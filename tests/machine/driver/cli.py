@@ -33,19 +33,29 @@ def main() -> int:
     if not arguments.dynix.is_file():
         complain(f"there is no dynix at {arguments.dynix}; run cargo build, or name one with --dynix")
         return 2
+    log = Log()
+    if arguments.rootfs:
+        if (base := _obtain(log)) is None:
+            return host.CANNOT
+        print(base)
+        return 0
     if (status := host.isolate()) is not None:
         return status
     _limit(arguments.timeout)
-    log = Log()
-    try:
-        base = rootfs.obtain(log)
-    except rootfs.Unbuildable as error:
-        complain(f"cannot run machine tests: cannot build the root file system: {error}")
+    if (base := _obtain(log)) is None:
         return host.CANNOT
     failed = [name for name in arguments.tests or tests if not _run(name, tests[name], arguments, base, log)]
     if failed:
         log.say(f"FAILED: {' '.join(failed)}")
     return 1 if failed else 0
+
+
+def _obtain(log: Log) -> Path | None:
+    try:
+        return rootfs.obtain(log)
+    except rootfs.Unbuildable as error:
+        complain(f"cannot run machine tests: cannot build the root file system: {error}")
+        return None
 
 
 def _parse(tests: dict) -> argparse.Namespace:
@@ -59,6 +69,7 @@ def _parse(tests: dict) -> argparse.Namespace:
     parser.add_argument("--timeout", type=int, default=600, help="seconds for the whole run (%(default)s)")
     parser.add_argument("--shell", action="store_true", help="a shell in the machine instead of the script")
     parser.add_argument("--list", action="store_true", help="the names of all tests")
+    parser.add_argument("--rootfs", action="store_true", help="only make the root file system, and print its path")
     parser.add_argument("--can", action="store_true", help=f"only tell whether it can; exit status {host.CANNOT} where not")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.tests if name not in tests]:
