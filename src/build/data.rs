@@ -15,7 +15,7 @@ use super::json;
 /// The content of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
-    /// `json`
+    /// `json`, `hcl1`
     Json(Value),
     /// `toml`
     Toml(toml::Table),
@@ -30,7 +30,7 @@ pub enum Data {
 pub fn read(format: &str, text: &[u8]) -> Option<Data> {
     let text = std::str::from_utf8(text).ok()?;
     match format {
-        "json" => json::read(text).ok().map(Data::Json),
+        "json" | "hcl1" => json::read(text).ok().map(Data::Json),
         "toml" => text.parse().ok().map(Data::Toml),
         "yaml" | "yaml_1_1" | "yaml_1_2" => yaml(text).map(Data::Yaml),
         "ini" | "iniWithGlobalSection" | "systemd" | "keyValue" => sections(text).map(Data::Lines),

@@ -8,6 +8,7 @@
 pub mod checks;
 pub mod data;
 pub mod description;
+pub mod dialects;
 pub mod json;
 pub mod problem;
 pub mod proof;
@@ -15,7 +16,7 @@ pub mod script;
 pub mod stub;
 pub mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use serde::Serialize;
@@ -85,7 +86,9 @@ pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut plan = description::read(input.description).map_err(BuildError::Description)?;
     checks::check(&plan).map_err(BuildError::Description)?;
     complete(&mut plan);
+    let given = with_dialect(&plan);
     prove(&mut plan, input.static_root).map_err(BuildError::Proof)?;
+    dialects::agree(&mut plan, &given);
     emit(&plan, input)
 }
 
@@ -96,6 +99,13 @@ fn complete(plan: &mut Plan) {
             file.format.parameters.insert("variable".to_owned(), variable.clone().into());
         }
     }
+}
+
+/// The files whose dialect the description says.
+fn with_dialect(plan: &Plan) -> BTreeSet<(String, String)> {
+    let files = plan.services.iter().flat_map(|(service, spec)| spec.files.iter().map(move |one| (service, one)));
+    let given = files.filter(|(_, (_, file))| file.format.dialect.is_some());
+    given.map(|(service, (name, _))| (service.clone(), name.clone())).collect()
 }
 
 /// Proves every file, and notes in the plan what was found.

@@ -169,3 +169,33 @@ fn a_failing_generate_leaves_nothing() {
     assert_eq!(names(), ["bad.json", "good.json", "out"]);
     assert_eq!(fs::read_to_string(root.join("out/plan.json")).unwrap(), before);
 }
+
+/// Both dialects of TOML write harmonia's few lines alike.
+#[test]
+fn a_file_that_fits_several_dialects_takes_that_of_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::try_from(directory.path().to_owned()).unwrap();
+    let mut description = json!({ "version": 1, "services": {} });
+    for (service, value, text) in [
+        ("a", json!({ "x": 1 }), "x = 1\n"),
+        ("b", json!({ "x": { "y": { } } }), "[x.y]\n"),
+        ("c", json!({ "x": "a\"b" }), "x = \"a\\\"b\"\n"),
+    ] {
+        let path = format!("/{service}.toml");
+        std::fs::write(root.join(&path[1..]), text).unwrap();
+        description["services"][service] = json!({
+            "options": { service: { "static": value, "schema": {} } },
+            "files": { "f.toml": {
+                "format": { "name": "toml" }, "value": { "option": service }, "static": path, "attach": { "bind": path } } },
+            "units": { format!("{service}.service"): {} } });
+    }
+    let dialects = |description: &Value| {
+        let plan = plan(&generate_text(&description.to_string(), &root).unwrap());
+        let dialect = |service: &str| plan.services[service].files["f.toml"].format.dialect.clone().unwrap();
+        ["a", "b", "c"].map(dialect)
+    };
+    assert_eq!(dialects(&description), ["tomlkit", "tomlkit", "tomlkit"]);
+    // Said is said.
+    description["services"]["a"]["files"]["f.toml"]["format"]["dialect"] = json!("toml-rs");
+    assert_eq!(dialects(&description), ["toml-rs", "tomlkit", "tomlkit"]);
+}

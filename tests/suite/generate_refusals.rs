@@ -1,5 +1,6 @@
 //! Descriptions that `generate` refuses, each with the place and the reason in full.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::bundled::{FILE, FLAGS, HARMONIA, description, generate, generate_text, root, text, with, without};
@@ -402,4 +403,55 @@ fn commands_are_checked() {
     assert!(generate(&health(json!({ "unix": "run/x" }))).is_err());
     assert!(generate(&health(json!({ "command": ["x"] }))).is_err());
     assert!(generate(&health(json!({ "tcp": "[::1]:5000" }))).is_ok());
+}
+
+/// JSON pointers of everything in `value`.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(object) => {
+            for (key, below) in object {
+                pointers(below, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+            }
+        }
+        Value::Array(list) => {
+            for (index, below) in list.iter().enumerate() {
+                pointers(below, &format!("{at}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn strange() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,6}".prop_map(Value::from),
+        "[/.a%{}\"' \n$-]{0,8}".prop_map(Value::from),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([[["x"]]])),
+        Just(json!({ "option": "services.harmonia.settings" })),
+        Just(json!({ "$ref": "#" })),
+        Just(json!({ "select": { "from": { "literal": { "a": 1 } }, "path": ["a", "b"] } })),
+    ]
+}
+
+proptest! {
+    /// Whatever stands anywhere: an output that proves, or problems with places; never a panic, never silence.
+    #[test]
+    fn any_change_is_answered(at in any::<proptest::sample::Index>(), value in strange()) {
+        let mut all = Vec::new();
+        let mut changed = description();
+        pointers(&changed, "", &mut all);
+        let pointer = at.get(&all);
+        *changed.pointer_mut(pointer).unwrap() = value;
+        match generate(&changed) {
+            Ok(tree) => prop_assert!(tree.files().count() >= 4),
+            Err(error) => prop_assert!(error.lines().count() > 1 && error.lines().nth(1).unwrap().contains(": "), "{}", error),
+        }
+    }
 }

@@ -18,5 +18,6 @@ mod interface;
 mod log;
 mod machine;
 mod real_nix;
+mod real_units;
 mod start_script;
 mod support;

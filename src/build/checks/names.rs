@@ -2,6 +2,8 @@
 
 use camino::Utf8Path;
 
+use crate::systemd::quote;
+
 /// The types of units that can be restarted for a new value (systemd.unit(5)).
 const UNIT_TYPES: [&str; 7] = ["service", "socket", "mount", "automount", "swap", "timer", "path"];
 
@@ -57,7 +59,10 @@ fn component(name: &str) -> Result<(), String> {
     } else if let Some(ch) = name.chars().find(|&ch| ch == '/' || ch == '\\' || ch.is_control()) {
         format!("it has the character {ch:?}")
     } else {
-        return Ok(());
+        // It is a part of paths in units: what a stub can't say is no name.
+        let path = format!("/{name}");
+        let quoted = quote::bind_path(&path).and_then(|_| quote::environment_file(&path));
+        return quoted.map(drop).map_err(|error| format!("{name:?} can't be part of a path in a unit: it {error}"));
     };
     Err(format!("{name:?} can't be one component of a path: {why}"))
 }
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn components_do_not_escape() {
         let long = "a".repeat(201);
-        for bad in ["", ".", "..", ".x", "a/b", "/", "a\0", "a\nb", "a\\b", &long] {
+        for bad in ["", ".", "..", ".x", "a/b", "/", "a\0", "a\nb", "a\\b", "a\"b", "it's", "a ", "\u{fffe}", &long] {
             assert!(file(bad).is_err() && service(bad).is_err(), "{bad:?}");
         }
         for good in ["config.yml", "a b", "ü", "-x", "lock", "current"] {

@@ -1,0 +1,52 @@
+//! One generator wrote all files of a format: they are all of one nixpkgs. A small file often is the same in every
+//! dialect, and then another file of the format says which one it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::apply::rendered::{sha256, static_values};
+use crate::format;
+use crate::plan::{File, FormatSpec, Plan, ProofLevel, Service};
+
+/// Gives files that fit several dialects the one that all files of their format fit, where there is one. Takes a plan
+/// with proofs; `given` are the files whose dialect the description says, by service and name.
+pub fn agree(plan: &mut Plan, given: &BTreeSet<(String, String)>) {
+    let mut common: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (service, file) in
+        plan.services.values().flat_map(|service| service.files.values().map(move |file| (service, file)))
+    {
+        let fitting = fitting(service, file);
+        if fitting.is_empty() {
+            continue;
+        }
+        match common.get_mut(&file.format.name) {
+            Some(common) => common.retain(|dialect| fitting.contains(dialect)),
+            None => drop(common.insert(file.format.name.clone(), fitting)),
+        }
+    }
+    for (service_name, service) in &mut plan.services {
+        for (name, file) in &mut service.files {
+            let Some(common) = common.get(&file.format.name) else { continue };
+            let is_given = given.contains(&(service_name.clone(), name.clone()));
+            let is_proven = file.proof.as_ref().is_some_and(|proof| proof.level == ProofLevel::Bytes);
+            // The dialect of current nixpkgs comes first.
+            let first = format::dialects(&file.format.name).iter().find(|dialect| common.contains(**dialect));
+            if let Some(first) = first.filter(|_| is_proven && !is_given) {
+                file.format.dialect = Some((*first).to_owned());
+            }
+        }
+    }
+}
+
+/// The dialects in which the file is byte for byte what Nix wrote.
+fn fitting(service: &Service, file: &File) -> BTreeSet<String> {
+    let Some(proof) = file.proof.as_ref().filter(|proof| proof.level == ProofLevel::Bytes) else {
+        return BTreeSet::new();
+    };
+    let Ok(value) = file.value.evaluate(&static_values(service)) else { return BTreeSet::new() };
+    let dialects = format::dialects(&file.format.name).iter().map(|dialect| (*dialect).to_owned());
+    let fits = |dialect: &String| {
+        let spec = FormatSpec { dialect: Some(dialect.clone()), ..file.format.clone() };
+        format::render(&spec, &value).is_ok_and(|rendered| sha256(&rendered) == proof.nix)
+    };
+    dialects.filter(fits).collect()
+}
