@@ -9,7 +9,7 @@ def main_pid() -> str:
 
 
 def settings() -> dict:
-    """What gotosocial's own `debug config` says, with the program and the file of the running process, where that is."""
+    """What gotosocial's own `debug config` says, with the program and the file of the running process."""
     pid = main_pid()
     words = machine.succeed(f"tr '\\0' '\\n' < /proc/{pid}/cmdline").splitlines()
     t.assertEqual(words[-2:], ["server", "start"])

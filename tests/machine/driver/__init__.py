@@ -1,1 +1,1 @@
-"""Runs NixOS test scripts in systemd-nspawn machines. Python's standard library only; docs/machine-tests.md explains it."""
+"""Runs NixOS test scripts in systemd-nspawn machines (docs/machine-tests.md). Python's standard library only."""

@@ -9,11 +9,14 @@ import time
 import tomllib
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from . import host, rootfs, script, system
 from .container import Container
 from .log import Log, complain
 from .machine import Machine
+
+Table = dict[str, Any]
 
 _TESTS = Path(__file__).resolve().parent.parent
 _REPOSITORY = _TESTS.parent.parent
@@ -30,15 +33,15 @@ def main() -> int:
         return host.CANNOT
     if arguments.can:
         return 0
-    if not arguments.dynix.is_file():
-        complain(f"there is no dynix at {arguments.dynix}; run cargo build, or name one with --dynix")
-        return 2
     log = Log()
     if arguments.rootfs:
         if (base := _obtain(log)) is None:
             return host.CANNOT
         print(base)
         return 0
+    if not arguments.dynix.is_file():
+        complain(f"there is no dynix at {arguments.dynix}; run cargo build, or name one with --dynix")
+        return 2
     if (status := host.isolate()) is not None:
         return status
     _limit(arguments.timeout)
@@ -58,7 +61,7 @@ def _obtain(log: Log) -> Path | None:
         return None
 
 
-def _parse(tests: dict) -> argparse.Namespace:
+def _parse(tests: Table) -> argparse.Namespace:
     target = Path(os.environ.get("CARGO_TARGET_DIR") or _REPOSITORY / "target")
     parser = argparse.ArgumentParser(
         prog="tests/machine/run",
@@ -70,7 +73,7 @@ def _parse(tests: dict) -> argparse.Namespace:
     parser.add_argument("--shell", action="store_true", help="a shell in the machine instead of the script")
     parser.add_argument("--list", action="store_true", help="the names of all tests")
     parser.add_argument("--rootfs", action="store_true", help="only make the root file system, and print its path")
-    parser.add_argument("--can", action="store_true", help=f"only tell whether it can; exit status {host.CANNOT} where not")
+    parser.add_argument("--can", action="store_true", help=f"only tell whether it can; {host.CANNOT} where not")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.tests if name not in tests]:
         parser.error(f"there is no test {' '.join(unknown)}; there are {', '.join(tests)}")
@@ -86,7 +89,7 @@ def _limit(timeout: int) -> None:
     signal.alarm(timeout)
 
 
-def _run(name: str, test: dict, arguments: argparse.Namespace, base: Path, log: Log) -> bool:
+def _run(name: str, test: Table, arguments: argparse.Namespace, base: Path, log: Log) -> bool:
     began = time.monotonic()
     services = [system.Service(one) for one in test["services"]]
     for service in services:

@@ -1,6 +1,7 @@
 """One systemd-nspawn container on an overlay of the root file system.
 
-Its lower layer is never written, its upper one is a tmpfs: a machine is made in milliseconds and leaves nothing behind (host.py).
+Its lower layer is never written, its upper one is a tmpfs: a machine is made in milliseconds and leaves nothing behind
+(host.py).
 """
 
 import itertools
@@ -38,7 +39,7 @@ class Container:
         self._directory = host.SCRATCH / self._name
         self._directory.mkdir()
         self._cgroups = host.make_cgroups(self._name)
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._mounts: list[Path] = []
         self.console = self._directory / "console"
         self._mount(self._directory, "-t", "tmpfs", "tmpfs")
@@ -62,11 +63,11 @@ class Container:
 
     def run_unbooted(self, command: list[str]) -> str:
         """Runs a program in the root directory with no system up, as a build does; what it printed."""
-        finished = subprocess.run(
-            [*self._nspawn(), "--quiet", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
+        words = [*self._nspawn(), "--quiet", *command]
+        finished = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if finished.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} ended with {finished.returncode}:\n{finished.stdout}{finished.stderr}")
+            said = finished.stdout + finished.stderr
+            raise RuntimeError(f"{' '.join(command)} ended with {finished.returncode}:\n{said}")
         return finished.stdout
 
     def boot(self) -> None:
@@ -115,7 +116,7 @@ class Container:
 
     def enter(
         self, init: int, command: list[str], given: bytes = b"", timeout: float | None = None
-    ) -> subprocess.CompletedProcess:
+    ) -> subprocess.CompletedProcess[bytes]:
         """Runs a program in all of the machine's namespaces, with `given` as its input.
 
         Its standard error joins the driver's log, between the lines of the steps that it belongs to.

@@ -56,9 +56,7 @@ def isolate() -> int | None:
         return None
     environment = os.environ | {_RUN: f"dynix-machine-{os.getpid()}"}
     sys.stdout.flush()
-    inside = subprocess.Popen(
-        ["setpriv", "--pdeathsig=KILL", *_NAMESPACES, sys.executable, *sys.argv], env=environment
-    )
+    inside = subprocess.Popen(["setpriv", "--pdeathsig=KILL", *_NAMESPACES, sys.executable, *sys.argv], env=environment)
 
     def end(number: int, _frame: FrameType | None) -> None:
         inside.kill()

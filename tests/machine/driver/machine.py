@@ -65,7 +65,8 @@ class Machine:
     def is_up(self) -> bool:
         return self.booted and self.connected
 
-    def start(self, allow_reboot: bool = False) -> None:  # noqa: ARG002: a container may always reboot
+    def start(self, allow_reboot: bool = False) -> None:
+        """`allow_reboot` is there for QEMU's sake: a container may always reboot."""
         if not self.booted:
             self.log("starting container")
             self._container.boot()
@@ -222,10 +223,10 @@ class Machine:
     def get_unit_info(self, unit: str, user: str | None = None) -> dict[str, str]:
         status, lines = self.systemctl(f'--no-pager show "{unit}"', user)
         if status != 0:
-            raise RequestedAssertionFailed(f'retrieving systemctl info for unit "{unit}" failed with exit code {status}')
+            raise RequestedAssertionFailed(f'retrieving info for unit "{unit}" failed with exit code {status}')
         return dict(line.split("=", 1) for line in lines.splitlines() if re.match("[^=]+=", line))
 
-    def get_unit_property(self, unit: str, property: str, user: str | None = None) -> str:  # noqa: A002: its name there
+    def get_unit_property(self, unit: str, property: str, user: str | None = None) -> str:
         status, lines = self.systemctl(f'--no-pager show "{unit}" --property="{property}"', user)
         if status != 0:
             raise RequestedAssertionFailed(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from .log import Log
 
@@ -42,7 +43,7 @@ def obtain(log: Log) -> Path:
     return directory
 
 
-def _build(recipe: dict, directory: Path) -> None:
+def _build(recipe: dict[str, Any], directory: Path) -> None:
     partial = directory.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     unwanted = " ".join(recipe["unwanted"])

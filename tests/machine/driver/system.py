@@ -1,16 +1,19 @@
 """Makes a Debian root file system look as a NixOS system with dynix would, where a test looks.
 
-Takes the directories under services/: units, static files at the store paths that they name, and a description. Runs the
-real `dynix generate` on the description, installs what it wrote, and leaves a system profile with an `activate` that
-runs before systemd does, as NixOS's second boot stage does. Test scripts install nothing: on NixOS, modules do all this.
+Takes the directories under services/: units, static files at the store paths that they name, and a description. Runs
+the real `dynix generate` on the description, installs what it wrote, and leaves a system profile with an `activate`
+that runs before systemd does, as NixOS's second boot stage does. Test scripts install nothing: on NixOS, modules do.
 """
 
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from .container import SYSTEM, Container
 from .log import Log
+
+Json = dict[str, Any]
 
 _TESTS = Path(__file__).resolve().parent.parent
 _REPOSITORY = _TESTS.parent.parent
@@ -64,11 +67,13 @@ class Service:
         unknown = self.spec.keys() - {"stand-in", "description", "enable", "file", "link"}
         assert not unknown, f"{self.directory}/service.toml: unknown keys {sorted(unknown)}"
 
-    def description(self) -> dict:
-        return json.loads((self.directory / self.spec["description"]).read_text())
+    def description(self) -> Json:
+        description: Json = json.loads((self.directory / self.spec["description"]).read_text())
+        return description
 
     def stand_in(self) -> str | None:
-        return self.spec.get("stand-in")
+        text: str | None = self.spec.get("stand-in")
+        return text
 
     def install(self, root: Path) -> None:
         for file in self.spec.get("file", []):
@@ -81,17 +86,17 @@ class Service:
             target = "sockets" if unit.endswith(".socket") else "multi-user"
             _below(root, f"/etc/systemd/system/{target}.target.wants/{unit}").symlink_to(f"/etc/systemd/system/{unit}")
 
-    def _content(self, file: dict) -> str:
+    def _content(self, file: Json) -> str:
         """From the directory, or word for word from what NixOS evaluated."""
         if "source" in file:
-            return (self.directory / file["source"]).read_text()
+            return str((self.directory / file["source"]).read_text())
         value = json.loads(_FIXTURE.read_text())
         for key in file["fixture"]:
             value = value[key]
-        return value
+        return str(value)
 
 
-def install(container: Container, services: list[Service], settings: dict, dynix: Path, log: Log) -> None:
+def install(container: Container, services: list[Service], settings: Json, dynix: Path, log: Log) -> None:
     """Everything that a NixOS module would have put there. `settings`: further keys of the description."""
     root = container.root
     _write(root, "/etc/machine-id", "d1a1c0de00000000000000000000d1a1\n")

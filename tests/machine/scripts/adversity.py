@@ -1,4 +1,4 @@
-"""The file system is full or read-only, dynix is killed half-way: nothing is half-applied, and an apply puts it right."""
+"""The file system is full or read-only, dynix is killed half-way: nothing is half-applied, an apply puts it right."""
 
 import json
 
@@ -19,8 +19,8 @@ def main_pid() -> str:
 def mount(path: str, options: str) -> None:
     """Puts what is there onto a file system of its own."""
     machine.succeed(
-        f"mkdir --parents /root/kept {path}; cp --archive {path}/. /root/kept/; mount -t tmpfs -o {options} tmpfs {path};"
-        f" cp --archive /root/kept/. {path}/; rm --recursive /root/kept"
+        f"mkdir --parents /root/kept {path}; cp --archive {path}/. /root/kept/",
+        f"mount -t tmpfs -o {options} tmpfs {path}; cp --archive /root/kept/. {path}/; rm --recursive /root/kept",
     )
 
 

@@ -50,8 +50,8 @@ with subtest("and so is an address that another process has"):
     )
     t.assertEqual(status, 4)
     t.assertEqual(ttl(5354), 42)
-    log = json.loads(machine.succeed("dynix log --json"))
-    reasons = [record["rejected"] for record in log if "rejected" in record]
+    records = json.loads(machine.succeed("dynix log --json"))
+    reasons = [record["rejected"] for record in records if "rejected" in record]
     t.assertEqual(len(reasons), 3)
     assert "no_such_key" in reasons[0], reasons
     for reason in reasons[1:]:

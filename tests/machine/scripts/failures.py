@@ -33,7 +33,7 @@ static = {"behaviour": "good", "text": "static"}
 t.assertEqual(shown(), static)
 
 with subtest("on static values: it crashes at once"):
-    reason, _ = refuse("crash")
+    reason, took = refuse("crash")
     assert "subject.service" in reason, reason
     t.assertEqual(shown(), static)
     machine.fail("test -e /run/dynix/subject/current")
@@ -44,11 +44,11 @@ t.assertEqual(shown(), mine)
 good = machine.succeed("readlink /run/dynix/subject/current")
 
 with subtest("on overridden values: it crashes at once"):
-    reason, _ = refuse("crash")
+    reason, took = refuse("crash")
     assert "subject.service" in reason, reason
 
 with subtest("it crashes after it said that it is ready"):
-    reason, _ = refuse("crash-later")
+    reason, took = refuse("crash-later")
     assert "subject.service" in reason, reason
 
 with subtest("it never gets ready: that ends at the unit's deadline of 3 seconds"):
@@ -81,8 +81,9 @@ with subtest("after a rejected value, a good one is taken"):
     t.assertEqual(shown(), mine)
 
 with subtest("where going back fails as well, the exit status says so, and the built files are what is left"):
+    broken = "/run/systemd/system/subject.service.d/broken.conf"
     machine.succeed("mkdir /run/systemd/system/subject.service.d")
-    machine.succeed("printf '[Service]\\nExecStartPre=/bin/false\\n' > /run/systemd/system/subject.service.d/broken.conf")
+    machine.succeed(f"printf '[Service]\\nExecStartPre=/bin/false\\n' > {broken}")
     machine.succeed("systemctl daemon-reload")
     status, _ = machine.execute("dynix append services.subject.settings.text never --apply")
     t.assertEqual(status, 5)

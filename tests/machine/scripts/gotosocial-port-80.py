@@ -1,4 +1,7 @@
-"""A unit property that follows a value: a port below 1024 needs a capability (tests/fixtures/services/gotosocial-port-80.json)."""
+"""A unit property that follows a value: a port below 1024 needs a capability.
+
+tests/fixtures/services/gotosocial-port-80.json is what NixOS makes of it.
+"""
 
 
 def capabilities() -> str:

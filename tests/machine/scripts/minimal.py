@@ -35,22 +35,22 @@ for unit in ["distccd.service", "harmonia.service", "subject.service", "words.se
 untouched = main_pid("distccd.service")
 
 with subtest("what this script looks at tells a daemon-reload and a restart"):
-    before = loaded(), starts("words.service")
+    reloads, count = loaded(), starts("words.service")
     machine.succeed("systemctl daemon-reload", "systemctl restart words.service")
-    t.assertNotEqual(loaded(), before[0])
-    t.assertEqual(starts("words.service"), before[1] + 1)
+    t.assertNotEqual(loaded(), reloads)
+    t.assertEqual(starts("words.service"), count + 1)
 
 reloads = loaded()
 
 with subtest("only the unit whose file changed is restarted, and once"):
-    before = {unit: starts(f"{unit}.service") for unit in ["distccd", "harmonia", "subject", "words"]}
+    counts = {unit: starts(f"{unit}.service") for unit in ["distccd", "harmonia", "subject", "words"]}
     machine.succeed("dynix append services.harmonia.settings.workers 5")
     machine.succeed("dynix append services.harmonia.settings.max_connection_rate 99")
     machine.succeed("dynix append services.harmonia.settings.workers 6")
     machine.succeed("apply-dynamic-configuration")
     t.assertEqual(workers(), 6)
-    after = {unit: starts(f"{unit}.service") for unit in before}
-    t.assertEqual(after, before | {"harmonia": before["harmonia"] + 1})
+    after = {unit: starts(f"{unit}.service") for unit in counts}
+    t.assertEqual(after, counts | {"harmonia": counts["harmonia"] + 1})
 
 with subtest("values that come to the same file touch nothing"):
     pid = main_pid("harmonia.service")
@@ -106,14 +106,16 @@ with subtest("an override that is over no longer holds at the next apply"):
 
 with subtest("many at once: every record counts, and the last one is in effect"):
     machine.succeed(
-        "pids=(); for n in $(seq 10 21); do dynix append services.harmonia.settings.workers $n --apply & pids+=($!); done;"
-        " for pid in ${pids[@]}; do wait $pid; done"
+        "pids=(); for n in $(seq 10 21); do"
+        " dynix append services.harmonia.settings.workers $n --apply & pids+=($!);"
+        " done; for pid in ${pids[@]}; do wait $pid; done"
     )
-    log = [one for one in json.loads(machine.succeed("dynix log --json")) if "harmonia" in json.dumps(one)][-12:]
-    t.assertEqual(len({one["id"] for one in log}), 12)
+    records = json.loads(machine.succeed("dynix log --json"))
+    records = [one for one in records if "harmonia" in json.dumps(one)][-12:]
+    t.assertEqual(len({one["id"] for one in records}), 12)
     in_effect = workers()
     t.assertEqual(json.loads(machine.succeed("dynix get services.harmonia.settings.workers")), in_effect)
-    assert f" {in_effect}" in json.dumps(log[-1]), (in_effect, log[-1])
+    assert f" {in_effect}" in json.dumps(records[-1]), (in_effect, records[-1])
 
 with subtest("through all of it, the other service was left alone, and systemd reloaded nothing"):
     machine.succeed("dynix reset")

@@ -45,8 +45,8 @@ with subtest("a value that promtool refuses leaves it running on the old one"):
     t.assertEqual(status, 3)
     assert "scrape_interval: 19s" in config(), config()
     t.assertEqual(main_pid(), pid)
-    log = machine.succeed("dynix log")
-    assert "soon" in log and "promtool" in log, log
+    said = machine.succeed("dynix log")
+    assert "soon" in said and "promtool" in said, said
     # It is out of the way of what comes after it.
     machine.succeed("dynix append services.prometheus.settings.global.scrape_timeout 9s --apply")
     wait_for("scrape_timeout: 9s")

@@ -18,9 +18,7 @@ with subtest("the built settings are in effect"):
 
 with subtest("a value changes, whatever signs it has"):
     value = "50% off; a=b [c] #d \"e\" 'f' \\n ${g} %(h)s ~"
-    machine.succeed(
-        f"dynix append services.radicale.settings.headers.X-Greeting --string {shlex.quote(value)} --apply"
-    )
+    machine.succeed(f"dynix append services.radicale.settings.headers.X-Greeting --string {shlex.quote(value)} --apply")
     t.assertEqual(headers(), {"x-greeting": value})
 
 with subtest("a key is added, and the other value stays"):

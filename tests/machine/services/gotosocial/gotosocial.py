@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """A stand-in for gotosocial: same arguments, same YAML file, listens where the file says.
 
-`debug config` prints what it read as JSON, as gotosocial does. `server start` answers at the addresses by which gotosocial
-says that it is up, and shows the settings that it started with at /stand-in/settings.
+`debug config` prints what it read as JSON, as gotosocial does. `server start` answers at the addresses by which
+gotosocial says that it is up, and shows the settings that it started with at /stand-in/settings.
 """
 
 import argparse

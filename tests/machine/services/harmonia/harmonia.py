@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""A stand-in for harmonia: same input (the TOML file that CONFIG_FILE names), same port, as many worker threads as it says.
+"""A stand-in for harmonia: same input (the TOML file that CONFIG_FILE names), same port, as many workers as it says.
 
-Shows the settings that it started with at /stand-in/settings. Threads carry the name that harmonia's web server gives them.
+Shows the settings that it started with at /stand-in/settings. Its worker threads carry the name that harmonia's web
+server gives them.
 """
 
 import ctypes
