@@ -4,11 +4,22 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::attr_path::AttrPath;
 use crate::plan::ValueSpec;
 
 /// A value that can't be put together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ValueSpecError {
+#[error("{}{fault}", if place.is_empty() { String::new() } else { format!("at {place}: ") })]
+pub struct ValueSpecError {
+    /// Where in the specification, as in `list[2].when.condition`; empty for the whole.
+    pub place: String,
+    /// What is wrong there.
+    pub fault: ValueSpecFault,
+}
+
+/// Why a value can't be put together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueSpecFault {
     /// An option that the service does not have.
     #[error("the option {0} is not one of the service's options")]
     NoSuchOption(String),
@@ -17,40 +28,52 @@ pub enum ValueSpecError {
     NotABoolean(Value),
 }
 
+/// Adds the place to an error on its way up, so that evaluation itself keeps none.
+fn below<T>(result: Result<T, ValueSpecError>, place: impl Fn() -> String) -> Result<T, ValueSpecError> {
+    result.map_err(|mut error| {
+        let separator = if error.place.is_empty() { "" } else { "." };
+        error.place = format!("{}{separator}{}", place(), error.place);
+        error
+    })
+}
+
+fn here(fault: ValueSpecFault) -> ValueSpecError {
+    ValueSpecError { place: String::new(), fault }
+}
+
 impl ValueSpec {
     /// The value. `values` has every option of the service by its full name.
     pub fn evaluate(&self, values: &BTreeMap<String, Value>) -> Result<Value, ValueSpecError> {
         match self {
-            Self::Option(name) => values.get(name).cloned().ok_or_else(|| ValueSpecError::NoSuchOption(name.clone())),
+            Self::Option(name) => {
+                values.get(name).cloned().ok_or_else(|| here(ValueSpecFault::NoSuchOption(name.clone())))
+            }
             Self::Literal(value) => Ok(value.clone()),
             Self::Attrs(attributes) => {
-                let attributes: Result<Map<String, Value>, _> =
-                    attributes.iter().map(|(name, spec)| Ok((name.clone(), spec.evaluate(values)?))).collect();
+                let attributes: Result<Map<String, Value>, _> = attributes
+                    .iter()
+                    .map(|(name, spec)| {
+                        let value =
+                            below(spec.evaluate(values), || format!("attrs.{}", AttrPath::default().child(name)))?;
+                        Ok((name.clone(), value))
+                    })
+                    .collect();
                 attributes.map(Value::Object)
             }
             Self::List(items) => {
                 let mut list = Vec::with_capacity(items.len());
-                for item in items {
-                    match item {
-                        Self::When { condition, then } => {
-                            if holds(condition, values)? {
-                                list.push(then.evaluate(values)?);
-                            }
-                        }
-                        item => list.push(item.evaluate(values)?),
-                    }
+                for (index, item) in items.iter().enumerate() {
+                    let value = match item {
+                        Self::When { condition, then } => when(condition, then, values),
+                        item => item.evaluate(values).map(Some),
+                    };
+                    list.extend(below(value, || format!("list[{index}]"))?);
                 }
                 Ok(Value::Array(list))
             }
-            Self::When { condition, then } => {
-                if holds(condition, values)? {
-                    then.evaluate(values)
-                } else {
-                    Ok(Value::Null)
-                }
-            }
+            Self::When { condition, then } => Ok(when(condition, then, values)?.unwrap_or_default()),
             Self::Select { from, path } => {
-                let from = from.evaluate(values)?;
+                let from = below(from.evaluate(values), || "select.from".to_owned())?;
                 let found = path.names().iter().try_fold(&from, |value, name| value.get(name));
                 Ok(found.cloned().unwrap_or(Value::Null))
             }
@@ -70,11 +93,21 @@ impl ValueSpec {
     }
 }
 
-fn holds(condition: &ValueSpec, values: &BTreeMap<String, Value>) -> Result<bool, ValueSpecError> {
-    match condition.evaluate(values)? {
-        Value::Bool(truth) => Ok(truth),
-        other => Err(ValueSpecError::NotABoolean(other)),
+/// The value where the condition holds.
+fn when(
+    condition: &ValueSpec,
+    then: &ValueSpec,
+    values: &BTreeMap<String, Value>,
+) -> Result<Option<Value>, ValueSpecError> {
+    let holds = match condition.evaluate(values) {
+        Ok(Value::Bool(truth)) => Ok(truth),
+        Ok(other) => Err(here(ValueSpecFault::NotABoolean(other))),
+        Err(error) => Err(error),
+    };
+    if !below(holds, || "when.condition".to_owned())? {
+        return Ok(None);
     }
+    below(then.evaluate(values), || "when.then".to_owned()).map(Some)
 }
 
 #[cfg(test)]
@@ -106,9 +139,29 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_an_error() {
-        let missing = evaluate(json!({"option": "services.y"}));
-        assert_eq!(missing, Err(ValueSpecError::NoSuchOption("services.y".to_owned())));
-        let condition = evaluate(json!({"when": {"condition": {"literal": 1}, "then": {"literal": 1}}}));
-        assert_eq!(condition, Err(ValueSpecError::NotABoolean(json!(1))));
+        let missing = evaluate(json!({"option": "services.y"})).unwrap_err();
+        assert_eq!(missing.fault, ValueSpecFault::NoSuchOption("services.y".to_owned()));
+        assert_eq!(missing.to_string(), "the option services.y is not one of the service's options");
+    }
+
+    #[test]
+    fn errors_name_their_place() {
+        let places = [
+            (json!({"when": {"condition": {"literal": 1}, "then": {"literal": 1}}}), "when.condition"),
+            (
+                json!({"list": [{"literal": 1}, {"when": {"condition": {"literal": 1}, "then": {"literal": 1}}}]}),
+                "list[1].when.condition",
+            ),
+            (json!({"attrs": {"a.b": {"select": {"from": {"option": "x"}, "path": []}}}}), "attrs.\"a.b\".select.from"),
+            (
+                json!({"when": {"condition": {"literal": true}, "then": {"list": [{"option": "x"}]}}}),
+                "when.then.list[0]",
+            ),
+        ];
+        for (spec, place) in places {
+            let error = evaluate(spec).unwrap_err();
+            assert_eq!(error.place, place);
+            assert!(error.to_string().starts_with(&format!("at {place}: ")), "{error}");
+        }
     }
 }

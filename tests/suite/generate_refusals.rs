@@ -143,7 +143,7 @@ fn what_is_spoken_of_has_to_be_there() {
     refused(
         &with(&format!("{FLAGS}/value/list/0"), when),
         &[
-            "services.distccd.files.flags.value: it fails on the static values: a condition is 12, expected true or false",
+            "services.distccd.files.flags.value: it fails on the static values: at list[0].when.condition: a condition is 12, expected true or false",
         ],
     );
 }
