@@ -67,7 +67,7 @@ let
       };
 
   # The records that hold, oldest first. Walking back from the newest, a rollback leads to the record that it names, with
-  # what lies between left out; a rejected record is left out, a rejected rollback too.
+  # what lies between left out; a rejected record is left out, be it a rollback or a reject.
   holding =
     all:
     (foldl'
@@ -80,6 +80,9 @@ let
         # Behind a rollback, on the way to the record that it names.
         if state.to != null && id > state.to then
           state
+        # It does nothing, whatever it is.
+        else if state.rejected ? ${toString id} then
+          state // { to = null; }
         else if record ? reject then
           state
           // {
@@ -88,8 +91,6 @@ let
               ${toString record.reject} = true;
             };
           }
-        else if state.rejected ? ${toString id} then
-          state // { to = null; }
         else if record ? rollback then
           state // { to = record.rollback; }
         else
@@ -234,8 +235,6 @@ let
           ];
     })).tree;
 
-  isLive = now: record: now == null || !(record ? until) || record.until > now;
-
   leaves =
     path: tree:
     if tree ? value then
@@ -257,18 +256,16 @@ rec {
   # The tree of overrides after all records of a log.
   #
   # `log`: a path, or the function that the file holds; `arguments`: what it gets besides `overrides` (config, lib, pkgs).
-  # `now`: records that ended before it (RFC 3339, UTC) don't hold; null for no such records.
+  # `until` plays no part: once it has passed, dynix records a `reject`.
   fold =
     {
       log,
       arguments ? { },
-      now ? null,
     }:
     let
       function = if builtins.isFunction log then log else import log;
-      all = records function arguments;
     in
-    foldFrom empty (holding (lib.filter ({ node, ... }: isLive now node.record) all));
+    foldFrom empty (holding (records function arguments));
 
   # The overrides that hold: a list of { path, value, id }, in the order of their paths.
   overrides = log: leaves [ ] (fold log);
