@@ -240,6 +240,12 @@ in
       };
     };
 
+  tutorial =
+    (system [
+      imported
+      ../../docs/tutorial/greeter.nix
+    ]).config.dynamicism.description.services.greeter;
+
   # The VM tests: their drivers where nixpkgs has today's test framework, else the systems of their machines.
   vm =
     let
