@@ -227,6 +227,10 @@ pub fn bind_path(path: &str) -> Result<String, QuoteError> {
     if !path.starts_with('/') {
         return Err(QuoteError::NotAbsolute);
     }
+    // systemd cuts blanks off the end of a line before it looks at backslashes (systemd.syntax(7)).
+    if path.ends_with(' ') {
+        return Err(QuoteError::TrailingBlank);
+    }
     let mut escaped = String::with_capacity(path.len());
     for ch in path.chars() {
         match ch {
@@ -299,6 +303,7 @@ mod tests {
         assert_eq!(bind_path("/a\nb"), Err(QuoteError::InBindPath('\n')));
         assert_eq!(bind_path("/it's"), Err(QuoteError::InBindPath('\'')));
         assert_eq!(bind_path("a"), Err(QuoteError::NotAbsolute));
+        assert_eq!(bind_path("/a "), Err(QuoteError::TrailingBlank));
         assert_eq!(ok(environment_file("/a*[b]%c d")), r"/a\*\[b]%%c d");
         assert_eq!(environment_file("/a "), Err(QuoteError::TrailingBlank));
     }

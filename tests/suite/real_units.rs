@@ -87,6 +87,8 @@ proptest! {
         if !has_systemd() {
             return Ok(());
         }
+        // Refused: systemd cuts it off.
+        prop_assume!(!target.ends_with(' '));
         let (_keep, root) = directory();
         let quote = |word: &String| format!(" '{}'", word.replace('\'', r"'\''"));
         let quoted: String = words.iter().map(quote).collect();
