@@ -7,7 +7,7 @@ use crate::cli::Global;
 use crate::overrides::LogFile;
 use crate::paths::Paths;
 use crate::plan::{self, Plan};
-use crate::systemd::{Bus, Job, ManagerError, ServiceManager, UnitStatus};
+use crate::systemd::{Bus, Job, ManagerError, ServiceManager, UnitStatus, booted};
 use crate::{fs, messages};
 
 /// One run of the program.
@@ -52,13 +52,13 @@ impl Session {
         LogFile::new(paths.overrides(), &paths.cache(), plan.evaluator.clone())
     }
 
-    /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run
-    /// (`sd_booted(3)`).
+    /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run or is that of an
+    /// outer system.
     pub fn manager(&mut self) -> Option<&mut dyn ServiceManager> {
         if self.global.root.is_some() {
             return None;
         }
-        if !Utf8Path::new("/run/systemd/system").is_dir() {
+        if !booted::is_ours() {
             messages::warn("systemd does not run here: files are changed, units are left alone");
             return None;
         }

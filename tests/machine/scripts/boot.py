@@ -81,6 +81,21 @@ with subtest("a switch goes back to the built configuration, and it stays so aft
     t.assertEqual(shown(), STATIC)
     t.assertEqual(jobs(), "12")
 
+with subtest("activated in a chroot, as by a systemd initrd, files are changed and the outer systemd is left alone"):
+    machine.succeed("dynix append services.harmonia.settings.workers 22")
+    pid = machine.get_unit_property("harmonia.service", "MainPID")
+    machine.succeed(
+        "mkdir -p /sysroot && mount -t tmpfs none /sysroot && cd / &&"
+        " for entry in *; do [ $entry = sysroot ] || { if [ -L $entry ]; then cp -a $entry /sysroot/;"
+        " elif [ -d $entry ]; then mkdir /sysroot/$entry && mount --rbind --make-rslave /$entry /sysroot/$entry; fi; }; done"
+    )
+    said = machine.succeed("env -u NIXOS_ACTION chroot /sysroot /nix/var/nix/profiles/system/activate 2>&1")
+    assert "units are left alone" in said, said
+    assert "workers = 22" in machine.succeed("cat /run/dynix/harmonia/current/harmonia.toml")
+    t.assertEqual(machine.get_unit_property("harmonia.service", "MainPID"), pid)
+    machine.succeed("umount --lazy /sysroot && dynix reset")
+    t.assertEqual(shown(), STATIC)
+
 with subtest("a log that can't be read keeps nothing from booting"):
     machine.succeed("dynix append services.harmonia.settings.workers 20 --apply")
     machine.succeed("echo '{ this is no record' >> /etc/nixos/dynamic.nix; echo >> /etc/nixos/dynamic.nix")

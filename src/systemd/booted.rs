@@ -1,0 +1,37 @@
+//! Whether there is a systemd that manages the system we are in.
+
+use std::os::unix::fs::MetadataExt;
+
+use camino::Utf8Path;
+
+/// Whether systemd is process 1 (`sd_booted(3)`), and of this very system.
+#[must_use]
+pub fn is_ours() -> bool {
+    Utf8Path::new("/run/systemd/system").is_dir() && !is_elsewhere(Utf8Path::new("/proc/1/root"), Utf8Path::new("/"))
+}
+
+/// In a chroot systemd is the outer system's (`running_in_chroot`, src/basic/virt.c; systemctl leaves it alone there as
+/// well). That is so when NixOS boots with a systemd initrd: initrd-nixos-activation.service runs the activation script
+/// by `chroot /sysroot`, and the systemd of that time knows no unit of the system that is to come.
+fn is_elsewhere(their_root: &Utf8Path, our_root: &Utf8Path) -> bool {
+    let identity = |path: &Utf8Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    match (identity(their_root), identity(our_root)) {
+        (Ok(theirs), Ok(ours)) => theirs != ours,
+        // Whoever may not look there can't do anything to units either, and is told so by systemd.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_root_is_elsewhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let other = Utf8Path::from_path(directory.path()).unwrap();
+        assert!(is_elsewhere(other, Utf8Path::new("/")));
+        assert!(!is_elsewhere(other, &other.join("../").join(other.file_name().unwrap())));
+        assert!(!is_elsewhere(&other.join("absent"), Utf8Path::new("/")));
+    }
+}
