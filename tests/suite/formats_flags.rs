@@ -216,7 +216,10 @@ proptest! {
                 let read: Vec<_> = split_words(&line, false).iter().map(|word| undouble(word, '%')).collect();
                 prop_assert_eq!(read, [path]);
             }
-            Err(error) => prop_assert!(path.contains(|c: char| c.is_ascii_control() || "'\"".contains(c)), "{}", error),
+            Err(error) => {
+                let lost = |c: char| c.is_ascii_control() || "'\"".contains(c);
+                prop_assert!(path.contains(lost) || path.ends_with(' '), "{}", error);
+            }
         }
     }
 }
