@@ -69,11 +69,13 @@ impl Session {
     #[must_use]
     pub fn user(&self) -> String {
         let us = rustix::process::geteuid();
-        let behind = if us.is_root() { std::env::var("SUDO_USER").ok() } else { None };
-        behind.filter(|name| !name.is_empty() && !name.contains('\0')).unwrap_or_else(|| {
-            uzers::get_user_by_uid(us.as_raw())
-                .map_or_else(|| us.as_raw().to_string(), |user| user.name().to_string_lossy().into_owned())
-        })
+        if us.is_root() {
+            // Root is known without a look into the databases, which may be far away (nsswitch.conf(5)).
+            let behind = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && !name.contains('\0'));
+            return behind.unwrap_or_else(|| "root".to_owned());
+        }
+        uzers::get_user_by_uid(us.as_raw())
+            .map_or_else(|| us.as_raw().to_string(), |user| user.name().to_string_lossy().into_owned())
     }
 }
 
