@@ -7,28 +7,31 @@ use super::parameters::{Kind, Parameter};
 use super::{At, Format, RenderError, Settings};
 
 /// `mkSectionName`, which is a function in nixpkgs.
-pub(super) const SECTION_NAMES: Parameter = Parameter {
+const SECTION_NAMES: Parameter = Parameter {
     name: "sectionNames",
     kind: Kind::Choice(&["escaped", "plain"]),
     summary: "whether [ and ] in section names get a backslash (default \"escaped\")",
 };
 
+/// What can be set of files of sections.
+pub(super) const PARAMETERS: &[Parameter] = &[
+    lines::LISTS_AS_DUPLICATE_KEYS,
+    lines::LIST_TO_VALUE,
+    lines::ATOMS_COERCED_TO_LISTS,
+    lines::SEPARATOR,
+    lines::ESCAPE_KEYS,
+    lines::BOOLEANS,
+    lines::NULLS,
+    lines::STRINGS,
+    lines::FLOATS,
+    SECTION_NAMES,
+];
+
 pub(super) static FORMAT: Format = Format {
     name: "ini",
     summary: "INI file of sections",
     dialects: &[],
-    parameters: &[
-        lines::LISTS_AS_DUPLICATE_KEYS,
-        lines::LIST_TO_VALUE,
-        lines::ATOMS_COERCED_TO_LISTS,
-        lines::SEPARATOR,
-        lines::ESCAPE_KEYS,
-        lines::BOOLEANS,
-        lines::NULLS,
-        lines::STRINGS,
-        lines::FLOATS,
-        SECTION_NAMES,
-    ],
+    parameters: PARAMETERS,
     validate: Some(lines::validate),
     write,
     misread,

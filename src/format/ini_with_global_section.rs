@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ini::{SECTION_NAMES, misread_sections, names_escaped, write_sections};
+use super::ini::{PARAMETERS, misread_sections, names_escaped, write_sections};
 use super::lines::{self, Conventions, attributes};
 use super::{At, Format, RenderError, Settings};
 
@@ -10,18 +10,7 @@ pub(super) static FORMAT: Format = Format {
     name: "iniWithGlobalSection",
     summary: "INI file of { globalSection, sections }",
     dialects: &[],
-    parameters: &[
-        lines::LISTS_AS_DUPLICATE_KEYS,
-        lines::LIST_TO_VALUE,
-        lines::ATOMS_COERCED_TO_LISTS,
-        lines::SEPARATOR,
-        lines::ESCAPE_KEYS,
-        lines::BOOLEANS,
-        lines::NULLS,
-        lines::STRINGS,
-        lines::FLOATS,
-        SECTION_NAMES,
-    ],
+    parameters: PARAMETERS,
     validate: Some(lines::validate),
     write,
     misread,
