@@ -92,6 +92,8 @@ pub enum Command {
     Activate(Activate),
     /// Write JSON as a configuration format
     Render(Render),
+    /// Find the format in which a file says a value
+    Recognise(Recognise),
     /// Show dynix at work in a temporary directory
     Demo(Demo),
     /// Write a completion script
@@ -277,16 +279,50 @@ Examples:
   dynix render --format keyValue --parameters '{\"separator\": \" = \"}' settings.json")]
 pub struct Render {
     /// The format, as in nixpkgs' `pkgs.formats`
-    #[arg(long, value_name = "NAME")]
-    pub format: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub format: Option<String>,
     /// Which generator's output
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "format")]
     pub dialect: Option<String>,
     /// The format's parameters
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    pub parameters: String,
+    #[arg(long, value_name = "JSON", requires = "format")]
+    pub parameters: Option<String>,
+    /// List the formats, or --format alone, with their dialects and parameters
+    #[arg(long, conflicts_with_all = ["dialect", "parameters", "file"])]
+    pub list: bool,
+    /// Print the list as JSON
+    #[arg(long, requires = "list")]
+    pub json: bool,
     /// The value (JSON) [default: standard input]
     pub file: Option<Utf8PathBuf>,
+}
+
+/// `dynix recognise`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Tries every format, dialect and parameter. Exits with 1, and shows how the nearest differs, if none writes the file.
+
+Examples:
+  dynix recognise /etc/harmonia.toml --value '{\"workers\": 4}'
+  nix eval --json .#nixosConfigurations.host.config.services.radicale.settings | dynix recognise /etc/radicale.conf")]
+pub struct Recognise {
+    /// What Nix wrote
+    pub file: Utf8PathBuf,
+    /// The value that it is to say [default: JSON from standard input]
+    #[arg(long, value_name = "JSON")]
+    pub value: Option<String>,
+    /// Only this format
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Only this dialect
+    #[arg(long, value_name = "NAME", requires = "format")]
+    pub dialect: Option<String>,
+    /// These parameters are known
+    #[arg(long, value_name = "JSON", requires = "format")]
+    pub parameters: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `dynix demo`

@@ -246,6 +246,10 @@ pub struct Proof {
     pub nix: String,
     /// SHA-256 of what our serialiser writes for the static values.
     pub rendered: String,
+    /// Parameters of the format that the description leaves open and the static values do not show; they have their
+    /// defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<String>,
 }
 
 /// A command with a deadline.

@@ -12,6 +12,7 @@ pub mod dialects;
 pub mod json;
 pub mod problem;
 pub mod proof;
+pub mod recognise;
 pub mod script;
 pub mod stub;
 pub mod tree;
@@ -79,6 +80,8 @@ struct ProofLine<'p> {
     static_file: &'p Utf8Path,
     nix: &'p str,
     rendered: &'p str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    undecided: &'p [String],
 }
 
 /// Compiles a description.
@@ -132,9 +135,9 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
                 Err(problem) => problems.add(&place, problem),
             }
         }
-        for (file_name, (dialect, proof)) in found {
+        for (file_name, (format, proof)) in found {
             if let Some(file) = service.files.get_mut(&file_name) {
-                file.format.dialect = dialect;
+                file.format = format;
                 file.proof = Some(proof);
             }
         }
@@ -173,6 +176,7 @@ fn proofs(plan: &Plan) -> BTreeMap<&str, BTreeMap<&str, ProofLine<'_>>> {
                 static_file: &file.static_file,
                 nix: &proof.nix,
                 rendered: &proof.rendered,
+                undecided: &proof.undecided,
             };
             Some((file_name.as_str(), line))
         });

@@ -10,6 +10,7 @@ pub mod generate;
 pub mod get;
 pub mod log;
 pub mod man;
+pub mod recognise;
 pub mod render;
 pub mod reset;
 pub mod rollback;
@@ -17,6 +18,7 @@ pub mod session;
 pub mod status;
 pub mod unset;
 
+mod input;
 mod place;
 mod screen;
 
@@ -50,6 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Activate(_) => activate::run(&mut session),
         Command::Render(arguments) => render::run(&arguments),
+        Command::Recognise(arguments) => recognise::run(&arguments),
         Command::Completions(arguments) => print(&completions::script(&arguments)),
         Command::Man(arguments) => man::run(&arguments),
     }

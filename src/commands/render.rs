@@ -1,31 +1,60 @@
 //! `dynix render`: JSON in, configuration text out.
 
-use std::io::Read;
+use std::fmt::Write as _;
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::input::{self, Input};
+use super::{Refused, print, print_json};
 use crate::cli::Render;
 use crate::exit::Exit;
-use crate::plan::FormatSpec;
-use crate::{format, fs};
+use crate::format::{self, Format};
 
-/// Writes a value in a format.
+/// Writes a value in a format, or lists the formats.
 pub fn run(arguments: &Render) -> anyhow::Result<Exit> {
-    let parameters: Value = serde_json::from_str(&arguments.parameters).context("--parameters is not JSON")?;
-    let Value::Object(parameters) = parameters else {
-        anyhow::bail!("--parameters is {parameters}, expected an object")
-    };
-    let spec = FormatSpec { name: arguments.format.clone(), dialect: arguments.dialect.clone(), parameters };
-    format::check(&spec)?;
-    let (name, text) = if let Some(path) = &arguments.file {
-        (path.as_str(), fs::read(path)?.with_context(|| format!("there is no file {path}"))?)
-    } else {
-        let mut text = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
-        ("standard input", text)
-    };
-    let value: Value = serde_json::from_slice(&text).with_context(|| format!("{name} is not JSON"))?;
-    let rendered = format::render(&spec, &value).map_err(|error| super::Refused(error.to_string()))?;
-    super::print(&rendered)
+    let name = arguments.format.as_deref();
+    if arguments.list {
+        let formats: Vec<_> = match name {
+            None => format::all().to_vec(),
+            Some(name) => vec![format::find(name).with_context(|| format!("there is no format {name:?}"))?],
+        };
+        return if arguments.json {
+            print_json(&formats.iter().map(|format| in_json(format)).collect::<Vec<_>>())
+        } else {
+            print(formats.iter().map(|format| for_people(format)).collect::<Vec<_>>().join("\n").as_bytes())
+        };
+    }
+    let spec = input::format(name.unwrap_or_default(), arguments.dialect.as_ref(), arguments.parameters.as_ref())?;
+    let input = Input::read(arguments.file.as_deref())?;
+    let rendered = format::render(&spec, &input.value()?).map_err(|error| {
+        let excerpt = input.excerpt_at(error.path.names(), "");
+        Refused(format!("{error}\n{excerpt}"))
+    })?;
+    print(&rendered)
+}
+
+fn for_people(format: &Format) -> String {
+    let mut text = format!("{}: {}\n", format.name, format.summary);
+    // Writing to a String can't fail.
+    if !format.dialects.is_empty() {
+        let _ = writeln!(text, "  dialects: {}", format.dialects.join(", "));
+    }
+    for parameter in format.parameters {
+        let _ = writeln!(text, "  {}: {}", parameter.name, parameter.kind);
+        let _ = writeln!(text, "      {}", parameter.summary);
+    }
+    text
+}
+
+fn in_json(format: &Format) -> Value {
+    let parameters = format.parameters.iter().map(|parameter| {
+        json!({ "name": parameter.name, "allows": parameter.kind.to_string(), "summary": parameter.summary })
+    });
+    json!({
+        "name": format.name,
+        "summary": format.summary,
+        "dialects": format.dialects,
+        "parameters": parameters.collect::<Vec<_>>(),
+    })
 }

@@ -16,7 +16,7 @@ pub(super) static FORMAT: Format = Format {
     dialects: &[],
     parameters: &[Parameter {
         name: "listsAsDuplicateKeys",
-        kind: Kind::Boolean,
+        kind: Kind::OfTheType,
         summary: "part of the option's type in nixpkgs; lists repeat their key in any case",
     }],
     validate: None,

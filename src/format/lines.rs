@@ -24,7 +24,7 @@ pub const LIST_TO_VALUE: Parameter = Parameter {
 
 pub const ATOMS_COERCED_TO_LISTS: Parameter = Parameter {
     name: "atomsCoercedToLists",
-    kind: Kind::OptionalBoolean,
+    kind: Kind::OfTheType,
     summary: "part of the option's type in nixpkgs; a value and a list of just it are written alike",
 };
 

@@ -20,8 +20,8 @@ pub struct Parameter {
 pub enum Kind {
     /// `true` or `false`.
     Boolean,
-    /// `true`, `false`, or `null` for "not set".
-    OptionalBoolean,
+    /// `true`, `false`, or `null` for "not set"; part of the option's type in nixpkgs, and changes no text.
+    OfTheType,
     /// Any string without NUL.
     Text,
     /// A string, or `null` for "not set".
@@ -37,8 +37,9 @@ pub enum Kind {
 impl Kind {
     fn allows(self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Boolean | Self::OptionalBoolean, Value::Bool(_))
-            | (Self::OptionalBoolean | Self::OptionalText, Value::Null) => true,
+            (Self::Boolean | Self::OfTheType, Value::Bool(_)) | (Self::OfTheType | Self::OptionalText, Value::Null) => {
+                true
+            }
             (Self::Text | Self::OptionalText, Value::String(text)) => !text.contains('\0'),
             (Self::Columns, Value::Number(number)) => {
                 number.as_u64().is_some_and(|columns| (1..=1000).contains(&columns))
@@ -54,7 +55,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Boolean => f.write_str("true or false"),
-            Self::OptionalBoolean => f.write_str("true, false or null"),
+            Self::OfTheType => f.write_str("true, false or null"),
             Self::Text => f.write_str("a string"),
             Self::OptionalText => f.write_str("a string or null"),
             Self::Columns => f.write_str("an integer from 1 to 1000"),

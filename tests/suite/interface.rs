@@ -6,9 +6,20 @@ use crate::support::{System, dynix, finish};
 fn help_has_examples_and_exit_codes() {
     let help = finish(dynix().arg("--help")).ends(0).stdout;
     assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
-    for verb in
-        ["append", "unset", "rollback", "reset", "apply", "get", "status", "log", "diff", "generate", "render", "demo"]
-    {
+    for verb in [
+        "append",
+        "unset",
+        "rollback",
+        "reset",
+        "apply",
+        "get",
+        "status",
+        "log",
+        "diff",
+        "generate",
+        "render",
+        "recognise",
+    ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
         finish(dynix().args([verb, "--help"])).ends(0);
     }
@@ -67,8 +78,23 @@ fn render_writes_a_format() {
     let file = system.path("value.json");
     assert_eq!(finish(dynix().args(["render", "--format", "toml", file.as_str()])).ends(0).stdout, "workers = 4\n");
     finish(dynix().args(["render", "--format", "tomml", file.as_str()])).ends(1);
-    system.write("value.json", r#"{"workers": null}"#);
-    finish(dynix().args(["render", "--format", "toml", file.as_str()])).ends(3);
+    system.write("value.json", "{\n  \"a\": [1, {\"workers\": null}]\n}");
+    let refused = finish(dynix().args(["render", "--format", "toml", file.as_str()])).ends(3).stderr;
+    assert!(refused.contains("a.\"1\".workers") && refused.contains("value.json:2:24"), "{refused}");
+    system.write("value.json", "{\n  \"é\": x\n}");
+    let wrong = finish(dynix().args(["render", "--format", "toml", file.as_str()])).ends(1).stderr;
+    assert!(wrong.contains("value.json:2:8"), "{wrong}");
+}
+
+#[test]
+fn the_formats_are_listed_from_the_registry() {
+    let list = finish(dynix().args(["render", "--list"])).ends(0).stdout;
+    for format in dynix::format::all() {
+        assert!(list.contains(&format!("{}: {}", format.name, format.summary)), "{list}");
+    }
+    let one = finish(dynix().args(["render", "--list", "--json", "--format", "toml"])).ends(0).json();
+    assert_eq!(one[0]["dialects"][0], "toml-rs");
+    finish(dynix().args(["render", "--list", "--format", "tomml"])).ends(1);
 }
 
 #[test]

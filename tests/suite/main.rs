@@ -19,5 +19,6 @@ mod log;
 mod machine;
 mod real_nix;
 mod real_units;
+mod recognise;
 mod start_script;
 mod support;

@@ -1,0 +1,149 @@
+//! Which format, dialect and parameters write a text that is given for a value that is given.
+//!
+//! A value, the text that Nix wrote for it, and what is known of its format go in; what reproduces the text comes out,
+//! or the nearest miss. Parameters that stand for Nix functions (`mkKeyValue`) can't be seen in any type, only in the
+//! text: [`fit`] finds them by trying, [`guess`] reads those with too many values off the text.
+
+mod fit;
+mod guess;
+mod score;
+
+use serde::Serialize;
+use serde_json::Value;
+use similar::TextDiff;
+
+use super::data;
+use crate::format;
+use crate::plan::{FormatSpec, ProofLevel};
+use fit::Fit;
+
+/// Lines of a difference that a message shows.
+const SHOWN: usize = 200;
+
+/// What was found of a text.
+#[derive(Clone, Debug, Default)]
+pub struct Recognition {
+    /// What reproduces the text, in the order of the candidates and their dialects. If nothing does byte for byte, what
+    /// gives the same data.
+    pub found: Vec<Found>,
+    /// Where nothing was found, what came nearest.
+    pub nearest: Option<Nearest>,
+    /// Candidates that can't say the value at all, and why.
+    pub faults: Vec<String>,
+}
+
+/// A way to reproduce a text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Found {
+    /// With a dialect, where the format has some, and the parameters that it takes.
+    pub format: FormatSpec,
+    /// How equal it is.
+    pub level: ProofLevel,
+    /// Parameters that were not given and that another value of theirs would have met as well, because nothing in this
+    /// value shows them: `booleans`, where there is no boolean. They have their defaults.
+    pub undecided: Vec<&'static str>,
+    /// What is written.
+    #[serde(skip)]
+    pub rendered: Vec<u8>,
+}
+
+/// A way that does not reproduce a text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Nearest {
+    /// What was tried.
+    pub format: FormatSpec,
+    /// A unified diff from the text to what would be written.
+    pub difference: String,
+}
+
+/// Tries the `candidates`: with all dialects where one has none, and with whatever values of the parameters that it does
+/// not give.
+#[must_use]
+pub fn recognise(candidates: &[FormatSpec], value: &Value, text: &[u8]) -> Recognition {
+    let mut recognition = Recognition::default();
+    let mut missed = Vec::new();
+    for candidate in candidates.iter().flat_map(in_each_dialect) {
+        match fit::fit(&candidate, value, text) {
+            Ok(fit) if fit.rendered == text => {
+                let undecided = fit::undecided(&candidate, &fit, value);
+                let Fit { format, rendered, .. } = fit;
+                recognition.found.push(Found { format, level: ProofLevel::Bytes, undecided, rendered });
+            }
+            Ok(fit) => missed.push(fit),
+            Err(error) => {
+                recognition.faults.push(format!("{} can't say the value: {error}", written(&candidate)));
+            }
+        }
+    }
+    if recognition.found.is_empty() {
+        missed.sort_by_key(|fit| distance(text, &fit.rendered));
+        recognition.found.extend(missed.iter().find(|fit| is_same_data(fit, text)).map(|fit| Found {
+            format: fit.format.clone(),
+            level: ProofLevel::Data,
+            undecided: Vec::new(),
+            rendered: fit.rendered.clone(),
+        }));
+    }
+    if recognition.found.is_empty() {
+        recognition.nearest = missed
+            .into_iter()
+            .next()
+            .map(|fit| Nearest { difference: difference(text, &fit.rendered), format: fit.format });
+    }
+    recognition
+}
+
+/// Every format that a file can have.
+#[must_use]
+pub fn every_format() -> Vec<FormatSpec> {
+    let files = format::all().iter().filter(|format| format.name != "flags");
+    files
+        .map(|format| FormatSpec { name: format.name.to_owned(), dialect: None, parameters: serde_json::Map::new() })
+        .collect()
+}
+
+/// How a message names a format.
+#[must_use]
+pub fn written(format: &FormatSpec) -> String {
+    let dialect = format.dialect.as_ref().map_or_else(String::new, |dialect| format!(" (dialect {dialect})"));
+    let parameters = match &format.parameters {
+        none if none.is_empty() => String::new(),
+        some => format!(" with {}", Value::Object(some.clone())),
+    };
+    format!("format {}{dialect}{parameters}", format.name)
+}
+
+/// A unified diff of bounded length.
+#[must_use]
+pub fn difference(nix: &[u8], rendered: &[u8]) -> String {
+    let (nix, rendered) = (String::from_utf8_lossy(nix), String::from_utf8_lossy(rendered));
+    let diff = TextDiff::from_lines(&nix, &rendered).unified_diff().header("Nix", "dynix").to_string();
+    let more = diff.lines().count().saturating_sub(SHOWN);
+    if more == 0 {
+        return diff;
+    }
+    let shown: Vec<&str> = diff.lines().take(SHOWN).collect();
+    format!("{}\n... and {more} lines more\n", shown.join("\n"))
+}
+
+fn in_each_dialect(candidate: &FormatSpec) -> Vec<FormatSpec> {
+    match (&candidate.dialect, format::dialects(&candidate.name)) {
+        (Some(_), _) | (None, []) => vec![candidate.clone()],
+        (None, dialects) => dialects
+            .iter()
+            .map(|dialect| FormatSpec { dialect: Some((*dialect).to_owned()), ..candidate.clone() })
+            .collect(),
+    }
+}
+
+/// Lines that differ.
+fn distance(nix: &[u8], rendered: &[u8]) -> usize {
+    let (nix, rendered) = (String::from_utf8_lossy(nix), String::from_utf8_lossy(rendered));
+    let diff = TextDiff::from_lines(&nix, &rendered);
+    diff.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal).count()
+}
+
+fn is_same_data(fit: &Fit, text: &[u8]) -> bool {
+    let read = |text| data::read(&fit.format.name, text);
+    read(text).is_some_and(|theirs| read(&fit.rendered) == Some(theirs))
+}
