@@ -1,12 +1,13 @@
 //! `flags`: command-line options. Not one of `pkgs.formats`, but what modules do with flags by hand.
 //!
 //! The value is a list, in the order of the command line. An item is a word, or
-//! `{ "flag": "--jobs", "value": X }`: null and false leave it out, true gives the bare flag, a list repeats it for
-//! each element (with `join`, the elements are one value), anything else is its value. What comes out are the words
-//! ([`words`]), or a line of an environment file that gives systemd these very words for an unbraced `$VARIABLE`.
+//! `{ "flag": "--jobs", "value": X }`: null and false leave it out, true gives the bare flag (with `booleans`, both are
+//! values), a list repeats it for each element (with `join`, the elements are one value), anything else is its value.
+//! That is what `lib.cli.toCommandLine` does by its `sep` and `explicitBool`. What comes out are the words ([`words`]), or a line of an environment file that gives systemd these very words for an unbraced `$VARIABLE`.
 
 use serde_json::{Map, Value};
 
+use super::lines::BOOLEANS;
 use super::number::{self, NixNumber};
 use super::parameters::{self, Kind, Parameter};
 use super::{At, Format, RenderError, Settings, never_misread};
@@ -24,8 +25,13 @@ pub(super) static FORMAT: Format = Format {
         },
         Parameter {
             name: "separator",
-            kind: Kind::Choice(&[" ", "="]),
-            summary: "between flag and value: \" \" gives two words (default), \"=\" one; an item may have its own",
+            kind: Kind::Choice(&[" ", "=", ""]),
+            summary: "between flag and value: \" \" gives two words (default), \"=\" and \"\" one; an item may have its own",
+        },
+        Parameter {
+            name: "booleans",
+            kind: BOOLEANS.kind,
+            summary: "true and false are values, spelled so (default: true is the bare flag, false none); an item may have its own",
         },
         Parameter {
             name: "join",
@@ -113,70 +119,75 @@ fn checked(word: &str) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// One `{ flag, value }`, with its own `separator` and `join` where it has them.
+/// One `{ flag, value }`, with its own `separator`, `booleans` and `join` where it has them.
 fn write_item(parameters: &Map<String, Value>, item: &Map<String, Value>, sink: &mut Sink) -> Result<(), RenderError> {
     for name in item.keys() {
-        if !matches!(name.as_str(), "flag" | "value" | "separator" | "join") {
-            return Err(RenderError::here("is not known here; a flag has flag, value, separator and join")).at(name);
+        if !matches!(name.as_str(), "flag" | "value" | "separator" | "booleans" | "join") {
+            let message = "is not known here; a flag has flag, value, separator, booleans and join";
+            return Err(RenderError::here(message)).at(name);
         }
     }
     let Some(Value::String(flag)) = item.get("flag") else {
         return Err(RenderError::here("has to be a word such as \"--jobs\"")).at("flag");
     };
     checked(flag).at("flag")?;
-    let own = |name: &str| item.get(name).or_else(|| parameters.get(name));
-    let one_word = match own("separator") {
-        None => false,
-        Some(Value::String(separator)) if separator == " " => false,
-        Some(Value::String(separator)) if separator == "=" => true,
-        Some(_) => return Err(RenderError::here("has to be \" \" or \"=\"")).at("separator"),
+    let own = |name: &str| match item.get(name).or_else(|| parameters.get(name)) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(RenderError::here("has to be a string or null")).at(name),
     };
-    let join = match own("join") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(join)) => Some(join),
-        Some(_) => return Err(RenderError::here("has to be a string or null")).at("join"),
+    let separator = match own("separator")? {
+        None | Some(" ") => None,
+        Some(separator @ ("=" | "")) => Some(separator),
+        Some(_) => return Err(RenderError::here("has to be \" \", \"=\" or \"\"")).at("separator"),
     };
-    let mut put = |value: &str| {
-        if one_word {
-            return sink(&format!("{flag}={value}"));
+    let booleans = match own("booleans")? {
+        None => None,
+        Some(both) if BOOLEANS.kind.allows(&both.into()) => both.split_once('/'),
+        Some(_) => return Err(RenderError::here(format!("has to be {}", BOOLEANS.kind))).at("booleans"),
+    };
+    let join = own("join")?;
+    let Some(value) = item.get("value") else {
+        return Err(RenderError::here("is missing; null leaves the flag out, true gives it without a value"))
+            .at("value");
+    };
+    let mut put = |value: &Value| match (value, booleans) {
+        (Value::Null, _) | (Value::Bool(false), None) => Ok(()),
+        (Value::Bool(true), None) => sink(flag),
+        (value, _) => match (text(value, booleans)?, separator) {
+            (text, Some(separator)) => sink(&format!("{flag}{separator}{text}")),
+            (text, None) => sink(flag).and_then(|()| sink(&text)),
+        },
+    };
+    match (value, join) {
+        (Value::Array(elements), None) => {
+            elements.iter().enumerate().try_for_each(|(index, element)| put(element).at_index(index))
         }
-        sink(flag)?;
-        sink(value)
-    };
-    match item.get("value") {
-        None => Err(RenderError::here("is missing; null leaves the flag out, true gives it without a value")),
-        Some(Value::Null | Value::Bool(false)) => Ok(()),
-        Some(Value::Bool(true)) => sink(flag),
-        Some(Value::Array(elements)) => {
-            let texts = elements.iter().enumerate().map(|(index, element)| text(element).at_index(index));
-            match join {
-                None => texts.enumerate().try_for_each(|(index, text)| put(&text?).at_index(index)),
-                Some(_) if elements.is_empty() => Ok(()),
-                Some(join) => texts.collect::<Result<Vec<_>, _>>().and_then(|texts| put(&texts.join(join))),
-            }
+        (Value::Array(elements), Some(_)) if elements.is_empty() => Ok(()),
+        (Value::Array(elements), Some(join)) => {
+            let texts = elements.iter().enumerate().map(|(index, element)| text(element, booleans).at_index(index));
+            texts.collect::<Result<Vec<_>, _>>().and_then(|texts| put(&texts.join(join).into()))
         }
-        Some(value) => text(value).and_then(|text| put(&text)),
+        (value, _) => put(value),
     }
     .at("value")
 }
 
-/// A value as Nix's `toString` gives it.
-fn text(value: &Value) -> Result<String, RenderError> {
-    let mut out = Vec::new();
-    match value {
-        Value::String(text) => {
-            checked(text)?;
-            return Ok(text.clone());
+/// A value as Nix's `toString` gives it; booleans as they are spelled.
+fn text(value: &Value, booleans: Option<(&str, &str)>) -> Result<String, RenderError> {
+    match (value, booleans) {
+        (Value::String(text), _) => checked(text).map(|()| text.clone()),
+        (Value::Bool(truth), Some((yes, no))) => Ok(if *truth { yes } else { no }.to_owned()),
+        (Value::Number(number), _) => {
+            let mut out = Vec::new();
+            match number::read(number)? {
+                NixNumber::Integer(integer) => number::write_integer(&mut out, integer),
+                NixNumber::Float(float) => number::write_fixed(&mut out, float),
+            }
+            Ok(String::from_utf8(out).unwrap_or_default())
         }
-        Value::Number(number) => match number::read(number)? {
-            NixNumber::Integer(integer) => number::write_integer(&mut out, integer),
-            NixNumber::Float(float) => number::write_fixed(&mut out, float),
-        },
-        other => {
-            return Err(RenderError::here(format!("is {}, but has to be a string or a number here", kind(other))));
-        }
+        (other, _) => Err(RenderError::here(format!("is {}, but has to be a string or a number here", kind(other)))),
     }
-    Ok(String::from_utf8(out).unwrap_or_default())
 }
 
 fn kind(value: &Value) -> &'static str {

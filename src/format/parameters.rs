@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn allows(self, value: &Value) -> bool {
+    pub(super) fn allows(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Boolean | Self::OfTheType, Value::Bool(_)) | (Self::OfTheType | Self::OptionalText, Value::Null) => {
                 true

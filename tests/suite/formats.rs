@@ -66,6 +66,27 @@ fn every_fixture_of_a_known_format_is_tested() {
     }
 }
 
+/// What nixpkgs expects of its own generators, in pkgs/pkgs-lib/tests/formats.nix and lib/tests/misc.nix. `expected` null
+/// is a value that its type or generator refuses; store paths are made up.
+#[test]
+fn nixpkgs_own_tests_pass() {
+    let cases = fixture("nixpkgs-tests.json");
+    for case in cases.as_array().unwrap() {
+        let spec = spec(
+            case["format"].as_str().unwrap(),
+            case["dialect"].as_str(),
+            case["params"].as_object().unwrap().clone(),
+        );
+        if let Some(words) = case.get("words") {
+            let ours = format::flags::words(&spec.parameters, &case["input"]).unwrap();
+            assert_eq!(Value::from(ours), *words, "{}", case["name"]);
+            continue;
+        }
+        let ours = format::render(&spec, &case["input"]).map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(ours.as_deref().ok(), case["expected"].as_str(), "{}: {ours:?}", case["name"]);
+    }
+}
+
 /// The files of the real services: harmonia.toml and gotosocial's config.yml.
 #[test]
 fn service_files_are_what_nix_built() {

@@ -105,12 +105,18 @@ fn flags_that_are_none() {
     refused(json!([{ "value": 1 }]), "\"0\".flag: has to be a word such as \"--jobs\"");
     refused(
         json!([{ "flag": "-x", "values": 1 }]),
-        "\"0\".values: is not known here; a flag has flag, value, separator and join",
+        "\"0\".values: is not known here; a flag has flag, value, separator, booleans and join",
     );
     refused(
-        json!([{ "flag": "-x", "value": [1, true] }]),
+        json!([{ "flag": "-x", "value": [1, true], "join": "," }]),
         "\"0\".value.\"1\": is a boolean, but has to be a string or a number here",
     );
+    refused(
+        json!([{ "flag": "-x", "value": [1, [2]] }]),
+        "\"0\".value.\"1\": is a list, but has to be a string or a number here",
+    );
+    refused(json!([{ "flag": "-x", "value": 1, "separator": ":" }]), "\"0\".separator: has to be \" \", \"=\" or \"\"");
+    refused(json!([{ "flag": "-x", "value": 1, "join": 1 }]), "\"0\".join: has to be a string or null");
     refused(json!(["a\0"]), "\"0\": has a NUL character, which nothing that systemd reads can hold");
     refused(
         json!(["ok", { "flag": "-x", "value": "\u{fffe}" }]),
@@ -136,7 +142,7 @@ fn unknown_formats_dialects_and_parameters() {
     assert_eq!(check("json", None, json!({ "indent": 2 })), "format json has no parameter \"indent\"; it has none");
     assert_eq!(
         check("flags", None, json!({ "variabel": "X" })),
-        "format flags has no parameter \"variabel\"; it has variable, separator, join"
+        "format flags has no parameter \"variabel\"; it has variable, separator, booleans, join"
     );
     assert_eq!(
         check("ini", None, json!({ "booleans": "ja/nein" })),
