@@ -32,6 +32,8 @@ pub struct Desired {
     pub services: BTreeMap<String, BTreeMap<String, Value>>,
     /// What does not hold.
     pub left_out: Vec<LeftOut>,
+    /// Overrides of options that no service has.
+    pub strangers: Vec<LeftOut>,
 }
 
 /// Folds the overlay into the plan's static values, for the services in `only` or for all. Overrides that are of no
@@ -46,7 +48,7 @@ pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>) 
             overridden.insert(place);
         } else if only.is_none() {
             let reason = "no service has such an option".to_owned();
-            desired.left_out.push(LeftOut { path, id: one.id, reason });
+            desired.strangers.push(LeftOut { path, id: one.id, reason });
         }
     }
     for place in overridden {

@@ -15,6 +15,7 @@ pub mod rendered;
 pub mod report;
 pub mod state;
 pub mod survey;
+pub mod view;
 
 mod rejection;
 
@@ -23,16 +24,16 @@ use std::time::{Duration, SystemTime};
 
 use action::Action;
 use change::Change;
-use desired::{Desired, desired};
 use execute::{Fault, Faults, Machine, Material, run};
 use report::{Outcome, Report};
 use state::{InEffect, State, StateError};
 use survey::{Survey, survey};
+use view::View;
 
 use crate::attr_path::AttrPath;
 use crate::fs::lock::{self, Lock, LockError};
 use crate::fs::{FileError, generation};
-use crate::overrides::{Change as LogChange, Folded, LogError, LogFile};
+use crate::overrides::{Change as LogChange, LogError, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::systemd::ManagerError;
@@ -89,18 +90,16 @@ pub fn apply(
 ) -> Result<Report, ApplyError> {
     let _locks = locks(machine.paths, request, &mut waiting)?;
     let mut report = Report::default();
-    let mut folded = log.fold()?;
-    let expired = folded.expired(SystemTime::now());
+    let mut view = view::view(plan, log, &[], request.services.as_ref())?;
+    let expired = expiry(view.folded.expired(SystemTime::now()));
     if !expired.is_empty() {
-        let changes: Vec<LogChange> =
-            expired.iter().map(|id| LogChange::Reject { id: *id, reason: "expired".to_owned() }).collect();
-        log.append(&changes, &request.by, None, &mut waiting)?;
-        folded = log.fold()?;
+        log.append(&expired, &request.by, None, &mut waiting)?;
+        view = view::view(plan, log, &[], request.services.as_ref())?;
     }
-    report.warnings.extend(folded.warnings.iter().cloned());
+    report.warnings.extend(view.folded.warnings.iter().cloned());
     // A second time when records were rejected: what is in effect is the fold of the log.
     for _ in 0..2 {
-        let failed = pass(plan, &folded, request, machine, &mut report)?;
+        let failed = pass(plan, &view, request, machine, &mut report)?;
         if failed.is_empty() {
             break;
         }
@@ -113,7 +112,7 @@ pub fn apply(
             _ => None,
         }));
         log.append(&rejects, &request.by, None, &mut waiting)?;
-        folded = log.fold()?;
+        view = view::view(plan, log, &[], request.services.as_ref())?;
     }
     Ok(report)
 }
@@ -126,12 +125,10 @@ pub fn dry_run(
     request: &Request,
     machine: &mut Machine<'_>,
 ) -> Result<Report, ApplyError> {
-    let expired = log.fold()?.expired(SystemTime::now());
-    let expiry = expired.into_iter().map(|id| LogChange::Reject { id, reason: "expired".to_owned() });
-    let changes: Vec<LogChange> = expiry.chain(changes.iter().cloned()).collect();
-    let folded = log.preview(&changes)?;
+    let mut changes_first = expiry(log.fold()?.expired(SystemTime::now()));
+    changes_first.extend_from_slice(changes);
+    let View { folded, desired, .. } = view::view(plan, log, &changes_first, request.services.as_ref())?;
     let state = State::load(&machine.paths.state())?;
-    let desired = desired(plan, &folded.overlay, request.services.as_ref());
     let mut survey = survey(plan, &desired, &state, machine.paths, |service| request.takes(service))?;
     let live = machine.manager.is_some();
     if let Some(manager) = &mut machine.manager {
@@ -150,6 +147,10 @@ pub fn dry_run(
         rejected: Vec::new(),
         warnings: folded.warnings,
     })
+}
+
+fn expiry(ids: Vec<u64>) -> Vec<LogChange> {
+    ids.into_iter().map(|id| LogChange::Reject { id, reason: "expired".to_owned() }).collect()
 }
 
 fn preparation(survey: &Survey<'_>) -> Vec<Action> {
@@ -180,25 +181,22 @@ pub(crate) struct Failed {
 /// One time through: from the folded log to units and state. Gives the services whose records have to be rejected.
 fn pass(
     plan: &Plan,
-    folded: &Folded,
+    view: &View,
     request: &Request,
     machine: &mut Machine<'_>,
     report: &mut Report,
 ) -> Result<Vec<Failed>, ApplyError> {
     let paths = machine.paths;
     let before = State::load(&paths.state())?;
-    let Desired { services, left_out } = desired(plan, &folded.overlay, request.services.as_ref());
-    let desired = Desired { services, left_out: Vec::new() };
-    report.left_out = left_out;
-    let mut survey = survey(plan, &desired, &before, paths, |service| request.takes(service))?;
+    report.left_out.clone_from(&view.desired.left_out);
+    let mut survey = survey(plan, &view.desired, &before, paths, |service| request.takes(service))?;
     if let Some(manager) = &mut machine.manager {
         survey.meet(&mut **manager)?;
     }
     if machine.manager.is_none() {
         report.left_to_do.extend(change::unit_actions(&survey.changes));
     }
-    let mut pass =
-        Pass { state: before.clone(), log_id: folded.last_id, outcomes: BTreeMap::new(), actions: Vec::new() };
+    let mut pass = Pass { state: before.clone(), log_id: view.last_id, outcomes: BTreeMap::new(), actions: Vec::new() };
     pass.outcomes.append(&mut survey.faults);
     pass.run(&survey, request, machine)?;
     pass.commit(plan, request, paths)?;

@@ -3,7 +3,7 @@
 //! nixos-rebuild sets `NIXOS_ACTION` for it (nixpkgs, switch-to-configuration-ng); run by hand
 //! (`/nix/var/nix/profiles/system/activate`) it is not set, and at boot systemd does not run yet.
 
-use super::apply;
+use super::apply::Task;
 use super::session::Session;
 use crate::apply::Request;
 use crate::exit::Exit;
@@ -26,13 +26,12 @@ pub fn run(session: &mut Session) -> anyhow::Result<Exit> {
     let overridden = !log.fold()?.overlay.is_empty();
     let back = if static_wins && overridden { vec![Change::Rollback(0)] } else { Vec::new() };
     if action == "dry-activate" {
-        return apply::dry_run(&plan, &paths, &back, None, false, session);
+        return Task::new(&plan, &paths, None, session).dry_run(&back, session);
     }
     if !back.is_empty() {
         let ids = log.append(&back, "nixos-rebuild", None, super::waiting)?;
         messages::info(format!("recorded {}: the built configuration wins over the overrides", ids[0]));
     }
-    let request = Request { services: None, static_wins, by: session.user(), inside_switch };
-    let report = apply::carry_out(&plan, &paths, &request, session)?;
-    apply::show(&report, false, false)
+    let task = Task::new(&plan, &paths, None, session);
+    Task { request: Request { static_wins, inside_switch, ..task.request }, ..task }.run(session)
 }

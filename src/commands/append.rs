@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use anyhow::Context;
 use serde_json::Value;
 
+use super::apply::Task;
 use super::place::{self, Place, nearest};
 use super::session::Session;
-use super::{Refused, apply, screen};
+use super::{Refused, screen};
 use crate::apply::rendered;
 use crate::attr_path::AttrPath;
 use crate::cli::Append;
@@ -36,7 +37,8 @@ pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
         messages::info(format!("recorded {id}: {path}"));
     }
     if arguments.recording.apply {
-        return apply::services(&plan, &paths, Some([place.service_name.to_owned()].into()), session);
+        let services = Some([place.service_name.to_owned()].into());
+        return Task::new(&plan, &paths, services, session).run(session);
     }
     Ok(Exit::Done)
 }

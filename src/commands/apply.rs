@@ -19,72 +19,65 @@ use crate::plan::Plan;
 pub fn run(arguments: &Apply, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let services = place::services(&plan, &arguments.services)?;
-    if arguments.applying.dry_run {
-        return dry_run(&plan, &paths, &[], services, arguments.applying.json, session);
+    let task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
+    if arguments.applying.dry_run { task.dry_run(&[], session) } else { task.run(session) }
+}
+
+/// An apply, as the commands ask for it.
+pub struct Task<'t> {
+    /// The system's plan.
+    pub plan: &'t Plan,
+    /// Where everything is.
+    pub paths: &'t Paths,
+    /// What is applied.
+    pub request: Request,
+    /// Whether programs are told what came of it.
+    pub json: bool,
+}
+
+impl<'t> Task<'t> {
+    /// For some services or all, by whoever runs this, for people.
+    #[must_use]
+    pub fn new(plan: &'t Plan, paths: &'t Paths, services: Option<BTreeSet<String>>, session: &Session) -> Self {
+        let request = Request { services, by: session.user(), ..Request::default() };
+        Self { plan, paths, request, json: false }
     }
-    run_for(&plan, &paths, services, arguments.applying.json, session)
-}
 
-/// Applies to some services, and tells people.
-pub fn services(
-    plan: &Plan,
-    paths: &Paths,
-    services: Option<BTreeSet<String>>,
-    session: &mut Session,
-) -> anyhow::Result<Exit> {
-    run_for(plan, paths, services, false, session)
-}
+    /// Applies, and says what came of it.
+    pub fn run(&self, session: &mut Session) -> anyhow::Result<Exit> {
+        show(&self.report(session)?, self.json, false)
+    }
 
-/// Applies to some services or all.
-pub fn run_for(
-    plan: &Plan,
-    paths: &Paths,
-    services: Option<BTreeSet<String>>,
-    json: bool,
-    session: &mut Session,
-) -> anyhow::Result<Exit> {
-    let request = Request { services, by: session.user(), ..Request::default() };
-    let report = carry_out(plan, paths, &request, session)?;
-    show(&report, json, false)
-}
+    /// Applies.
+    pub fn report(&self, session: &mut Session) -> anyhow::Result<Report> {
+        let log = session.log(self.plan, self.paths);
+        let verbose = session.global.verbose;
+        let mut observer = |action: &Action| {
+            if verbose {
+                messages::info(action);
+            }
+        };
+        let mut machine = Machine { paths: self.paths, manager: session.manager(), observer: &mut observer };
+        Ok(apply::apply(self.plan, &log, &self.request, &mut machine, super::waiting)?)
+    }
 
-/// Applies as `request` says.
-pub fn carry_out(plan: &Plan, paths: &Paths, request: &Request, session: &mut Session) -> anyhow::Result<Report> {
-    let log = session.log(plan, paths);
-    let verbose = session.global.verbose;
-    let mut observer = |action: &Action| {
-        if verbose {
-            messages::info(action);
-        }
-    };
-    let mut machine = Machine { paths, manager: session.manager(), observer: &mut observer };
-    Ok(apply::apply(plan, &log, request, &mut machine, super::waiting)?)
-}
-
-/// Says what an apply would do, with `changes` recorded first.
-pub fn dry_run(
-    plan: &Plan,
-    paths: &Paths,
-    changes: &[Change],
-    services: Option<BTreeSet<String>>,
-    json: bool,
-    session: &mut Session,
-) -> anyhow::Result<Exit> {
-    let log = session.log(plan, paths);
-    let request = Request { services, by: session.user(), ..Request::default() };
-    let mut machine = Machine { paths, manager: session.manager(), observer: &mut |_| () };
-    let report = apply::dry_run(plan, &log, changes, &request, &mut machine)?;
-    show(&report, json, true)
+    /// Says what an apply would do, with `changes` recorded first.
+    pub fn dry_run(&self, changes: &[Change], session: &mut Session) -> anyhow::Result<Exit> {
+        let log = session.log(self.plan, self.paths);
+        let mut machine = Machine { paths: self.paths, manager: session.manager(), observer: &mut |_| () };
+        let report = apply::dry_run(self.plan, &log, changes, &self.request, &mut machine)?;
+        show(&report, self.json, true)
+    }
 }
 
 /// Prints a report, and gives its exit code.
-pub fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
+fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
     for warning in &report.warnings {
         messages::warn(warning);
     }
     for left_out in &report.left_out {
         messages::error(format!(
-            "record {} does not hold: {}: {}; `dynix unset {}` takes it back",
+            "record {} does not hold: {}: {}; it counts as not recorded until another value is, or `dynix unset {}`",
             left_out.id, left_out.path, left_out.reason, left_out.path
         ));
     }

@@ -11,9 +11,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use serde_json::Value;
 
+use super::apply::Task;
 use super::session::Session;
-use super::{append, apply, generate, reset, screen};
-use crate::apply::Request;
+use super::{append, generate, reset, screen};
 use crate::apply::rendered::sha256;
 use crate::apply::report::Report;
 use crate::build::{self, Input};
@@ -117,9 +117,8 @@ pub fn run(arguments: &Demo) -> anyhow::Result<Exit> {
         let start = Instant::now();
         record(step, &root, &mut session)?;
         let recorded = start.elapsed();
-        let request =
-            Request { services: Some([step.service.to_owned()].into()), by: session.user(), ..Request::default() };
-        let report = apply::carry_out(&plan, &paths, &request, &mut session)?;
+        let services = Some([step.service.to_owned()].into());
+        let report = Task::new(&plan, &paths, services, &session).report(&mut session)?;
         let applied = start.elapsed();
         let after = texts(&plan, &paths)?;
         let key = (step.service.to_owned(), step.file.to_owned());

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::session::Session;
 use super::{place, screen};
-use crate::apply::desired::desired;
 use crate::apply::rendered::{render, static_values};
 use crate::apply::state::State;
+use crate::apply::view::{View, view};
 use crate::cli::Diff;
 use crate::exit::Exit;
 use crate::fs::{self, generation};
@@ -32,8 +32,7 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let only = place::services(&plan, &arguments.services)?;
     let state = State::load(&paths.state())?;
-    let folded = session.log(&plan, &paths).fold()?;
-    let desired = desired(&plan, &folded.overlay, only.as_ref());
+    let View { desired, .. } = view(&plan, &session.log(&plan, &paths), &[], only.as_ref())?;
     let mut pairs = Vec::new();
     for (name, service) in
         plan.services.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only.contains(*name)))

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::session::Session;
 use super::{Refused, append, place};
 use crate::apply::state::State;
+use crate::apply::view::{View, view};
 use crate::cli::Get;
 use crate::exit::Exit;
 
@@ -27,7 +28,8 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let path = place::parse(&arguments.path)?;
     let place = place::find(&plan, &path)?;
-    let folded = session.log(&plan, &paths).fold()?;
+    let only = Some([place.service_name.to_owned()].into());
+    let View { folded, .. } = view(&plan, &session.log(&plan, &paths), &[], only.as_ref())?;
     let effective = append::effective(&place, &folded)?;
     let at = |value: &Value| place.below.names().iter().try_fold(value, |value, name| value.get(name)).cloned();
     let value = at(&effective);

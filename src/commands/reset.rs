@@ -1,7 +1,8 @@
 //! `dynix reset`: back to what nixos-rebuild built.
 
+use super::apply::Task;
+use super::place;
 use super::session::Session;
-use super::{apply, place};
 use crate::attr_path::AttrPath;
 use crate::cli::Reset;
 use crate::exit::Exit;
@@ -15,15 +16,16 @@ pub fn run(arguments: &Reset, session: &mut Session) -> anyhow::Result<Exit> {
     let log = session.log(&plan, &paths);
     let services = place::services(&plan, &arguments.services)?;
     let changes = changes(&plan, &log.fold()?, &arguments.services);
+    let task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
     if arguments.applying.dry_run {
-        return apply::dry_run(&plan, &paths, &changes, services, arguments.applying.json, session);
+        return task.dry_run(&changes, session);
     }
     if changes.is_empty() {
         messages::info("nothing is overridden");
     } else {
         log.append(&changes, &session.user(), None, super::waiting)?;
     }
-    apply::run_for(&plan, &paths, services, arguments.applying.json, session)
+    task.run(session)
 }
 
 /// The records that leave nothing overridden.

@@ -1,6 +1,6 @@
 //! `dynix rollback`: back to what held after an earlier record.
 
-use super::apply;
+use super::apply::Task;
 use super::session::Session;
 use crate::cli::Rollback;
 use crate::exit::Exit;
@@ -27,5 +27,5 @@ pub fn run(arguments: &Rollback, session: &mut Session) -> anyhow::Result<Exit> 
             messages::info(format!("recorded {}: rollback to {to}", ids[0]));
         }
     }
-    if arguments.recording.apply { apply::services(&plan, &paths, None, session) } else { Ok(Exit::Done) }
+    if arguments.recording.apply { Task::new(&plan, &paths, None, session).run(session) } else { Ok(Exit::Done) }
 }

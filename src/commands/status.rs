@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::place::{self, Place};
 use super::screen;
 use super::session::Session;
-use crate::apply::desired::{LeftOut, desired};
+use crate::apply::desired::LeftOut;
 use crate::apply::state::State;
 use crate::apply::survey::survey;
+use crate::apply::view::{View, view};
 use crate::cli::Read;
 use crate::exit::Exit;
 use crate::messages;
@@ -57,10 +58,9 @@ struct Shown {
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
-    let folded = log.fold()?;
-    folded.warnings.iter().for_each(messages::warn);
     let state = State::load(&paths.state())?;
-    let desired = desired(&plan, &folded.overlay, None);
+    let View { folded, desired, .. } = view(&plan, &log, &[], None)?;
+    folded.warnings.iter().for_each(messages::warn);
     let survey = survey(&plan, &desired, &state, &paths, |_| true)?;
     let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
     let records = if named.is_empty() { Vec::new() } else { log.find(|id| named.contains(&id))? };
@@ -84,8 +84,7 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
             by: record.and_then(|record| record.by.clone()),
             time: record.and_then(|record| record.time.clone()),
             until: record.and_then(|record| record.until.clone()),
-            applied: one.id <= state.log_id(place.service_name)
-                && !desired.left_out.iter().any(|left_out| left_out.path == path),
+            applied: one.id <= state.log_id(place.service_name),
         };
         services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
     }

@@ -1,7 +1,8 @@
 //! `dynix unset`: an override no longer holds.
 
+use super::apply::Task;
+use super::place;
 use super::session::Session;
-use super::{apply, place};
 use crate::cli::Unset;
 use crate::exit::Exit;
 use crate::messages;
@@ -29,7 +30,7 @@ pub fn run(arguments: &Unset, session: &mut Session) -> anyhow::Result<Exit> {
     if arguments.recording.apply {
         let services = concerned.iter().chain([&path]).filter_map(|path| place::find(&plan, path).ok());
         let services = services.map(|place| place.service_name.to_owned()).collect();
-        return apply::services(&plan, &paths, Some(services), session);
+        return Task::new(&plan, &paths, Some(services), session).run(session);
     }
     Ok(Exit::Done)
 }

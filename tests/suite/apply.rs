@@ -162,6 +162,35 @@ fn an_override_that_an_older_system_refuses_is_left_out_and_the_rest_applied() {
 }
 
 #[test]
+fn a_record_that_does_not_hold_uncovers_the_one_before_it() {
+    let system = System::new();
+    system.run(&["append", "services.distccd.maxJobs", "5", "--apply"]).ends(0);
+    let by_hand = [
+        r#"{ set.services.distccd.maxJobs = "many"; }"#,
+        r#"{ set.services.distccd = { maxJobs = [ ]; logLevel = "error"; }; }"#,
+    ];
+    for (number, record) in by_hand.iter().enumerate() {
+        let log = system.read("etc/nixos/dynamic.nix");
+        system.write("etc/nixos/dynamic.nix", &format!("{log}{record}\n"));
+        let run = system.run(&["apply"]).ends(3);
+        assert!(run.stderr.contains(&format!("record {} does not hold: services.distccd.maxJobs", number + 2)));
+        assert_eq!(run.stdout, "nothing to do\n");
+        assert_eq!(system.run(&["get", "services.distccd.maxJobs"]).ends(0).stdout, "5\n");
+        assert_eq!(system.run(&["get", "services.distccd.logLevel"]).ends(0).stdout, "warning\n");
+        assert_eq!(system.run(&["diff", "--pending"]).ends(0).stdout, "");
+        let status = system.run(&["status", "--json"]).ends(0).json();
+        assert_eq!(status["leftOut"].as_array().unwrap().len(), number + 1);
+        assert_eq!(status["services"]["distccd"]["overrides"][0]["record"], 1);
+    }
+    assert!(system.read("run/dynix/distccd/current/flags").contains("--jobs 5"));
+    // Nothing was written about them, and a value that holds takes the place of theirs.
+    assert!(!system.read("etc/nixos/dynamic.nix").contains("reject"));
+    system.run(&["append", "services.distccd.maxJobs", "6", "--apply"]).ends(0);
+    let flags = system.read("run/dynix/distccd/current/flags");
+    assert!(flags.contains("--jobs 6") && flags.contains("--log-level error"), "{flags}");
+}
+
+#[test]
 fn an_override_ends_when_its_time_is_over() {
     let system = System::new();
     system.run(&["append", "services.distccd.logLevel", "debug", "--for", "1h", "--apply"]).ends(0);

@@ -1,0 +1,41 @@
+//! What the log comes to under a plan: the fold, and the values of the services that it concerns.
+//!
+//! A record that does not hold (the type of its option refuses it) counts as not recorded, so that what held before it
+//! holds again. Nothing of that is written: the next system's types may take it.
+
+use std::collections::BTreeSet;
+
+use super::desired::{Desired, LeftOut, desired};
+use crate::overrides::{Change, Folded, LogError, LogFile};
+use crate::plan::Plan;
+
+/// The log under a plan.
+#[derive(Debug)]
+pub struct View {
+    /// The fold, without the records that do not hold.
+    pub folded: Folded,
+    /// The values that the services shall have, and all that does not hold.
+    pub desired: Desired,
+    /// The last record of the log.
+    pub last_id: u64,
+}
+
+/// Looks at the log with `changes` at its end, for the services in `only` or for all.
+pub fn view(plan: &Plan, log: &LogFile, changes: &[Change], only: Option<&BTreeSet<String>>) -> Result<View, LogError> {
+    let mut changes = changes.to_vec();
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    loop {
+        let folded = if changes.is_empty() { log.fold()? } else { log.preview(&changes)? };
+        // What was not recorded has ids as well.
+        let last_id = folded.last_id.saturating_sub(changes.len() as u64);
+        let mut desired = desired(plan, &folded.overlay, only);
+        let refused: BTreeSet<u64> = desired.left_out.iter().map(|one| one.id).collect();
+        left_out.append(&mut desired.left_out);
+        if refused.is_empty() {
+            desired.left_out = left_out;
+            desired.left_out.append(&mut desired.strangers);
+            return Ok(View { folded, desired, last_id });
+        }
+        changes.extend(refused.into_iter().map(|id| Change::Reject { id, reason: String::new() }));
+    }
+}
