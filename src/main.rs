@@ -3,9 +3,13 @@
 use clap::Parser;
 use dynix::cli::Cli;
 use dynix::exit::Exit;
-use dynix::{commands, messages};
+use dynix::{commands, messages, surroundings};
 
 fn main() -> Exit {
+    if let Err(error) = surroundings::settle() {
+        messages::error(error);
+        return Exit::Failed;
+    }
     match commands::run(Cli::parse()) {
         Ok(exit) => exit,
         Err(error) => {

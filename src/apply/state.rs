@@ -90,7 +90,7 @@ pub enum StateError {
 impl State {
     /// Reads the state; nothing in effect where there is none.
     pub fn load(path: &Utf8Path) -> Result<Self, StateError> {
-        let Some(bytes) = fs::read(path)? else { return Ok(Self::default()) };
+        let Some(bytes) = fs::read_trusted(path, fs::OWN)? else { return Ok(Self::default()) };
         let malformed = |problem: String| StateError::Malformed { path: path.to_string(), problem };
         let state: Self = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
         if state.version == VERSION {

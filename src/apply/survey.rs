@@ -48,7 +48,7 @@ fn find(name: &str, service: Option<&Service>, state: &State, paths: &Paths) -> 
     units.extend(recorded.into_iter().flat_map(|one| one.in_effect.drop_ins.keys()));
     let mut drop_ins = BTreeMap::new();
     for unit in units {
-        if let Some(text) = fs::read(&drop_in_path(paths, unit))? {
+        if let Some(text) = fs::read_in_place(&drop_in_path(paths, unit), fs::OWN)? {
             drop_ins.insert(unit.clone(), String::from_utf8_lossy(&text).into_owned());
         }
     }
@@ -66,7 +66,7 @@ fn find(name: &str, service: Option<&Service>, state: &State, paths: &Paths) -> 
     let mut files = BTreeMap::new();
     if let (Some(number), Some(service)) = (current, service) {
         for (file_name, file) in &service.files {
-            if let Some(bytes) = fs::read(&generation::directory(&directory, number).join(file_name))? {
+            if let Some(bytes) = generation::read(&directory, number, file_name)? {
                 files.insert(file_name.clone(), rendered::identity(file, &rendered::sha256(&bytes)));
             }
         }

@@ -89,7 +89,7 @@ fn in_effect(
     let mut texts = built.clone();
     if let Some(number) = generation::current(&directory)? {
         for file in service.files.keys() {
-            if let Some(bytes) = fs::read(&generation::directory(&directory, number).join(file))? {
+            if let Some(bytes) = generation::read(&directory, number, file)? {
                 texts.insert(file.clone(), String::from_utf8_lossy(&bytes).into_owned());
             }
         }

@@ -29,20 +29,30 @@ impl Session {
         self.global.root.as_deref().unwrap_or(Utf8Path::new("/"))
     }
 
-    /// The plan of the system, and where everything is.
+    /// The plan of the system, and where everything is. Links on the way to the plan and to the log's directory are
+    /// followed here, and nowhere later.
     pub fn load(&self) -> anyhow::Result<(Plan, Paths)> {
-        let paths = Paths::new(self.root(), self.global.plan.clone(), self.global.overrides.clone());
-        let path = paths.plan();
-        let Some(bytes) = fs::read(path)? else {
+        let host = Utf8Path::new("/");
+        let root = fs::resolve(host, self.root())?;
+        let given = Paths::new(&root, None, None);
+        let path = match &self.global.plan {
+            Some(plan) => fs::resolve(host, plan)?,
+            None => fs::resolve(&root, given.plan())?,
+        };
+        let named = self.global.plan.as_deref().unwrap_or(given.plan());
+        let Some(bytes) = fs::read_trusted(&path, fs::OWN)? else {
             bail!(
-                "there is no plan at {path}: no service is dynamic-enabled \
+                "there is no plan at {named}: no service is dynamic-enabled \
                  (dynamicism.for.<service>.enable), or the configuration was not switched to yet"
             )
         };
-        let plan = read_plan(&bytes).with_context(|| format!("cannot use the plan {path}"))?;
-        let overrides: Option<Utf8PathBuf> =
-            self.global.overrides.clone().or_else(|| plan.overrides_file.as_ref().map(|file| paths.below_root(file)));
-        let paths = Paths::new(self.root(), self.global.plan.clone(), overrides);
+        let plan = read_plan(&bytes).with_context(|| format!("cannot use the plan {named}"))?;
+        let overrides = match (&self.global.overrides, &plan.overrides_file) {
+            (Some(file), _) => log_place(host, file)?,
+            (None, Some(file)) => log_place(&root, &given.below_root(file))?,
+            (None, None) => log_place(&root, given.overrides())?,
+        };
+        let paths = Paths::new(&root, Some(path), Some(overrides));
         Ok((plan, paths))
     }
 
@@ -76,6 +86,17 @@ impl Session {
         }
         uzers::get_user_by_uid(us.as_raw())
             .map_or_else(|| us.as_raw().to_string(), |user| user.name().to_string_lossy().into_owned())
+    }
+}
+
+/// Where the log is: its directory may be reached through links (/etc/nixos often is one), itself it may be none.
+fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => {
+            let parent = if parent == "" { Utf8Path::new(".") } else { parent };
+            Ok(fs::resolve(root, parent)?.join(name))
+        }
+        _ => Ok(path.to_owned()),
     }
 }
 

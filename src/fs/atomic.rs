@@ -1,12 +1,12 @@
 //! Files and links that appear whole or not at all: written beside their place, then renamed over it.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
-use super::{Context, FileError};
+use super::{Context, Directory, FileError};
 
 /// Whether the write has to survive a power cut. Files below /run do not: they are gone with the power anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,58 +20,64 @@ pub enum Durability {
 /// Writes `bytes` to `path` with `mode`, replacing what is there. One writer at a time: the caller holds the lock, so
 /// what stands at the temporary name is left over from a crash.
 pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<(), FileError> {
-    let directory = path.parent().unwrap_or(Utf8Path::new("/"));
-    super::create_dir(directory)?;
-    let temporary = temporary(path);
-    super::remove(&temporary)?;
-    let written = write_through(&temporary, path, bytes, mode, durability);
+    let (directory, name) = Directory::create_above(path)?;
+    let temporary = temporary(name);
+    directory.remove(&temporary)?;
+    let written = write_through(&directory, &temporary, name, bytes, mode, durability);
     if written.is_err() {
         // What failed first is what counts.
-        let _ = super::remove(&temporary);
+        let _ = directory.remove(&temporary);
     }
     written?;
     if durability == Durability::Durable {
-        sync_directory(directory)?;
+        directory.sync()?;
     }
     Ok(())
 }
 
 fn write_through(
-    temporary: &Utf8Path,
-    path: &Utf8Path,
+    directory: &Directory,
+    temporary: &str,
+    name: &str,
     bytes: &[u8],
     mode: u32,
     durability: Durability,
 ) -> Result<(), FileError> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary).at("create", temporary)?;
-    file.set_permissions(Permissions::from_mode(mode)).at("set the mode of", temporary)?;
-    file.write_all(bytes).at("write", temporary)?;
+    let mut file = directory.create_file(temporary)?;
+    let path = directory.path().join(temporary);
+    file.set_permissions(Permissions::from_mode(mode)).at("set the mode of", &path)?;
+    file.write_all(bytes).at("write", &path)?;
     if durability == Durability::Durable {
-        file.sync_all().at("sync", temporary)?;
+        file.sync_all().at("sync", &path)?;
     }
-    std::fs::rename(temporary, path).at("replace", path)
+    directory.rename(temporary, name)
 }
 
-fn temporary(path: &Utf8Path) -> Utf8PathBuf {
-    path.with_file_name(format!(".{}.new", path.file_name().unwrap_or("dynix")))
+fn temporary(name: &str) -> String {
+    format!(".{name}.new")
 }
 
 /// Makes `link` a symbolic link to `target`, replacing the link that is there. One writer at a time, as for [`write`].
 pub fn link(link: &Utf8Path, target: &str) -> Result<(), FileError> {
-    let temporary = temporary(link);
-    super::remove(&temporary)?;
-    std::os::unix::fs::symlink(target, &temporary).at("create the link", &temporary)?;
-    std::fs::rename(&temporary, link).at("replace", link)
+    let (directory, name) = Directory::create_above(link)?;
+    let temporary = temporary(name);
+    directory.remove(&temporary)?;
+    directory.link(&temporary, target)?;
+    directory.rename(&temporary, name)
 }
 
 /// Makes renames and creations in `directory` survive a power cut.
 pub fn sync_directory(directory: &Utf8Path) -> Result<(), FileError> {
-    File::open(directory).and_then(|directory| directory.sync_all()).at("sync the directory", directory)
+    match Directory::open(directory)? {
+        Some(directory) => directory.sync(),
+        None => Err(std::io::Error::from(std::io::ErrorKind::NotFound)).at("sync the directory", directory),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use camino::Utf8PathBuf;
+
     use super::*;
 
     fn directory() -> (tempfile::TempDir, Utf8PathBuf) {

@@ -1,13 +1,13 @@
 //! The directories of one service below /run/dynix: `generation-N`, never modified once they have their name, and the
 //! `current` link.
 
-use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{PermissionsExt, fchown};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Context, FileError, atomic};
+use super::{Context, Directory, FileError, atomic};
 
 /// One file to be staged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,36 +41,44 @@ fn number(name: &str) -> Option<u64> {
 /// Writes generation `number` of a service: all files, then the name. Each file has its owner and mode before its
 /// first byte.
 pub fn stage(service: &Utf8Path, number: u64, files: &[StagedFile]) -> Result<Utf8PathBuf, FileError> {
-    super::create_dir(service)?;
-    let unfinished = service.join(format!(".{}", name(number)));
-    let staged = stage_at(&unfinished, &directory(service, number), files);
+    let directory = Directory::create(service)?;
+    let (unfinished, finished) = (format!(".{}", name(number)), name(number));
+    let staged = stage_at(&directory, &unfinished, &finished, files);
     if staged.is_err() {
         // What failed first is what counts.
-        let _ = remove_tree(&unfinished);
+        let _ = remove_tree(&service.join(&unfinished));
     }
-    staged
+    staged?;
+    Ok(service.join(finished))
 }
 
-fn stage_at(unfinished: &Utf8Path, finished: &Utf8Path, files: &[StagedFile]) -> Result<Utf8PathBuf, FileError> {
-    remove_tree(unfinished)?;
-    DirBuilder::new().mode(0o755).create(unfinished).at("create the directory", unfinished)?;
-    std::fs::set_permissions(unfinished, Permissions::from_mode(0o755)).at("set the mode of", unfinished)?;
+fn stage_at(service: &Directory, unfinished: &str, finished: &str, files: &[StagedFile]) -> Result<(), FileError> {
+    let path = service.path().join(unfinished);
+    remove_tree(&path)?;
+    let directory = Directory::create(&path)?;
+    // The process's umask may have taken bits that the units' users need.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o755)).at("set the mode of", &path)?;
     for file in files {
-        write(&unfinished.join(&file.name), file)?;
+        write(&directory, file)?;
     }
-    remove_tree(finished)?;
-    std::fs::rename(unfinished, finished).at("rename into place", finished)?;
-    Ok(finished.to_owned())
+    remove_tree(&service.path().join(finished))?;
+    service.rename(unfinished, finished)
 }
 
-fn write(path: &Utf8Path, file: &StagedFile) -> Result<(), FileError> {
-    let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at("create", path)?;
+fn write(directory: &Directory, file: &StagedFile) -> Result<(), FileError> {
+    let path = directory.path().join(&file.name);
+    let mut open = directory.create_file(&file.name)?;
     let (us, our_group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     if (file.uid, file.gid) != (us, our_group) {
-        fchown(&open, Some(file.uid), Some(file.gid)).at("set the owner of", path)?;
+        fchown(&open, Some(file.uid), Some(file.gid)).at("set the owner of", &path)?;
     }
-    open.set_permissions(Permissions::from_mode(file.mode)).at("set the mode of", path)?;
-    open.write_all(&file.bytes).at("write", path)
+    open.set_permissions(Permissions::from_mode(file.mode)).at("set the mode of", &path)?;
+    open.write_all(&file.bytes).at("write", &path)
+}
+
+/// The content of a file of generation `number`; `None` where there is no such file.
+pub fn read(service: &Utf8Path, number: u64, file: &str) -> Result<Option<Vec<u8>>, FileError> {
+    super::read_in_place(&directory(service, number).join(file), super::OWN)
 }
 
 /// The generation that `current` names; `None` where the service is on its static files.
@@ -89,14 +97,8 @@ pub fn swap(service: &Utf8Path, to: Option<u64>) -> Result<(), FileError> {
 
 /// The numbers of the generations that are there, ascending.
 pub fn list(service: &Utf8Path) -> Result<Vec<u64>, FileError> {
-    let Some(entries) = super::none_if_absent(std::fs::read_dir(service)).at("list", service)? else {
-        return Ok(Vec::new());
-    };
-    let mut numbers = Vec::new();
-    for entry in entries {
-        let entry = entry.at("list", service)?;
-        numbers.extend(entry.file_name().to_str().and_then(number));
-    }
+    let Some(directory) = Directory::open(service)? else { return Ok(Vec::new()) };
+    let mut numbers: Vec<u64> = directory.list()?.iter().filter_map(|name| number(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
@@ -123,7 +125,11 @@ pub fn forget(service: &Utf8Path) -> Result<(), FileError> {
     remove_tree(service)
 }
 
+/// The standard library follows no link below `path`, and nobody else can change what is above it.
 fn remove_tree(path: &Utf8Path) -> Result<(), FileError> {
+    if Directory::above(path)?.is_none() {
+        return Ok(());
+    }
     super::none_if_absent(std::fs::remove_dir_all(path)).at("remove", path).map(drop)
 }
 

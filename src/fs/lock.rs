@@ -1,12 +1,13 @@
 //! Locks between processes (flock(2)), with a name for whoever is waited for.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
+use rustix::fs::OFlags;
 
-use super::{Context, FileError};
+use super::{Context, Directory, FileError};
 
 /// How long a held lock is left alone before the next try.
 const RETRY: Duration = Duration::from_millis(5);
@@ -38,10 +39,11 @@ pub enum LockError {
 /// Takes the lock at `path` (created if missing), waiting up to `patience`. `waiting` is called once, with the holder's
 /// name, when there is somebody to wait for.
 pub fn acquire(path: &Utf8Path, patience: Duration, waiting: impl FnOnce(&str)) -> Result<Lock, LockError> {
-    if let Some(directory) = path.parent() {
-        super::create_dir(directory)?;
-    }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).at("open", path)?;
+    let (directory, name) = Directory::create_above(path)?;
+    let missing =
+        || FileError { operation: "open", path: path.to_string(), source: std::io::ErrorKind::NotFound.into() };
+    let file = directory.open_file(name, OFlags::WRONLY | OFlags::CREATE)?.ok_or_else(missing)?;
+    directory.check_file(&file, name)?;
     hold(&file, path, patience, waiting)?;
     Ok(Lock { _file: file })
 }

@@ -1,14 +1,22 @@
 //! Files: the only modules that touch them, one effect each.
 //!
 //! Everything is given as whole paths (see [`crate::paths`]); nothing here knows what a service or an override is.
+//! What is written, and what is believed, is reached through a [`Directory`] that nobody else can change.
 
 pub mod atomic;
+pub mod directory;
 pub mod generation;
 pub mod lock;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use camino::Utf8Path;
+pub use directory::{Directory, Untrusted, resolve};
+use rustix::fs::OFlags;
+
+/// Most bytes of a file that dynix wrote itself, or that `generate` wrote for it.
+pub const OWN: u64 = 64 << 20;
 
 /// A failed operation on a path.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +28,20 @@ pub struct FileError {
     pub path: String,
     /// What the system said.
     pub source: io::Error,
+}
+
+impl FileError {
+    /// Why the file or directory is not used, if it is for what others could do with it.
+    #[must_use]
+    pub fn untrusted(&self) -> Option<Untrusted> {
+        self.source.get_ref()?.downcast_ref().copied()
+    }
+
+    /// Whether it is not used for that very reason.
+    #[must_use]
+    pub fn is(&self, reason: Untrusted) -> bool {
+        self.untrusted() == Some(reason)
+    }
 }
 
 /// Adds the operation and the path to what the system said.
@@ -49,25 +71,61 @@ fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// A file's content, `None` if there is no such file.
+/// A file's content, `None` if there is no such file. For what the caller names, wherever it leads: nothing is believed
+/// because of where it stands.
 pub fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FileError> {
     none_if_absent(std::fs::read(path)).at("read", path)
 }
 
+/// The content of a file that only root and the running user can change, `None` if there is none; anything else is
+/// refused, and so is one of more than `limit` bytes.
+pub fn read_trusted(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    read_checked(path, limit, Directory::check_file)
+}
+
+/// The content of a file that stands where only root and the running user could put it, whoever owns it; `None` if there
+/// is none.
+pub fn read_in_place(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    read_checked(path, limit, |_, file, _| {
+        let is_file = file.metadata().at("look at", path)?.is_file();
+        if is_file { Ok(()) } else { Err(io::Error::from(Untrusted::NotAFile)).at("use", path) }
+    })
+}
+
+fn read_checked(
+    path: &Utf8Path,
+    limit: u64,
+    check: impl FnOnce(&Directory, &File, &str) -> Result<(), FileError>,
+) -> Result<Option<Vec<u8>>, FileError> {
+    let Some((directory, name)) = Directory::above(path)? else { return Ok(None) };
+    let Some(file) = directory.open_file(name, OFlags::RDONLY)? else { return Ok(None) };
+    check(&directory, &file, name)?;
+    let size = file.metadata().at("look at", path)?.len();
+    let mut bytes = Vec::new();
+    // It may grow meanwhile.
+    let read =
+        if size > limit { size } else { (&file).take(limit + 1).read_to_end(&mut bytes).at("read", path)? as u64 };
+    if read > limit {
+        return Err(io::Error::from(Untrusted::TooLarge { size: read, limit })).at("read", path);
+    }
+    Ok(Some(bytes))
+}
+
 /// A symbolic link's target, `None` if there is no such link.
 pub fn read_link(path: &Utf8Path) -> Result<Option<String>, FileError> {
-    let target = none_if_absent(std::fs::read_link(path)).at("read the link", path)?;
-    Ok(target.map(|target| target.to_string_lossy().into_owned()))
+    let Some((directory, name)) = Directory::above(path)? else { return Ok(None) };
+    directory.read_link(name)
 }
 
 /// Removes a file or link; no error where there is none. Gives whether there was one.
 pub fn remove(path: &Utf8Path) -> Result<bool, FileError> {
-    Ok(none_if_absent(std::fs::remove_file(path)).at("remove", path)?.is_some())
+    let Some((directory, name)) = Directory::above(path)? else { return Ok(false) };
+    directory.remove(name)
 }
 
 /// Creates a directory (0755) and those above it.
 pub fn create_dir(path: &Utf8Path) -> Result<(), FileError> {
-    std::fs::create_dir_all(path).at("create the directory", path)
+    Directory::create(path).map(drop)
 }
 
 /// Removes a directory if it is there and nothing is in it.
@@ -81,13 +139,4 @@ pub fn remove_empty_dir(path: &Utf8Path) -> Result<(), FileError> {
 /// Whether there is anything at `path`.
 pub fn exists(path: &Utf8Path) -> Result<bool, FileError> {
     Ok(none_if_absent(std::fs::symlink_metadata(path)).at("look at", path)?.is_some())
-}
-
-/// Whether `path` is a file or directory that nobody but root and the running user can change. A path that is not
-/// there is an error.
-pub fn is_trusted(path: &Utf8Path) -> Result<bool, FileError> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).at("look at", path)?;
-    let ours = metadata.uid() == 0 || metadata.uid() == rustix::process::geteuid().as_raw();
-    Ok(ours && metadata.mode() & 0o022 == 0)
 }

@@ -1,9 +1,9 @@
 //! The log's file: read, folded, appended to.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,7 +19,7 @@ use super::limits::{self, Unrecordable};
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
 use super::record::{Change, Kind, Record, Stamp, write_line};
-use crate::fs::{Context, FileError, atomic, lock};
+use crate::fs::{Context, Directory, FileError, Untrusted, atomic, lock};
 use crate::plan::Evaluator;
 
 /// How a new log begins.
@@ -365,22 +365,21 @@ impl LogFile {
     }
 
     fn open_to_read(&self) -> Result<Option<File>, LogError> {
-        self.open(OpenOptions::new().read(true))
+        self.open(OFlags::RDONLY)
     }
 
-    fn open(&self, options: &mut OpenOptions) -> Result<Option<File>, LogError> {
-        // Not blocking: a pipe would be waited for. A link is refused: who may change where it leads can't be told here.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    fn open(&self, access: OFlags) -> Result<Option<File>, LogError> {
         let not_a_file = |kind, hint| LogError::NotAFile { path: self.path.to_string(), kind, hint };
         let directory = || not_a_file("a directory", "move it away to begin a new log");
-        let file = match options.custom_flags(flags.bits().cast_signed()).open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => return Err(directory()),
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+        let Some((parent, name)) = Directory::above(&self.path)? else { return Ok(None) };
+        let file = match parent.open_file(name, access) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            Err(error) if error.source.kind() == std::io::ErrorKind::IsADirectory => return Err(directory()),
+            Err(error) if error.is(Untrusted::Link) => {
                 return Err(not_a_file("a symbolic link", "name the file that it leads to with --overrides"));
             }
-            Err(error) => return Err(error).at("open", &self.path).map_err(LogError::from),
+            Err(error) => return Err(error.into()),
         };
         let metadata = file.metadata().at("look at", &self.path)?;
         if metadata.is_dir() {
@@ -389,18 +388,20 @@ impl LogFile {
         if !metadata.is_file() {
             return Err(not_a_file("a device, pipe or socket", "move it away to begin a new log"));
         }
-        let ours = metadata.uid() == 0 || metadata.uid() == rustix::process::geteuid().as_raw();
-        if ours && metadata.mode() & 0o022 == 0 {
-            return Ok(Some(file));
+        let Err(error) = parent.check_file(&file, name) else { return Ok(Some(file)) };
+        match error.untrusted() {
+            Some(Untrusted::Owner { .. } | Untrusted::Writable { .. }) => {
+                let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+                Err(LogError::NotTrusted { path: self.path.to_string(), uid, mode })
+            }
+            _ => Err(error.into()),
         }
-        let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-        Err(LogError::NotTrusted { path: self.path.to_string(), uid, mode })
     }
 
     /// The log, created if it is missing, with nobody else at it.
     fn open_to_append(&self, mut waiting: impl FnMut(&str)) -> Result<File, LogError> {
         loop {
-            let Some(file) = self.open(OpenOptions::new().read(true).append(true))? else {
+            let Some(file) = self.open(OFlags::RDWR | OFlags::APPEND)? else {
                 self.create()?;
                 continue;
             };

@@ -290,7 +290,7 @@ fn a_log_that_can_not_be_read_is_no_empty_log() {
     let path = log.log.path().join("dynamic.nix");
     let below = LogFile::new(&path, Utf8Path::new("/nonexistent"), None);
     let error = below.fold().unwrap_err().to_string();
-    assert_eq!(error, format!("cannot open {path}: Not a directory (os error 20)"));
+    assert_eq!(error, format!("cannot open {}: Not a directory (os error 20)", log.log.path()));
     if !rustix::process::geteuid().is_root() {
         std::fs::set_permissions(log.log.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
         assert!(log.log.fold().unwrap_err().to_string().contains("Permission denied"));

@@ -20,5 +20,7 @@ mod machine;
 mod real_nix;
 mod real_units;
 mod recognise;
+mod security_files;
+mod security_surroundings;
 mod start_script;
 mod support;

@@ -1,5 +1,6 @@
 //! A system in a temporary directory: the bundled services generated, and the real binary run on it.
 
+use std::io::Write as _;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -24,6 +25,11 @@ impl Run {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
+}
+
+/// Says that something is not tested here, also where the harness keeps what a passing test prints.
+pub fn skip(what: &str) {
+    std::io::stderr().write_all(format!("\nSKIPPED: {what}\n\n").as_bytes()).unwrap();
 }
 
 /// The program with its arguments, away from whatever the environment of the test says.

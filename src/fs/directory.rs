@@ -1,0 +1,399 @@
+//! Directories that nobody else can change: the way to every file that dynix writes, or believes.
+//!
+//! A path is walked from `/` one name at a time and no symbolic link is followed (openat(2) with `O_NOFOLLOW`); each
+//! directory on the way has to belong to root or to the running user, and nobody else may write to it, or only into a
+//! sticky one (unlink(2): names of other users stay as they are). So what was found stays where it is, whatever other
+//! users do meanwhile, and what is done then is done relative to the open directory. [`resolve`] is the one place where
+//! links are followed: those that root or the running user made, and never out of the root of a tree.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::{Context, FileError};
+
+/// Links that are followed for one path, as many as the kernel would (`path_resolution(7)`).
+const MAX_LINKS: usize = 40;
+/// For the directories on the way: no right to list them is needed.
+const ON_THE_WAY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Why something is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Untrusted {
+    /// Its owner may change it at any time.
+    #[error("user {uid} owns it and could change it; give it to root (chown), or keep the file elsewhere")]
+    Owner {
+        /// The owner.
+        uid: u32,
+    },
+    /// Others may.
+    #[error("others may write to it (mode {mode:04o}); `chmod go-w` it, or keep the file elsewhere")]
+    Writable {
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Others may have put it there.
+    #[error("it has another name, and others may make names in its directory; copy it, and move the copy there")]
+    Linked,
+    /// Where it leads could be changed.
+    #[error("it is a symbolic link, and none is followed here")]
+    Link,
+    /// A pipe or device would be waited for, or worse.
+    #[error("it is no plain file")]
+    NotAFile,
+    /// More than that is never needed.
+    #[error("it has {size} bytes; at most {limit} are read")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+}
+
+impl From<Untrusted> for io::Error {
+    fn from(untrusted: Untrusted) -> Self {
+        let kind = match untrusted {
+            Untrusted::TooLarge { .. } => io::ErrorKind::FileTooLarge,
+            _ => io::ErrorKind::PermissionDenied,
+        };
+        Self::new(kind, untrusted)
+    }
+}
+
+/// Whoever owns `/` can put anything anywhere; in a user namespace that may be nobody we know.
+#[derive(Clone, Copy, Debug)]
+struct Owners {
+    root: u32,
+}
+
+impl Owners {
+    fn trusts(self, uid: u32) -> bool {
+        uid == 0 || uid == self.root || uid == rustix::process::geteuid().as_raw()
+    }
+
+    fn check(self, found: &Stat) -> Result<(), Untrusted> {
+        if !self.trusts(found.st_uid) {
+            return Err(Untrusted::Owner { uid: found.st_uid });
+        }
+        let shared_names = is_directory(found) && found.st_mode & 0o1000 != 0;
+        if found.st_mode & 0o022 != 0 && !shared_names && !is_link(found) {
+            return Err(Untrusted::Writable { mode: found.st_mode & 0o7777 });
+        }
+        Ok(())
+    }
+}
+
+fn is_directory(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::Directory
+}
+
+fn is_link(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::Symlink
+}
+
+/// An open directory that nobody else can change.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: Utf8PathBuf,
+    owners: Owners,
+    /// Others may make names in it.
+    is_shared: bool,
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Directory {
+    fn top() -> Result<Self, FileError> {
+        let path = Utf8PathBuf::from("/");
+        let fd = rustix::fs::open("/", ON_THE_WAY, Mode::empty()).at("open", &path)?;
+        let found = rustix::fs::fstat(&fd).at("look at", &path)?;
+        Self::checked(fd, path, Owners { root: found.st_uid }, &found)
+    }
+
+    fn checked(fd: OwnedFd, path: Utf8PathBuf, owners: Owners, found: &Stat) -> Result<Self, FileError> {
+        owners.check(found).map_err(io::Error::from).at("use", &path)?;
+        Ok(Self { fd, path, owners, is_shared: found.st_mode & 0o022 != 0 })
+    }
+
+    /// The directory at `path`; `None` where it, or one above it, is not there.
+    pub fn open(path: &Utf8Path) -> Result<Option<Self>, FileError> {
+        let mut here = Self::top()?;
+        for name in names(path)? {
+            let Some(below) = here.below(&name)? else { return Ok(None) };
+            here = below;
+        }
+        Ok(Some(here))
+    }
+
+    /// The directory at `path`; what is missing on the way is made, with mode 0755.
+    pub fn create(path: &Utf8Path) -> Result<Self, FileError> {
+        let mut here = Self::top()?;
+        for name in names(path)? {
+            here = match here.below(&name)? {
+                Some(below) => below,
+                None => here.make(&name)?,
+            };
+        }
+        Ok(here)
+    }
+
+    /// The directory above `path`, and the name there.
+    pub fn above(path: &Utf8Path) -> Result<Option<(Self, &str)>, FileError> {
+        let (parent, name) = split(path)?;
+        Ok(Self::open(parent)?.map(|directory| (directory, name)))
+    }
+
+    /// The same, made where it is missing.
+    pub fn create_above(path: &Utf8Path) -> Result<(Self, &str), FileError> {
+        let (parent, name) = split(path)?;
+        Ok((Self::create(parent)?, name))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    fn below(&self, name: &str) -> Result<Option<Self>, FileError> {
+        let path = self.path.join(name);
+        let fd = match rustix::fs::openat(&self.fd, name, ON_THE_WAY, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOTDIR) if self.look_at(name)?.as_ref().is_some_and(is_link) => {
+                return Err(io::Error::from(Untrusted::Link)).at("use", &path);
+            }
+            Err(error) => return Err(error).at("open", &path),
+        };
+        let found = rustix::fs::fstat(&fd).at("look at", &path)?;
+        Self::checked(fd, path, self.owners, &found).map(Some)
+    }
+
+    fn make(&self, name: &str) -> Result<Self, FileError> {
+        let path = self.path.join(name);
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error).at("create the directory", &path),
+        }
+        let missing = || FileError {
+            operation: "create the directory",
+            path: path.to_string(),
+            source: io::ErrorKind::NotFound.into(),
+        };
+        self.below(name)?.ok_or_else(missing)
+    }
+
+    fn look_at(&self, name: &str) -> Result<Option<Stat>, FileError> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error).at("look at", &self.path.join(name)),
+        }
+    }
+
+    /// Whether there is anything of that name.
+    pub fn has(&self, name: &str) -> Result<bool, FileError> {
+        Ok(self.look_at(name)?.is_some())
+    }
+
+    /// A new file that only its owner can use; an error where there is anything of that name.
+    pub fn create_file(&self, name: &str) -> Result<File, FileError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600));
+        Ok(File::from(fd.at("create", &self.path.join(name))?))
+    }
+
+    /// The file of that name, with `access` and no waiting for pipes; `None` where there is none. A link is
+    /// [`Untrusted::Link`]. Whose it is has to be looked at still: [`Directory::check_file`].
+    pub fn open_file(&self, name: &str, access: OFlags) -> Result<Option<File>, FileError> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)) {
+            Ok(fd) => Ok(Some(File::from(fd))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP) => Err(io::Error::from(Untrusted::Link)).at("open", &self.path.join(name)),
+            Err(error) => Err(error).at("open", &self.path.join(name)),
+        }
+    }
+
+    /// Refuses a file of this directory that others may have put there, or could change.
+    pub fn check_file(&self, file: &File, name: &str) -> Result<(), FileError> {
+        let path = self.path.join(name);
+        let found = rustix::fs::fstat(file).at("look at", &path)?;
+        self.check(&found).map_err(io::Error::from).at("use", &path)
+    }
+
+    fn check(&self, found: &Stat) -> Result<(), Untrusted> {
+        if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+            return Err(Untrusted::NotAFile);
+        }
+        self.owners.check(found)?;
+        // Whoever may make names in the directory could have linked a file of ours to this one (link(2)), where
+        // fs.protected_hardlinks is off (proc_sys_fs(5)).
+        if self.is_shared && found.st_nlink > 1 { Err(Untrusted::Linked) } else { Ok(()) }
+    }
+
+    /// Renames `from` to `to`, replacing what is there.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
+        rustix::fs::renameat(&self.fd, from, &self.fd, to).at("replace", &self.path.join(to))
+    }
+
+    /// A new symbolic link.
+    pub fn link(&self, name: &str, target: &str) -> Result<(), FileError> {
+        rustix::fs::symlinkat(target, &self.fd, name).at("create the link", &self.path.join(name))
+    }
+
+    /// Where the link of that name leads; `None` where there is none.
+    pub fn read_link(&self, name: &str) -> Result<Option<String>, FileError> {
+        match rustix::fs::readlinkat(&self.fd, name, Vec::new()) {
+            Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error).at("read the link", &self.path.join(name)),
+        }
+    }
+
+    /// Removes a file or link; gives whether there was one.
+    pub fn remove(&self, name: &str) -> Result<bool, FileError> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error).at("remove", &self.path.join(name)),
+        }
+    }
+
+    /// The names in it.
+    pub fn list(&self) -> Result<Vec<String>, FileError> {
+        let listing = rustix::fs::Dir::read_from(self.readable()?).at("list", &self.path)?;
+        let mut names = Vec::new();
+        for entry in listing {
+            let entry = entry.at("list", &self.path)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Makes renames and creations in it survive a power cut.
+    pub fn sync(&self) -> Result<(), FileError> {
+        rustix::fs::fsync(self.readable()?).at("sync the directory", &self.path)
+    }
+
+    fn readable(&self) -> Result<OwnedFd, FileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).at("open", &self.path)
+    }
+}
+
+fn split(path: &Utf8Path) -> Result<(&Utf8Path, &str), FileError> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(io::Error::from(io::ErrorKind::InvalidInput)).at("use", path),
+    }
+}
+
+/// The names from `/` to `path`. `..` has no place where no link is followed: see [`resolve`].
+fn names(path: &Utf8Path) -> Result<Vec<String>, FileError> {
+    let path = absolute(path)?;
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::Normal(name) => names.push(name.to_owned()),
+            Utf8Component::RootDir | Utf8Component::CurDir => {}
+            Utf8Component::ParentDir | Utf8Component::Prefix(_) => {
+                return Err(io::Error::from(io::ErrorKind::InvalidInput)).at("use", &path);
+            }
+        }
+    }
+    Ok(names)
+}
+
+fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, FileError> {
+    if path.is_absolute() {
+        return Ok(path.to_owned());
+    }
+    let here = std::env::current_dir().at("find the directory of", path)?;
+    let here = Utf8PathBuf::try_from(here).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput)).at("use", path)?;
+    Ok(here.join(path))
+}
+
+/// `path` without symbolic links and `..`: links on the way are followed as they are in a system whose root is `root`,
+/// provided that root or the running user made them, in directories that nobody else can change. What is not there is
+/// left as it is. `path` is one below `root`.
+pub fn resolve(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, FileError> {
+    let mut links = 0;
+    let mut stack = vec![Directory::top()?];
+    if root != "/" {
+        // The root is where its own path leads.
+        let real = resolve(Utf8Path::new("/"), root)?;
+        let Some(directory) = Directory::open(&real)? else {
+            return absolute(path);
+        };
+        stack = vec![directory];
+    }
+    let path = absolute(path)?;
+    let below = path.strip_prefix(absolute(root)?).unwrap_or(&path);
+    let mut left: VecDeque<String> = parts(below);
+    while let Some(name) = left.pop_front() {
+        if name == ".." {
+            if stack.len() > 1 {
+                stack.pop();
+            }
+            continue;
+        }
+        let Some(here) = stack.last() else { break };
+        let place = here.path.join(&name);
+        let rest = || left.iter().fold(place.clone(), |path, name| path.join(name));
+        let Some(found) = here.look_at(&name)? else {
+            return if left.iter().any(|name| name == "..") {
+                Err(io::Error::from(io::ErrorKind::NotFound)).at("open", &place)
+            } else {
+                Ok(rest())
+            };
+        };
+        if is_link(&found) {
+            here.owners.check(&found).map_err(io::Error::from).at("follow the link", &place)?;
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(Errno::LOOP).at("follow the link", &place);
+            }
+            let Some(target) = here.read_link(&name)? else { return Ok(rest()) };
+            let target = Utf8PathBuf::from(target);
+            if target.is_absolute() {
+                stack.truncate(1);
+            }
+            let mut further = parts(&target);
+            further.append(&mut left);
+            left = further;
+        } else if is_directory(&found) {
+            let Some(below) = here.below(&name)? else { return Ok(rest()) };
+            stack.push(below);
+        } else if left.is_empty() {
+            return Ok(place);
+        } else {
+            return Err(Errno::NOTDIR).at("open", &place);
+        }
+    }
+    Ok(stack.pop().map_or_else(|| Utf8PathBuf::from("/"), |directory| directory.path))
+}
+
+fn parts(path: &Utf8Path) -> VecDeque<String> {
+    path.components()
+        .filter_map(|component| match component {
+            Utf8Component::Normal(name) => Some(name.to_owned()),
+            Utf8Component::ParentDir => Some("..".to_owned()),
+            Utf8Component::RootDir | Utf8Component::CurDir | Utf8Component::Prefix(_) => None,
+        })
+        .collect()
+}
