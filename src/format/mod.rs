@@ -8,11 +8,13 @@
 
 pub mod flags;
 mod git_ini;
+mod hocon;
 mod ini;
 mod ini_with_global_section;
 mod java_properties;
 mod json;
 mod key_value;
+mod libconfig;
 mod lines;
 mod lua;
 mod nix_conf;

@@ -154,6 +154,53 @@ fn write_shortest(out: &mut Vec<u8>, float: f64, positional_below: i32, point: b
     let _ = write!(out, "e{}{:02}", if shortest.exponent < 0 { '-' } else { '+' }, shortest.exponent.abs());
 }
 
+/// What nixpkgs' own Rust programs read where Nix's `toJSON` wrote `float`: `serde_json` 1.0.107 without its feature
+/// `float_roundtrip` multiplies the digits by a power of ten, so that it may be off by a bit (`f64_from_parts` in its
+/// de.rs). Where that overflows, it is an error there too.
+pub fn as_generators_read(float: f64) -> Result<f64, RenderError> {
+    reread(float).ok_or_else(|| RenderError::here(format!("{float:e} is beyond what nixpkgs' generator reads")))
+}
+
+fn reread(float: f64) -> Option<f64> {
+    let mut text = Vec::with_capacity(32);
+    write_nix_json(&mut text, float);
+    let text = String::from_utf8(text).ok()?;
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mantissa = mantissa.trim_start_matches('-');
+    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // At most 17 digits and zeros up to 1e15: that fits.
+    let digits: u64 = format!("{whole}{decimals}").parse().ok()?;
+    #[allow(clippy::cast_precision_loss, reason = "that loss is what is to be found out")]
+    let mut result = digits as f64;
+    let mut exponent = exponent.parse::<i32>().ok()? - i32::try_from(decimals.len()).ok()?;
+    while exponent < -308 && result != 0.0 {
+        result /= 1e308;
+        exponent += 308;
+    }
+    let power: f64 = format!("1e{}", exponent.unsigned_abs()).parse().ok()?;
+    result = if exponent < 0 { result / power } else { result * power };
+    result.is_finite().then_some(if float.is_sign_negative() { -result } else { result })
+}
+
+/// What `serde_json` 1.0.107 writes, which is `ryu`: positional from 1e-5 to below 1e16, else `d.ddde-7` (`format64` of
+/// ryu's `pretty` module).
+pub fn write_ryu(out: &mut Vec<u8>, float: f64) {
+    let shortest = Shortest::of(float);
+    if shortest.negative {
+        out.push(b'-');
+    }
+    if (-5..16).contains(&shortest.exponent) {
+        return shortest.write_positional(out);
+    }
+    shortest.write_mantissa(out);
+    let _ = write!(out, "e{}", shortest.exponent);
+}
+
+/// Rust's `Debug`: `1.0`, `1e16`, `1e-5`.
+pub fn write_rust_debug(out: &mut Vec<u8>, float: f64) {
+    let _ = write!(out, "{float:?}");
+}
+
 /// What jq 1.7 makes of a double that Nix's `toJSON` wrote.
 ///
 /// Nix writes the shortest digits, positional from 1e-4 to below 1e15 and with an exponent elsewhere
@@ -225,6 +272,33 @@ mod tests {
         for (float, expected) in [(1e14, "100000000000000.0"), (1e15, "1e+15"), (-1e-5, "-1e-05"), (0.5, "0.5")] {
             assert_eq!(text(|out| write_nix_json(out, float)), expected);
         }
+    }
+
+    #[test]
+    fn floats_as_rust_programs_write_them() {
+        for (float, ryu, debug) in [
+            (0.0, "0.0", "0.0"),
+            (-0.0, "-0.0", "-0.0"),
+            (1e15, "1000000000000000.0", "1000000000000000.0"),
+            (1e16, "1e16", "1e16"),
+            (123_456_789_012_345_680.0, "1.2345678901234568e17", "1.2345678901234568e17"),
+            (0.0001, "0.0001", "0.0001"),
+            (0.00001, "0.00001", "1e-5"),
+            (1.5e-6, "1.5e-6", "1.5e-6"),
+            (5e-324, "5e-324", "5e-324"),
+        ] {
+            assert_eq!(text(|out| write_ryu(out, float)), ryu);
+            assert_eq!(text(|out| write_rust_debug(out, float)), debug);
+        }
+    }
+
+    #[test]
+    fn floats_as_an_old_serde_json_reads_them() {
+        for same in [0.0, -0.0, 1.0, 0.1, 1e15, 1e16, -1.5e300, 5e-324, 1e-5] {
+            assert_eq!(reread(same).map(f64::to_bits), Some(same.to_bits()), "{same}");
+        }
+        assert_eq!(reread(-237_042.174_301_795_66), Some(-237_042.174_301_795_7));
+        assert_eq!(reread(260_235.699_326_323_58), Some(260_235.699_326_323_6));
     }
 
     #[test]

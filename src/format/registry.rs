@@ -2,19 +2,21 @@
 //! documentation and the tests all read this table.
 
 use super::{
-    Format, flags, git_ini, ini, ini_with_global_section, java_properties, json, key_value, lua, nix_conf, php, plist,
-    systemd, toml, yaml,
+    Format, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json, key_value, libconfig, lua,
+    nix_conf, php, plist, systemd, toml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
     &flags::FORMAT,
     &git_ini::FORMAT,
     &json::HCL1,
+    &hocon::FORMAT,
     &ini::FORMAT,
     &ini_with_global_section::FORMAT,
     &java_properties::FORMAT,
     &json::FORMAT,
     &key_value::FORMAT,
+    &libconfig::FORMAT,
     &lua::FORMAT,
     &nix_conf::FORMAT,
     &php::FORMAT,

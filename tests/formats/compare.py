@@ -9,6 +9,12 @@ remarshal 0.17.1 (PyYAML, tomlkit 0.12) and remarshal 1.3.0 (ruamel.yaml, tomlki
     NIX_ROOT       a directory to chroot into that has nix-instantiate and jq 1.7 or later, such as
                    mmdebstrap --variant=minbase --include=jq,nix-bin trixie DIRECTORY; needs root
     NIXPKGS_LIB    the lib directory of a nixpkgs
+    TOOLS_ROOT     a directory to chroot into that has the libraries that read files back, such as
+                   mmdebstrap --variant=essential trixie DIRECTORY --include=libconfig11,python3 \
+                       --include=libtypesafe-config-java,default-jdk-headless,elixir
+    HOCON_GENERATOR, HOCON_GENERATOR_LINES, LIBCONFIG_GENERATOR
+                   the programs that nixpkgs builds from pkgs/pkgs-lib/formats; for hocon/lines a revision that puts a
+                   line break after the includes
     STYLUA         the directory of the npm package @johnnymorganz/stylua, for lua/stylua
 
 A tool that is not there is named, and its formats are SKIPPED. Exit status 1 if any document differs, or if the tool

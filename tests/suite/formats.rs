@@ -41,10 +41,12 @@ macro_rules! fixtures {
 
 fixtures! {
     git_ini_is_what_lib_generators_write "gitIni"
+    hocon_is_what_hocon_generator_writes "hocon"
     ini_is_what_lib_generators_write "ini"
     ini_with_global_section_is_what_lib_generators_write "iniWithGlobalSection"
     json_is_what_jq_writes "json"
     key_value_is_what_lib_generators_write "keyValue"
+    libconfig_is_what_libconfig_generator_writes "libconfig"
     lua_is_what_lib_generators_write "lua"
     plist_is_what_lib_generators_write "plist"
     systemd_is_what_lib_generators_write "systemd"
