@@ -24,7 +24,8 @@ Examples:
     dynix reset
 
 Exit codes:
-  0 done  1 failed  2 usage  3 value refused  4 a unit failed and was rolled back  5 rollback failed";
+  0 done  1 failed  2 usage  3 value refused  4 a unit failed and was rolled back  5 rollback failed
+  6 a rebuild would change more (verify)";
 
 /// Change a running NixOS system's settings in milliseconds, without a rebuild
 ///
@@ -85,6 +86,12 @@ pub enum Command {
     Log(Read),
     /// Show how the configuration in effect differs from the built one
     Diff(Diff),
+    /// Find out whether a rebuild with the recorded values would change anything else
+    ///
+    /// Evaluates the whole configuration without and with them, which takes seconds, and names every unit, file and
+    /// setting that a rebuild would make different from what there is now. Nothing is built or changed. Exits with 6 where
+    /// there is any.
+    Verify(Read),
     /// Compile a description of services (build time)
     Generate(Generate),
     /// What the system's activation script runs

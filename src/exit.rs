@@ -19,17 +19,20 @@ pub enum Exit {
     RolledBack = 4,
     /// A unit did not come up well, and going back failed as well.
     RollbackFailed = 5,
+    /// A rebuild with the values in effect would give another system.
+    Unsound = 6,
 }
 
 impl Exit {
     /// All codes with what they mean, for the man page.
-    pub const MEANINGS: [(Exit, &'static str); 6] = [
+    pub const MEANINGS: [(Exit, &'static str); 7] = [
         (Exit::Done, "done"),
         (Exit::Failed, "failed; nothing was changed by the part that failed"),
         (Exit::Usage, "the command line is wrong"),
         (Exit::Refused, "a value was refused, by its option's type or by the service's own check"),
         (Exit::RolledBack, "a unit did not come up well on new values and was rolled back"),
         (Exit::RollbackFailed, "a unit did not come up well, and rolling it back failed"),
+        (Exit::Unsound, "a rebuild with the recorded values would change more than dynix did (verify)"),
     ];
 }
 

@@ -8,7 +8,7 @@
 //!   (JSON Schema) → [`format`] (native config text) → [`apply`] (a new generation, swapped in; actions on units).
 //!
 //! [`plan`] is the contract between both. Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus),
-//! [`evaluator`] (Nix). [`cli`] has the command line's types and [`commands`] one module per verb.
+//! [`evaluator`] (Nix). [`verify`] asks whether a rebuild would give the same system. [`cli`] has the command line's types and [`commands`] one module per verb.
 
 pub mod apply;
 pub mod attr_path;
@@ -30,3 +30,4 @@ pub mod systemd;
 pub mod templates;
 pub mod types;
 pub mod value_spec;
+pub mod verify;

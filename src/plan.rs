@@ -83,6 +83,9 @@ pub struct Service {
     /// differs from what the static values give.
     #[serde(default)]
     pub drop_ins: BTreeMap<String, String>,
+    /// What of the system a rebuild would change with the values and need not follow them.
+    #[serde(default)]
+    pub exempt: Vec<Exempt>,
     /// Run on the staged files before the swap; a failure refuses the values.
     #[serde(default)]
     pub check: Option<Check>,
@@ -250,6 +253,18 @@ pub struct Proof {
     /// defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undecided: Vec<String>,
+}
+
+/// A part of the system that goes on with the built values, and may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exempt {
+    /// As `dynix verify` says it: `unit`, `etc`, `package`, ...
+    pub kind: String,
+    /// Which one.
+    pub name: String,
+    /// Why it may.
+    pub reason: String,
 }
 
 /// A command with a deadline.

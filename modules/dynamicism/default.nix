@@ -4,6 +4,7 @@
 # one derivation; its drop-ins among the system's units, its plan under /etc, its script in the activation.
 {
   config,
+  extendModules,
   lib,
   options,
   pkgs,
@@ -38,7 +39,7 @@ let
   generatedOf =
     base:
     if base == null then
-      generated
+      cfg.generated
     else if base ? config.dynamicism then
       base.config.dynamicism.generated
     else
@@ -187,8 +188,15 @@ in
       type = types.package;
       readOnly = true;
       internal = true;
-      default = generated;
+      default = if cfg.heldGenerated == null then generated else cfg.heldGenerated;
       description = "What `dynix generate` gives: plan, drop-ins, scripts, proofs.";
+    };
+
+    heldGenerated = mkOption {
+      type = types.nullOr types.package;
+      internal = true;
+      default = null;
+      description = "What `generated` is instead, for an evaluation that is to differ in other things alone.";
     };
 
     unchecked = mkOption {
@@ -209,12 +217,14 @@ in
         inherit (import ./mk-dynamic.nix) mkDynamic;
         # The override log as a module for an evaluation that is to include it: { log, arguments ? { } } -> module.
         overridesModule = (import ./definitions.nix { inherit lib; }).toModule;
+        # What `dynix verify` evaluates.
+        inherit (import ../../lib/verify { inherit lib config extendModules; }) verify;
       };
     }
     (lib.mkIf enabled {
       environment.systemPackages = [ cfg.package ];
-      environment.etc."dynix/plan.json".source = "${generated}/plan.json";
-      systemd.packages = [ generated ];
+      environment.etc."dynix/plan.json".source = "${cfg.generated}/plan.json";
+      systemd.packages = [ cfg.generated ];
       system.activationScripts.dynix = {
         supportsDryActivation = true;
         # Files have owners, and the script reads what lies under /etc and writes under /run.
@@ -224,7 +234,7 @@ in
           "specialfs"
           "users"
         ];
-        text = "${generated}/activate";
+        text = "${cfg.generated}/activate";
       };
     })
   ];

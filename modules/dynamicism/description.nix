@@ -189,7 +189,8 @@ let
         files = mapAttrs (describeFile service) value.files;
         inherit (value) dropIns check health;
         units = mapAttrs (_: lib.filterAttrs (_: value: value != null)) value.units;
-      };
+      }
+      // lib.optionalAttrs (value.exempt != [ ]) { inherit (value) exempt; };
     };
 
   services = mapAttrs describeService (lib.filterAttrs (_: service: service.enable) cfg.for);

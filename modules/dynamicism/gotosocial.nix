@@ -28,6 +28,13 @@ in
         ''
       }AmbientCapabilities={% if ${port} < 1024 %}CAP_NET_BIND_SERVICE{% endif %}
     '';
+    exempt = [
+      {
+        kind = "package";
+        name = "gotosocial-admin";
+        reason = "the command names the built configuration file";
+      }
+    ];
     pinned = lib.optional (cfg.openFirewall or false) {
       path = port;
       reason = "services.gotosocial.openFirewall opens the firewall for this port, and only a rebuild moves the opening";

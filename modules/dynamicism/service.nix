@@ -192,6 +192,34 @@ types.submodule (
           (`{{ services.example.settings.port }}`). Installed only while its text differs from what the built values give.
         '';
       };
+      exempt = mkOption {
+        type = types.listOf (
+          types.submodule {
+            options = {
+              kind = mkOption {
+                type = types.str;
+                example = "package";
+                description = "What `dynix verify` calls it: `unit`, `etc`, `package`, ...";
+              };
+              name = mkOption {
+                type = types.str;
+                example = "example-admin";
+                description = "Which one.";
+              };
+              reason = mkOption {
+                type = types.str;
+                example = "it reads the built configuration file, which says the same of what it needs";
+                description = "Why it may go on with the built values.";
+              };
+            };
+          }
+        );
+        default = [ ];
+        description = ''
+          What of the system a rebuild would change with the values and need not follow them. `dynix verify` notes it, and
+          calls the values sound all the same.
+        '';
+      };
       check = mkOption {
         type = types.nullOr (
           types.submodule {

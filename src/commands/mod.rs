@@ -17,6 +17,7 @@ pub mod rollback;
 pub mod session;
 pub mod status;
 pub mod unset;
+pub mod verify;
 
 mod input;
 mod place;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(arguments) => status::run(&arguments, &session),
         Command::Log(arguments) => log::run(&arguments, &session),
         Command::Diff(arguments) => diff::run(&arguments, &session),
+        Command::Verify(arguments) => verify::run(&arguments, &session),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Activate(_) => activate::run(&mut session),

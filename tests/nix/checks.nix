@@ -74,6 +74,32 @@ in
   };
   # To be instantiated.
   system = systems.dynamic.config.system.build.toplevel;
+  # For `dynix verify`: a system in which values flow on.
+  flowing = (
+    system [
+      imported
+      enabled
+      (
+        { config, ... }:
+        {
+          environment.etc."harmonia-workers".text = "${toString config.services.harmonia.settings.workers}\n";
+          networking.firewall.allowedTCPPorts = [ config.services.gotosocial.settings.port ];
+          users.users.gotosocial.description = config.services.gotosocial.settings.application-name;
+          # Whether another value counts.
+          systemd.services.distccd.serviceConfig.Nice = lib.mkIf (
+            config.services.distccd.maxJobs > 16
+          ) config.services.distccd.jobTimeout;
+          assertions = [
+            {
+              assertion = config.services.harmonia.settings.max_connection_rate < 1000;
+              message = "the uplink takes less than 1000 connections a second";
+            }
+          ];
+        }
+      )
+    ]
+  );
+
   # For the cost: one at a time.
   toplevel = {
     static = toplevel systems.static;

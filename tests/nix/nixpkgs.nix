@@ -24,6 +24,8 @@ let
     types = lib.types // {
       string = lib.types.str;
       loaOf = lib.types.attrsOf;
+      # What is of this type has become a submodule since (system.build), with priorities for each of its values.
+      attrs = lib.types.lazyAttrsOf lib.types.unspecified;
     };
   };
 
@@ -98,6 +100,23 @@ in
           ++ extraModules
           ++ modules
           ++ [
+            (
+              { config, ... }:
+              {
+                # As in newer trees, where others can read and replace it.
+                system.build.etcActivationCommands = ''
+                  echo "setting up /etc..."
+                  ${pkgs.perl}/bin/perl -I${pkgs.perlPackages.FileSlurp}/${pkgs.perl.libPrefix} \
+                    ${nixpkgs + "/nixos/modules/system/etc/setup-etc.pl"} ${config.system.build.etc}/etc
+                '';
+                system.activationScripts.etc = lib.mkForce (
+                  lib.stringAfter [
+                    "users"
+                    "groups"
+                  ] config.system.build.etcActivationCommands
+                );
+              }
+            )
             {
               _module.args = {
                 inherit baseModules;

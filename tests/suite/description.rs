@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::plan::{
-    Attach, Check, Evaluator, File, FormatSpec, Health, OnChange, OnSwitch, OptionSpec, Plan, Probe, Service, Unit,
-    ValueSpec,
+    Attach, Check, Evaluator, Exempt, File, FormatSpec, Health, OnChange, OnSwitch, OptionSpec, Plan, Probe, Service,
+    Unit, ValueSpec,
 };
 use serde_json::{Value, json};
 
@@ -63,6 +63,7 @@ fn everything() -> Plan {
             .into(),
         files: values.iter().cloned().enumerate().map(|(n, value)| (format!("f{n}"), file(n + index, value))).collect(),
         drop_ins: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
+        exempt: vec![Exempt { kind: "package".to_owned(), name: "x".to_owned(), reason: "it may".to_owned() }],
         check: Some(Check { command: vec!["/bin/x".to_owned()], deadline: 1.5 }),
         health: Some(Health { probe, interval: 0.5, deadline: 2.0 }),
         units: [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)]

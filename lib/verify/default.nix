@@ -1,0 +1,168 @@
+# What overrides make of a whole system, besides what dynix does: the evaluation behind `dynix verify`.
+#
+# Takes the system's own evaluation (`config`, and `extendModules` for the same with more modules) and overrides, gives
+# what differs with them, as plain values. Both systems are evaluated in one process and share all that the overrides do
+# not reach. Judging and naming what differs is dynix's (src/verify).
+{
+  lib,
+  config,
+  extendModules,
+}:
+let
+  inherit (builtins)
+    attrNames
+    deepSeq
+    mapAttrs
+    tryEval
+    ;
+  pieces = import ./pieces.nix { inherit lib; };
+
+  try = value: tryEval (deepSeq value value);
+
+  # Overrides ({ path, value, id }) as dynix has them in effect, at a priority below every other.
+  toModule = overrides: {
+    _file = "the recorded overrides";
+    config = lib.mkMerge (
+      map (one: lib.setAttrByPath one.path (lib.mkOverride (-one.id) one.value)) overrides
+    );
+  };
+
+  # The names of a kind, and what can't even be named.
+  named =
+    kind:
+    let
+      names = tryEval (deepSeq (attrNames kind) (attrNames kind));
+    in
+    if names.success then names.value else null;
+
+  # What differs, by name: { before, after }, where null is what is not there. `fails` is what can be evaluated without
+  # the overrides alone; what can't be evaluated at all says nothing.
+  compareKind =
+    before: after:
+    let
+      old = named before;
+      new = named after;
+      one =
+        name:
+        let
+          b =
+            if before ? ${name} then
+              try before.${name}
+            else
+              {
+                success = true;
+                value = null;
+              };
+          a =
+            if after ? ${name} then
+              try after.${name}
+            else
+              {
+                success = true;
+                value = null;
+              };
+        in
+        if !b.success then
+          null
+        else if !a.success then
+          { fails = true; }
+        else if a.value == b.value then
+          null
+        else
+          {
+            before = b.value;
+            after = a.value;
+          };
+    in
+    if old == null then
+      { }
+    else if new == null then
+      { "*".fails = true; }
+    else
+      lib.filterAttrs (_: difference: difference != null) (lib.genAttrs (lib.unique (old ++ new)) one);
+
+  # What dynix itself changes of a system: its services' files and the units that read them.
+  ofService =
+    config: name:
+    let
+      service = config.dynamicism.description.services.${name};
+    in
+    {
+      options = mapAttrs (_: option: pieces.plain option.static) service.options;
+      files = mapAttrs (_: file: pieces.plain file.static) service.files;
+    };
+
+  orElse = default: tried: if tried.success then tried.value else default;
+
+  merge = lib.foldl' (all: kinds: all // mapAttrs (kind: one: all.${kind} or { } // one) kinds) { };
+in
+{
+  verify =
+    {
+      overrides,
+    }:
+    let
+      overridden = extendModules {
+        modules = [
+          (toModule overrides)
+          (pieces.hold config)
+          # dynix's own derivation would be another with every static value.
+          { dynamicism.heldGenerated = config.dynamicism.generated; }
+        ];
+      };
+      compare =
+        kinds:
+        let
+          after = kinds overridden.config;
+        in
+        mapAttrs (kind: before: compareKind before after.${kind}) (kinds config);
+      parts = compare pieces.parts;
+      assertions = {
+        before = try (pieces.failedAssertions config);
+        after = try (pieces.failedAssertions overridden.config);
+      };
+      rest = try (pieces.rest overridden.config);
+      restIsEqual = rest.success && rest.value == pieces.rest config;
+      named = merge [
+        parts
+        (lib.optionalAttrs (parts.etc != { }) (compare pieces.etcParts))
+        # The units name a script, which says nothing by its path.
+        (lib.optionalAttrs (parts.unit ? "firewall.service" || parts.unit ? "nftables.service") (
+          compare pieces.firewall
+        ))
+        (lib.optionalAttrs (!restIsEqual) (compare pieces.restParts))
+      ];
+      # A failed assertion fails the rest as well, and is told by itself.
+      untold = !restIsEqual && named == parts && assertions.after.value or [ ] == [ ];
+      changed =
+        if untold then
+          merge [
+            named
+            { rest."*".fails = !rest.success; }
+          ]
+        else
+          named;
+    in
+    {
+      version = 1;
+      changed = lib.filterAttrs (_: kind: kind != { }) changed;
+      compared = lib.foldl' (sum: kind: sum + lib.length (attrNames kind)) 0 (
+        lib.attrValues (pieces.parts config)
+      );
+      # Those that the overrides are to blame for.
+      failedAssertions =
+        if !assertions.before.success then
+          [ ]
+        else if !assertions.after.success then
+          [ "the assertions can't be evaluated" ]
+        else
+          lib.subtractLists assertions.before.value assertions.after.value;
+      newWarnings = lib.subtractLists (pieces.warnings config) (
+        orElse [ ] (try (pieces.warnings overridden.config))
+      );
+      services = mapAttrs (name: _: {
+        before = ofService config name;
+        after = orElse null (try (ofService overridden.config name));
+      }) config.dynamicism.description.services;
+    };
+}

@@ -1,0 +1,183 @@
+//! What dynix changed of a unit itself, taken off the difference between two texts of it.
+//!
+//! A unit of a dynamic service names the file that Nix generated; with other values that is another file, and dynix puts
+//! its own in the place of the first. What follows from a value by a declared drop-in, the drop-in says. All else is a
+//! change that only a rebuild would make.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::comparison::Comparison;
+use super::{Values, words};
+use crate::apply::rendered::render;
+use crate::plan::{Plan, Service};
+
+/// What is left of a difference.
+#[derive(Debug)]
+pub enum Remaining {
+    /// The unit is of no service of ours.
+    Foreign,
+    /// dynix has made all of it.
+    Nothing,
+    /// What it has not made.
+    Changes(Vec<String>),
+}
+
+/// What a rebuild would change of `unit` besides what dynix changed.
+pub fn remaining(
+    plan: &Plan,
+    effective: &Values,
+    comparison: &Comparison,
+    unit: &str,
+    before: &Value,
+    after: &Value,
+) -> Remaining {
+    let services: Vec<(&String, &Service)> =
+        plan.services.iter().filter(|(_, service)| service.units.contains_key(unit)).collect();
+    if services.is_empty() {
+        return Remaining::Foreign;
+    }
+    let (Some(old), Some(new)) = (before["text"].as_str(), after["text"].as_str()) else {
+        return Remaining::Changes(words::changes(before, after));
+    };
+    let mut new = new.to_owned();
+    let mut drop_ins = Vec::new();
+    for (name, service) in services {
+        for (path, other) in replaced(comparison, name, service, unit) {
+            new = new.replace(&other, &path);
+        }
+        if let Some(values) = effective.get(name) {
+            match render(service, values) {
+                Ok(rendered) => drop_ins.extend(rendered.drop_ins.get(unit).cloned()),
+                Err(error) => return Remaining::Changes(vec![error.to_string()]),
+            }
+        }
+    }
+    let old_settings = Settings::read(old).with(&drop_ins);
+    let new_settings = Settings::read(&new);
+    let mut left = differences(&old_settings, &new_settings);
+    let without_text = |value: &Value| {
+        let mut value = value.clone();
+        value.as_object_mut().map(|value| value.remove("text"));
+        value
+    };
+    left.extend(words::changes(&without_text(before), &without_text(after)));
+    if left.is_empty() { Remaining::Nothing } else { Remaining::Changes(left) }
+}
+
+/// The generated files that `unit` reads: what was named, and what is named with the overrides.
+fn replaced(comparison: &Comparison, name: &str, service: &Service, unit: &str) -> Vec<(String, String)> {
+    let Some(sides) = comparison.services.get(name) else { return Vec::new() };
+    let Some(after) = &sides.after else { return Vec::new() };
+    let read = service.files.iter().filter(|(_, file)| file.is_read_by(unit)).map(|(file, _)| file);
+    read.filter_map(|file| Some((sides.before.files.get(file)?.clone(), after.files.get(file)?.clone()))).collect()
+}
+
+/// Section and key to values, with systemd's rule that an empty assignment forgets the earlier ones.
+#[derive(Debug, Default)]
+struct Settings(BTreeMap<(String, String), Vec<String>>);
+
+impl Settings {
+    fn read(text: &str) -> Self {
+        let mut settings = Self::default();
+        settings.add(text, false);
+        settings
+    }
+
+    fn with(mut self, drop_ins: &[String]) -> Self {
+        for text in drop_ins {
+            self.add(text, true);
+        }
+        self
+    }
+
+    fn add(&mut self, text: &str, drop_in: bool) {
+        let mut section = String::new();
+        // A backslash at the end of a line joins it with the next (systemd.syntax(7)).
+        let text = text.replace("\\\n", " ");
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])) {
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                name.clone_into(&mut section);
+            } else if let Some((key, value)) = line.split_once('=') {
+                let (key, value) = (key.trim(), value.trim());
+                // Read by switch-to-configuration alone, to know what to restart.
+                if matches!(key, "X-Restart-Triggers" | "X-Reload-Triggers") {
+                    continue;
+                }
+                let values = self.0.entry((section.clone(), key.to_owned())).or_default();
+                if value.is_empty() || drop_in && is_single(key) {
+                    values.clear();
+                }
+                if !value.is_empty() {
+                    values.push(value.to_owned());
+                }
+            }
+        }
+        self.0.retain(|_, values| !values.is_empty());
+    }
+}
+
+/// Settings of which a later one takes the place of an earlier one (systemd.exec(5), systemd.resource-control(5),
+/// systemd.service(5)); of all others a drop-in adds to what there is.
+fn is_single(key: &str) -> bool {
+    const SINGLE: [&str; 9] =
+        ["Group", "Nice", "OOMScoreAdjust", "Restart", "RestartSec", "Type", "UMask", "User", "WorkingDirectory"];
+    const FAMILIES: [&str; 5] = ["CPU", "Limit", "Memory", "Tasks", "Timeout"];
+    SINGLE.contains(&key) || FAMILIES.iter().any(|family| key.starts_with(family))
+}
+
+fn differences(old: &Settings, new: &Settings) -> Vec<String> {
+    let mut keys: Vec<_> = old.0.keys().chain(new.0.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let values = |settings: &Settings, key| settings.0.get(key).map_or(Value::Null, |values| joined(values));
+    let told = keys.into_iter().map(|key| (key, words::changes(&values(old, key), &values(new, key))));
+    told.flat_map(|((_, key), changes)| words::under(key, changes)).collect()
+}
+
+fn joined(values: &[String]) -> Value {
+    match values {
+        [one] => Value::from(one.as_str()),
+        several => Value::from(several.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(old: &str, drop_in: &str, new: &str) -> Vec<String> {
+        differences(&Settings::read(old).with(&[drop_in.to_owned()]), &Settings::read(new))
+    }
+
+    #[test]
+    fn a_drop_in_explains_what_it_sets() {
+        let new = "[Service]\nExecStart=/x\nAmbientCapabilities=CAP_A\n";
+        assert_eq!(left("[Service]\nExecStart=/x\n", "[Service]\nAmbientCapabilities=CAP_A\n", new), [""; 0]);
+        assert_eq!(left("[Service]\nExecStart=/x\n", "", new), ["AmbientCapabilities CAP_A is new"]);
+        let reset = "[Service]\nAmbientCapabilities=\n";
+        assert_eq!(left(new, reset, "[Service]\nExecStart=/x\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_list_is_added_to_and_a_single_value_replaced() {
+        let old = "[Service]\nEnvironment=A=1\nLimitNOFILE=5\n";
+        let drop_in = "[Service]\nEnvironment=B=2\nLimitNOFILE=6\n";
+        assert_eq!(left(old, drop_in, "[Service]\nEnvironment=A=1\nEnvironment=B=2\nLimitNOFILE=6\n"), [""; 0]);
+        assert_eq!(left(old, drop_in, "[Service]\nEnvironment=B=2\nLimitNOFILE=6\n").len(), 1);
+    }
+
+    #[test]
+    fn triggers_and_comments_are_no_settings() {
+        assert_eq!(left("[Unit]\nX-Restart-Triggers=a\n# x\n", "", "[Unit]\nX-Restart-Triggers=b\n"), [""; 0]);
+    }
+
+    #[test]
+    fn joined_lines_are_one() {
+        assert_eq!(
+            left("[Service]\nExecStart=/x \\\n  --a\n", "", "[Service]\nExecStart=/x \\\n  --b\n"),
+            ["ExecStart /x --a -> --b"]
+        );
+    }
+}
