@@ -1,8 +1,10 @@
 //! Programs that are run under a deadline: a service's check and probe, the Nix evaluator.
 //!
 //! Takes the words of a command (no shell) and gives its output. A program that is not done in time is killed with all
-//! that it started.
+//! that it started. It sees nothing of who runs dynix: it has an environment of its own, the root directory to work in,
+//! and no open file but its standard streams ([`crate::surroundings`]).
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
@@ -14,6 +16,14 @@ use camino::Utf8Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+/// Where the programs are that a program runs by name. What the caller's PATH says is of no concern to root's programs;
+/// those of another user can do no more than that user, and may be found where the user has them.
+const PATH: &str = "/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Most bytes that a program may write to one of its streams.
+const OUTPUT: usize = 64 << 20;
+/// How much is read at a time.
+const BLOCK: usize = 64 << 10;
 
 /// A program that ended by itself.
 #[derive(Debug)]
@@ -57,6 +67,12 @@ pub enum ProcessError {
         /// What it had.
         deadline: Duration,
     },
+    /// It was killed for what it wrote.
+    #[error("{program} wrote more than {} MiB and was killed", OUTPUT >> 20)]
+    Talkative {
+        /// The first word.
+        program: String,
+    },
 }
 
 /// Runs `command`, its input empty, and waits for it up to `deadline`.
@@ -72,19 +88,24 @@ pub fn run_in(directory: Option<&Utf8Path>, command: &[String], deadline: Durati
     let (mut stderr, to_stderr) = io::pipe().map_err(unrunnable)?;
     let mut process = Command::new(program);
     process.args(arguments).stdin(Stdio::null()).stdout(to_stdout).stderr(to_stderr).process_group(0);
-    if let Some(directory) = directory {
-        process.current_dir(directory);
-    }
+    process.current_dir(directory.unwrap_or(Utf8Path::new("/"))).env_clear().envs(environment());
     let mut group = Group { child: process.spawn().map_err(unrunnable)? };
     // Else our own ends would keep the pipes open.
     drop(process);
     let mut texts = [Vec::new(), Vec::new()];
     let done = watch(&mut group.child, [&mut stdout, &mut stderr], &mut texts, deadline).map_err(unrunnable)?;
-    let Some(status) = done else {
-        return Err(ProcessError::Overdue { program: program.clone(), deadline });
-    };
     let [stdout, stderr] = texts;
-    Ok(Output { status, stdout, stderr })
+    match done {
+        Watched::Ended(status) => Ok(Output { status, stdout, stderr }),
+        Watched::Overdue => Err(ProcessError::Overdue { program: program.clone(), deadline }),
+        Watched::Talkative => Err(ProcessError::Talkative { program: program.clone() }),
+    }
+}
+
+/// All that a program knows of its surroundings.
+fn environment() -> [(&'static str, OsString); 2] {
+    let own = std::env::var_os("PATH").filter(|_| !rustix::process::geteuid().is_root());
+    [("PATH", own.unwrap_or_else(|| PATH.into())), ("LANG", "C.UTF-8".into())]
 }
 
 /// Whatever way this ends, nothing of what was started stays behind.
@@ -102,13 +123,20 @@ impl Drop for Group {
     }
 }
 
-/// Reads what the program writes until it ends; `None` at the deadline.
+/// What came of watching a program.
+enum Watched {
+    Ended(ExitStatus),
+    Overdue,
+    Talkative,
+}
+
+/// Reads what the program writes until it ends, or has to.
 fn watch(
     child: &mut Child,
     mut pipes: [&mut PipeReader; 2],
     texts: &mut [Vec<u8>; 2],
     deadline: Duration,
-) -> io::Result<Option<ExitStatus>> {
+) -> io::Result<Watched> {
     for pipe in &pipes {
         fcntl_setfl(pipe, OFlags::NONBLOCK)?;
     }
@@ -129,25 +157,46 @@ fn watch(
         let timeout =
             Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
         match poll(&mut descriptors, Some(&timeout)) {
-            Ok(0) => return Ok(None),
+            Ok(0) => return Ok(Watched::Overdue),
             Err(rustix::io::Errno::INTR) => continue,
             other => drop(other?),
         }
         let ended = !descriptors[0].revents().is_empty();
         for ((pipe, text), open) in pipes.iter_mut().zip(texts.iter_mut()).zip(&mut open) {
-            *open = *open && drain(pipe, text)?;
+            while *open {
+                match next_block(pipe, text)? {
+                    Block::Read if text.len() > OUTPUT => return Ok(Watched::Talkative),
+                    // All that is there counts once the program has ended; before, its deadline is looked at in between.
+                    Block::Read if ended => {}
+                    Block::Read | Block::None => break,
+                    Block::End => *open = false,
+                }
+            }
         }
         if ended {
-            return child.wait().map(Some);
+            return child.wait().map(Watched::Ended);
         }
     }
 }
 
-/// Reads what is there now; `false` at the end of the stream.
-fn drain(pipe: &mut PipeReader, text: &mut Vec<u8>) -> io::Result<bool> {
-    match pipe.read_to_end(text) {
-        Ok(_) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+/// What was in a pipe.
+enum Block {
+    Read,
+    None,
+    End,
+}
+
+/// Reads some of what is there.
+fn next_block(pipe: &mut PipeReader, text: &mut Vec<u8>) -> io::Result<Block> {
+    let filled = text.len();
+    text.resize(filled + BLOCK, 0);
+    let read = pipe.read(&mut text[filled..]);
+    text.truncate(filled + read.as_ref().copied().unwrap_or_default());
+    match read {
+        Ok(0) => Ok(Block::End),
+        Ok(_) => Ok(Block::Read),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Block::None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Block::Read),
         Err(error) => Err(error),
     }
 }
@@ -182,6 +231,31 @@ mod tests {
     fn a_background_process_does_not_hold_up_the_end() {
         let output = shell("sleep 60 & echo done", Duration::from_secs(20)).unwrap();
         assert_eq!(output.words(), "done");
+    }
+
+    #[test]
+    fn a_program_that_never_stops_writing_is_killed() {
+        let error = shell("exec cat /dev/zero", Duration::from_secs(60)).unwrap_err();
+        assert!(matches!(error, ProcessError::Talkative { .. }), "{error}");
+        let kept = shell("head -c 67108864 /dev/zero", Duration::from_secs(60)).unwrap();
+        assert_eq!(kept.stdout.len(), OUTPUT);
+        // What it leaves behind may go on writing.
+        let error = shell("cat /dev/zero & exit 0", Duration::from_secs(60));
+        assert!(matches!(error, Ok(_) | Err(ProcessError::Talkative { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_program_has_an_environment_of_its_own() {
+        let output = shell("pwd; exec cat /proc/self/environ", Duration::from_secs(20)).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (directory, environment) = text.split_once('\n').unwrap();
+        assert_eq!(directory, "/");
+        // A shell adds some of its own.
+        let mut names: Vec<&str> =
+            environment.split_terminator('\0').filter_map(|one| Some(one.split_once('=')?.0)).collect();
+        names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+        names.sort_unstable();
+        assert_eq!(names, ["LANG", "PATH"]);
     }
 
     #[test]

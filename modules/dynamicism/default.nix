@@ -145,7 +145,12 @@ in
               "--eval"
               "--strict"
               "--json"
-            ];
+            ]
+            # It sees no NIX_PATH, as at boot there is none.
+            ++ lib.concatMap (place: [
+              "-I"
+              place
+            ]) config.nix.nixPath;
             arguments = "let nixos = import <nixpkgs/nixos> { }; in { inherit (nixos) config pkgs; inherit (nixos.pkgs) lib; }";
           }
         else

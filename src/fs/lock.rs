@@ -64,11 +64,6 @@ pub fn hold(file: &File, path: &Utf8Path, patience: Duration, waiting: impl FnOn
     Err(LockError::Held { path: path.to_string(), holder: holder(file), waited: start.elapsed() })
 }
 
-/// Waits until nobody holds an open file, and keeps others from it for as long as it is open.
-pub fn share(file: &File, path: &Utf8Path) -> Result<(), FileError> {
-    file.lock_shared().at("lock", path)
-}
-
 fn try_lock(file: &File, path: &Utf8Path) -> Result<bool, FileError> {
     match file.try_lock() {
         Ok(()) => Ok(true),

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::OFlags;
+use rustix::fs::{MemfdFlags, OFlags};
 
 use super::LogError;
 use super::cache::{Cache, FileState, Good, LogStamp};
@@ -19,7 +19,8 @@ use super::limits::{self, Unrecordable};
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
 use super::record::{Change, Kind, Record, Stamp, write_line};
-use crate::fs::{Context, Directory, FileError, Untrusted, atomic, lock};
+use crate::fs::lock::{self, Lock, LockError};
+use crate::fs::{Context, Directory, FileError, Untrusted, atomic};
 use crate::plan::Evaluator;
 
 /// How a new log begins.
@@ -184,7 +185,7 @@ impl LogFile {
         }
         let entries: Vec<Entry<'static>> = changes.iter().map(Entry::of).collect();
         self.try_expressions(&entries)?;
-        let file = self.open_to_append(waiting)?;
+        let (file, _lock) = self.open_to_append(waiting)?;
         let known = self.known(&file)?;
         let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let until = until.map(|until| humantime::format_rfc3339_seconds(until).to_string());
@@ -227,7 +228,7 @@ impl LogFile {
         for attempt in 0..TRIES {
             let Some(file) = self.open_to_read()? else { return self.fold_nothing(further) };
             // A torn end may be an append that is just happening: then look again when nobody is at it.
-            let locked = attempt > 0 && lock::hold(&file, &self.path, PATIENCE, |_| {}).is_ok();
+            let lock = if attempt > 0 { self.lock(PATIENCE, |_| {}).ok() } else { None };
             let now = self.state_of(&file)?;
             let stamp = self.cache.stamp(&file, &now);
             let lost = if stamp.is_none() { self.cache.last_known_id() } else { 0 };
@@ -239,11 +240,11 @@ impl LogFile {
             };
             let after = self.state_of(&file)?;
             let edited = after != now && after.size <= now.size;
-            if edited || outcome.end.torn.is_some() && !locked && attempt == 0 {
+            if edited || outcome.end.torn.is_some() && attempt == 0 {
                 continue;
             }
             if after == now && further.is_empty() {
-                self.remember(&file, now, stamp, &outcome);
+                self.remember(&file, now, stamp, &outcome, lock);
             }
             let mut folded = self.folded(outcome);
             if lost > folded.last_id {
@@ -262,8 +263,10 @@ impl LogFile {
         if further.is_empty() {
             return Ok(Folded::default());
         }
-        let mut file = tempfile::tempfile().at("create a temporary file for", &self.path)?;
-        file.write_all(HEADER.as_bytes()).at("write a temporary file for", &self.path)?;
+        // In memory: where temporary files go is for the caller to say (TMPDIR).
+        let file = rustix::fs::memfd_create("dynamic.nix", MemfdFlags::CLOEXEC).at("begin", &self.path)?;
+        let mut file = File::from(file);
+        file.write_all(HEADER.as_bytes()).at("begin", &self.path)?;
         let source = Source { file: &file, path: &self.path, size: HEADER.len() as u64, until: None, further };
         Ok(self.folded(fold::fold(&source, None, &|wanted, end| self.evaluate(wanted, end))?))
     }
@@ -281,10 +284,11 @@ impl LogFile {
     }
 
     /// Keeps what was found out for the next run; that needs the lock, and is left where somebody else has it.
-    fn remember(&self, file: &File, now: FileState, stamp: Option<LogStamp>, outcome: &Outcome) {
-        if outcome.end.torn.is_some() || stamp.is_some() && outcome.checkpoint.is_none() || file.try_lock().is_err() {
+    fn remember(&self, file: &File, now: FileState, stamp: Option<LogStamp>, outcome: &Outcome, lock: Option<Lock>) {
+        if outcome.end.torn.is_some() || stamp.is_some() && outcome.checkpoint.is_none() {
             return;
         }
+        let Some(_lock) = lock.or_else(|| self.lock(Duration::ZERO, |_| {}).ok()) else { return };
         if self.state_of(file).ok().as_ref() == Some(&now) {
             let stamp = stamp.or_else(|| self.cache.remember(file, now, good(&outcome.state, &outcome.end)));
             if let (Some(stamp), Some(checkpoint)) = (stamp, &outcome.checkpoint) {
@@ -398,18 +402,29 @@ impl LogFile {
         }
     }
 
+    /// One process at a time adds to the log. The lock has a file of its own, which only who may add to the log can open:
+    /// everybody may read the log, and who can open a file can lock it (flock(2)), for ever.
+    fn lock(&self, patience: Duration, waiting: impl FnOnce(&str)) -> Result<Lock, LockError> {
+        let name = self.path.file_name().unwrap_or("dynamic.nix");
+        lock::acquire(&self.directory().join(format!(".{name}.lock")), patience, waiting)
+    }
+
     /// The log, created if it is missing, with nobody else at it.
-    fn open_to_append(&self, mut waiting: impl FnMut(&str)) -> Result<File, LogError> {
+    fn open_to_append(&self, waiting: impl FnMut(&str)) -> Result<(File, Lock), LogError> {
+        // One that may not be used is refused before anybody is waited for, and before the lock is made.
+        if self.open(OFlags::RDWR | OFlags::APPEND)?.is_none() {
+            self.create()?;
+        }
+        let lock = self.lock(PATIENCE, waiting)?;
         loop {
             let Some(file) = self.open(OFlags::RDWR | OFlags::APPEND)? else {
                 self.create()?;
                 continue;
             };
-            lock::hold(&file, &self.path, PATIENCE, &mut waiting)?;
             // An editor may have put another file there meanwhile.
             let here = self.state_of(&file)?;
             match std::fs::symlink_metadata(&self.path) {
-                Ok(there) if FileState::of(&there).is_same_file(&here) => return Ok(file),
+                Ok(there) if FileState::of(&there).is_same_file(&here) => return Ok((file, lock)),
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error).at("look at", &self.path).map_err(LogError::from),

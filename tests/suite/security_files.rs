@@ -266,3 +266,20 @@ fn files_have_their_owner_and_mode_before_their_first_byte() {
         }
     }
 }
+
+/// Whoever can open a file can lock it, and everybody can read the log.
+#[test]
+fn a_reader_of_the_log_holds_up_nobody() {
+    let system = overridden();
+    let held = std::fs::File::open(system.path("etc/nixos/dynamic.nix")).unwrap();
+    held.lock().unwrap();
+    let start = std::time::Instant::now();
+    system.run(&["append", "services.harmonia.settings.workers", "22", "--apply"]).ends(0);
+    system.run(&["status"]).ends(0);
+    // Otherwise an append waits for a minute.
+    assert!(start.elapsed().as_secs() < 30);
+    for lock in ["etc/nixos/.dynamic.nix.lock", "run/dynix/lock", "run/nixos/switch-to-configuration.lock"] {
+        assert_eq!(system.path(lock).metadata().unwrap().mode() & 0o7777, 0o600, "{lock}");
+    }
+    drop(held);
+}

@@ -40,3 +40,35 @@ fn a_set_user_id_program_does_nothing() {
         std::fs::remove_file(&program).unwrap();
     }
 }
+
+/// A check that says what it sees, and refuses.
+#[test]
+fn a_check_sees_nothing_of_its_caller() {
+    let mut description = super::support::description();
+    description["services"]["harmonia"]["check"] = serde_json::json!({
+        "command": ["/bin/sh", "-c", "env; pwd; umask; ls /proc/self/fd; exit 1"],
+    });
+    let system = System::of(&description);
+    let mut command = system.command(&["append", "services.harmonia.settings.workers", "20", "--apply"]);
+    for hostile in
+        ["NIX_PATH", "NIX_CONFIG", "LD_LIBRARY_PATH", "BASH_ENV", "ENV", "PYTHONPATH", "IFS", "HOME", "TMPDIR"]
+    {
+        command.env(hostile, "/hostile");
+    }
+    if rustix::process::geteuid().is_root() {
+        command.env("PATH", "/hostile");
+    }
+    // A shell starts it with another umask, and with a file open that is for nobody else.
+    let mut shell = Command::new("/bin/bash");
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.args(["-c", "umask 0; exec 9</etc/hostname; exec \"$@\"", "bash"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    let run = finish(&mut shell).ends(3);
+    assert!(!run.stderr.contains("hostile"), "{}", run.stderr);
+    assert!(run.stderr.contains("LANG=C.UTF-8"), "{}", run.stderr);
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    let place = lines.iter().position(|line| *line == "/").unwrap_or_else(|| panic!("{}", run.stderr));
+    assert_eq!(lines[place + 1], "0022");
+    // Its streams, and the directory that it lists.
+    assert_eq!(&lines[place + 2..], ["0", "1", "2", "3"]);
+}
