@@ -13,6 +13,7 @@ mod ini;
 mod ini_with_global_section;
 mod java_properties;
 mod json;
+mod kdl;
 mod key_value;
 mod libconfig;
 mod lines;

@@ -30,6 +30,8 @@ pub enum Kind {
     Columns,
     /// The name of an environment variable.
     Variable,
+    /// One of these numbers.
+    OneOf(&'static [u64]),
     /// One of these strings.
     Choice(&'static [&'static str]),
 }
@@ -44,6 +46,7 @@ impl Kind {
             (Self::Columns, Value::Number(number)) => {
                 number.as_u64().is_some_and(|columns| (1..=1000).contains(&columns))
             }
+            (Self::OneOf(numbers), Value::Number(number)) => number.as_u64().is_some_and(|one| numbers.contains(&one)),
             (Self::Variable, Value::String(name)) => crate::systemd::quote::is_variable_name(name),
             (Self::Choice(choices), Value::String(choice)) => choices.contains(&choice.as_str()),
             _ => false,
@@ -60,6 +63,10 @@ impl std::fmt::Display for Kind {
             Self::OptionalText => f.write_str("a string or null"),
             Self::Columns => f.write_str("an integer from 1 to 1000"),
             Self::Variable => f.write_str("the name of an environment variable (letters, digits, _, no digit first)"),
+            Self::OneOf(numbers) => {
+                let numbers: Vec<_> = numbers.iter().map(u64::to_string).collect();
+                f.write_str(&numbers.join(" or "))
+            }
             Self::Choice(choices) => {
                 let choices: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();
                 f.write_str(&choices.join(" or "))

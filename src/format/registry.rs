@@ -2,7 +2,7 @@
 //! documentation and the tests all read this table.
 
 use super::{
-    Format, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json, key_value, libconfig, lua,
+    Format, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json, kdl, key_value, libconfig, lua,
     nix_conf, php, plist, systemd, toml, yaml,
 };
 
@@ -15,6 +15,7 @@ static FORMATS: &[&Format] = &[
     &ini_with_global_section::FORMAT,
     &java_properties::FORMAT,
     &json::FORMAT,
+    &kdl::FORMAT,
     &key_value::FORMAT,
     &libconfig::FORMAT,
     &lua::FORMAT,

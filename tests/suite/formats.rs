@@ -45,6 +45,7 @@ fixtures! {
     ini_is_what_lib_generators_write "ini"
     ini_with_global_section_is_what_lib_generators_write "iniWithGlobalSection"
     json_is_what_jq_writes "json"
+    kdl_is_what_jsonkdl_writes "kdl"
     key_value_is_what_lib_generators_write "keyValue"
     libconfig_is_what_libconfig_generator_writes "libconfig"
     lua_is_what_lib_generators_write "lua"

@@ -97,7 +97,7 @@ const HOSTILE: &[&str] = &[
     "[section]\nkey = value",
 ];
 
-fn text() -> impl Strategy<Value = String> {
+pub fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => prop::sample::select(HOSTILE).prop_map(str::to_owned),
         2 => "[ -~\n\té日😀]{0,12}",
@@ -106,7 +106,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn scalar() -> impl Strategy<Value = Value> {
+pub fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         6 => text().prop_map(Value::from),
         2 => any::<i64>().prop_map(Value::from),
@@ -117,7 +117,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub fn value() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(5, 60, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),

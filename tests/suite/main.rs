@@ -11,6 +11,7 @@ mod fold;
 mod formats;
 mod formats_errors;
 mod formats_flags;
+mod formats_kdl;
 mod formats_programs;
 mod formats_readers;
 mod generate;

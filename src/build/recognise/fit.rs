@@ -71,6 +71,7 @@ fn values(parameter: &Parameter, given: &FormatSpec, spec: &FormatSpec, value: &
     match parameter.kind {
         Kind::Boolean => vec![true.into(), false.into()],
         Kind::Choice(choices) => choices.iter().map(|choice| Value::from(*choice)).collect(),
+        Kind::OneOf(numbers) => numbers.iter().copied().map(Value::from).collect(),
         // The widths of indentations and lines that people use.
         Kind::Columns => [2, 4, 8, 80, 100, 120].map(Value::from).into(),
         Kind::Text | Kind::OptionalText => std::str::from_utf8(text)
