@@ -17,6 +17,7 @@ pub mod state;
 pub mod survey;
 pub mod view;
 
+mod leftover;
 mod rejection;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,8 @@ pub fn apply(
 ) -> Result<Report, ApplyError> {
     let _locks = locks(machine.paths, request, &mut waiting)?;
     let mut report = Report::default();
+    // It is in nobody's way.
+    report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));
     let mut view = view::view(plan, log, &[], request.services.as_ref())?;
     let expired = expiry(view.folded.expired(SystemTime::now()));
     if !expired.is_empty() {
@@ -103,7 +106,7 @@ pub fn apply(
         if failed.is_empty() {
             break;
         }
-        let rejects = rejection::of(plan, log, &failed)?;
+        let rejects = rejection::of(plan, log, &failed, view.last_id)?;
         if rejects.is_empty() {
             break;
         }
@@ -196,14 +199,14 @@ fn pass(
     if machine.manager.is_none() {
         report.left_to_do.extend(change::unit_actions(&survey.changes));
     }
-    let mut pass = Pass { state: before.clone(), log_id: view.last_id, outcomes: BTreeMap::new(), actions: Vec::new() };
+    let mut pass = Pass { state: before.clone(), log_id: view.last_id, ..Pass::default() };
     pass.outcomes.append(&mut survey.faults);
     pass.run(&survey, request, machine)?;
     pass.commit(plan, request, paths)?;
     let refused =
         pass.outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Applied | Outcome::Failed { .. }));
     let failed = refused
-        .filter(|_| !request.static_wins)
+        .filter(|(service, _)| !request.static_wins && !pass.blameless.contains(*service))
         .map(|(service, outcome)| Failed {
             service: service.clone(),
             log_id: before.log_id(service),
@@ -219,10 +222,13 @@ fn pass(
 }
 
 /// What one pass has come to so far.
+#[derive(Default)]
 struct Pass {
     state: State,
     log_id: u64,
     outcomes: BTreeMap<String, Outcome>,
+    /// Services whose values are not what failed: a full disk, say. Their records are not rejected.
+    blameless: BTreeSet<String>,
     actions: Vec<Action>,
 }
 
@@ -274,13 +280,20 @@ impl Pass {
 
     /// Back to exactly what last worked; where that fails as well, to the static files.
     fn go_back(&mut self, failed: &[Change<'_>], faults: &Faults, survey: &Survey<'_>, machine: &mut Machine<'_>) {
+        let broken = failed.iter().filter(|change| matches!(faults.get(change.name), Some(Fault::Broken(_))));
+        self.blameless.extend(broken.map(|change| change.name.to_owned()));
         let up = up(failed, machine);
         let back: Vec<Change<'_>> = failed.iter().map(|change| change.reversed(|unit| up.contains(unit))).collect();
         let worse = self.switch(&back, survey, machine);
         let (lost, returned): (Vec<_>, Vec<_>) = back.into_iter().partition(|change| worse.contains_key(change.name));
         for change in returned {
             let reason = reason(faults, change.name);
-            self.settle(change.name, change.to, Outcome::RolledBack { reason });
+            let outcome = if self.blameless.contains(change.name) {
+                Outcome::Failed { reason: format!("{reason}; it is back on what it had") }
+            } else {
+                Outcome::RolledBack { reason }
+            };
+            self.settle(change.name, change.to, outcome);
         }
         let to_static: Vec<Change<'_>> = failed
             .iter()

@@ -5,13 +5,13 @@ use crate::overrides::{Change, Kind, LogError, LogFile, Record};
 use crate::plan::Plan;
 
 /// Rejections of all records since each failed service's last good apply that concern it. Which one of several it was
-/// can't be known: they came into effect together.
-pub(super) fn of(plan: &Plan, log: &LogFile, failed: &[Failed]) -> Result<Vec<Change>, LogError> {
+/// can't be known: they came into effect together. What was recorded after `tried` meanwhile is not among them.
+pub(super) fn of(plan: &Plan, log: &LogFile, failed: &[Failed], tried: u64) -> Result<Vec<Change>, LogError> {
     let records = log.evaluated_records()?;
     let rejected =
         |id: u64| records.iter().any(|record| matches!(record.kind, Kind::Reject { id: other, .. } if other == id));
     let mut rejects = Vec::new();
-    for record in records.iter().filter(|record| !rejected(record.id)) {
+    for record in records.iter().filter(|record| record.id <= tried && !rejected(record.id)) {
         let guilty = failed.iter().find(|one| record.id > one.log_id && is_about(plan, &one.service, record));
         if let Some(one) = guilty {
             rejects.push(Change::Reject { id: record.id, reason: format!("{}: {}", one.service, one.reason) });

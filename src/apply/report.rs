@@ -14,7 +14,7 @@ use crate::exit::Exit;
 pub enum Outcome {
     /// The recorded values are in effect.
     Applied,
-    /// Nothing was touched.
+    /// Nothing was touched, or all is back on what it had; the values are not to blame.
     Failed {
         /// Why.
         reason: String,

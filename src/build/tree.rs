@@ -1,8 +1,9 @@
 //! The output as a tree in memory, and the one step that writes it.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -10,10 +11,14 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::fs::atomic::{self, Durability};
+use crate::fs::lock::{self, LockError};
 use crate::fs::{self, Context, FileError};
 
 /// What the output has at its top; a directory with anything else is none of ours.
 const TOP: [&str; 5] = ["activate", "bin", "lib", "plan.json", "proof.json"];
+
+/// How long another one that writes to the same directory is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why the output can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +34,9 @@ pub enum WriteError {
     /// The file system refuses.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Somebody else writes there.
+    #[error(transparent)]
+    Lock(#[from] LockError),
 }
 
 /// Files by their path in the output; the same input gives the same tree.
@@ -58,16 +66,23 @@ impl Tree {
 
     /// Writes the tree to `out`: beside it first, so that it is there whole or not at all. Replaces an output of before.
     pub fn write(&self, out: &Utf8Path) -> Result<(), WriteError> {
-        let there = is_there(out)?;
         let parent = out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
         fs::create_dir(parent)?;
-        // Removed again with all that is in it, unless it has got its place.
-        let staged = tempfile::Builder::new()
-            .prefix(".dynix-generate.")
-            .tempdir_in(parent)
-            .at("create a directory in", parent)?;
-        let name = staged.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let root = parent.join(name);
+        // Always the same name: what a crash leaves there is taken away by the next one. One at a time, therefore.
+        let held = File::open(parent).at("open", parent)?;
+        lock::hold(&held, parent, PATIENCE, |_| ())?;
+        let there = is_there(out)?;
+        let root = parent.join(format!(".{}.dynix-new", out.file_name().unwrap_or("dynix-generate")));
+        fs::remove_tree(&root)?;
+        let written = self.write_at(&root, out, there);
+        // What was there before, or what could not be finished; what failed first is what counts.
+        let removed = fs::remove_tree(&root);
+        written?;
+        Ok(removed?)
+    }
+
+    fn write_at(&self, root: &Utf8Path, out: &Utf8Path, there: bool) -> Result<(), FileError> {
+        fs::create_dir(root)?;
         for (path, text, mode) in self.files() {
             atomic::write(&root.join(path), text.as_bytes(), mode, Durability::Volatile)?;
         }
@@ -75,14 +90,7 @@ impl Tree {
             let directory = root.join(directory);
             std::fs::set_permissions(&directory, Permissions::from_mode(0o755)).at("set the mode of", &directory)?;
         }
-        if there {
-            exchange(&root, out)?;
-        } else {
-            std::fs::rename(&root, out).at("move into place", out)?;
-            // Its directory has another name now.
-            let _ = staged.keep();
-        }
-        Ok(())
+        if there { exchange(root, out) } else { std::fs::rename(root, out).at("move into place", out) }
     }
 
     /// Every directory of the tree, the root included.

@@ -66,6 +66,26 @@ pub fn link(link: &Utf8Path, target: &str) -> Result<(), FileError> {
     directory.rename(&temporary, name)
 }
 
+/// Removes what a write or link of `path` left behind that was killed.
+pub fn clean(path: &Utf8Path) -> Result<(), FileError> {
+    let Some((directory, name)) = Directory::above(path)? else { return Ok(()) };
+    directory.remove(&temporary(name)).map(drop)
+}
+
+/// Creates a directory (0755) and those above it, all of which survive a power cut.
+pub fn create_dir(path: &Utf8Path) -> Result<(), FileError> {
+    let mut missing = Vec::new();
+    for directory in path.ancestors().filter(|directory| !directory.as_str().is_empty()) {
+        if super::exists(directory)? {
+            break;
+        }
+        missing.push(directory);
+    }
+    super::create_dir(path)?;
+    let parents = missing.iter().rev().filter_map(|directory| directory.parent());
+    parents.filter(|parent| !parent.as_str().is_empty()).try_for_each(sync_directory)
+}
+
 /// Makes renames and creations in `directory` survive a power cut.
 pub fn sync_directory(directory: &Utf8Path) -> Result<(), FileError> {
     match Directory::open(directory)? {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, fchown};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Context, Directory, FileError, atomic};
+use super::{Context, Directory, FileError, atomic, remove_tree};
 
 /// One file to be staged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,22 +97,39 @@ pub fn swap(service: &Utf8Path, to: Option<u64>) -> Result<(), FileError> {
 
 /// The numbers of the generations that are there, ascending.
 pub fn list(service: &Utf8Path) -> Result<Vec<u64>, FileError> {
-    let Some(directory) = Directory::open(service)? else { return Ok(Vec::new()) };
-    let mut numbers: Vec<u64> = directory.list()?.iter().filter_map(|name| number(name)).collect();
+    let mut numbers: Vec<u64> = super::names(service)?.iter().filter_map(|name| number(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
 
-/// Removes all but the newest `keep` generations and those in `needed`, and what a crash left unfinished.
+/// Removes all but the newest `keep` generations and those in `needed`.
 pub fn prune(service: &Utf8Path, keep: usize, needed: &[u64]) -> Result<(), FileError> {
     let numbers = list(service)?;
-    let Some(newest) = numbers.last() else { return Ok(()) };
     for number in &numbers[..numbers.len().saturating_sub(keep)] {
         if !needed.contains(number) {
             remove_tree(&directory(service, *number))?;
         }
     }
-    remove_tree(&service.join(format!(".{}", name(newest + 1))))
+    Ok(())
+}
+
+/// Removes what a crash left unfinished.
+pub fn clean(service: &Utf8Path) -> Result<(), FileError> {
+    for directory in super::names(service)? {
+        if directory.strip_prefix('.').is_some_and(|finished| number(finished).is_some()) {
+            remove_tree(&service.join(directory))?;
+        }
+    }
+    atomic::clean(&service.join("current"))
+}
+
+/// Whether a directory holds nothing but generations and the link to one.
+pub fn is_all_there_is(service: &Utf8Path) -> Result<bool, FileError> {
+    let ours = |name: &str| {
+        let finished = name.strip_prefix('.').unwrap_or(name);
+        number(finished).is_some() || matches!(name, "current" | ".current.new")
+    };
+    Ok(super::names(service)?.iter().all(|name| ours(name)))
 }
 
 /// Removes a generation that was staged and not used.
@@ -123,14 +140,6 @@ pub fn discard(service: &Utf8Path, number: u64) -> Result<(), FileError> {
 /// Removes a service's directory with all generations.
 pub fn forget(service: &Utf8Path) -> Result<(), FileError> {
     remove_tree(service)
-}
-
-/// The standard library follows no link below `path`, and nobody else can change what is above it.
-fn remove_tree(path: &Utf8Path) -> Result<(), FileError> {
-    if Directory::above(path)?.is_none() {
-        return Ok(());
-    }
-    super::none_if_absent(std::fs::remove_dir_all(path)).at("remove", path).map(drop)
 }
 
 #[cfg(test)]

@@ -136,6 +136,20 @@ pub fn remove_empty_dir(path: &Utf8Path) -> Result<(), FileError> {
     }
 }
 
+/// The names in a directory; none where there is no such directory.
+pub fn names(path: &Utf8Path) -> Result<Vec<String>, FileError> {
+    Directory::open(path)?.map_or_else(|| Ok(Vec::new()), |directory| directory.list())
+}
+
+/// Removes a directory with all that is in it; no error where there is none. The standard library follows no link below
+/// `path`, and nobody else can change what is above it.
+pub fn remove_tree(path: &Utf8Path) -> Result<(), FileError> {
+    if Directory::above(path)?.is_none() {
+        return Ok(());
+    }
+    none_if_absent(std::fs::remove_dir_all(path)).at("remove", path).map(drop)
+}
+
 /// Whether there is anything at `path`.
 pub fn exists(path: &Utf8Path) -> Result<bool, FileError> {
     Ok(none_if_absent(std::fs::symlink_metadata(path)).at("look at", path)?.is_some())

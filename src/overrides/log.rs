@@ -1,9 +1,9 @@
 //! The log's file: read, folded, appended to.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,8 +19,9 @@ use super::limits::{self, Unrecordable};
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
 use super::record::{Change, Kind, Record, Stamp, write_line};
+use crate::fs::atomic::{self, Durability};
 use crate::fs::lock::{self, Lock, LockError};
-use crate::fs::{Context, Directory, FileError, Untrusted, atomic};
+use crate::fs::{Context, Directory, Untrusted};
 use crate::plan::Evaluator;
 
 /// How a new log begins.
@@ -413,12 +414,13 @@ impl LogFile {
     fn open_to_append(&self, waiting: impl FnMut(&str)) -> Result<(File, Lock), LogError> {
         // One that may not be used is refused before anybody is waited for, and before the lock is made.
         if self.open(OFlags::RDWR | OFlags::APPEND)?.is_none() {
-            self.create()?;
+            atomic::create_dir(self.directory())?;
         }
         let lock = self.lock(PATIENCE, waiting)?;
         loop {
             let Some(file) = self.open(OFlags::RDWR | OFlags::APPEND)? else {
-                self.create()?;
+                // Whole and durable, and under the lock: what a crash left of the same is taken away.
+                atomic::write(&self.path, HEADER.as_bytes(), 0o644, Durability::Durable)?;
                 continue;
             };
             // An editor may have put another file there meanwhile.
@@ -430,27 +432,6 @@ impl LogFile {
                 Err(error) => return Err(error).at("look at", &self.path).map_err(LogError::from),
             }
         }
-    }
-
-    /// Puts an empty log there, whole and durable, unless another process was quicker.
-    fn create(&self) -> Result<(), FileError> {
-        let directory = self.directory();
-        crate::fs::create_dir(directory)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".dynamic.nix.")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(directory)
-            .at("create a file in", directory)?;
-        file.write_all(HEADER.as_bytes()).at("write", &self.path)?;
-        // The process's umask may have taken bits that readers need.
-        file.as_file().set_permissions(Permissions::from_mode(0o644)).at("set the mode of", &self.path)?;
-        file.as_file().sync_all().at("sync", &self.path)?;
-        match file.persist_noclobber(&self.path) {
-            Ok(_) => {}
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.error).at("create", &self.path),
-        }
-        atomic::sync_directory(directory)
     }
 
     fn state_of(&self, file: &File) -> Result<FileState, LogError> {

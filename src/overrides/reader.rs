@@ -3,6 +3,7 @@
 //! Takes the file and where to begin, gives each record with its id and place to a visitor. Everything is checked on the
 //! way: syntax, encoding, ids, times.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
@@ -59,7 +60,7 @@ pub(super) struct End {
     pub place: Place,
     /// The last line was not written whole.
     pub torn: Option<Torn>,
-    /// The last byte is no line feed, though the last record is whole.
+    /// The byte after the last whole record is no line feed.
     pub open_line: bool,
     /// The parameters of the log's function, where it was read from its start.
     pub parameters: Option<String>,
@@ -108,7 +109,7 @@ impl<'f> Reader<'f> {
             let Some((length, terminated)) = self.line()? else { break };
             let line = &self.buffer[self.at..self.at + length];
             let Ok(text) = std::str::from_utf8(line) else {
-                if let Some(torn) = self.torn(length, terminated) {
+                if let Some(torn) = self.torn(length, terminated)? {
                     return Ok(self.end(Some(torn)));
                 }
                 return Err(self.fault("is not UTF-8"));
@@ -124,7 +125,7 @@ impl<'f> Reader<'f> {
             match kind {
                 Line::Nothing => self.pass(length, terminated),
                 Line::Comment => self.comment(length, terminated)?,
-                Line::Other => match self.torn(length, terminated) {
+                Line::Other => match self.torn(length, terminated)? {
                     Some(torn) => return Ok(self.end(Some(torn))),
                     None => return Err(self.fault("only records in braces can stand here")),
                 },
@@ -187,12 +188,7 @@ impl<'f> Reader<'f> {
     fn end(&self, torn: Option<Torn>) -> End {
         let place = Place { offset: self.base + self.at as u64, ..self.place };
         let last = self.at.checked_sub(1).and_then(|index| self.buffer.get(index));
-        End {
-            place,
-            open_line: torn.is_none() && last.is_some_and(|byte| *byte != b'\n'),
-            torn,
-            parameters: self.parameters.clone(),
-        }
+        End { place, open_line: last.is_some_and(|byte| *byte != b'\n'), torn, parameters: self.parameters.clone() }
     }
 
     fn fault(&self, problem: &str) -> LogError {
@@ -245,15 +241,36 @@ impl<'f> Reader<'f> {
         self.place.lines += u64::from(terminated);
     }
 
-    /// A last line that is no record counts as torn if it begins as our records do, or holds nothing but the zeros that
-    /// a file system leaves where data had not been written yet.
-    fn torn(&self, length: usize, terminated: bool) -> Option<Torn> {
+    /// What is no record counts as torn where it is the rest of an append that did not reach the disk whole: it is the
+    /// last line, lacks its end, and begins as our records do; or it holds the zeros that a file system leaves where data
+    /// had not been written yet, and nothing comes after it but what was written together with it.
+    fn torn(&mut self, length: usize, terminated: bool) -> Result<Option<Torn>, LogError> {
         let line = &self.buffer[self.at..self.at + length];
-        let written = &line[..line.len() - line.iter().rev().take_while(|byte| **byte == 0).count()];
+        let written = &line[..memchr(0, line).unwrap_or(line.len())];
         let start = RECORD_START.as_bytes();
         let ours = written.starts_with(start) || start.starts_with(written);
+        let has_zeros = written.len() < line.len();
         let torn = Torn { line: self.place.lines + 1, offset: self.base + self.at as u64 };
-        (!terminated && ours && !line.contains(&b'\n')).then_some(torn)
+        if !ours || terminated && !(has_zeros && self.ends_with_one_append()?) {
+            return Ok(None);
+        }
+        Ok(Some(torn))
+    }
+
+    /// Whether all whole records from here on were written at the same time by the same user.
+    fn ends_with_one_append(&mut self) -> Result<bool, LogError> {
+        while self.buffer.len() - self.at <= MAX_RECORD && self.fill(BLOCK)? {}
+        if self.buffer.len() - self.at > MAX_RECORD {
+            return Ok(false);
+        }
+        let stamp = |line: &[u8]| {
+            let entry = scan::record(std::str::from_utf8(line).ok()?)?;
+            Some((entry.time?.into_owned(), entry.by?.into_owned()))
+        };
+        let lines = self.buffer[self.at..].split(|byte| *byte == b'\n');
+        let whole = lines.filter(|line| !line.is_empty() && memchr(0, line).is_none());
+        let stamps: Option<BTreeSet<_>> = whole.map(stamp).collect();
+        Ok(stamps.is_some_and(|stamps| stamps.len() <= 1))
     }
 
     fn comment(&mut self, length: usize, terminated: bool) -> Result<(), LogError> {
@@ -289,7 +306,7 @@ impl<'f> Reader<'f> {
         skipped: usize,
         visit: &mut impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
     ) -> Result<ControlFlow<Option<Torn>>, LogError> {
-        let torn = self.torn(length, terminated);
+        let torn = self.torn(length, terminated)?;
         let read = self.hand_written(skipped)?;
         let (entry, taken) = match (read, torn) {
             (Ok(read), _) => read,

@@ -115,6 +115,23 @@ fn a_torn_last_line_does_not_count_and_is_cut_by_the_next_append() {
     let log = Log::with([whole.as_bytes(), &[0; 200]].concat());
     assert_eq!(log.log.fold().unwrap().torn.map(|torn| torn.line), Some(6));
     assert_eq!(log.append(9), [4]);
+    // So are zeros in the midst of it, where the disk had written what comes later first.
+    let two = format!("{last}\n{}\n", last.replacen('4', "5", 1));
+    for (text, hole, records) in
+        [(format!("{last}\n"), 8..40, 3), (two.clone(), 0..40, 3), (two, last.len()..last.len() + 9, 4)]
+    {
+        let mut bytes = text.into_bytes();
+        bytes[hole].fill(0);
+        let log = Log::with([whole.as_bytes(), &bytes].concat());
+        let folded = log.log.fold().unwrap();
+        assert_eq!((folded.last_id, folded.torn.is_some()), (records, true));
+        assert_eq!(log.append(9), [records + 1]);
+        assert!(log.text().ends_with("set.a = 9; }\n") && !log.text().contains('\0'), "{}", log.text());
+        assert_eq!(log.text().lines().count() as u64, records + 3);
+    }
+    // But not where something came later: that is damage, and not for us to cut.
+    let damaged = whole.replacen("by = \"root\"", "by = \"\0\0\0\0\"", 1);
+    assert!(Log::with(damaged + &last.replace("10:00:00", "10:00:01")).is_refused().starts_with("LOG, line 3: "));
     // All but the line feed is a whole record.
     let log = Log::with(format!("{whole}{last}"));
     let folded = log.log.fold().unwrap();

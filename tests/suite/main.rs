@@ -7,6 +7,7 @@ mod apply;
 mod bad_input;
 mod bundled;
 mod description;
+mod faults;
 mod fold;
 mod formats;
 mod formats_errors;
