@@ -77,11 +77,12 @@ pub(super) fn misread_sections(conventions: &Conventions, value: &Value) -> Vec<
     let mut all = Vec::new();
     let Value::Object(sections) = value else { return all };
     for (name, section) in sections {
-        if name.contains(['\n', '\r', ']']) {
-            let message =
-                "the section's name has a line break or a ], after which a reader takes it for something else";
-            all.extend(Err::<(), _>(RenderError::here(message)).at(name).err());
-        }
+        let message = if name.contains(['\n', '\r', ']']) {
+            Some("the section's name has a line break or a ], after which a reader takes it for something else")
+        } else {
+            name.is_empty().then_some("the section's name is empty, so a reader may take [] for a key")
+        };
+        all.extend(message.and_then(|message| Err::<(), _>(RenderError::here(message)).at(name).err()));
         conventions.find_misreadings(section, &mut |error| all.extend(Err::<(), _>(error).at(name).err()));
     }
     all

@@ -307,6 +307,8 @@ pub fn misread_key(key: &str, separator: &str) -> Option<String> {
         Some("the key is empty".to_owned())
     } else if key.starts_with(char::is_whitespace) {
         Some("the key starts with white space: the line would continue the one before".to_owned())
+    } else if key.ends_with(char::is_whitespace) {
+        Some("the key ends with white space: a reader takes it for the key without".to_owned())
     } else if key.starts_with(['#', ';', '[']) {
         let first = key.chars().next().unwrap_or_default();
         Some(format!("the key starts with {first:?}, so it would be read as a comment or a section"))

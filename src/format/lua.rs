@@ -189,6 +189,7 @@ fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
             Part::Value(Value::Object(attrs)) if is_inline(attrs) => {
                 format!("is Lua code, not data: {}", attrs.get("expr").and_then(Value::as_str).unwrap_or_default())
             }
+            Part::Value(value) if value.as_i64() == Some(i64::MIN) => number::LEAST_IS_FLOAT.to_owned(),
             part if part.text().is_some_and(|text| text.contains(has_no_escape)) => {
                 "has a control character, whose escape Lua does not know".to_owned()
             }

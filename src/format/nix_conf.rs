@@ -92,8 +92,21 @@ fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
     for (name, value) in attrs {
         let texts =
             value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter().filter_map(Value::as_str);
-        let messages = misread_key(name, "=").into_iter().chain(texts.filter_map(misread_value));
+        let messages = misread_name(name).into_iter().chain(texts.filter_map(misread_value));
         found.extend(messages.filter_map(|message| Err::<(), _>(RenderError::here(message)).at(name).err()));
     }
     found
+}
+
+/// Nix splits a line at white space, and takes `#` for a comment anywhere (`parseConfigFiles` in libutil/configuration.cc).
+fn misread_name(name: &str) -> Option<String> {
+    if matches!(name, "include" | "!include") {
+        return Some("the key is no setting but a directive, which Nix refuses with the whole file".to_owned());
+    }
+    if name.contains(['#', ' ', '\t']) && !name.trim().is_empty() {
+        return Some(
+            "the key has a blank or a # in it, so Nix refuses the file or takes a part of it for the key".to_owned(),
+        );
+    }
+    misread_key(name, "=")
 }

@@ -6,6 +6,9 @@ use serde_json::Number;
 
 use super::RenderError;
 
+/// What is wrong with [`i64::MIN`] where a program reads `-` and then a number: the number by itself is too large.
+pub(super) const LEAST_IS_FLOAT: &str = "is the least integer of 64 bits, which is read as a float here";
+
 /// A number as Nix has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NixNumber {

@@ -118,16 +118,18 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'\'');
 }
 
-/// PHP code is no data.
+/// PHP code is no data, and the least integer no integer.
 fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
     let mut found = Vec::new();
     walk::for_each(value, &mut |path, part| {
-        if let Part::Value(Value::Object(attrs)) = part
-            && attrs.get("_phpType").is_some_and(|kind| kind == "raw")
-        {
-            let code = attrs.get("value").and_then(Value::as_str).unwrap_or_default();
-            found.push(RenderError { path: path.clone(), message: format!("is PHP code, not data: {code}") });
-        }
+        let message = match part {
+            Part::Value(Value::Object(attrs)) if attrs.get("_phpType").is_some_and(|kind| kind == "raw") => {
+                format!("is PHP code, not data: {}", attrs.get("value").and_then(Value::as_str).unwrap_or_default())
+            }
+            Part::Value(value) if value.as_i64() == Some(i64::MIN) => number::LEAST_IS_FLOAT.to_owned(),
+            _ => return,
+        };
+        found.push(RenderError { path: path.clone(), message });
     });
     found
 }

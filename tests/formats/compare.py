@@ -17,8 +17,9 @@ remarshal 0.17.1 (PyYAML, tomlkit 0.12) and remarshal 1.3.0 (ruamel.yaml, tomlki
                    line break after the includes
     STYLUA         the directory of the npm package @johnnymorganz/stylua, for lua/stylua
 
-A tool that is not there is named, and its formats are SKIPPED. Exit status 1 if any document differs, or if the tool
-itself does not read back a document of which format::misreadings says nothing. The dialect
+A tool that is not there is named, and its formats are SKIPPED. Exit status 1 if any document differs, or if the
+tool itself, or an independent reader (readers.py), does not read back a document of which format::misreadings says
+nothing. Readers that have to be installed: git, lua5.4, php-cli. The dialect
 toml-rs needs no tool: the suite compares it with the toml crate itself.
 """
 
@@ -28,6 +29,7 @@ import subprocess
 import sys
 
 from documents import Documents
+from readers import NoReader
 from tools import ROOT, Missing, comparisons
 
 BATCH = 500
@@ -50,13 +52,18 @@ def case_of(name, parameters, value):
 
 def compare(name, comparison, count, seed, show):
     documents = Documents(f"{name} {seed}")
-    equal, refused, misread, different, silent = 0, 0, 0, [], []
+    reader = comparison.reader
+    equal, refused, read, misread, different, silent = 0, 0, 0, 0, [], []
     for start in range(0, count, BATCH):
         cases = [case_of(name, *comparison.document(documents)) for _ in range(min(BATCH, count - start))]
         for one, ours, theirs in zip(cases, rendered(cases), comparison.run(cases), strict=True):
             if "text" in theirs and ours.get("text") == theirs["text"]:
                 equal += 1
-                if not theirs.get("reads_back", True):
+                reads_back = theirs.get("reads_back")
+                if reader and reads_back is None:
+                    reads_back = reader(one, theirs["text"])
+                read += reads_back is not None
+                if reads_back is False:
                     misread += 1
                     if not ours["misreading"]:
                         silent.append((one, ours, theirs))
@@ -66,8 +73,10 @@ def compare(name, comparison, count, seed, show):
                 different.append((one, ours, theirs))
     verdict = "equal" if not different else "DIFFERENT"
     print(f"{name}: {equal} of {count} equal, {refused} refused by both, {len(different)} different: {verdict}")
-    if misread:
-        print(f"  {misread} do not read back with the tool itself, {len(silent)} of them without a warning of ours")
+    if not read:
+        print("  NOT READ BACK: there is no reader")
+    else:
+        print(f"  {read} read by a reader: {misread} say something else, {len(silent)} of them without a warning of ours")
     shown = different + silent
     for case, ours, theirs in sorted(shown, key=lambda shown: len(json.dumps(shown[0])))[:show]:
         print(f"  case   {json.dumps(case, ensure_ascii=False)}\n  ours   {ours}\n  theirs {theirs}")
@@ -87,6 +96,8 @@ def main():
     for name in arguments.formats or known:
         try:
             good &= compare(name, known[name], arguments.documents, arguments.seed, arguments.show)
+        except NoReader as missing:
+            print(f"{name}: SKIPPED, NOT COMPARED: there is no reader: {missing}", flush=True)
         except Missing as missing:
             print(f"{name}: SKIPPED, NOT COMPARED: {missing}", flush=True)
     sys.exit(0 if good else 1)

@@ -168,16 +168,43 @@ fn unknown_formats_dialects_and_parameters() {
     );
 }
 
-/// What would read back as another setting is refused, unless the build itself wrote it.
+/// The misreading that an override is refused for, unless the build itself wrote it.
+fn misreading(name: &str, parameters: &Value, value: &Value) -> String {
+    let spec = spec(name, parameters);
+    assert!(format::render(&spec, value).is_ok(), "the writer itself is faithful");
+    let error = format::misreadings(&spec, &json!({}), value).unwrap_err().to_string();
+    assert_eq!(format::misreadings(&spec, value, value), Ok(()), "the static value may have it");
+    error
+}
+
+/// Found by reading random documents back with Python's configparser, Lua, PHP and the rules of Nix.
+#[test]
+fn overrides_that_readers_take_for_something_else() {
+    let misread = |name: &str, parameters: Value, value: Value| misreading(name, &parameters, &value);
+    assert_eq!(
+        misread("ini", json!({}), json!({ "s": { "a ": 1 } })),
+        "s.\"a \": the key ends with white space: a reader takes it for the key without"
+    );
+    assert_eq!(
+        misread("ini", json!({}), json!({ "": { "a": 1 } })),
+        "\"\": the section's name is empty, so a reader may take [] for a key"
+    );
+    for format in ["lua", "php"] {
+        assert_eq!(
+            misread(format, json!({}), json!({ "a": i64::MIN })),
+            "a: is the least integer of 64 bits, which is read as a float here"
+        );
+    }
+    assert_eq!(
+        misread("nixConf", json!({}), json!({ "include": "/tmp/x" })),
+        "include: the key is no setting but a directive, which Nix refuses with the whole file"
+    );
+}
+
+/// What would read back as another setting is refused.
 #[test]
 fn overrides_that_would_inject_something() {
-    let misread = |name: &str, parameters: Value, value: Value| {
-        let spec = spec(name, &parameters);
-        assert!(format::render(&spec, &value).is_ok(), "the writer itself is faithful");
-        let error = format::misreadings(&spec, &json!({}), &value).unwrap_err().to_string();
-        assert_eq!(format::misreadings(&spec, &value, &value), Ok(()), "the static value may have it");
-        error
-    };
+    let misread = |name: &str, parameters: Value, value: Value| misreading(name, &parameters, &value);
     let line_break = "the value has a line break: what follows it would be read as a line of its own";
     assert_eq!(misread("ini", json!({}), json!({ "s": { "k": "a\nroot = 1" } })), format!("s.k: {line_break}"));
     assert_eq!(

@@ -36,6 +36,9 @@ class Comparison:
     document: Callable[[Documents], tuple[dict, object]]
     """A random document: parameters and value."""
 
+    reader: Callable[[dict, str], bool | None] | None = None
+    """Whether an independent reader finds a case's value in its text; see readers.py."""
+
 
 def python_with(*requirements):
     """A Python with packages from PyPI, installed below target/ on the first run."""

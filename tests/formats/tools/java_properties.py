@@ -4,7 +4,7 @@ import json
 import subprocess
 import tempfile
 
-from . import Comparison
+from . import Comparison, python_with
 from .nix import in_nix_root
 
 
@@ -43,4 +43,13 @@ def document(documents):
     return documents.random.choice([{}, {"comment": "  two\nlines  "}]), value
 
 
-COMPARISONS = {"javaProperties": Comparison(java_properties, document)}
+def read_back(case, text):
+    """The PyPI package javaproperties, in one run for each document."""
+    python = python_with("javaproperties==0.8.2")
+    code = "import sys, json, javaproperties; print(json.dumps(javaproperties.loads(sys.stdin.read())))"
+    done = subprocess.run([python, "-c", code], input=text.encode(), capture_output=True)
+    value = {name: plain_text(one) for name, one in case["input"].items()}
+    return not done.returncode and json.loads(done.stdout) == value
+
+
+COMPARISONS = {"javaProperties": Comparison(java_properties, document, read_back)}

@@ -2,6 +2,8 @@
 
 import tempfile
 
+import readers
+
 from . import Comparison
 from .nix import in_nix_root, nix
 
@@ -15,6 +17,6 @@ def jq(cases):
 
 
 COMPARISONS = {
-    "json": Comparison(jq, lambda documents: ({}, documents.document())),
-    "hcl1": Comparison(jq, lambda documents: ({}, documents.attrs(4))),
+    "json": Comparison(jq, lambda documents: ({}, documents.document()), readers.plain_json),
+    "hcl1": Comparison(jq, lambda documents: ({}, documents.attrs(4)), readers.hcl1),
 }

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import readers
+
 from . import HERE, Comparison, Missing
 
 
@@ -50,6 +52,8 @@ def atom(documents, lists=None):
 
 def lines_parameters(documents, format):
     """Those of ini, iniWithGlobalSection and keyValue; and what `atom` takes for lists."""
+    if documents.random.random() < 0.3:
+        return {}, None
     pick, maybe = documents.random.choice, lambda: documents.random.random() < 0.5
     parameters = {}
     lists = pick(["no", "duplicates", "joined"])
@@ -142,13 +146,13 @@ def nix_conf(documents):
 
 
 COMPARISONS = {
-    "ini": Comparison(nix, ini),
-    "iniWithGlobalSection": Comparison(nix, ini_with_global_section),
-    "keyValue": Comparison(nix, key_value),
-    "systemd": Comparison(nix, systemd),
-    "gitIni": Comparison(nix, git_ini),
-    "plist": Comparison(nix, plist),
-    "lua/toLua": Comparison(nix, lua),
-    "php": Comparison(nix, php),
-    "nixConf/formats": Comparison(nix, nix_conf),
+    "ini": Comparison(nix, ini, readers.ini),
+    "iniWithGlobalSection": Comparison(nix, ini_with_global_section, readers.ini_with_global_section),
+    "keyValue": Comparison(nix, key_value, readers.key_value),
+    "systemd": Comparison(nix, systemd, readers.systemd),
+    "gitIni": Comparison(nix, git_ini, readers.git),
+    "plist": Comparison(nix, plist, readers.plist),
+    "lua/toLua": Comparison(nix, lua, readers.lua),
+    "php": Comparison(nix, php, readers.php),
+    "nixConf/formats": Comparison(nix, nix_conf, readers.nix_conf),
 }

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 
+import readers
+
 from . import HERE, Comparison, Missing
 from .nix import lua_bindings, nix
 
@@ -32,4 +34,4 @@ def lua(documents):
     return parameters, documents.value(4)
 
 
-COMPARISONS = {"lua/stylua": Comparison(stylua, lua)}
+COMPARISONS = {"lua/stylua": Comparison(stylua, lua, readers.lua)}
