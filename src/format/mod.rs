@@ -28,6 +28,7 @@ mod systemd;
 mod toml;
 mod tomlkit;
 mod walk;
+mod xml;
 mod yaml;
 
 pub use parameters::{Kind, Parameter, SpecError};

@@ -3,7 +3,7 @@
 
 use super::{
     Format, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json, kdl, key_value, libconfig, lua,
-    nix_conf, php, plist, systemd, toml, yaml,
+    nix_conf, php, plist, systemd, toml, xml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
@@ -24,6 +24,7 @@ static FORMATS: &[&Format] = &[
     &plist::FORMAT,
     &systemd::FORMAT,
     &toml::FORMAT,
+    &xml::FORMAT,
     &yaml::YAML_1_1,
     &yaml::YAML_1_2,
 ];

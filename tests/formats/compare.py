@@ -15,6 +15,7 @@ remarshal 0.17.1 (PyYAML, tomlkit 0.12) and remarshal 1.3.0 (ruamel.yaml, tomlki
     HOCON_GENERATOR, HOCON_GENERATOR_LINES, LIBCONFIG_GENERATOR
                    the programs that nixpkgs builds from pkgs/pkgs-lib/formats; for hocon/lines a revision that puts a
                    line break after the includes
+    PATH           has xmllint, for xml
     STYLUA         the directory of the npm package @johnnymorganz/stylua, for lua/stylua
 
 A tool that is not there is named, and its formats are SKIPPED. Exit status 1 if any document differs, or if the

@@ -52,6 +52,7 @@ fixtures! {
     plist_is_what_lib_generators_write "plist"
     systemd_is_what_lib_generators_write "systemd"
     toml_is_what_json2x_and_remarshal_write "toml"
+    xml_is_what_xmltodict_writes "xml"
     yaml_1_1_is_what_both_remarshals_write "yaml_1_1"
     yaml_1_2_is_what_remarshal_writes "yaml_1_2"
 }

@@ -15,6 +15,7 @@ mod formats_flags;
 mod formats_kdl;
 mod formats_programs;
 mod formats_readers;
+mod formats_xml;
 mod generate;
 mod generate_refusals;
 mod interface;
