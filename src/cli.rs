@@ -92,6 +92,12 @@ pub enum Command {
     /// setting that a rebuild would make different from what there is now. Nothing is built or changed. Exits with 6 where
     /// there is any.
     Verify(Read),
+    /// Find out what can follow the values of each dynamic service, whatever they are
+    ///
+    /// Evaluates the whole configuration with every value that can be overridden made unreadable: what can still be
+    /// evaluated does not depend on them. What is found is kept for this system, so that most changes need no other check,
+    /// and `dynix append` says what else a value decides.
+    Prove(Read),
     /// Compile a description of services (build time)
     Generate(Generate),
     /// What the system's activation script runs

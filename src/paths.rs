@@ -51,6 +51,12 @@ impl Paths {
         self.root.join("var/cache/dynix")
     }
 
+    /// What `dynix prove` found of the running system.
+    #[must_use]
+    pub fn proof(&self) -> Utf8PathBuf {
+        self.cache().join("proof.json")
+    }
+
     /// Rendered generations, the state file and the lock.
     #[must_use]
     pub fn run(&self) -> Utf8PathBuf {

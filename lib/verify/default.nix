@@ -6,6 +6,7 @@
 {
   lib,
   config,
+  options,
   extendModules,
 }:
 let
@@ -106,8 +107,6 @@ in
         modules = [
           (toModule overrides)
           (pieces.hold config)
-          # dynix's own derivation would be another with every static value.
-          { dynamicism.heldGenerated = config.dynamicism.generated; }
         ];
       };
       compare =
@@ -118,8 +117,8 @@ in
         mapAttrs (kind: before: compareKind before after.${kind}) (kinds config);
       parts = compare pieces.parts;
       assertions = {
-        before = try (pieces.failedAssertions config);
-        after = try (pieces.failedAssertions overridden.config);
+        before = try (pieces.failedAssertions options);
+        after = try (pieces.failedAssertions overridden.options);
       };
       rest = try (pieces.rest overridden.config);
       restIsEqual = rest.success && rest.value == pieces.rest config;
@@ -132,8 +131,7 @@ in
         ))
         (lib.optionalAttrs (!restIsEqual) (compare pieces.restParts))
       ];
-      # A failed assertion fails the rest as well, and is told by itself.
-      untold = !restIsEqual && named == parts && assertions.after.value or [ ] == [ ];
+      untold = !restIsEqual && named == parts;
       changed =
         if untold then
           merge [
@@ -157,8 +155,8 @@ in
           [ "the assertions can't be evaluated" ]
         else
           lib.subtractLists assertions.before.value assertions.after.value;
-      newWarnings = lib.subtractLists (pieces.warnings config) (
-        orElse [ ] (try (pieces.warnings overridden.config))
+      newWarnings = lib.subtractLists (pieces.warnings options) (
+        orElse [ ] (try (pieces.warnings overridden.options))
       );
       services = mapAttrs (name: _: {
         before = ofService config name;

@@ -41,6 +41,9 @@ let
     path: default: config:
     lib.attrByPath path default config;
 
+  # An option's value before `hold` takes it away.
+  merged = option: option.type.merge option.loc option.definitionsWithLocations;
+
   # Of what is not installed, nothing else is ever read.
   unlessDisabled = one: value: if one.enable or true then value else { enable = false; };
 
@@ -92,14 +95,18 @@ let
       lib.filterAttrs (_: script: isAttrs script || isString script) (if named == { } then all else named)
     );
 
-  # Packages by their name, for a name that says something; several of one name are told apart by a number.
+  # Packages by name. A name is known without the package being evaluated.
   packages =
     list:
-    mapAttrs (_: plain) (
-      lib.groupBy (path: (builtins.parseDrvName (builtins.substring 33 (-1) (baseNameOf path))).name) (
-        map (package: unsafeDiscardStringContext "${package}") (lib.filter (one: one != null) list)
+    mapAttrs (_: map (package: unsafeDiscardStringContext "${package}")) (
+      lib.groupBy (package: package.pname or (builtins.parseDrvName (nameOf package)).name) (
+        lib.filter (one: one != null) list
       )
     );
+  nameOf =
+    package:
+    package.name
+      or (builtins.substring 33 (-1) (unsafeDiscardStringContext (baseNameOf (toString package))));
 
   # Those of the options that this NixOS has, by name.
   options =
@@ -142,19 +149,24 @@ in
     ];
   };
 
-  # All of the rest in one: the system made of the same /etc and packages as `base`.
+  # All of the rest in one: the system made of the same /etc and packages as `base`, and of the same derivation of dynix,
+  # which would be another with every static value. Assertions and warnings are compared by themselves.
   hold = base: {
     _file = "dynix";
-    config.system = {
-      path = lib.mkForce base.system.path;
-      build = mapAttrs (_: lib.mkForce) (
-        lib.getAttrs (lib.filter (name: base.system.build ? ${name}) [
-          "etc"
-          "etcActivationCommands"
-          "etcBasedir"
-          "etcMetadataImage"
-        ]) base.system.build
-      );
+    options = lib.genAttrs [ "assertions" "warnings" ] (_: lib.mkOption { apply = _: [ ]; });
+    config = {
+      dynamicism.heldGenerated = base.dynamicism.generated;
+      system = {
+        path = lib.mkForce base.system.path;
+        build = mapAttrs (_: lib.mkForce) (
+          lib.getAttrs (lib.filter (name: base.system.build ? ${name}) [
+            "etc"
+            "etcActivationCommands"
+            "etcBasedir"
+            "etcMetadataImage"
+          ]) base.system.build
+        );
+      };
     };
   };
   rest = config: unsafeDiscardStringContext config.system.build.toplevel.drvPath;
@@ -203,7 +215,7 @@ in
   };
 
   failedAssertions =
-    config:
-    map (one: plain one.message) (lib.filter (one: !one.assertion) (under [ "assertions" ] [ ] config));
-  warnings = config: plain (under [ "warnings" ] [ ] config);
+    options:
+    map (one: plain one.message) (lib.filter (one: !one.assertion) (merged options.assertions));
+  warnings = options: plain (merged options.warnings);
 }

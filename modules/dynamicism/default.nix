@@ -150,12 +150,28 @@ in
             ++ lib.concatMap (place: [
               "-I"
               place
-            ]) config.nix.nixPath;
-            arguments = "let nixos = import <nixpkgs/nixos> { }; in { inherit (nixos) config pkgs; inherit (nixos.pkgs) lib; }";
+            ]) config.nix.nixPath
+            ++ [
+              "--extra-experimental-features"
+              "flakes"
+            ];
+            # Where nixos-rebuild looks for it.
+            arguments = ''
+              let
+                flake = builtins.getFlake "/etc/nixos";
+                host = ${builtins.toJSON config.networking.hostName};
+                nixos =
+                  if builtins.pathExists /etc/nixos/flake.nix then flake.nixosConfigurations.''${host} else import <nixpkgs/nixos> { };
+              in
+              { inherit (nixos) config pkgs; inherit (nixos.pkgs) lib; }
+            '';
           }
         else
           null;
-      defaultText = lib.literalMD "`nix-instantiate` on `<nixpkgs/nixos>`; null where `nix.enable` is false";
+      defaultText = lib.literalMD ''
+        `nix-instantiate` on the system of this `networking.hostName` in the flake in /etc/nixos where there is one, else on
+        `<nixpkgs/nixos>`, as `nixos-rebuild` does it; null where `nix.enable` is false
+      '';
       description = ''
         What evaluates overrides that are Nix expressions rather than plain values (`dynix append --expr`); with null they
         are refused.
@@ -223,7 +239,32 @@ in
         # The override log as a module for an evaluation that is to include it: { log, arguments ? { } } -> module.
         overridesModule = (import ./definitions.nix { inherit lib; }).toModule;
         # What `dynix verify` evaluates.
-        inherit (import ../../lib/verify { inherit lib config extendModules; }) verify;
+        inherit
+          (import ../../lib/verify {
+            inherit
+              lib
+              config
+              options
+              extendModules
+              ;
+          })
+          verify
+          ;
+        # What `dynix prove` evaluates.
+        inherit
+          (import ../../lib/prove {
+            inherit
+              lib
+              config
+              options
+              pkgs
+              extendModules
+              ;
+            inherit (described) dynamicOptions;
+          })
+          namesOf
+          prove
+          ;
       };
     }
     (lib.mkIf enabled {

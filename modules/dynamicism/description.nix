@@ -206,6 +206,13 @@ in
       ;
     services = mapAttrs (_: service: service.description) services;
   };
+  # The options themselves, by service.
+  dynamicOptions = mapAttrs (
+    name: service:
+    map (path: {
+      inherit (find name path) loc type value;
+    }) service.options
+  ) (lib.filterAttrs (_: service: service.enable) cfg.for);
   # What the schemas don't say, by option path.
   unchecked = lib.concatMap (service: service.notes) (lib.attrValues services);
 }

@@ -8,14 +8,17 @@ use serde_json::Value;
 use super::apply::Task;
 use super::place::{self, Place, nearest};
 use super::session::Session;
-use super::{Refused, screen};
+use super::{Refused, prove, screen};
 use crate::apply::rendered;
 use crate::attr_path::AttrPath;
 use crate::cli::Append;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::{Change, Folded, LogFile};
+use crate::paths::Paths;
+use crate::plan::Plan;
 use crate::types::{self, ReadAs, Subschemas, Type};
+use crate::verify::proof;
 
 /// Records a value, and applies it where that is asked for.
 pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
@@ -32,6 +35,7 @@ pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
         None => None,
         Some(duration) => Some(SystemTime::now().checked_add(duration).context("--for is too long")?),
     };
+    tell_flows(&plan, &paths, &place, &path);
     let ids = log.append(&[change], &session.user(), until, super::waiting)?;
     for id in &ids {
         messages::info(format!("recorded {id}: {path}"));
@@ -41,6 +45,16 @@ pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
         return Task::new(&plan, &paths, services, session).run(session);
     }
     Ok(Exit::Done)
+}
+
+/// What else the value decides, as far as that is known.
+fn tell_flows(plan: &Plan, paths: &Paths, place: &Place<'_>, path: &AttrPath) {
+    // Without a proof nothing is said; that one can't be read is for those to say who need it.
+    let Ok(Some(proof)) = prove::kept(paths) else { return };
+    let flows = proof.flows(plan, place.service_name, path).unwrap_or_default();
+    if !flows.is_empty() {
+        messages::info(format!("{path} also decides {}", proof::named(&flows).join(", ")));
+    }
 }
 
 fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {

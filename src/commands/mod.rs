@@ -10,6 +10,7 @@ pub mod generate;
 pub mod get;
 pub mod log;
 pub mod man;
+pub mod prove;
 pub mod recognise;
 pub mod render;
 pub mod reset;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(arguments) => status::run(&arguments, &session),
         Command::Log(arguments) => log::run(&arguments, &session),
         Command::Diff(arguments) => diff::run(&arguments, &session),
+        Command::Prove(arguments) => prove::run(&arguments, &session),
         Command::Verify(arguments) => verify::run(&arguments, &session),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -2,17 +2,22 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use super::comparison::{self, Comparison};
+use super::proof::{self, Flows, Proof};
 use crate::evaluator::{EvaluatorError, evaluate};
 use crate::overrides::Overlay;
 use crate::plan::Evaluator;
 
 /// Until an evaluation is given up.
 const DEADLINE: f64 = 600.0;
+
+/// How often it is tried to find what can't be evaluated.
+const TRIES: usize = 40;
+const UNKNOWN: &str = "the configuration's dynix says what this one does not know";
 
 /// How an evaluation went.
 #[derive(Debug)]
@@ -68,7 +73,67 @@ fn ask(evaluator: &Evaluator, function: &str, arguments: &Value, directory: &Utf
     // Nothing is ever built to answer a question.
     evaluator.command.extend(["--option", "allow-import-from-derivation", "false"].map(str::to_owned));
     evaluator.deadline = DEADLINE;
+    // A system need not keep its configuration there.
+    let directory = if directory.is_dir() { directory } else { Utf8Path::new("/") };
     Ok(evaluate(&evaluator, &expression, directory)?)
+}
+
+/// Proves what the values of dynamic services flow into. An error says why nothing can be said.
+pub fn prove(evaluator: &Evaluator, directory: &Utf8Path) -> anyhow::Result<Proof> {
+    let try_without = |skip: &Flows| match ask(evaluator, "prove", &json!({ "skip": skip }), directory) {
+        Ok(value) => {
+            let proof: Proof = serde_json::from_value(value).context(UNKNOWN)?;
+            if proof.version != proof::VERSION {
+                bail!(
+                    "the configuration's dynix proves in version {}, this one reads {}",
+                    proof.version,
+                    proof::VERSION
+                )
+            }
+            Ok(Ok(proof))
+        }
+        Err(Asking::Evaluator(EvaluatorError::Failed { words, .. })) => Ok(Err(last_words(&words))),
+        Err(error) => Err(error.into()),
+    };
+    let words = match try_without(&Flows::new())? {
+        Ok(proof) => return Ok(proof),
+        Err(words) => words,
+    };
+    // Something fails in a way that Nix can't go on from (builtins.tryEval takes but throw and assert): it is looked for,
+    // and counts as following every value.
+    let names: Flows = serde_json::from_value(ask(evaluator, "namesOf", &json!({}), directory)?).context(UNKNOWN)?;
+    let all: Vec<(String, String)> =
+        names.into_iter().flat_map(|(kind, names)| names.into_iter().map(move |name| (kind.clone(), name))).collect();
+    let mut failing: Vec<&(String, String)> = Vec::new();
+    let mut suspects = vec![all.as_slice()];
+    let mut tries = 0;
+    while let Some(half) = suspects.pop() {
+        tries += 1;
+        if tries > TRIES {
+            bail!("too much of the configuration can't be evaluated by itself: {words}")
+        }
+        let others = all.iter().filter(|name| !half.contains(name));
+        if try_without(&grouped(others))?.is_ok() {
+            continue;
+        }
+        match half {
+            [] => bail!("the configuration can't be evaluated: {words}"),
+            [one] => failing.push(one),
+            several => {
+                let (left, right) = several.split_at(several.len() / 2);
+                suspects.extend([left, right]);
+            }
+        }
+    }
+    try_without(&grouped(failing.into_iter()))?
+        .map_err(|words| anyhow!("the configuration can't be evaluated: {words}"))
+}
+
+fn grouped<'n>(names: impl Iterator<Item = &'n (String, String)>) -> Flows {
+    names.fold(Flows::new(), |mut flows, (kind, name)| {
+        flows.entry(kind.clone()).or_default().push(name.clone());
+        flows
+    })
 }
 
 fn arguments(overrides: &Overlay) -> Value {
@@ -79,8 +144,7 @@ fn arguments(overrides: &Overlay) -> Value {
 }
 
 fn read(value: Value) -> anyhow::Result<Comparison> {
-    let comparison: Comparison =
-        serde_json::from_value(value).context("the configuration's dynix says what this one does not know")?;
+    let comparison: Comparison = serde_json::from_value(value).context(UNKNOWN)?;
     if comparison.version != comparison::VERSION {
         bail!(
             "the configuration's dynix compares in version {}, this one reads {}",

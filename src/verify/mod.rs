@@ -2,11 +2,12 @@
 //!
 //! [`comparison`] is what the Nix evaluator says of the whole system without and with the overrides (`lib/verify`).
 //! [`judge`] takes it with the plan and the values in effect, and gives what a rebuild would change besides what dynix
-//! changed: pure. [`evaluation`] asks the evaluator.
+//! changed: pure. [`proof`] says of all values at once what can follow them. [`evaluation`] asks the evaluator.
 
 pub mod comparison;
 pub mod evaluation;
 mod own;
+pub mod proof;
 mod words;
 
 use std::collections::BTreeMap;

@@ -51,30 +51,7 @@ let
       module
     ]).config.dynamicism.description.services.gotosocial;
 
-  inherit (import ../../modules/dynamicism/mk-dynamic.nix) mkDynamic;
-in
-{
-  # Needs only lib.
-  fold = import ./fold.nix { inherit lib; } (
-    builtins.fromJSON (builtins.readFile ../fixtures/overrides/fold.json)
-  );
-  schema = import ./schema.nix { inherit lib; };
-  docs = import ./options.nix { inherit lib; };
-  packaging = import ./packaging.nix { inherit lib; };
-
-  # Needs NixOS.
-  services = lib.genAttrs [ "distccd" "gotosocial" "harmonia" ] (
-    name: systems.static.options.services ? ${name}
-  );
-
-  toplevels = {
-    static = toplevel systems.static;
-    imported-only = toplevel systems.imported-only;
-    dynamic = toplevel systems.dynamic;
-  };
-  # To be instantiated.
-  system = systems.dynamic.config.system.build.toplevel;
-  # For `dynix verify`: a system in which values flow on.
+  # Values that flow on.
   flowing = (
     system [
       imported
@@ -99,6 +76,44 @@ in
       )
     ]
   );
+
+  # None does.
+  independent = system [
+    imported
+    {
+      dynamicism.for.distccd.enable = true;
+      dynamicism.for.harmonia.enable = true;
+      services.gotosocial.enable = lib.mkForce false;
+    }
+  ];
+
+  inherit (import ../../modules/dynamicism/mk-dynamic.nix) mkDynamic;
+in
+{
+  # Needs only lib.
+  fold = import ./fold.nix { inherit lib; } (
+    builtins.fromJSON (builtins.readFile ../fixtures/overrides/fold.json)
+  );
+  schema = import ./schema.nix { inherit lib; };
+  docs = import ./options.nix { inherit lib; };
+  packaging = import ./packaging.nix { inherit lib; };
+
+  # Needs NixOS.
+  services = lib.genAttrs [ "distccd" "gotosocial" "harmonia" ] (
+    name: systems.static.options.services ? ${name}
+  );
+
+  toplevels = {
+    static = toplevel systems.static;
+    imported-only = toplevel systems.imported-only;
+    dynamic = toplevel systems.dynamic;
+  };
+  # To be instantiated.
+  system = systems.dynamic.config.system.build.toplevel;
+  # For `dynix verify` and `dynix prove`.
+  flowingServices = flowing.config.dynamicism.description.services;
+  independentServices = independent.config.dynamicism.description.services;
+  inherit flowing independent;
 
   # For the cost: one at a time.
   toplevel = {

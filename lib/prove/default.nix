@@ -1,0 +1,245 @@
+# What of a system can depend on the values of dynamic services: the evaluation behind `dynix prove`.
+#
+# Takes the system's own evaluation and its dynamic options, gives what each of their leaves flows into. Leaves are replaced
+# by `throw`, and each part of the system is evaluated: evaluation is pure, so what gives a value all the same does not
+# depend on the leaves, whatever they are. docs/soundness.md has the whole argument.
+{
+  lib,
+  config,
+  options,
+  pkgs,
+  extendModules,
+  # By service: [ { name, loc, type, value } ].
+  dynamicOptions,
+}:
+let
+  inherit (builtins)
+    attrNames
+    attrValues
+    concatMap
+    deepSeq
+    filter
+    listToAttrs
+    mapAttrs
+    tryEval
+    unsafeDiscardStringContext
+    ;
+  pieces = import ../verify/pieces.nix { inherit lib; };
+  leaf = import ./leaf.nix { inherit lib; };
+
+  try = value: tryEval (deepSeq value value);
+  evaluates = value: (tryEval (deepSeq value true)).success;
+
+  services = config.dynamicism.description.services;
+  ownUnits = concatMap (service: attrNames service.units) (attrValues services);
+  # The generated files of a service, as its units name them.
+  generated =
+    service:
+    filter (lib.hasPrefix builtins.storeDir) (
+      map (file: pieces.plain file.static) (attrValues services.${service}.files)
+    );
+
+  # All that is compared, by kind.
+  all =
+    system:
+    pieces.parts system.config
+    // {
+      rest."*" = pieces.rest system.config;
+      assertion."*" = pieces.failedAssertions system.options;
+      warning."*" = pieces.warnings system.options;
+    };
+  # What the rest is made of, to name what is in it.
+  inRest = system: pieces.restParts system.config;
+
+  # A system in which only the leaves are replaced. What comes of the parts that are held says nothing; only whether it
+  # comes.
+  plainly = modules: extendModules { modules = modules ++ [ (pieces.hold held) ]; };
+  held = {
+    dynamicism.generated = standIn "generated";
+    system = {
+      path = standIn "path";
+      build = mapAttrs (
+        name: _: if name == "etcActivationCommands" then "" else standIn name
+      ) config.system.build;
+    };
+  };
+  standIn = name: {
+    type = "derivation";
+    inherit name;
+    outPath = "${builtins.storeDir}/00000000000000000000000000000000-${name}";
+    drvPath = "${builtins.storeDir}/00000000000000000000000000000000-${name}.drv";
+    outputName = "out";
+    # What systemd's module asks of /etc.
+    targets = [ ];
+  };
+
+  # A system in which the generated files have other paths as well, that their content has no part in. Types force more
+  # than a value depends on, a service's `ExecStart` for one; here it only names a file. So what is as it was depends on
+  # no leaf and on no such file.
+  besidesFiles =
+    files: modules:
+    extendModules {
+      modules = modules ++ [
+        (pieces.hold config)
+        {
+          _file = "dynix";
+          # It is given with a priority of its own, in different ways.
+          _module.args.pkgs = lib.mkOverride (-1) (leaf.pkgsWith pkgs files);
+        }
+      ];
+    };
+
+  base = {
+    inherit config options;
+  };
+
+  namesOf = mapAttrs (_: attrNames);
+  without = names: mapAttrs (kind: lib.subtractLists (names.${kind} or [ ]));
+  flat = lib.filterAttrs (_: names: names != [ ]);
+  together = lists: lib.zipAttrsWith (_: lists: lib.unique (lib.concatLists lists)) lists;
+
+  # Of the names of each kind, those that fail the test; where not even the names can be known, all of `wanted`.
+  failing =
+    test: given: wanted:
+    flat (
+      mapAttrs (
+        kind: names:
+        if names == [ ] then
+          [ ]
+        else if evaluates (attrNames given.${kind}) then
+          filter (name: !(given.${kind} ? ${name} && test kind name given.${kind}.${name})) names
+        else
+          names
+      ) wanted
+    );
+
+  forcing = failing (
+    _: _: value:
+    evaluates value
+  );
+
+  # What differs from what it was, or can't be evaluated, in a system made by besidesFiles.
+  changing =
+    parts: given:
+    let
+      was = parts base;
+    in
+    failing (
+      kind: name: value:
+      let
+        tried = try value;
+      in
+      tried.success && tried.value == was.${kind}.${name}
+    ) (parts given);
+
+  # The units of a service that differ in more than the files that they name.
+  ownFlows =
+    service: given:
+    let
+      follows =
+        name:
+        let
+          tried = try (all given).unit.${name};
+          now = tried.value // {
+            text = leaf.settings (leaf.rename (generated service) tried.value.text);
+          };
+          was = (all base).unit.${name};
+        in
+        !(tried.success && now == was // { text = leaf.settings was.text; });
+    in
+    flat {
+      unit = filter (name: (all base).unit ? ${name} && follows name) (
+        attrNames services.${service}.units
+      );
+    };
+in
+{
+  # All that is evaluated.
+  namesOf = _: without { unit = ownUnits; } (namesOf (all base));
+
+  # `skip`: names that are not evaluated, and count as depending on everything.
+  prove =
+    {
+      skip ? { },
+    }:
+    let
+      everything = map leaf.asWhole (lib.concatLists (attrValues dynamicOptions));
+      wanted = without skip (without { unit = ownUnits; } (namesOf (all first)));
+      # Once for all services: on most systems nothing is left.
+      first = plainly everything;
+      forced = forcing (all first) (
+        # Of a kind of which the names can't be known, the names as they were.
+        mapAttrs (
+          kind: _:
+          if evaluates (attrNames (all first).${kind}) then wanted.${kind} else attrNames (all base).${kind}
+        ) (all first)
+      );
+
+      # What of it is left besides the files, in a system with these modules.
+      left =
+        service: suspects: modules:
+        let
+          given = besidesFiles (generated service) modules;
+          flows = changing all given (together [
+            suspects
+            # The units of others force their own leaves.
+            { unit = lib.subtractLists (attrNames services.${service}.units) ownUnits; }
+          ]);
+          within = if flows ? rest then changing inRest given (namesOf (inRest base)) else { };
+        in
+        together [
+          skip
+          flows
+          within
+          (ownFlows service given)
+        ];
+
+      # A flow of `rest` stands for what is in it.
+      suspectsOf =
+        flows: without { unit = ownUnits; } (lib.filterAttrs (kind: _: (all base) ? ${kind}) flows);
+
+      # Nor is on most systems any unit of a dynamic service one that follows more than its own files.
+      ownOfAll =
+        let
+          given = besidesFiles (concatMap generated (attrNames services)) everything;
+        in
+        together (map (service: ownFlows service given) (attrNames services));
+
+      proveService =
+        service: options:
+        let
+          flows =
+            if skip == { } && forced == { } && ownOfAll == { } then
+              { }
+            else
+              left service forced (map leaf.asWhole options);
+          ofPath =
+            option: path:
+            let
+              read = leaf.entangled option path (
+                modules: lib.getAttrFromPath option.loc (plainly modules).config
+              );
+            in
+            {
+              path = option.loc ++ path;
+              # Null: as all of the service.
+              flows =
+                if read == null then null else left service (suspectsOf flows) [ (leaf.asRead option read) ];
+            };
+        in
+        {
+          inherit flows;
+          paths =
+            if flows == { } then
+              [ ]
+            else
+              concatMap (option: map (ofPath option) (leaf.leaves [ ] option.value)) options;
+        };
+    in
+    {
+      version = 1;
+      generated = unsafeDiscardStringContext config.dynamicism.generated.outPath;
+      parts = lib.foldl' (sum: names: sum + lib.length names) 0 (attrValues wanted);
+      services = mapAttrs proveService dynamicOptions;
+    };
+}

@@ -1,0 +1,73 @@
+//! `dynix prove`: what the values of each dynamic service flow into, found once and kept.
+
+use std::fmt::Write as _;
+
+use anyhow::Context;
+use camino::Utf8Path;
+
+use super::session::Session;
+use crate::cli::Read;
+use crate::exit::Exit;
+use crate::paths::Paths;
+use crate::plan::Plan;
+use crate::verify::evaluation;
+use crate::verify::proof::{self, Proof};
+use crate::{fs, messages};
+
+/// Proves, keeps and prints.
+pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+    let (plan, paths) = session.load()?;
+    let proof = prove(&plan, &paths)?;
+    if arguments.json { super::print_json(&proof) } else { super::print(text(&plan, &proof).as_bytes()) }
+}
+
+/// Evaluates, and keeps what comes of it where it is of the system that runs.
+pub fn prove(plan: &Plan, paths: &Paths) -> anyhow::Result<Proof> {
+    let evaluator = plan.evaluator.as_ref().context("this system's plan has no evaluator (dynamicism.evaluator)")?;
+    let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
+    let proof = evaluation::prove(evaluator, directory)?;
+    let built = paths.plan().canonicalize_utf8().ok();
+    let built = built.as_deref().and_then(Utf8Path::parent).filter(|built| built.starts_with("/nix/store"));
+    if built.is_some_and(|built| built != proof.generated) {
+        messages::warn(
+            "the configuration was changed since the last switch: this is the proof of the changed one, and is not kept",
+        );
+    } else if let Err(error) = proof::save(&paths.proof(), &identity(paths)?, &proof) {
+        messages::warn(format!("the proof is not kept: {error}"));
+    }
+    Ok(proof)
+}
+
+/// The proof of the system that runs, where one was kept.
+pub fn kept(paths: &Paths) -> anyhow::Result<Option<Proof>> {
+    Ok(proof::load(&paths.proof(), &identity(paths)?)?)
+}
+
+fn identity(paths: &Paths) -> anyhow::Result<String> {
+    let plan = fs::read(paths.plan())?.unwrap_or_default();
+    let system = fs::read_link(&paths.below_root(Utf8Path::new("/run/current-system"))).unwrap_or_default();
+    Ok(proof::identity(&plan, system.as_deref()))
+}
+
+fn text(plan: &Plan, proof: &Proof) -> String {
+    let mut text = String::new();
+    // Writing to a String can't fail.
+    for (name, service) in &proof.services {
+        let Some(all) = proof.flows(plan, name, &crate::attr_path::AttrPath::default()) else { continue };
+        if all.is_empty() {
+            let _ = writeln!(text, "{name}: independent; whatever its values are, nothing else follows them");
+            continue;
+        }
+        let _ = writeln!(text, "{name}: its values can decide {}", proof::named(&all).join(", "));
+        for one in &service.paths {
+            if let Some(flows) = proof.flows(plan, name, &one.path).filter(|flows| !flows.is_empty()) {
+                let _ = writeln!(text, "  {} decides {}", one.path, proof::named(&flows).join(", "));
+            }
+        }
+        let free =
+            service.paths.iter().filter(|one| proof.flows(plan, name, &one.path).is_some_and(|it| it.is_empty()));
+        let _ =
+            writeln!(text, "  {} of {} values that there are decide nothing else", free.count(), service.paths.len());
+    }
+    text
+}
