@@ -6,6 +6,8 @@
 //! write what nixpkgs writes, also where that reads back as something else. Such values are named by [`misreadings`],
 //! which refuses them where they come from an override.
 
+mod cdn;
+mod configobj;
 pub mod flags;
 mod git_ini;
 mod hocon;

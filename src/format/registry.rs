@@ -2,11 +2,13 @@
 //! documentation and the tests all read this table.
 
 use super::{
-    Format, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json, kdl, key_value, libconfig, lua,
-    nix_conf, php, plist, systemd, toml, xml, yaml,
+    Format, cdn, configobj, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json, kdl, key_value,
+    libconfig, lua, nix_conf, php, plist, systemd, toml, xml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
+    &cdn::FORMAT,
+    &configobj::FORMAT,
     &flags::FORMAT,
     &git_ini::FORMAT,
     &json::HCL1,

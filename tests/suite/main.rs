@@ -10,6 +10,8 @@ mod description;
 mod faults;
 mod fold;
 mod formats;
+mod formats_cdn;
+mod formats_configobj;
 mod formats_errors;
 mod formats_flags;
 mod formats_kdl;
