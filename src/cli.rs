@@ -145,13 +145,17 @@ Examples:
   dynix append services.harmonia.settings.workers 20 --apply
   dynix append services.distccd.allowedClients '[\"127.0.0.1\", \"10.0.0.0/8\"]'
   dynix append services.gotosocial.settings.port --string 8080
-  dynix append services.harmonia.settings.workers --expr '2 * 8'")]
+  dynix append services.harmonia.settings.workers --expr '2 * 8'
+  dynix append services.example.settings.password --secret-file /run/secrets/example")]
 pub struct Append {
     /// The option, and names below it; names with other characters are quoted as in Nix
     pub path: String,
     /// The value, read by the option's type: where that is open, as JSON if it parses, else as a string
-    #[arg(allow_hyphen_values = true)]
-    pub value: String,
+    #[arg(allow_hyphen_values = true, required_unless_present = "secret_file")]
+    pub value: Option<String>,
+    /// Take what FILE says as the value of an option that is marked as secret; only the file's name is recorded
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["value", "string", "json", "expr"])]
+    pub secret_file: Option<Utf8PathBuf>,
     /// How the value is taken.
     #[command(flatten)]
     pub reading: Reading,

@@ -25,6 +25,7 @@ pub mod overrides;
 pub mod paths;
 pub mod plan;
 pub mod process;
+pub mod secrets;
 pub mod surroundings;
 pub mod systemd;
 pub mod templates;

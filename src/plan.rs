@@ -109,6 +109,9 @@ pub struct OptionSpec {
     /// for all of them.
     #[serde(default)]
     pub dynamic: Option<Vec<AttrPath>>,
+    /// Paths below the option whose values nobody else may see, each a list of names; see [`crate::secrets`].
+    #[serde(default)]
+    pub secret: Vec<AttrPath>,
     /// Where the option's value was defined, for messages (`/etc/nixos/configuration.nix`).
     #[serde(default)]
     pub defined_in: Vec<String>,

@@ -114,6 +114,7 @@ let
       option = find service.name path;
       ofType = schema.toSchema path option.type;
       static = option.value;
+      secret = relative path (lib.filter (isPrefix path) service.value.secret);
       below = lib.filter (one: isPrefix path one.path);
       names = one: lib.drop (lib.length path) one.path;
       narrow = one: at (_: { }) (schema.toSchema one.path one.type).schema (names one);
@@ -155,7 +156,8 @@ let
             else
               relative path (lib.filter (isPrefix path) service.allowed);
           definedIn = lib.remove "<unknown-file>" (lib.unique (map sourceFile option.files));
-        };
+        }
+        // lib.optionalAttrs (secret != [ ]) { inherit secret; };
       };
 
   # The paths that may change: those that are named, else those that are marked, else all of them (null).

@@ -133,6 +133,16 @@ types.submodule (
           `lib.mkDynamic`, and where there is none, all of them.
         '';
       };
+      secret = mkOption {
+        type = types.listOf optionPath;
+        default = [ ];
+        example = [ "services.example.settings.password" ];
+        description = ''
+          The option paths whose values nobody but root and the service may see. What is recorded for them is the name of a
+          file (`dynix append PATH --secret-file FILE`), never the value; the files that they go into need a `mode` that
+          keeps others out. What the build has there is in the Nix store, so it has to be null or empty.
+        '';
+      };
       narrowed = mkOption {
         type = types.listOf (
           types.submodule {

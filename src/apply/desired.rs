@@ -11,6 +11,7 @@ use super::rendered::static_values;
 use crate::attr_path::AttrPath;
 use crate::overrides::{Conflict, Overlay};
 use crate::plan::{OptionSpec, Plan, Service};
+use crate::secrets::{self, Reveal};
 use crate::types::Type;
 
 /// An override that does not hold.
@@ -37,9 +38,9 @@ pub struct Desired {
 }
 
 /// Folds the overlay into the plan's static values, for the services in `only` or for all. Overrides that are of no
-/// service at all are reported where all are asked for.
+/// service at all are reported where all are asked for. Secrets are read from `files`.
 #[must_use]
-pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>) -> Desired {
+pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, files: &dyn Reveal) -> Desired {
     let mut desired = Desired::default();
     let places = Places::of(plan);
     let mut overridden: BTreeSet<usize> = BTreeSet::new();
@@ -56,7 +57,7 @@ pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>) 
         if only.is_some_and(|only| !only.contains(place.service_name)) {
             continue;
         }
-        let (value, left_out) = effective(place, overlay.below(&place.path));
+        let (value, left_out) = effective(place, overlay.below(&place.path), files);
         desired.left_out.extend(left_out);
         if let Some(value) = value {
             let values = desired.services.entry(place.service_name.to_owned());
@@ -101,7 +102,7 @@ impl<'p> Places<'p> {
 
 /// The option's value with as many of its overrides as can hold; `None` if none of them can. `overrides` are those
 /// below the option.
-fn effective(place: &Place<'_>, mut overrides: Overlay) -> (Option<Value>, Vec<LeftOut>) {
+fn effective(place: &Place<'_>, mut overrides: Overlay, files: &dyn Reveal) -> (Option<Value>, Vec<LeftOut>) {
     let mut left_out: Vec<LeftOut> = Vec::new();
     let mut leave_out = |overrides: &mut Overlay, path: &AttrPath, reason: &str| {
         let concerned: Vec<(AttrPath, u64)> = overrides
@@ -131,16 +132,24 @@ fn effective(place: &Place<'_>, mut overrides: Overlay) -> (Option<Value>, Vec<L
     while !overrides.is_empty() {
         let progress = match overrides.effective(&place.option.static_value) {
             Err(conflict) => leave_out(&mut overrides, &conflict.path, &in_full(place, &conflict).to_string()),
-            Ok(value) => {
-                let faults = kind.mismatches(&value);
-                if faults.is_empty() {
-                    return (Some(value), left_out);
+            Ok(value) => match secrets::reveal(place.option, value, files) {
+                Err(unrevealed) => leave_out(&mut overrides, &unrevealed.path, &unrevealed.problem),
+                Ok(value) => {
+                    let faults = kind.mismatches(&value);
+                    if faults.is_empty() {
+                        return (Some(value), left_out);
+                    }
+                    faults.iter().fold(false, |any, fault| {
+                        // The problem is said in terms of the value.
+                        let reason = if place.option.concerns_secret(&fault.path) {
+                            format!("what the secret says is not possible; expected {}", fault.allowed)
+                        } else {
+                            format!("{}; expected {}", fault.problem, fault.allowed)
+                        };
+                        leave_out(&mut overrides, &fault.path, &reason) || any
+                    })
                 }
-                faults.iter().fold(false, |any, fault| {
-                    let reason = format!("{}; expected {}", fault.problem, fault.allowed);
-                    leave_out(&mut overrides, &fault.path, &reason) || any
-                })
-            }
+            },
         };
         if !progress {
             leave_out(&mut overrides, &AttrPath::default(), "with it, the option has not its type");

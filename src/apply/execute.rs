@@ -189,6 +189,20 @@ fn judge(batch: &[&Action], material: &Material<'_, '_>) -> Faults {
 }
 
 fn verdict(action: &Action, spec: &crate::plan::Service) -> Result<(), Fault> {
+    let verdict = judgement(action, spec);
+    if !spec.has_secrets() {
+        return verdict;
+    }
+    // A program may say what it read, and a reason is recorded.
+    let unsaid = "what it said is not shown, because the service has secrets; run it by hand";
+    verdict.map_err(|fault| match fault {
+        Fault::Refused(_) => Fault::Refused(format!("its check refused the files; {unsaid}")),
+        Fault::Unit(_) => Fault::Unit(format!("it is not healthy in time; {unsaid}")),
+        Fault::Broken(reason) => Fault::Broken(reason),
+    })
+}
+
+fn judgement(action: &Action, spec: &crate::plan::Service) -> Result<(), Fault> {
     match (action, &spec.check, &spec.health) {
         (Action::Check { command, .. }, Some(check), _) => {
             probe::check(command, check.deadline).map_err(Fault::Refused)

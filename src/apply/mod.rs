@@ -9,6 +9,7 @@ pub mod action;
 pub mod change;
 pub mod desired;
 pub mod execute;
+pub mod key;
 pub mod ownership;
 pub mod probe;
 pub mod rendered;
@@ -93,11 +94,11 @@ pub fn apply(
     let mut report = Report::default();
     // It is in nobody's way.
     report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));
-    let mut view = view::view(plan, log, &[], request.services.as_ref())?;
+    let mut view = view::view(plan, machine.paths, log, &[], request.services.as_ref())?;
     let expired = expiry(view.folded.expired(SystemTime::now()));
     if !expired.is_empty() {
         log.append(&expired, &request.by, None, &mut waiting)?;
-        view = view::view(plan, log, &[], request.services.as_ref())?;
+        view = view::view(plan, machine.paths, log, &[], request.services.as_ref())?;
     }
     report.warnings.extend(view.folded.warnings.iter().cloned());
     // A second time when records were rejected: what is in effect is the fold of the log.
@@ -115,7 +116,7 @@ pub fn apply(
             _ => None,
         }));
         log.append(&rejects, &request.by, None, &mut waiting)?;
-        view = view::view(plan, log, &[], request.services.as_ref())?;
+        view = view::view(plan, machine.paths, log, &[], request.services.as_ref())?;
     }
     Ok(report)
 }
@@ -130,7 +131,7 @@ pub fn dry_run(
 ) -> Result<Report, ApplyError> {
     let mut changes_first = expiry(log.fold()?.expired(SystemTime::now()));
     changes_first.extend_from_slice(changes);
-    let View { folded, desired, .. } = view::view(plan, log, &changes_first, request.services.as_ref())?;
+    let View { folded, desired, .. } = view::view(plan, machine.paths, log, &changes_first, request.services.as_ref())?;
     let state = State::load(&machine.paths.state())?;
     let mut survey = survey(plan, &desired, &state, machine.paths, |service| request.takes(service))?;
     let live = machine.manager.is_some();
@@ -192,6 +193,9 @@ fn pass(
     let paths = machine.paths;
     let before = State::load(&paths.state())?;
     report.left_out.clone_from(&view.desired.left_out);
+    if plan.services.values().any(crate::plan::Service::has_secrets) {
+        key::Key::ensure(paths)?;
+    }
     let mut survey = survey(plan, &view.desired, &before, paths, |service| request.takes(service))?;
     if let Some(manager) = &mut machine.manager {
         survey.meet(&mut **manager)?;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::key::Key;
 use crate::plan::{File, Service};
 use crate::{format, templates};
 
@@ -30,6 +31,17 @@ pub struct Unrenderable {
 
 /// Renders a service. `values` has every option of the service by its full name.
 pub fn render(service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
+    render_all(service, values).map_err(|error| {
+        if !service.has_secrets() {
+            return error;
+        }
+        // Formats say what is wrong in terms of the values.
+        let problem = "it can't hold these values; they are not shown, for some are secret".to_owned();
+        Unrenderable { problem, ..error }
+    })
+}
+
+fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
     let mut rendered = Rendered::default();
     let as_built = static_values(service);
     for (name, file) in &service.files {
@@ -59,32 +71,45 @@ pub fn static_values(service: &Service) -> BTreeMap<String, Value> {
     service.options.iter().map(|(name, option)| (name.clone(), option.static_value.clone())).collect()
 }
 
-/// What makes two files the same for a unit that reads them: content, mode, owner and group.
+/// What makes two files the same for a unit that reads them: content, mode, owner and group. What the build wrote is no
+/// secret, and has the digest that the proof says.
 #[must_use]
-pub fn identity(file: &File, digest: &str) -> String {
+pub fn identity(service: &Service, file: &File, bytes: &[u8], key: &Key) -> String {
+    let digest = sha256(bytes);
+    let is_built = file.proof.as_ref().is_some_and(|proof| proof.rendered == digest);
+    let is_private = !is_built && file.holds_secret(service);
+    of_digest(file, &if is_private { key.digest(bytes) } else { digest })
+}
+
+fn of_digest(file: &File, digest: &str) -> String {
     format!("{digest} {} {} {}", file.mode, file.owner, file.group)
 }
 
 /// Identities of the files that the build wrote, by name.
 pub fn identities_as_built(service: &Service) -> Result<BTreeMap<String, String>, Unrenderable> {
     if service.files.values().any(|file| file.proof.is_none()) {
-        return Ok(identities(service, &render(service, &static_values(service))?));
+        return Ok(identities(service, &render(service, &static_values(service))?, &Key::default()));
     }
     let proven = service.files.iter().filter_map(|(name, file)| Some((name, file, file.proof.as_ref()?)));
-    Ok(proven.map(|(name, file, proof)| (name.clone(), identity(file, &proof.rendered))).collect())
+    Ok(proven.map(|(name, file, proof)| (name.clone(), of_digest(file, &proof.rendered))).collect())
 }
 
 /// Identities of rendered files, by name.
 #[must_use]
-pub fn identities(service: &Service, rendered: &Rendered) -> BTreeMap<String, String> {
+pub fn identities(service: &Service, rendered: &Rendered, key: &Key) -> BTreeMap<String, String> {
     let files = service.files.iter().filter_map(|(name, file)| Some((name, file, rendered.files.get(name)?)));
-    files.map(|(name, file, bytes)| (name.clone(), identity(file, &sha256(bytes)))).collect()
+    files.map(|(name, file, bytes)| (name.clone(), identity(service, file, bytes, key))).collect()
 }
 
 /// SHA-256, lower-case hex.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a String can't fail.
         let _ = write!(text, "{byte:02x}");
         text

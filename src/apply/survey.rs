@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::change::{Change, Sides, drop_in_path};
 use super::desired::Desired;
+use super::key::Key;
 use super::ownership::{self, Ownership};
 use super::rendered::{self, Rendered};
 use super::report::Outcome;
@@ -40,7 +41,7 @@ struct Found {
     pending: BTreeSet<String>,
 }
 
-fn find(name: &str, service: Option<&Service>, state: &State, paths: &Paths) -> Result<Found, FileError> {
+fn find(name: &str, service: Option<&Service>, state: &State, paths: &Paths, key: &Key) -> Result<Found, FileError> {
     let directory = paths.service(name);
     let current = generation::current(&directory)?;
     let recorded = state.services.get(name);
@@ -67,7 +68,7 @@ fn find(name: &str, service: Option<&Service>, state: &State, paths: &Paths) -> 
     if let (Some(number), Some(service)) = (current, service) {
         for (file_name, file) in &service.files {
             if let Some(bytes) = generation::read(&directory, number, file_name)? {
-                files.insert(file_name.clone(), rendered::identity(file, &rendered::sha256(&bytes)));
+                files.insert(file_name.clone(), rendered::identity(service, file, &bytes, key));
             }
         }
     }
@@ -85,6 +86,7 @@ pub fn survey<'p>(
     only: impl Fn(&str) -> bool,
 ) -> Result<Survey<'p>, FileError> {
     let mut survey = Survey::default();
+    let key = Key::load(paths)?;
     for (name, service) in plan.services.iter().filter(|(name, _)| only(name)) {
         let values = desired.services.get(name);
         if values.is_none()
@@ -93,8 +95,8 @@ pub fn survey<'p>(
         {
             continue;
         }
-        let Found { now: from, confirmed, pending } = find(name, Some(service), state, paths)?;
-        let (target, as_built) = match target(service, values, paths) {
+        let Found { now: from, confirmed, pending } = find(name, Some(service), state, paths, &key)?;
+        let (target, as_built) = match target(service, values, paths, &key) {
             Ok(found) => found,
             Err(reason) => {
                 survey.faults.insert(name.clone(), Outcome::Refused { reason });
@@ -130,7 +132,7 @@ pub fn survey<'p>(
         survey.changes.push(change);
     }
     for name in state.services.keys().filter(|name| !plan.services.contains_key(*name) && only(name)) {
-        let found = find(name, None, state, paths)?;
+        let found = find(name, None, state, paths, &key)?;
         survey.changes.push(Change::removal(name, &found.now));
     }
     Ok(survey)
@@ -141,8 +143,9 @@ fn target(
     service: &Service,
     values: Option<&BTreeMap<String, Value>>,
     paths: &Paths,
+    key: &Key,
 ) -> Result<(Target, BTreeMap<String, String>), String> {
-    let target = values.map_or(Ok(Target::default()), |values| Target::of(service, values, paths))?;
+    let target = values.map_or(Ok(Target::default()), |values| Target::of(service, values, paths, key))?;
     let as_built = rendered::identities_as_built(service).map_err(|error| error.to_string())?;
     Ok((target, as_built))
 }
@@ -155,9 +158,9 @@ struct Target {
 }
 
 impl Target {
-    fn of(service: &Service, values: &BTreeMap<String, Value>, paths: &Paths) -> Result<Self, String> {
+    fn of(service: &Service, values: &BTreeMap<String, Value>, paths: &Paths, key: &Key) -> Result<Self, String> {
         let rendered = rendered::render(service, values).map_err(|error| error.to_string())?;
-        let identities = rendered::identities(service, &rendered);
+        let identities = rendered::identities(service, &rendered, key);
         let Rendered { files: contents, drop_ins } = rendered;
         let mut files = Vec::with_capacity(contents.len());
         for (name, bytes) in contents {

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use super::desired::{Desired, LeftOut, desired};
 use crate::overrides::{Change, Folded, LogError, LogFile};
+use crate::paths::Paths;
 use crate::plan::Plan;
+use crate::secrets::SecretFiles;
 
 /// The log under a plan.
 #[derive(Debug)]
@@ -20,15 +22,22 @@ pub struct View {
     pub last_id: u64,
 }
 
-/// Looks at the log with `changes` at its end, for the services in `only` or for all.
-pub fn view(plan: &Plan, log: &LogFile, changes: &[Change], only: Option<&BTreeSet<String>>) -> Result<View, LogError> {
+/// Looks at the log with `changes` at its end, for the services in `only` or for all. The values have what secrets say;
+/// the fold has their references.
+pub fn view(
+    plan: &Plan,
+    paths: &Paths,
+    log: &LogFile,
+    changes: &[Change],
+    only: Option<&BTreeSet<String>>,
+) -> Result<View, LogError> {
     let mut changes = changes.to_vec();
     let mut left_out: Vec<LeftOut> = Vec::new();
     loop {
         let folded = if changes.is_empty() { log.fold()? } else { log.preview(&changes)? };
         // What was not recorded has ids as well.
         let last_id = folded.last_id.saturating_sub(changes.len() as u64);
-        let mut desired = desired(plan, &folded.overlay, only);
+        let mut desired = desired(plan, &folded.overlay, only, &SecretFiles::of(paths));
         let refused: BTreeSet<u64> = desired.left_out.iter().map(|one| one.id).collect();
         left_out.append(&mut desired.left_out);
         if refused.is_empty() {

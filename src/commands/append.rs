@@ -14,9 +14,10 @@ use crate::attr_path::AttrPath;
 use crate::cli::Append;
 use crate::exit::Exit;
 use crate::messages;
-use crate::overrides::{Change, Folded, LogFile};
+use crate::overrides::{Change, Conflict, Folded, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
+use crate::secrets::{self, SecretFiles, Secrets};
 use crate::types::{self, ReadAs, Subschemas, Type};
 use crate::verify::proof;
 
@@ -29,8 +30,9 @@ pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
     if !place.option.may_change(place.below.names()) {
         return Err(not_dynamic(&path, &place).into());
     }
-    let change = change(arguments, &path, &place, &log)?;
-    check(&change, &place, &log)?;
+    let asked = Asked { path: &path, place: &place, log: &log, secrets: &Secrets::of(&plan) };
+    let change = change(arguments, &asked)?;
+    check(&change, &asked, &SecretFiles::of(&paths))?;
     let until = match arguments.duration {
         None => None,
         Some(duration) => Some(SystemTime::now().checked_add(duration).context("--for is too long")?),
@@ -66,11 +68,42 @@ fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {
     ))
 }
 
-/// What is to be recorded: the value read by the option's type.
-fn change(arguments: &Append, path: &AttrPath, place: &Place<'_>, log: &LogFile) -> anyhow::Result<Change> {
-    let text = &arguments.value;
+/// What the command is about.
+struct Asked<'a> {
+    path: &'a AttrPath,
+    place: &'a Place<'a>,
+    log: &'a LogFile,
+    secrets: &'a Secrets,
+}
+
+/// What is to be recorded: the value read by the option's type, or where a secret is.
+fn change(arguments: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
+    let Asked { path, place, .. } = *asked;
+    if let Some(file) = &arguments.secret_file {
+        if !place.option.is_secret(&place.below) {
+            return Err(Refused(format!(
+                "{path} is not marked as secret, so what it is made into may be for everybody; mark it \
+                 (dynamicism.for.{}.secret), or give its value",
+                place.service_name
+            ))
+            .into());
+        }
+        if !file.is_absolute() {
+            return Err(Refused(format!("{file} is not an absolute path, and the log is read from anywhere")).into());
+        }
+        return Ok(Change::Replace(path.clone(), secrets::reference(file)));
+    }
+    let text = arguments.value.as_deref().unwrap_or_default();
+    if place.option.is_secret(&place.below) || arguments.reading.expr && place.option.concerns_secret(&place.below) {
+        return Err(Refused(format!(
+            "{path} is marked as secret, and everybody can read the log: put the value into a file that others can't \
+             read, and say --secret-file FILE"
+        ))
+        .into());
+    }
     if arguments.reading.expr {
-        return Ok(Change::Expression { path: path.clone(), text: text.clone(), replace: arguments.replace });
+        let text = text.to_owned();
+        return Ok(Change::Expression { path: path.clone(), text, replace: arguments.replace });
     }
     let read_as = match (arguments.reading.string, arguments.reading.json) {
         (true, _) => ReadAs::String,
@@ -85,28 +118,36 @@ fn change(arguments: &Append, path: &AttrPath, place: &Place<'_>, log: &LogFile)
         };
         return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
     }
-    let value = types::read(&places, text, read_as)
-        .map_err(|error| Refused(format!("{path} = {text:?}: {error}{}", standing(path, place, log))))?;
+    let value = types::read(&places, text, read_as).map_err(|error| {
+        if place.option.concerns_secret(&place.below) {
+            // The text may have one in it.
+            return Refused(format!("{path}: {error}"));
+        }
+        Refused(format!("{path} = {text:?}: {error}{}", standing(asked)))
+    })?;
     Ok(if arguments.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) })
 }
 
 /// The option as a whole has to have its type with the change, and its files have to be able to say it.
-fn check(change: &Change, place: &Place<'_>, log: &LogFile) -> anyhow::Result<()> {
-    let path = change.path().cloned().unwrap_or_default();
+fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<()> {
+    let Asked { path, place, log, .. } = *asked;
     let folded = log.preview(std::slice::from_ref(change))?;
-    let refuse = |problem: String| Refused(format!("{path}: {problem}{}", standing(&path, place, log)));
-    let value = effective(place, &folded).map_err(|error| refuse(error.to_string()))?;
+    let refuse = |problem: String| Refused(format!("{path}: {problem}{}", standing(asked)));
+    let value = effective(place, &folded).map_err(|error| {
+        let given = asked.secrets.shown(&error.path, &error.given);
+        refuse(Conflict { given, ..error }.to_string())
+    })?;
+    let value = secrets::reveal(place.option, value, files)
+        .map_err(|error| Refused(format!("{}: {error}", place.option_path.join(&error.path))))?;
     let kind = Type::new(&place.option.schema).with_context(|| format!("the plan's type of {}", place.option_name))?;
     let concerns = |fault: &AttrPath| fault.starts_with(&place.below) || place.below.starts_with(fault);
     if let Some(fault) = kind.mismatches(&value).into_iter().find(|fault| concerns(&fault.path)) {
-        let problem =
-            format!("{} is refused: {}; expected {}", screen::value(&fault.given), fault.problem, fault.allowed);
-        return Err(Refused(format!(
-            "{}: {problem}{}",
-            place.option_path.join(&fault.path),
-            standing(&path, place, log)
-        ))
-        .into());
+        let problem = if place.option.secret.is_empty() {
+            format!("{} is refused: {}; expected {}", screen::value(&fault.given), fault.problem, fault.allowed)
+        } else {
+            format!("it is refused; expected {}", fault.allowed)
+        };
+        return Err(Refused(format!("{}: {problem}{}", place.option_path.join(&fault.path), standing(asked))).into());
     }
     let mut values = rendered::static_values(place.service);
     values.insert(place.option_name.to_owned(), value);
@@ -123,9 +164,10 @@ pub(super) fn effective(place: &Place<'_>, folded: &Folded) -> Result<Value, cra
 }
 
 /// What stands at a path now, for messages.
-fn standing(path: &AttrPath, place: &Place<'_>, log: &LogFile) -> String {
+fn standing(asked: &Asked<'_>) -> String {
+    let Asked { path, place, log, secrets } = *asked;
     let at = |value: &Value| match place.below.names().iter().try_fold(value, |value, name| value.get(name)) {
-        Some(value) => screen::value(value),
+        Some(value) => screen::value(&secrets.shown(path, value)),
         None => "not set".to_owned(),
     };
     let mut lines = vec![format!("built value:   {}", at(&place.option.static_value))];

@@ -32,7 +32,7 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let only = place::services(&plan, &arguments.services)?;
     let state = State::load(&paths.state())?;
-    let View { desired, .. } = view(&plan, &session.log(&plan, &paths), &[], only.as_ref())?;
+    let View { desired, .. } = view(&plan, &paths, &session.log(&plan, &paths), &[], only.as_ref())?;
     let mut pairs = Vec::new();
     for (name, service) in
         plan.services.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only.contains(*name)))
@@ -50,9 +50,15 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
         names.dedup();
         for file in names {
             let text = |texts: &Texts| texts.get(file).cloned().unwrap_or_default();
-            if text(&old) != text(&new) {
-                pairs.push(Pair { service: name.clone(), name: file.clone(), old: text(&old), new: text(&new) });
+            let (mut old, mut new) = (text(&old), text(&new));
+            if old == new {
+                continue;
             }
+            if service.files.get(file).is_some_and(|file| file.holds_secret(service)) {
+                "(holds a secret, not shown)\n".clone_into(&mut old);
+                "(holds a secret, not shown; it differs)\n".clone_into(&mut new);
+            }
+            pairs.push(Pair { service: name.clone(), name: file.clone(), old, new });
         }
     }
     if arguments.json {

@@ -9,6 +9,7 @@ use crate::apply::state::State;
 use crate::apply::view::{View, view};
 use crate::cli::Get;
 use crate::exit::Exit;
+use crate::secrets::Secrets;
 
 /// One value.
 #[derive(Debug, Serialize)]
@@ -29,10 +30,12 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     let path = place::parse(&arguments.path)?;
     let place = place::find(&plan, &path)?;
     let only = Some([place.service_name.to_owned()].into());
-    let View { folded, .. } = view(&plan, &session.log(&plan, &paths), &[], only.as_ref())?;
+    let View { folded, .. } = view(&plan, &paths, &session.log(&plan, &paths), &[], only.as_ref())?;
     let effective = append::effective(&place, &folded)?;
     let at = |value: &Value| place.below.names().iter().try_fold(value, |value, name| value.get(name)).cloned();
-    let value = at(&effective);
+    let secrets = Secrets::of(&plan);
+    let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
+    let value = shown(at(&effective));
     let records: Vec<u64> = folded
         .overlay
         .leaves()
@@ -55,7 +58,7 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     super::print_json(&Answer {
         path: path.to_string(),
         value,
-        r#static: at(&place.option.static_value),
+        r#static: shown(at(&place.option.static_value)),
         records,
         applied,
     })

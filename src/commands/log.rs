@@ -11,6 +11,7 @@ use crate::cli::Read;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::{Kind, Record};
+use crate::secrets::Secrets;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,7 +28,8 @@ struct Shown<'r> {
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
-    let records = log.records()?;
+    let secrets = Secrets::of(&plan);
+    let records: Vec<Record> = log.records()?.into_iter().map(|record| secrets.shown_record(record)).collect();
     let holding = log.holding()?;
     log.fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
     let rejections: BTreeMap<u64, &str> = records

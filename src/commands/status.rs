@@ -17,6 +17,7 @@ use crate::cli::Read;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Record;
+use crate::secrets::Secrets;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,7 +60,7 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
     let state = State::load(&paths.state())?;
-    let View { folded, desired, .. } = view(&plan, &log, &[], None)?;
+    let View { folded, desired, .. } = view(&plan, &paths, &log, &[], None)?;
     folded.warnings.iter().for_each(messages::warn);
     let survey = survey(&plan, &desired, &state, &paths, |_| true)?;
     let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
@@ -73,13 +74,14 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
         let status = ServiceStatus { generation: in_effect.generation, drop_ins, pending, overrides: Vec::new() };
         services.insert(name.clone(), status);
     }
+    let secrets = Secrets::of(&plan);
     for (path, one) in folded.overlay.leaves() {
         let Ok(place) = place::find(&plan, &path) else { continue };
         let record = records.get(&one.id);
         let shown = Shown {
             path: path.to_string(),
-            value: one.value.clone(),
-            r#static: static_value(&place),
+            value: secrets.shown(&path, one.value),
+            r#static: static_value(&place).map(|value| secrets.shown(&path, &value)),
             record: one.id,
             by: record.and_then(|record| record.by.clone()),
             time: record.and_then(|record| record.time.clone()),

@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::session::Session;
 use crate::apply::desired::desired;
+use crate::attr_path::AttrPath;
 use crate::cli::Read;
 use crate::exit::Exit;
 use crate::overrides::Overlay;
 use crate::paths::Paths;
 use crate::plan::Plan;
+use crate::secrets::{SecretFiles, Secrets};
 use crate::verify::evaluation::{self, Evaluated};
 use crate::verify::{Finding, Judgement, judge};
 
@@ -58,11 +60,20 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn report(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<Report> {
-    let folded = session.log(plan, paths).fold()?;
-    let desired = desired(plan, &folded.overlay, None);
+    let mut folded = session.log(plan, paths).fold()?;
+    let secrets = Secrets::of(plan);
+    let kept: Vec<AttrPath> = folded.overlay.leaves().into_iter().map(|(path, _)| path).collect();
+    let kept: Vec<AttrPath> = kept.into_iter().filter(|path| secrets.concern(path)).collect();
+    for path in &kept {
+        folded.overlay.unset(path);
+    }
+    let desired = desired(plan, &folded.overlay, None, &SecretFiles::of(paths));
     let mut report =
         Report { verdict: Verdict::Sound, record: folded.last_id, judgement: Judgement::default(), reason: None };
     let mut overlay: Overlay = folded.overlay;
+    for path in kept {
+        report.judgement.notes.push(format!("{path} holds a secret, which no build may have, and was left out"));
+    }
     for left_out in &desired.left_out {
         overlay.unset(&left_out.path);
         report.judgement.notes.push(format!("{} does not hold and was left out", left_out.path));

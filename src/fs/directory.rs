@@ -37,6 +37,12 @@ pub enum Untrusted {
         /// Its permissions.
         mode: u32,
     },
+    /// Everybody may read or write it.
+    #[error("it is for everybody (mode {mode:04o}); `chmod o-rwx` it")]
+    Public {
+        /// Its permissions.
+        mode: u32,
+    },
     /// Others may have put it there.
     #[error("it has another name, and others may make names in its directory; copy it, and move the copy there")]
     Linked,

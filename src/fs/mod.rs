@@ -10,6 +10,7 @@ pub mod lock;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8Path;
 pub use directory::{Directory, Untrusted, resolve};
@@ -89,6 +90,22 @@ pub fn read_in_place(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, Fil
     read_checked(path, limit, |_, file, _| {
         let is_file = file.metadata().at("look at", path)?.is_file();
         if is_file { Ok(()) } else { Err(io::Error::from(Untrusted::NotAFile)).at("use", path) }
+    })
+}
+
+/// The content of a file that stands where only root and the running user could put it, and that not everybody can read;
+/// `None` if there is none.
+pub fn read_private(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    read_checked(path, limit, |_, file, _| {
+        let found = file.metadata().at("look at", path)?;
+        let untrusted = if !found.is_file() {
+            Some(Untrusted::NotAFile)
+        } else if found.permissions().mode() & 0o007 != 0 {
+            Some(Untrusted::Public { mode: found.permissions().mode() & 0o7777 })
+        } else {
+            None
+        };
+        untrusted.map_or(Ok(()), |reason| Err(io::Error::from(reason)).at("use", path))
     })
 }
 

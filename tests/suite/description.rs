@@ -56,6 +56,7 @@ fn everything() -> Plan {
                     static_value: json!({ "c": 1 }),
                     schema: json!({ "type": "object" }),
                     dynamic: Some(vec![AttrPath(vec!["c".to_owned()])]),
+                    secret: vec![AttrPath(vec!["d".to_owned()])],
                     defined_in: vec!["/etc/nixos/configuration.nix".to_owned()],
                 };
                 (name.to_owned(), option)

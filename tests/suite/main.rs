@@ -27,6 +27,7 @@ mod real_nix;
 mod real_units;
 mod recognise;
 mod security_files;
+mod security_secrets;
 mod security_surroundings;
 mod start_script;
 mod support;

@@ -76,10 +76,14 @@ impl System {
 
     /// With the services of a description, whose static files are the bundled ones.
     pub fn of(description: &Value) -> Self {
+        Self::with(description, concat!(env!("CARGO_MANIFEST_DIR"), "/descriptions"))
+    }
+
+    /// With the services of a description, whose static files are below `statics`.
+    pub fn with(description: &Value, statics: &str) -> Self {
         let system = Self { directory: tempfile::tempdir().unwrap() };
         let path = system.root().join("description.json");
         std::fs::write(&path, description.to_string()).unwrap();
-        let statics = concat!(env!("CARGO_MANIFEST_DIR"), "/descriptions");
         let out = system.root().join("etc/dynix");
         finish(dynix().args([
             "generate",

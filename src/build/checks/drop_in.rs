@@ -27,6 +27,12 @@ pub fn speaks_of(template: &str, name: &str) -> bool {
     mentioned(template).iter().any(|one| one.starts_with(&option) || option.starts_with(one))
 }
 
+/// The units whose drop-ins can follow what is at `path`.
+pub fn followers<'s>(path: &'s AttrPath, service: &'s Service) -> impl Iterator<Item = &'s str> {
+    let follows = |template: &str| mentioned(template).iter().any(|one| one.starts_with(path) || path.starts_with(one));
+    service.drop_ins.iter().filter(move |(_, template)| follows(template)).map(|(unit, _)| unit.as_str())
+}
+
 /// The paths that a template reads.
 fn mentioned(template: &str) -> Vec<AttrPath> {
     let names = templates::names(template).unwrap_or_default();

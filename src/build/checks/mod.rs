@@ -3,6 +3,7 @@
 mod drop_in;
 mod file;
 mod names;
+mod secrets;
 mod service;
 mod sharing;
 
@@ -26,6 +27,7 @@ pub fn check(plan: &Plan) -> Result<(), Vec<Problem>> {
             problems.add(&place, problem);
         }
         service::check(&place, service, &mut problems);
+        secrets::check(&place, service, &mut problems);
     }
     sharing::check(plan, &mut problems);
     problems.or(())
