@@ -1,5 +1,6 @@
 //! Messages to people, on standard error; under systemd with the journal's priorities.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
@@ -36,8 +37,30 @@ pub fn chain(error: &anyhow::Error) -> String {
     })
 }
 
+/// Text without characters that control a terminal: what is shown has been said by programs and other users. Line feeds
+/// and tabs stay.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let controls = |ch: char| {
+        let turns = matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        ch.is_control() && !matches!(ch, '\n' | '\t') || turns
+    };
+    if !text.contains(controls) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut shown, ch| {
+        if controls(ch) {
+            shown.extend(ch.escape_unicode());
+        } else {
+            shown.push(ch);
+        }
+        shown
+    }))
+}
+
 fn say(priority: Priority, label: &str, message: &dyn Display) {
     let text = format!("{label}{message}");
+    let text = visible(&text);
     let mut out = std::io::stderr().lock();
     // The journal takes a line's priority from its start (sd-daemon(3)). There is nobody to tell of a closed stderr.
     let _ = if std::env::var_os("JOURNAL_STREAM").is_some() && !out.is_terminal() {

@@ -11,7 +11,7 @@ use crate::fs;
 /// Compiles a description and writes the output.
 pub fn run(arguments: &Generate) -> anyhow::Result<Exit> {
     let path = &arguments.description;
-    let text = fs::read(path)?.with_context(|| format!("there is no description at {path}"))?;
+    let text = fs::read_limited(path, fs::OWN)?.with_context(|| format!("there is no description at {path}"))?;
     let text = String::from_utf8(text).with_context(|| format!("the description {path} is no text"))?;
     let dynix = match &arguments.dynix {
         Some(dynix) => dynix.clone(),

@@ -47,13 +47,13 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     if arguments.json {
         return super::print_json(&shown.collect::<Vec<_>>());
     }
-    super::print(shown.map(|one| line(&one)).collect::<String>().as_bytes())
+    super::print(messages::visible(&shown.map(|one| line(&one)).collect::<String>()).as_bytes())
 }
 
 fn line(shown: &Shown<'_>) -> String {
     let record = shown.record;
     let unknown = "-".to_owned();
-    let (time, by) = (record.time.as_ref().unwrap_or(&unknown), record.by.as_ref().unwrap_or(&unknown));
+    let (time, by) = (record.time.as_ref().unwrap_or(&unknown), within(record.by.as_ref().unwrap_or(&unknown)));
     let mut text = format!("{} {time} {by}: {}", record.id, said(&record.kind));
     // Writing to a String can't fail.
     if let Some(until) = &record.until {
@@ -61,12 +61,17 @@ fn line(shown: &Shown<'_>) -> String {
     }
     let has_values = !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
     match shown.rejected {
-        Some(reason) => drop(write!(text, "  [rejected: {reason}]")),
+        Some(reason) => drop(write!(text, "  [rejected: {}]", within(reason))),
         None if has_values && !shown.holds => text.push_str("  [rolled back]"),
         None => {}
     }
     text.push('\n');
     text
+}
+
+/// Further lines of a text are set in: what a program said never looks like a record.
+fn within(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
 }
 
 fn said(kind: &Kind) -> String {
@@ -78,7 +83,7 @@ fn said(kind: &Kind) -> String {
         Kind::Replace(path, value) => format!("{path} = {} as a whole", screen::value(value)),
         Kind::Unset(path) => format!("unset {path}"),
         Kind::Rollback(to) => format!("rollback to {to}"),
-        Kind::Reject { id, reason } => format!("reject {id}: {reason}"),
+        Kind::Reject { id, reason } => format!("reject {id}: {}", within(reason)),
         Kind::Expression(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
     }
 }

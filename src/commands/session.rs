@@ -81,7 +81,9 @@ impl Session {
         let us = rustix::process::geteuid();
         if us.is_root() {
             // Root is known without a look into the databases, which may be far away (nsswitch.conf(5)).
-            let behind = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && !name.contains('\0'));
+            let is_name =
+                |name: &String| !name.is_empty() && !name.contains(|ch: char| ch.is_control() || ch.is_whitespace());
+            let behind = std::env::var("SUDO_USER").ok().filter(is_name);
             return behind.unwrap_or_else(|| "root".to_owned());
         }
         uzers::get_user_by_uid(us.as_raw())

@@ -91,7 +91,7 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
         services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
     }
     let status = Status { services, left_out: desired.left_out };
-    if arguments.json { super::print_json(&status) } else { super::print(text(&status).as_bytes()) }
+    if arguments.json { super::print_json(&status) } else { super::print(messages::visible(&text(&status)).as_bytes()) }
 }
 
 fn static_value(place: &Place<'_>) -> Option<Value> {

@@ -78,6 +78,12 @@ pub fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FileError> {
     none_if_absent(std::fs::read(path)).at("read", path)
 }
 
+/// The same for a file of at most `limit` bytes.
+pub fn read_limited(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let Some(file) = none_if_absent(File::open(path)).at("read", path)? else { return Ok(None) };
+    read_at_most(&file, path, limit).map(Some)
+}
+
 /// The content of a file that only root and the running user can change, `None` if there is none; anything else is
 /// refused, and so is one of more than `limit` bytes.
 pub fn read_trusted(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
@@ -117,15 +123,18 @@ fn read_checked(
     let Some((directory, name)) = Directory::above(path)? else { return Ok(None) };
     let Some(file) = directory.open_file(name, OFlags::RDONLY)? else { return Ok(None) };
     check(&directory, &file, name)?;
+    read_at_most(&file, path, limit).map(Some)
+}
+
+fn read_at_most(file: &File, path: &Utf8Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let size = file.metadata().at("look at", path)?.len();
     let mut bytes = Vec::new();
     // It may grow meanwhile.
-    let read =
-        if size > limit { size } else { (&file).take(limit + 1).read_to_end(&mut bytes).at("read", path)? as u64 };
+    let read = if size > limit { size } else { file.take(limit + 1).read_to_end(&mut bytes).at("read", path)? as u64 };
     if read > limit {
         return Err(io::Error::from(Untrusted::TooLarge { size: read, limit })).at("read", path);
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// A symbolic link's target, `None` if there is no such link.

@@ -199,12 +199,13 @@ impl<'f> Reader<'f> {
     fn line(&mut self) -> Result<Option<(usize, bool)>, LogError> {
         let mut searched = 0;
         loop {
-            if let Some(length) = memchr(b'\n', &self.buffer[self.at + searched..]) {
-                return Ok(Some((searched + length, true)));
-            }
+            let end = memchr(b'\n', &self.buffer[self.at + searched..]).map(|length| searched + length);
             searched = self.buffer.len() - self.at;
-            if searched > MAX_RECORD {
+            if end.unwrap_or(searched) > MAX_RECORD {
                 return Err(self.fault(&format!("is longer than {MAX_RECORD} bytes")));
+            }
+            if let Some(length) = end {
+                return Ok(Some((length, true)));
             }
             if !self.fill(BLOCK)? {
                 return Ok((searched > 0).then_some((searched, false)));

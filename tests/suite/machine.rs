@@ -78,6 +78,7 @@ tests! {
     expressions = "expressions",
     fail_safe = "fail-safe",
     failures = "failures",
+    intruder = "intruder",
     minimal = "minimal",
     ownership = "ownership",
     reapply = "reapply",

@@ -1,0 +1,52 @@
+//! What dynix adds to units gives them no right that they did not have, as `systemd-analyze security` counts. A claim of
+//! docs/security.md.
+
+use std::process::Command;
+
+use camino::Utf8Path;
+use serde_json::Value;
+
+use super::bundled;
+use super::support::skip;
+
+/// The exposure of a unit, from 0 to 100, drop-ins beside it included.
+fn exposure(units: &Utf8Path, unit: &str) -> u32 {
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=yes", "--no-pager", unit])
+        .env("SYSTEMD_UNIT_PATH", format!("{units}:"))
+        .current_dir(units)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = text.lines().last().unwrap_or_default();
+    let level = last.split_once(": ").and_then(|(_, level)| level.split_whitespace().next());
+    let level = level.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    level.replace('.', "").parse().unwrap()
+}
+
+#[test]
+fn no_stub_gives_a_unit_more_rights() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return skip("exposure of units: needs systemd-analyze (Debian: apt-get install systemd)");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let out = Utf8Path::from_path(directory.path()).unwrap().join("out");
+    bundled::generate(&bundled::description()).unwrap().write(&out).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("../fixtures/services/static.json")).unwrap();
+    let units = out.join("lib/systemd/system");
+    for service in ["distccd", "gotosocial", "harmonia"] {
+        let unit = format!("{service}.service");
+        let stub = units.join(format!("{unit}.d/10-dynix.conf"));
+        let text = fixture["services"][service]["unit"].as_str().unwrap();
+        std::fs::write(units.join(&unit), text).unwrap();
+        let with = exposure(&units, &unit);
+        let aside = units.join("aside.conf");
+        std::fs::rename(&stub, &aside).unwrap();
+        let without = exposure(&units, &unit);
+        assert!(with <= without, "{unit}: {with} with the stub, {without} without");
+        // Drop-ins beside a unit do count here.
+        std::fs::write(&stub, "[Service]\nUser=root\nDynamicUser=no\nNoNewPrivileges=no\nPrivateDevices=no\n").unwrap();
+        assert!(exposure(&units, &unit) > without, "{unit}");
+        std::fs::remove_file(&stub).unwrap();
+    }
+}
