@@ -25,6 +25,7 @@ mod number;
 mod parameters;
 mod php;
 mod plist;
+mod python_vars;
 mod registry;
 mod systemd;
 mod toml;

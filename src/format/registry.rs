@@ -3,7 +3,7 @@
 
 use super::{
     Format, cdn, configobj, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json, kdl, key_value,
-    libconfig, lua, nix_conf, php, plist, systemd, toml, xml, yaml,
+    libconfig, lua, nix_conf, php, plist, python_vars, systemd, toml, xml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
@@ -24,6 +24,7 @@ static FORMATS: &[&Format] = &[
     &nix_conf::FORMAT,
     &php::FORMAT,
     &plist::FORMAT,
+    &python_vars::FORMAT,
     &systemd::FORMAT,
     &toml::FORMAT,
     &xml::FORMAT,

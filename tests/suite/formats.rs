@@ -52,6 +52,7 @@ fixtures! {
     libconfig_is_what_libconfig_generator_writes "libconfig"
     lua_is_what_lib_generators_write "lua"
     plist_is_what_lib_generators_write "plist"
+    python_vars_is_what_black_writes "pythonVars"
     systemd_is_what_lib_generators_write "systemd"
     toml_is_what_json2x_and_remarshal_write "toml"
     xml_is_what_xmltodict_writes "xml"

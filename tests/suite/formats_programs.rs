@@ -1,4 +1,4 @@
-//! The formats that nixpkgs writes by a program of its own: hocon and libconfig.
+//! The formats that nixpkgs writes by a program of its own (hocon, libconfig), or with a formatter of code (pythonVars).
 
 use dynix::format;
 use dynix::plan::FormatSpec;
@@ -109,7 +109,56 @@ fn path(names: &[&str]) -> String {
 }
 
 #[test]
+fn values_that_python_vars_has_no_word_for() {
+    refused("pythonVars", json!([]), "has to be an attribute set of variables");
+    for wrong in ["", "1a", "a-b", "a.b", "if", "None", "é"] {
+        refused("pythonVars", json!({ wrong: 1 }), &format!("{}: is no name of a Python variable", path(&[wrong])));
+    }
+    refused("pythonVars", json!({ "_imports": "re" }), "_imports: has to be a list of modules");
+    for wrong in [json!("a b"), json!("os\nx"), json!("a; b"), json!("a as"), json!(1)] {
+        let expected = "_imports.\"1\": has to be a module, \"a.b\" or \"a.b as c\"";
+        refused("pythonVars", json!({ "_imports": ["re", wrong] }), expected);
+    }
+    refused(
+        "pythonVars",
+        json!({ "a": { "_type": "raw", "value": "1 + 1" } }),
+        "a.value: is Python code, and what black makes of it is not known; there are names, attributes, calls, \
+         subscripts, plain strings, integers, a if b else c",
+    );
+    let long = format!("f({})", "x".repeat(90));
+    refused(
+        "pythonVars",
+        json!({ "a": { "_type": "raw", "value": long } }),
+        "a: is Python code on a line of more than 88 columns, and how black breaks it is not known",
+    );
+    let key = json!({ "a": { "C:\\x": 1 } });
+    let error = format::render(&spec("pythonVars", Some("repr")), &key).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "a.\"C:\\\\x\": is a key with a backslash or a control character, which this nixpkgs doesn't escape"
+    );
+    assert!(format::render(&spec("pythonVars", Some("unparse")), &key).is_ok());
+}
+
+/// Accents of their own have no column in black 24, but one in black 26.
+#[test]
+fn a_line_that_versions_of_black_measure_differently_is_refused() {
+    let text = |letters| json!({ "a": ["x".repeat(letters) + "\u{301}", 1] });
+    for (letters, agreed) in [(70, true), (76, true), (77, false), (78, true), (90, true)] {
+        let rendered = format::render(&spec("pythonVars", None), &text(letters));
+        assert_eq!(rendered.is_ok(), agreed, "{letters}: {rendered:?}");
+    }
+}
+
+#[test]
 fn overrides_bring_in_no_instructions() {
+    misread(
+        "pythonVars",
+        None,
+        json!({ "a": [{ "_type": "raw", "value": "f('x')" }] }),
+        "a.\"0\": is Python code, not data: f('x')",
+    );
+    misread("pythonVars", None, json!({ "_imports": ["os"] }), "_imports: imports code: [\"os\"]");
     misread(
         "hocon",
         None,
