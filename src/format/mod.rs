@@ -8,6 +8,7 @@
 
 mod cdn;
 mod configobj;
+mod elixir_conf;
 pub mod flags;
 mod git_ini;
 mod hocon;

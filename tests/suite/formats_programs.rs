@@ -1,4 +1,5 @@
-//! The formats that nixpkgs writes by a program of its own (hocon, libconfig), or with a formatter of code (pythonVars).
+//! The formats that nixpkgs writes by a program of its own (hocon, libconfig), or with a formatter of code
+//! (pythonVars, elixirConf).
 
 use dynix::format;
 use dynix::plan::FormatSpec;
@@ -151,7 +152,75 @@ fn a_line_that_versions_of_black_measure_differently_is_refused() {
 }
 
 #[test]
+fn values_that_elixir_conf_has_no_word_for() {
+    refused("elixirConf", json!([]), "has to be an attribute set of applications");
+    refused("elixirConf", json!({ ":app": 1 }), "\":app\": has to be an attribute set of keys and values");
+    for (application, key) in
+        [("app", ":k"), (":app", "k"), (":app", ":a-b"), (":app", ":nil"), (":app", "A.b"), (":app", "")]
+    {
+        let wrong = if application == "app" { application } else { key };
+        let place = if application == "app" { path(&[application]) } else { path(&[application, key]) };
+        let expected = format!("{place}: {wrong:?} is neither an atom (\":name\") nor a module (\"My.Module\")");
+        refused("elixirConf", json!({ application: { key: 1 } }), &expected);
+    }
+    let value = |value: Value| json!({ ":app": { "K": value } });
+    let name = "is no name of a keyword: letters, digits, _ and @; or in double quotes, also spaces and . - / :";
+    for wrong in ["a-b", "", "1a", "a b", "\"", "\"\"", "\"a\\b\"", "\"-\"", "\"Elixir.A\"", "é"] {
+        let expected = format!("{}: {name}", path(&[":app", "K", wrong]));
+        refused("elixirConf", value(json!({ wrong: 1 })), &expected);
+    }
+    refused(
+        "elixirConf",
+        value(json!("a\u{202e}")),
+        "\":app\".K: has the character U+202E, which Elixir doesn't take as it is, and nixpkgs doesn't escape it",
+    );
+    let special = |kind: &str, inner: Value| value(json!({ "_elixirType": kind, "value": inner }));
+    refused(
+        "elixirConf",
+        special("charlist", json!("a\"b")),
+        "\":app\".K.value: has a \", \\, # or line break, which nixpkgs doesn't escape in a charlist",
+    );
+    refused(
+        "elixirConf",
+        special("luna", json!(1)),
+        "\":app\".K: is no special value; there are raw, atom or charlist with a string, tuple with a list, or map \
+         with an attribute set",
+    );
+    refused(
+        "elixirConf",
+        special("raw", json!("1 + 1")),
+        "\":app\".K.value: is Elixir code, and what mix format makes of it is not known; only Module.function(...) of \
+         strings, atoms, numbers, nil, true and false is",
+    );
+    refused(
+        "elixirConf",
+        special("raw", json!(format!("A.b({:?})", "x".repeat(95)))),
+        &format!(
+            "\":app\".K: is Elixir code that ends beyond column 98, and how mix format breaks it is not known: A.b({:?})",
+            "x".repeat(95)
+        ),
+    );
+    refused(
+        "elixirConf",
+        value(json!({ "_elixirType": "atom", "value": ":a", "x": 1 })),
+        "\":app\".K.x: is not known here; a special value has _elixirType and value",
+    );
+}
+
+#[test]
 fn overrides_bring_in_no_instructions() {
+    misread(
+        "elixirConf",
+        None,
+        json!({ ":app": { ":k": { "_elixirType": "raw", "value": "System.halt()" } } }),
+        "\":app\".\":k\": is Elixir code, not data: System.halt()",
+    );
+    misread(
+        "elixirConf",
+        None,
+        json!({ ":app": { ":k": { "\"port\"": 1 } } }),
+        "\":app\".\":k\".\"\\\"port\\\"\": is a name in quotes that needs none, and may be there without them",
+    );
     misread(
         "pythonVars",
         None,

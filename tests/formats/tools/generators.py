@@ -11,7 +11,7 @@ from pathlib import Path
 from . import HERE, Comparison, Missing
 
 
-def in_tools_root(command, files, texts):
+def in_tools_root(command, files, texts, name="text"):
     """Runs `command` in TOOLS_ROOT with `files` at /work; a line of JSON for each text, in and out."""
     root = os.environ.get("TOOLS_ROOT")
     if not root or not Path(root, "usr/bin/elixir").exists():
@@ -23,7 +23,7 @@ def in_tools_root(command, files, texts):
             'mkdir -p "$0/work" && mount -t proc proc "$0/proc" && mount --bind "$1" "$0/work" && '
             'root=$0 && shift && exec chroot "$root" env LC_ALL=C.UTF-8 "$@"'
         )
-        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        lines = "".join(json.dumps({name: text}) + "\n" for text in texts)
         command = ["unshare", "--mount", "sh", "-ec", script, root, directory, *command]
         done = subprocess.run(command, input=lines, capture_output=True, text=True)
         if done.returncode:
