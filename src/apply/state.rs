@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::fs::atomic::{self, Durability};
 use crate::fs::{self, FileError};
 
-/// The only version of the state file that this dynix reads and writes.
+/// The version of the state file that this dynix writes, and the newest that it reads.
 pub const VERSION: u64 = 1;
 
 /// `state.json`.
@@ -75,6 +76,17 @@ pub enum StateError {
     /// The file system refuses.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A newer dynix wrote it.
+    #[error(
+        "{path} has version {version}, and this dynix reads versions up to {VERSION}: use the dynix of the system that \
+         runs; or remove the file, and `dynix apply` finds out what is in effect by itself"
+    )]
+    Newer {
+        /// The state file.
+        path: String,
+        /// Its version.
+        version: u64,
+    },
     /// The file is not one of ours.
     #[error(
         "{path} is not a state file: {problem}; remove it, and `dynix apply` finds out what is in effect by itself"
@@ -87,17 +99,28 @@ pub enum StateError {
     },
 }
 
+/// Makes a state of an earlier version one of [`VERSION`]. What is in effect stays in effect: an upgrade touches no unit.
+fn migrate(state: &mut Value, from: u64) {
+    // Version 1 is the first.
+    debug_assert!(from <= VERSION);
+    state["version"] = VERSION.into();
+}
+
 impl State {
     /// Reads the state; nothing in effect where there is none.
     pub fn load(path: &Utf8Path) -> Result<Self, StateError> {
         let Some(bytes) = fs::read_trusted(path, fs::OWN)? else { return Ok(Self::default()) };
         let malformed = |problem: String| StateError::Malformed { path: path.to_string(), problem };
-        let state: Self = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
-        if state.version == VERSION {
-            Ok(state)
-        } else {
-            Err(malformed(format!("it has version {}, this dynix reads version {VERSION}", state.version)))
+        let mut state: Value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        // Of another version, nothing else can be said.
+        match state.get("version").and_then(Value::as_u64) {
+            Some(version) if version > VERSION => {
+                return Err(StateError::Newer { path: path.to_string(), version });
+            }
+            Some(version) => migrate(&mut state, version),
+            None => return Err(malformed("it has no version".to_owned())),
         }
+        serde_json::from_value(state).map_err(|error| malformed(error.to_string()))
     }
 
     /// Writes the state, whole or not at all.
@@ -153,9 +176,16 @@ mod tests {
     fn a_broken_state_is_no_empty_state() {
         let (_keep, path) = file();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        for text in ["", "{", r#"{"version":2,"logId":0,"services":{}}"#] {
+        for text in ["", "{", "{}", r#"{"version":1,"logId":0}"#] {
             std::fs::write(&path, text).unwrap();
             assert!(matches!(State::load(&path), Err(StateError::Malformed { .. })), "{text}");
         }
+        // Whatever else a newer one has.
+        std::fs::write(&path, format!(r#"{{"version":{},"journal":[]}}"#, VERSION + 1)).unwrap();
+        let error = State::load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("has version {}, and this dynix reads versions up to {VERSION}", VERSION + 1)),
+            "{error}"
+        );
     }
 }

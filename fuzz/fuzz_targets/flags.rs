@@ -1,0 +1,7 @@
+#![no_main]
+
+#[path = "../../tests/suite/inputs/mod.rs"]
+#[allow(dead_code)]
+mod inputs;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| inputs::flags::check(data));
