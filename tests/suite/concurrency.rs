@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use crate::support::{Run, System, description, finish};
@@ -175,33 +176,59 @@ fn who_waits_says_for_whom() {
     }
 }
 
-/// The other way round: while dynix applies, switch-to-configuration finds its lock taken.
-#[test]
-fn while_it_applies_nobody_switches() {
+/// A description whose check of harmonia goes on only once there is a file, and then runs a command.
+fn held_up(flag: &Utf8Path, then: &str) -> Value {
     let mut description = description();
-    let flag = tempfile::tempdir().unwrap();
-    let flag = flag.path().join("go on");
-    let wait = format!("until test -e '{}'; do sleep 0.01; done", flag.display());
+    let wait = format!("until test -e '{flag}'; do sleep 0.01; done; {then}");
     description["services"]["harmonia"]["check"] = json!({"command": ["/bin/sh", "-c", wait]});
-    let system = System::of(&description);
-    std::fs::create_dir_all(flag.parent().unwrap()).unwrap();
+    description
+}
+
+/// An apply that waits in its check.
+fn begin_apply(system: &System) -> std::process::Child {
     let mut apply = system.command(&["append", WORKERS, "20", "--apply"]);
-    let mut apply = apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let staged = system.path("run/dynix/harmonia/generation-1");
+    let apply = apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
-    while !staged.exists() {
+    while !system.path("run/dynix/harmonia/generation-1").exists() {
         assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(5));
     }
+    apply
+}
+
+/// The other way round: while dynix applies, switch-to-configuration finds its lock taken.
+#[test]
+fn while_it_applies_nobody_switches() {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = Utf8Path::from_path(directory.path()).unwrap().join("go-on");
+    let system = System::of(&held_up(&flag, "true"));
+    let mut apply = begin_apply(&system);
     for lock in ["run/nixos/switch-to-configuration.lock", "run/dynix/lock"] {
         let lock = std::fs::OpenOptions::new().write(true).open(system.path(lock)).unwrap();
         assert!(matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)));
     }
-    // An activation inside a switch holds that lock itself: it takes only our own.
     std::fs::write(&flag, "").unwrap();
     assert!(apply.wait().unwrap().success());
+    // An activation inside a switch takes only our own lock: the other is held by what runs it.
     let held = system.path("run/nixos/switch-to-configuration.lock");
     let held = std::fs::OpenOptions::new().write(true).open(held).unwrap();
     held.lock().unwrap();
     finish(system.command(&["activate"]).env("NIXOS_ACTION", "switch")).ends(0);
+}
+
+#[test]
+fn what_is_recorded_while_values_are_refused_is_not_rejected_with_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = Utf8Path::from_path(directory.path()).unwrap().join("go-on");
+    let system = System::of(&held_up(&flag, "grep -q 'workers = 21' '{{ files[\"harmonia.toml\"] }}'"));
+    let mut apply = begin_apply(&system);
+    system.run(&["append", WORKERS, "21"]).ends(0);
+    std::fs::write(&flag, "").unwrap();
+    assert_eq!(apply.wait().unwrap().code(), Some(3));
+    let log = system.run(&["log", "--json"]).ends(0).json();
+    let rejected: Vec<&Value> = log.as_array().unwrap().iter().filter(|record| !record["rejected"].is_null()).collect();
+    assert_eq!(rejected.len(), 1, "{log}");
+    assert_eq!(rejected[0]["id"], 1);
+    system.run(&["apply"]).ends(0);
+    assert_eq!(system.read("run/dynix/harmonia/current/harmonia.toml"), "max_connection_rate = 256\nworkers = 21\n");
 }

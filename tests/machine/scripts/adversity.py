@@ -94,5 +94,5 @@ with subtest("killed at any moment: both the file and the process are the old or
 with subtest("nothing of all that stays behind"):
     machine.succeed("dynix reset")
     t.assertEqual(workers(), 4)
-    leftover = machine.succeed("find /run/dynix /etc/nixos -newer /run/dynix/lock -name '*.tmp*' -o -name '.*' -type f")
+    leftover = machine.succeed("find /run/dynix /etc/nixos /run/systemd/system -name '.*' -not -name '*.lock' -o -name '*.tmp*'")
     t.assertEqual(leftover, "")

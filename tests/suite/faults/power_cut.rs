@@ -78,7 +78,7 @@ fn what_was_acknowledged_survives_a_power_cut() {
     let mut seen = BTreeSet::new();
     // Numerical Recipes' generator: the same disks each time.
     let mut random = 7_u64;
-    let (tries, stride) = if whole() { (40, 1) } else { (3, 7) };
+    let (tries, stride) = if whole() { (100, 1) } else { (3, 7) };
     for cut in (0..=disk.steps()).step_by(stride) {
         let safe = acknowledged.iter().rev().find(|one| one.steps <= cut).unwrap();
         for number in 0..tries {
