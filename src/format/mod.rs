@@ -8,6 +8,7 @@
 
 mod cdn;
 mod configobj;
+mod edn;
 mod elixir_conf;
 pub mod flags;
 mod git_ini;

@@ -2,13 +2,14 @@
 //! documentation and the tests all read this table.
 
 use super::{
-    Format, cdn, configobj, elixir_conf, flags, git_ini, hocon, ini, ini_with_global_section, java_properties, json,
-    kdl, key_value, libconfig, lua, nix_conf, php, plist, python_vars, systemd, toml, xml, yaml,
+    Format, cdn, configobj, edn, elixir_conf, flags, git_ini, hocon, ini, ini_with_global_section, java_properties,
+    json, kdl, key_value, libconfig, lua, nix_conf, php, plist, python_vars, systemd, toml, xml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
     &cdn::FORMAT,
     &configobj::FORMAT,
+    &edn::FORMAT,
     &elixir_conf::FORMAT,
     &flags::FORMAT,
     &git_ini::FORMAT,

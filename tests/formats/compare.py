@@ -16,6 +16,8 @@ remarshal 0.17.1 (PyYAML, tomlkit 0.12) and remarshal 1.3.0 (ruamel.yaml, tomlki
                    the programs that nixpkgs builds from pkgs/pkgs-lib/formats; for hocon/lines a revision that puts a
                    line break after the includes
     PATH           has xmllint, for xml
+    EDN_FORMAT     pkgs/pkgs-lib/formats/edn/default.nix of a nixpkgs that has it, for edn
+    ZPRINT         a command that runs zprint 1.3.0, for edn/zprint
     JSON2CDN_JAR   json2cdn.jar of nixpkgs' json2cdn, for cdn; and java
     STYLUA         the directory of the npm package @johnnymorganz/stylua, for lua/stylua
 

@@ -42,6 +42,7 @@ macro_rules! fixtures {
 fixtures! {
     cdn_is_what_json2cdn_writes "cdn"
     configobj_is_what_configobj_writes "configobj"
+    edn_is_what_nixpkgs_and_zprint_write "edn"
     elixir_conf_is_what_mix_format_writes "elixirConf"
     git_ini_is_what_lib_generators_write "gitIni"
     hocon_is_what_hocon_generator_writes "hocon"

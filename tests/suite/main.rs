@@ -13,6 +13,7 @@ mod fold;
 mod formats;
 mod formats_cdn;
 mod formats_configobj;
+mod formats_edn;
 mod formats_errors;
 mod formats_flags;
 mod formats_kdl;
