@@ -91,7 +91,7 @@ pub enum Command {
     /// Evaluates the whole configuration without and with them, which takes seconds, and names every unit, file and
     /// setting that a rebuild would make different from what there is now. Nothing is built or changed. Exits with 6 where
     /// there is any.
-    Verify(Read),
+    Verify(Verify),
     /// Find out what can follow the values of each dynamic service, whatever they are
     ///
     /// Evaluates the whole configuration with every value that can be overridden made unreadable: what can still be
@@ -286,6 +286,17 @@ pub struct Generate {
 /// `dynix activate`
 #[derive(Debug, Args)]
 pub struct Activate {}
+
+/// `dynix verify`
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Verify {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Keep what is found for `dynix status`, and do what the plan says about it
+    #[arg(long, hide = true)]
+    pub background: bool,
+}
 
 /// `dynix render`
 #[derive(Debug, Args)]

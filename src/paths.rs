@@ -57,6 +57,12 @@ impl Paths {
         self.cache().join("proof.json")
     }
 
+    /// What was last found of the values in effect.
+    #[must_use]
+    pub fn verdict(&self) -> Utf8PathBuf {
+        self.run().join("verdict.json")
+    }
+
     /// Rendered generations, the state file and the lock.
     #[must_use]
     pub fn run(&self) -> Utf8PathBuf {

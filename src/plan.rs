@@ -25,6 +25,19 @@ pub enum OnSwitch {
     Reapply,
 }
 
+/// What is done about values that a rebuild would not agree with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verify {
+    /// They stay, and `dynix status` and the journal say it.
+    #[default]
+    Warn,
+    /// They are taken back, and recorded as rejected.
+    Rollback,
+    /// Nothing is looked at.
+    Off,
+}
+
 /// `plan.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -37,6 +50,9 @@ pub struct Plan {
     /// How records that are not literal are evaluated; `None` refuses them.
     #[serde(default)]
     pub evaluator: Option<Evaluator>,
+    /// See [`Verify`].
+    #[serde(default)]
+    pub verify: Verify,
     /// The log of overrides; `None` for /etc/nixos/dynamic.nix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides_file: Option<Utf8PathBuf>,

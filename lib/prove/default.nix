@@ -18,6 +18,7 @@ let
     attrValues
     concatMap
     deepSeq
+    elem
     filter
     listToAttrs
     mapAttrs
@@ -44,9 +45,9 @@ let
     system:
     pieces.parts system.config
     // {
-      rest."*" = pieces.rest system.config;
-      assertion."*" = pieces.failedAssertions system.options;
-      warning."*" = pieces.warnings system.options;
+      rest.rest = pieces.rest system.config;
+      assertion.assertions = pieces.failedAssertions system.options;
+      warning.warnings = pieces.warnings system.options;
     };
   # What the rest is made of, to name what is in it.
   inRest = system: pieces.restParts system.config;
@@ -98,25 +99,31 @@ let
   flat = lib.filterAttrs (_: names: names != [ ]);
   together = lists: lib.zipAttrsWith (_: lists: lib.unique (lib.concatLists lists)) lists;
 
-  # Of the names of each kind, those that fail the test; where not even the names can be known, all of `wanted`.
+  # Of the names of each kind, those that fail the test. "*" is which names there are at all: where it fails, all of the
+  # kind does; where it is wanted, all of the kind is looked at.
   failing =
-    test: given: wanted:
+    test: given: was: wanted:
     flat (
       mapAttrs (
         kind: names:
-        if names == [ ] then
-          [ ]
-        else if evaluates (attrNames given.${kind}) then
-          filter (name: !(given.${kind} ? ${name} && test kind name given.${kind}.${name})) names
+        let
+          known = attrNames was.${kind};
+          looked = if elem every names then known else names;
+        in
+        if !(evaluates (attrNames given.${kind})) || attrNames given.${kind} != known then
+          [ every ]
         else
-          names
+          filter (name: !(test kind name given.${kind}.${name})) looked
       ) wanted
     );
+  every = "*";
 
-  forcing = failing (
-    _: _: value:
-    evaluates value
-  );
+  forcing =
+    given:
+    failing (
+      _: _: value:
+      evaluates value
+    ) given given;
 
   # What differs from what it was, or can't be evaluated, in a system made by besidesFiles.
   changing =
@@ -130,7 +137,7 @@ let
         tried = try value;
       in
       tried.success && tried.value == was.${kind}.${name}
-    ) (parts given);
+    ) (parts given) was;
 
   # The units of a service that differ in more than the files that they name.
   ownFlows =
@@ -164,16 +171,14 @@ in
     }:
     let
       everything = map leaf.asWhole (lib.concatLists (attrValues dynamicOptions));
-      wanted = without skip (without { unit = ownUnits; } (namesOf (all first)));
+      # Of a kind of which the names can't be known, that alone.
+      names = mapAttrs (_: part: if evaluates (attrNames part) then attrNames part else [ every ]) (
+        all first
+      );
+      wanted = without skip (without { unit = ownUnits; } names);
       # Once for all services: on most systems nothing is left.
       first = plainly everything;
-      forced = forcing (all first) (
-        # Of a kind of which the names can't be known, the names as they were.
-        mapAttrs (
-          kind: _:
-          if evaluates (attrNames (all first).${kind}) then wanted.${kind} else attrNames (all base).${kind}
-        ) (all first)
-      );
+      forced = forcing (all first) wanted;
 
       # What of it is left besides the files, in a system with these modules.
       left =
@@ -205,26 +210,39 @@ in
         in
         together (map (service: ownFlows service given) (attrNames services));
 
+      # Values that follow others of the same option: dynix sets each by itself.
+      withinOption =
+        option: names: flat { value = map (path: lib.showOption (option.loc ++ path)) names; };
+
       proveService =
         service: options:
         let
-          flows =
+          ofOthers =
             if skip == { } && forced == { } && ownOfAll == { } then
               { }
             else
               left service forced (map leaf.asWhole options);
+          notPlain = filter (option: !(leaf.isPlain { } option.type)) options;
+          flows = together ([ ofOthers ] ++ map (option: withinOption option [ [ ] ]) notPlain);
           ofPath =
             option: path:
             let
               read = leaf.entangled option path (
                 modules: lib.getAttrFromPath option.loc (plainly modules).config
               );
+              decided = left service (suspectsOf ofOthers) [ (leaf.asRead option read) ];
             in
             {
               path = option.loc ++ path;
               # Null: as all of the service.
               flows =
-                if read == null then null else left service (suspectsOf flows) [ (leaf.asRead option read) ];
+                if read == null then
+                  null
+                else
+                  together [
+                    (if ofOthers == { } then { } else decided)
+                    (withinOption option (lib.remove path read))
+                  ];
             };
         in
         {

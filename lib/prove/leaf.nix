@@ -78,7 +78,7 @@ let
   renamed = path: "${builtins.storeDir}/11111111111111111111111111111111-${fileName path}";
 in
 rec {
-  inherit leaves;
+  inherit isPlain leaves;
 
   # An option as a whole: nothing of it can be read, not even what its module adds.
   asWhole = option: asDefined option [ ];

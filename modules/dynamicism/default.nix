@@ -105,6 +105,21 @@ in
       '';
     };
 
+    verify = mkOption {
+      type = types.enum [
+        "warn"
+        "rollback"
+        "off"
+      ];
+      default = "warn";
+      description = ''
+        What is done, after values came into effect, about those that a rebuild would not agree with: it would change another
+        unit or file with them as well, or refuse them. It is found out in the background, where it is not proven already.
+        With `warn` it is said in `dynix status` and in the journal; with `rollback` the values are taken back and recorded
+        as rejected; with `off` nothing is looked at.
+      '';
+    };
+
     overridesFile = mkOption {
       type = types.strMatching "/.+";
       default = "/etc/nixos/dynamic.nix";

@@ -205,6 +205,7 @@ in
       overridesFile
       keep
       evaluator
+      verify
       ;
     services = mapAttrs (_: service: service.description) services;
   };

@@ -45,7 +45,9 @@ impl<'t> Task<'t> {
 
     /// Applies, and says what came of it.
     pub fn run(&self, session: &mut Session) -> anyhow::Result<Exit> {
-        show(&self.report(session)?, self.json, false)
+        let exit = show(&self.report(session)?, self.json, false);
+        super::verify::after_apply(self.plan, self.paths, session);
+        exit
     }
 
     /// Applies.

@@ -51,7 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Log(arguments) => log::run(&arguments, &session),
         Command::Diff(arguments) => diff::run(&arguments, &session),
         Command::Prove(arguments) => prove::run(&arguments, &session),
-        Command::Verify(arguments) => verify::run(&arguments, &session),
+        Command::Verify(arguments) => verify::run(&arguments, &mut session),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Activate(_) => activate::run(&mut session),

@@ -43,7 +43,8 @@ pub fn kept(paths: &Paths) -> anyhow::Result<Option<Proof>> {
     Ok(proof::load(&paths.proof(), &identity(paths)?)?)
 }
 
-fn identity(paths: &Paths) -> anyhow::Result<String> {
+/// What tells the running system from others.
+pub fn identity(paths: &Paths) -> anyhow::Result<String> {
     let plan = fs::read(paths.plan())?.unwrap_or_default();
     let system = fs::read_link(&paths.below_root(Utf8Path::new("/run/current-system"))).unwrap_or_default();
     Ok(proof::identity(&plan, system.as_deref()))

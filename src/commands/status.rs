@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Record;
 use crate::secrets::Secrets;
+use crate::verify::verdict::{self, Verdict};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +26,9 @@ struct Status {
     services: BTreeMap<String, ServiceStatus>,
     /// Overrides that are recorded and do not hold.
     left_out: Vec<LeftOut>,
+    /// What was last found of the values in effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Verdict>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -90,7 +94,7 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
         };
         services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
     }
-    let status = Status { services, left_out: desired.left_out };
+    let status = Status { services, left_out: desired.left_out, verified: verdict::load(&paths.verdict())? };
     if arguments.json { super::print_json(&status) } else { super::print(messages::visible(&text(&status)).as_bytes()) }
 }
 
@@ -126,6 +130,12 @@ fn text(status: &Status) -> String {
     }
     for one in &status.left_out {
         let _ = writeln!(text, "does not hold: {} (record {}): {}", one.path, one.id, one.reason);
+    }
+    if let Some(verified) = &status.verified {
+        let _ = writeln!(text, "as of record {}:", verified.record);
+        verified.text().lines().for_each(|line| {
+            let _ = writeln!(text, "  {line}");
+        });
     }
     text
 }

@@ -1,133 +1,212 @@
-//! `dynix verify`: whether a rebuild with the recorded values would change more than dynix did.
+//! `dynix verify`: whether a rebuild with the recorded values would change more than dynix did. By hand, and in the
+//! background after each apply.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
+use anyhow::Context;
 use camino::Utf8Path;
-use serde::Serialize;
 
+use super::apply::Task;
+use super::prove;
 use super::session::Session;
 use crate::apply::desired::desired;
 use crate::attr_path::AttrPath;
-use crate::cli::Read;
+use crate::cli::Verify;
 use crate::exit::Exit;
-use crate::overrides::Overlay;
+use crate::fs::lock::{self, LockError};
+use crate::messages;
+use crate::overrides::{Change, Kind, Overlay};
 use crate::paths::Paths;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::secrets::{SecretFiles, Secrets};
+use crate::systemd::background::Background;
+use crate::systemd::booted;
 use crate::verify::evaluation::{self, Evaluated};
+use crate::verify::proof::Proof;
+use crate::verify::verdict::{self, Outcome, Verdict};
 use crate::verify::{Finding, Judgement, judge};
 
-/// What is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Verdict {
-    /// A rebuild would change nothing more.
-    Sound,
-    /// It would.
-    Unsound,
-    /// Nothing could be found out.
-    Unverified,
-}
+/// Until what runs in the background is killed: a proof and a comparison, each with a deadline of its own.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// How long one that runs is waited for.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    verdict: Verdict,
-    /// The last record of the log that it speaks of.
-    record: u64,
-    #[serde(flatten)]
-    judgement: Judgement,
-    /// Why nothing could be found out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-/// Evaluates, judges and prints.
-pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+/// Evaluates, judges and prints; in the background it keeps what it found, and does what the plan says.
+pub fn run(arguments: &Verify, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
-    let report = report(&plan, &paths, session)?;
-    let exit = match report.verdict {
-        Verdict::Sound => Exit::Done,
-        Verdict::Unsound => Exit::Unsound,
-        Verdict::Unverified => Exit::Failed,
+    if arguments.background {
+        return in_background(&plan, &paths, session);
+    }
+    let verdict = found(&plan, &paths, session, None)?;
+    let exit = match verdict.verdict {
+        Outcome::Sound => Exit::Done,
+        Outcome::Unsound => Exit::Unsound,
+        Outcome::Unverified => Exit::Failed,
     };
     if arguments.json {
-        super::print_json(&report)?
+        super::print_json(&verdict)?
     } else {
-        super::print(text(&report).as_bytes())?
+        super::print(messages::visible(&verdict.text()).as_bytes())?
     };
     Ok(exit)
 }
 
-fn report(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<Report> {
+/// After an apply: sound by the proof, or to be found out in the background. Never delays or fails the apply.
+pub fn after_apply(plan: &Plan, paths: &Paths, session: &Session) {
+    if plan.verify == plan::Verify::Off || session.global.root.is_some() {
+        return;
+    }
+    if let Err(error) = begin(plan, paths, session) {
+        messages::warn(format!("whether a rebuild would change more is not verified: {}", messages::chain(&error)));
+    }
+}
+
+fn begin(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<()> {
+    let proof = prove::kept(paths)?;
+    let known = match &proof {
+        Some(proof) => by_proof(plan, paths, session, proof)?,
+        None if plan.evaluator.is_none() => Some(found(plan, paths, session, None)?),
+        None => None,
+    };
+    if let Some(verdict) = known {
+        return keep(paths, verdict);
+    }
+    if !booted::is_ours() {
+        return Ok(());
+    }
+    let program = std::env::current_exe().context("cannot find the dynix that runs")?;
+    let mut command = vec![program.to_string_lossy().into_owned()];
+    for (name, path) in [("--plan", &session.global.plan), ("--overrides", &session.global.overrides)] {
+        command.extend(path.iter().flat_map(|path| [name.to_owned(), path.to_string()]));
+    }
+    command.extend(["verify", "--background"].map(str::to_owned));
+    let background = Background {
+        // One that was started just now may still run; they wait for each other (see `in_background`).
+        unit: format!("dynix-verify-{}.service", std::process::id()),
+        description: "Find out whether a rebuild would change more than dynix did".to_owned(),
+        command,
+        deadline: DEADLINE,
+    };
+    Ok(background.start()?)
+}
+
+/// One runs and one waits at most: whoever comes while one waits leaves it to that one, which reads the log only when its
+/// turn has come. So many applies in a row cost two evaluations, and the last one is always looked at.
+fn in_background(plan: &Plan, paths: &Paths, session: &mut Session) -> anyhow::Result<Exit> {
+    let turn = match lock::acquire(&paths.run().join("verify-next.lock"), Duration::ZERO, |_| ()) {
+        Ok(turn) => turn,
+        Err(LockError::Held { .. }) => return Ok(Exit::Done),
+        Err(error) => return Err(error.into()),
+    };
+    let _running = lock::acquire(&paths.run().join("verify.lock"), PATIENCE, |_| ())?;
+    drop(turn);
+    let proof = match prove::kept(paths)? {
+        Some(proof) => Some(proof),
+        None => prove::prove(plan, paths)
+            .map_err(|error| messages::warn(format!("nothing is proven: {}", messages::chain(&error))))
+            .ok(),
+    };
+    let verdict = found(plan, paths, session, proof.as_ref())?;
+    for line in verdict.text().lines() {
+        if verdict.verdict == Outcome::Sound { messages::info(line) } else { messages::warn(line) }
+    }
+    let unsound = verdict.verdict == Outcome::Unsound;
+    let take_back = unsound && plan.verify == plan::Verify::Rollback && !verdict.judgement.stale;
+    let before = verdict::load(&paths.verdict())?.map_or(0, |before| before.sound_until);
+    keep(paths, verdict.clone())?;
+    if take_back {
+        return reject(plan, paths, session, before, &verdict);
+    }
+    Ok(Exit::Done)
+}
+
+/// Takes back what came into effect since all was sound. Which one of several it was can't be known.
+fn reject(
+    plan: &Plan,
+    paths: &Paths,
+    session: &mut Session,
+    sound_until: u64,
+    verdict: &Verdict,
+) -> anyhow::Result<Exit> {
+    let log = session.log(plan, paths);
+    let holding = log.holding()?;
+    let records = log.find(|id| id > sound_until && id <= verdict.record && holding.contains(&id))?;
+    let changes: Vec<Change> = records
+        .iter()
+        .filter(|record| !matches!(record.kind, Kind::Reject { .. }))
+        .map(|record| Change::Reject { id: record.id, reason: verdict.reasons() })
+        .collect();
+    if changes.is_empty() {
+        return Ok(Exit::Done);
+    }
+    log.append(&changes, &session.user(), None, super::waiting)?;
+    messages::warn(format!("took back {} records that a rebuild would not agree with", changes.len()));
+    Task::new(plan, paths, None, session).run(session)
+}
+
+fn keep(paths: &Paths, verdict: Verdict) -> anyhow::Result<()> {
+    let system = prove::identity(paths)?;
+    let before = verdict::load(&paths.verdict())?.filter(|before| before.system == system);
+    let sound_until = match verdict.verdict {
+        Outcome::Sound => verdict.record,
+        _ => before.map_or(0, |before| before.sound_until),
+    };
+    Ok(verdict::save(&paths.verdict(), &Verdict { sound_until, system, ..verdict })?)
+}
+
+/// Sound by the proof, where it speaks of every value in effect.
+fn by_proof(plan: &Plan, paths: &Paths, session: &Session, proof: &Proof) -> anyhow::Result<Option<Verdict>> {
+    let folded = session.log(plan, paths).fold()?;
+    let free = |path: &AttrPath| {
+        let flows = super::place::find(plan, path).ok().and_then(|place| proof.flows(plan, place.service_name, path));
+        flows.is_some_and(|flows| flows.is_empty())
+    };
+    let sound = folded.overlay.leaves().iter().all(|(path, _)| free(path));
+    Ok(sound.then(|| Verdict {
+        by_proof: !folded.overlay.is_empty(),
+        ..Verdict::judged(folded.last_id, Judgement::default())
+    }))
+}
+
+fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -> anyhow::Result<Verdict> {
+    if let Some(proof) = proof
+        && let Some(verdict) = by_proof(plan, paths, session, proof)?
+    {
+        return Ok(verdict);
+    }
     let mut folded = session.log(plan, paths).fold()?;
     let secrets = Secrets::of(plan);
-    let kept: Vec<AttrPath> = folded.overlay.leaves().into_iter().map(|(path, _)| path).collect();
-    let kept: Vec<AttrPath> = kept.into_iter().filter(|path| secrets.concern(path)).collect();
-    for path in &kept {
+    let mut judgement = Judgement::default();
+    let leaves: Vec<AttrPath> = folded.overlay.leaves().into_iter().map(|(path, _)| path).collect();
+    for path in leaves.iter().filter(|path| secrets.concern(path)) {
         folded.overlay.unset(path);
+        judgement.notes.push(format!("{path} holds a secret, which no build may have, and was left out"));
     }
     let desired = desired(plan, &folded.overlay, None, &SecretFiles::of(paths));
-    let mut report =
-        Report { verdict: Verdict::Sound, record: folded.last_id, judgement: Judgement::default(), reason: None };
     let mut overlay: Overlay = folded.overlay;
-    for path in kept {
-        report.judgement.notes.push(format!("{path} holds a secret, which no build may have, and was left out"));
-    }
     for left_out in &desired.left_out {
         overlay.unset(&left_out.path);
-        report.judgement.notes.push(format!("{} does not hold and was left out", left_out.path));
+        judgement.notes.push(format!("{} does not hold and was left out", left_out.path));
     }
     if overlay.is_empty() {
-        return Ok(report);
+        return Ok(Verdict::judged(folded.last_id, judgement));
     }
     let Some(evaluator) = &plan.evaluator else {
-        report.verdict = Verdict::Unverified;
-        report.reason = Some("this system's plan has no evaluator (dynamicism.evaluator)".to_owned());
-        return Ok(report);
+        let reason = "this system's plan has no evaluator (dynamicism.evaluator)".to_owned();
+        return Ok(Verdict::unverified(folded.last_id, reason));
     };
     let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
     match evaluation::compare(evaluator, &overlay, directory) {
         Ok(Evaluated::Compared(comparison)) => {
-            let judgement = judge(plan, &desired.services, &comparison);
-            report.judgement.findings = judgement.findings;
-            report.judgement.notes.extend(judgement.notes);
+            let judged = judge(plan, &desired.services, &comparison);
+            judgement.notes.extend(judged.notes);
+            judgement = Judgement { notes: judgement.notes, ..judged };
         }
         Ok(Evaluated::FailsWithOverrides(words)) => {
             let finding = Finding { kind: "evaluation".to_owned(), name: String::new(), changes: vec![words] };
-            report.judgement.findings.push(finding);
+            judgement.findings.push(finding);
         }
-        Err(error) => {
-            report.verdict = Verdict::Unverified;
-            report.reason = Some(crate::messages::chain(&error));
-            return Ok(report);
-        }
+        Err(error) => return Ok(Verdict::unverified(folded.last_id, messages::chain(&error))),
     }
-    if !report.judgement.findings.is_empty() {
-        report.verdict = Verdict::Unsound;
-    }
-    Ok(report)
-}
-
-fn text(report: &Report) -> String {
-    let mut text = String::new();
-    // Writing to a String can't fail.
-    for finding in &report.judgement.findings {
-        let _ = writeln!(text, "{finding}");
-    }
-    for note in &report.judgement.notes {
-        let _ = writeln!(text, "note: {note}");
-    }
-    let _ = match (report.verdict, &report.reason) {
-        (Verdict::Sound, _) => writeln!(text, "sound: a rebuild with the recorded values would change nothing else"),
-        (Verdict::Unsound, _) => writeln!(
-            text,
-            "not sound: put the values into the configuration and run `nixos-rebuild switch`, or take them back with \
-             `dynix unset PATH` or `dynix rollback`"
-        ),
-        (Verdict::Unverified, reason) => {
-            writeln!(text, "not verified: {}", reason.as_deref().unwrap_or("nothing could be found out"))
-        }
-    };
-    text
+    Ok(Verdict::judged(folded.last_id, judgement))
 }

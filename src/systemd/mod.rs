@@ -1,5 +1,6 @@
 //! systemd: its manager over D-Bus, behind one narrow interface.
 
+pub mod background;
 pub mod booted;
 mod bus;
 mod proxies;

@@ -8,6 +8,7 @@ pub mod comparison;
 pub mod evaluation;
 mod own;
 pub mod proof;
+pub mod verdict;
 mod words;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,9 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// What else is worth knowing.
     pub notes: Vec<String>,
+    /// Whether the configuration that was evaluated is another than the one that was switched to.
+    #[serde(default)]
+    pub stale: bool,
 }
 
 /// The values in effect of each service that has overrides, by option.
@@ -77,6 +81,7 @@ pub fn judge(plan: &Plan, effective: &Values, comparison: &Comparison) -> Judgem
     leave_out_consequences(findings);
     for (name, service) in &plan.services {
         let Some(sides) = comparison.services.get(name) else {
+            judgement.stale = true;
             judgement.notes.push(format!(
                 "{name} is not dynamic-enabled in the configuration that was evaluated: it was changed since the last \
                  switch"
@@ -92,6 +97,7 @@ pub fn judge(plan: &Plan, effective: &Values, comparison: &Comparison) -> Judgem
                 continue;
             };
             if sides.before.options.get(option) != Some(&spec.static_value) {
+                judgement.stale = true;
                 judgement.notes.push(format!(
                     "the configuration that was evaluated has another {option} than the one that was switched to"
                 ));

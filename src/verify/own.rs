@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::comparison::Comparison;
 use super::{Values, words};
-use crate::apply::rendered::render;
+use crate::apply::rendered::static_values;
 use crate::plan::{Plan, Service};
+use crate::templates;
 
 /// What is left of a difference.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ pub fn remaining(
             new = new.replace(&other, &path);
         }
         if let Some(values) = effective.get(name) {
-            match render(service, values) {
-                Ok(rendered) => drop_ins.extend(rendered.drop_ins.get(unit).cloned()),
+            match drop_in(service, values, unit) {
+                Ok(text) => drop_ins.extend(text),
                 Err(error) => return Remaining::Changes(vec![error.to_string()]),
             }
         }
@@ -64,6 +65,18 @@ pub fn remaining(
     };
     left.extend(words::changes(&without_text(before), &without_text(after)));
     if left.is_empty() { Remaining::Nothing } else { Remaining::Changes(left) }
+}
+
+/// The drop-in of `unit` that is there with these values.
+fn drop_in(
+    service: &Service,
+    values: &BTreeMap<String, Value>,
+    unit: &str,
+) -> Result<Option<String>, templates::TemplateError> {
+    let Some(template) = service.drop_ins.get(unit) else { return Ok(None) };
+    let text = templates::drop_in(template, values)?;
+    let built = templates::drop_in(template, &static_values(service))?;
+    Ok((text != built).then_some(text))
 }
 
 /// The generated files that `unit` reads: what was named, and what is named with the overrides.

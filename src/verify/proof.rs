@@ -66,6 +66,13 @@ impl Proof {
                 names.retain(|name| *name != exempt.name);
             }
         }
+        // Values that follow others do so within their option.
+        if let Some(names) = flows.get_mut("value") {
+            names.retain(|name| {
+                AttrPath::parse(name)
+                    .map_or(true, |name| path.starts_with(&name) || exact.is_some() || path.0.is_empty())
+            });
+        }
         flows.retain(|_, names| !names.is_empty());
         Some(flows)
     }
@@ -95,7 +102,7 @@ struct Kept {
 
 /// The proof of the system of this identity, if there is one. A file that can't be read as one is none: it is made anew.
 pub fn load(path: &Utf8Path, identity: &str) -> Result<Option<Proof>, FileError> {
-    let kept = fs::read(path)?.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+    let kept = fs::read_trusted(path, fs::OWN)?.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
     Ok(kept.filter(|kept| kept.identity == identity && kept.proof.version == VERSION).map(|kept| kept.proof))
 }
 

@@ -16,8 +16,10 @@ pub const ANOTHER_BUILD: &str = "(another build)";
 pub fn named(kind: &str, name: &str) -> String {
     match (kind, name) {
         (_, "*") => format!("what there is of {kind}"),
+        ("assertion", _) => "whether its assertions let the configuration be built".to_owned(),
         ("rest", _) => "the rest of the system".to_owned(),
-        ("unit" | "option", _) => name.to_owned(),
+        ("warning", _) => "its warnings".to_owned(),
+        ("unit" | "option" | "value", _) => name.to_owned(),
         ("userUnit", _) => format!("the user unit {name}"),
         ("etc", _) => format!("/etc/{name}"),
         ("package", _) => format!("the installed package {name}"),

@@ -228,6 +228,7 @@ in
         overridesFile = "/etc/nixos/dynamic.nix";
         keep = 10;
         evaluator = null;
+        verify = "warn";
       };
     }).description.services.old.options;
 

@@ -6,7 +6,7 @@ use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::plan::{
     Attach, Check, Evaluator, Exempt, File, FormatSpec, Health, OnChange, OnSwitch, OptionSpec, Plan, Probe, Service,
-    Unit, ValueSpec,
+    Unit, ValueSpec, Verify,
 };
 use serde_json::{Value, json};
 
@@ -74,6 +74,7 @@ fn everything() -> Plan {
     Plan {
         version: 1,
         on_switch: OnSwitch::Reapply,
+        verify: Verify::Rollback,
         evaluator: Some(Evaluator { command: vec!["nix".to_owned()], arguments: "{ }".to_owned(), deadline: 4.0 }),
         overrides_file: Some("/etc/nixos/dynamic.nix".into()),
         keep: 5,

@@ -82,6 +82,8 @@ tests! {
     minimal = "minimal",
     ownership = "ownership",
     reapply = "reapply",
+    sound = "sound",
+    sound_rollback = "sound-rollback",
     strings = "strings",
 }
 

@@ -37,6 +37,7 @@ mod security_secrets;
 mod security_surroundings;
 mod security_units;
 mod security_values;
+mod sound;
 mod start_script;
 mod state_versions;
 mod support;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 /// The evaluator's program. Where there is none, says so in a line that the test harness does not hide; one that was
 /// named has to work.
-fn nix() -> Option<String> {
+pub fn nix() -> Option<String> {
     let named = std::env::var("DYNIX_NIX_INSTANTIATE").ok();
     let program = named.clone().unwrap_or_else(|| "nix-instantiate".to_owned());
     let obstacle = match Command::new(&program).arg("--version").output() {

@@ -1,0 +1,71 @@
+//! A program that systemd runs in the background, at low priority and within limits: a transient service, as
+//! systemd-run(1) starts it.
+
+use std::time::Duration;
+
+use zbus::{Variant, block_on};
+
+use super::ManagerError;
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Background {
+    /// The service's full name; one of this name must not be there.
+    pub unit: String,
+    /// What it is there for.
+    pub description: String,
+    /// Program (absolute) and arguments. No shell, and nothing in them is substituted.
+    pub command: Vec<String>,
+    /// Until it is killed.
+    pub deadline: Duration,
+}
+
+/// Of the machine's memory, what it may have at most; in parts of 2^32 - 1 (org.freedesktop.systemd1(5),
+/// `MemoryMaxScale`).
+const MEMORY: u32 = u32::MAX / 2;
+
+impl Background {
+    /// The service's properties; the names are those of org.freedesktop.systemd1(5).
+    fn properties(&self) -> Vec<(&'static str, Variant<'static>)> {
+        let program = self.command.first().cloned().unwrap_or_default();
+        let command = (program, self.command.clone(), vec!["no-env-expand".to_owned()]);
+        vec![
+            ("Description", Variant::new(self.description.clone())),
+            ("Type", Variant::new("exec".to_owned())),
+            ("ExecStartEx", Variant::new(vec![command])),
+            ("Nice", Variant::new(19_i32)),
+            ("CPUWeight", Variant::new(1_u64)),
+            // IOPRIO_CLASS_IDLE
+            ("IOSchedulingClass", Variant::new(3_i32)),
+            // What is killed for its memory is this, and before anything else.
+            ("OOMScoreAdjust", Variant::new(1000_i32)),
+            ("MemoryMaxScale", Variant::new(MEMORY)),
+            ("RuntimeMaxUSec", Variant::new(u64::try_from(self.deadline.as_micros()).unwrap_or(u64::MAX))),
+            // Nothing is left of it once it is done.
+            ("CollectMode", Variant::new("inactive-or-failed".to_owned())),
+        ]
+    }
+
+    /// Starts it, and does not wait for it.
+    pub fn start(&self) -> Result<(), ManagerError> {
+        let others: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
+        let started = block_on(async {
+            let connection = zbus::Connection::system().await?;
+            let manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager");
+            connection
+                .call_method(
+                    Some(manager.0),
+                    manager.1,
+                    Some(manager.2),
+                    "StartTransientUnit",
+                    &(self.unit.as_str(), "replace", self.properties(), others),
+                )
+                .await
+                .map(drop)
+        });
+        started.map_err(|error: zbus::Error| ManagerError {
+            operation: format!("start {}", self.unit),
+            message: error.to_string(),
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! What is known of the values in effect: found in the background after an apply, and kept for `dynix status`.
+
+use std::fmt::Write as _;
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, Judgement};
+use crate::fs::atomic::{self, Durability};
+use crate::fs::{self, FileError};
+
+/// Whether a rebuild would change more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It would change nothing more.
+    Sound,
+    /// It would.
+    Unsound,
+    /// Nothing could be found out.
+    #[default]
+    Unverified,
+}
+
+/// What was found, of which values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Whether a rebuild would change more.
+    pub verdict: Outcome,
+    /// The last record of the log that it speaks of.
+    pub record: u64,
+    /// The last record up to which all was sound; 0 for none.
+    #[serde(default)]
+    pub sound_until: u64,
+    /// The system that it speaks of ([`super::proof::identity`]).
+    #[serde(default)]
+    pub system: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// Whether it follows from the proof, with no evaluation.
+    #[serde(default)]
+    pub by_proof: bool,
+    /// Why nothing could be found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Verdict {
+    /// Of values of which nothing is known, for this reason.
+    #[must_use]
+    pub fn unverified(record: u64, reason: String) -> Self {
+        Self { record, reason: Some(reason), ..Self::default() }
+    }
+
+    /// By what was found.
+    #[must_use]
+    pub fn judged(record: u64, judgement: Judgement) -> Self {
+        let verdict = if judgement.findings.is_empty() { Outcome::Sound } else { Outcome::Unsound };
+        Self { verdict, record, judgement, ..Self::default() }
+    }
+
+    /// The findings as one text, for the reason of a rejection.
+    #[must_use]
+    pub fn reasons(&self) -> String {
+        self.judgement.findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// In words, a line each.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String can't fail.
+        for finding in &self.judgement.findings {
+            let _ = writeln!(text, "{finding}");
+        }
+        for note in &self.judgement.notes {
+            let _ = writeln!(text, "note: {note}");
+        }
+        let _ = match (self.verdict, &self.reason) {
+            (Outcome::Sound, _) if self.by_proof => {
+                writeln!(text, "sound: nothing else follows these values, whatever they are")
+            }
+            (Outcome::Sound, _) => {
+                writeln!(text, "sound: a rebuild with the recorded values would change nothing else")
+            }
+            (Outcome::Unsound, _) => writeln!(
+                text,
+                "not sound: put the values into the configuration and run `nixos-rebuild switch`, or take them back with \
+                 `dynix unset PATH` or `dynix rollback`"
+            ),
+            (Outcome::Unverified, reason) => {
+                writeln!(text, "not verified: {}", reason.as_deref().unwrap_or("nothing could be found out"))
+            }
+        };
+        text
+    }
+}
+
+/// The last verdict, if there is one. A file that can't be read as one is none.
+pub fn load(path: &Utf8Path) -> Result<Option<Verdict>, FileError> {
+    Ok(fs::read_trusted(path, fs::OWN)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// Keeps a verdict, in the place of the one before.
+pub fn save(path: &Utf8Path, verdict: &Verdict) -> Result<(), FileError> {
+    // Plain data with string keys: it can't fail to be JSON.
+    let bytes = serde_json::to_vec(verdict).unwrap_or_default();
+    atomic::write(path, &bytes, 0o644, Durability::Volatile)
+}
