@@ -1,5 +1,7 @@
 //! The command line's types, and nothing else: completions and man pages are generated from them too.
 
+use std::time::Duration;
+
 use camino::Utf8PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
@@ -14,6 +16,9 @@ const EXAMPLES: &str = "\
 Examples:
   Raise a limit now:
     dynix append services.harmonia.settings.workers 20 --apply
+  Change it for good only if I can still tell it to:
+    dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
+    dynix confirm
   Turn on debug logging for an hour:
     dynix append services.distccd.logLevel debug --for 1h --apply
   See what is overridden, by whom, and what is in effect:
@@ -78,6 +83,8 @@ pub enum Command {
     Reset(Reset),
     /// Put what is recorded into effect
     Apply(Apply),
+    /// Keep a change that was applied with --confirm
+    Confirm(Confirm),
     /// Show an option's value
     Get(Get),
     /// Show what is overridden and what is in effect
@@ -121,6 +128,15 @@ pub struct Recording {
     /// Apply to the service at once
     #[arg(long)]
     pub apply: bool,
+    /// With --apply: go back after DURATION unless `dynix confirm` is run before
+    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = window)]
+    pub confirm: Option<Duration>,
+}
+
+/// How long there is for a confirmation.
+fn window(text: &str) -> Result<Duration, String> {
+    let window = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if window < Duration::from_secs(1) { Err("it is less than a second".to_owned()) } else { Ok(window) }
 }
 
 /// How VALUE is taken.
@@ -164,7 +180,7 @@ pub struct Append {
     pub replace: bool,
     /// Let it end after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub duration: Option<std::time::Duration>,
+    pub duration: Option<Duration>,
     /// How it is recorded.
     #[command(flatten)]
     pub recording: Recording,
@@ -212,6 +228,9 @@ pub struct Apply {
     /// Only these services; all by default
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
+    /// Only take back overrides whose time is over
+    #[arg(long, hide = true, conflicts_with_all = ["services", "confirm"])]
+    pub expired: bool,
     /// How it is applied.
     #[command(flatten)]
     pub applying: Applying,
@@ -223,6 +242,24 @@ pub struct Applying {
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Go back after DURATION unless `dynix confirm` is run before
+    #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = window)]
+    pub confirm: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix confirm`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
+  dynix confirm            it still answers: keep it")]
+pub struct Confirm {
+    /// Go back now instead
+    #[arg(long)]
+    pub revert: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -21,6 +21,7 @@ pub mod format;
 pub mod fs;
 pub mod messages;
 pub mod nix;
+pub mod order;
 pub mod overrides;
 pub mod paths;
 pub mod plan;

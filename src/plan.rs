@@ -110,6 +110,9 @@ pub struct Service {
     pub health: Option<Health>,
     /// The units that read the files, by full unit name (`harmonia.service`).
     pub units: BTreeMap<String, Unit>,
+    /// The services whose units are acted on, and seen to work, before those of this one.
+    #[serde(default)]
+    pub after: Vec<String>,
 }
 
 /// One option.
@@ -172,6 +175,12 @@ pub struct File {
 }
 
 impl File {
+    /// Whether everybody may read this file.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        u32::from_str_radix(&self.mode, 8).is_ok_and(|mode| mode & 0o004 != 0)
+    }
+
     /// Whether `unit` reads this file.
     #[must_use]
     pub fn is_read_by(&self, unit: &str) -> bool {
@@ -308,10 +317,13 @@ fn default_check_deadline() -> f64 {
 pub struct Health {
     /// What is tried.
     pub probe: Probe,
+    /// Seconds after the units were acted on in which nothing is tried.
+    #[serde(default)]
+    pub grace: f64,
     /// Seconds between tries.
     #[serde(default = "default_interval")]
     pub interval: f64,
-    /// Seconds until it has to succeed.
+    /// Seconds after the grace until it has to succeed.
     #[serde(default = "default_check_deadline")]
     pub deadline: f64,
 }
@@ -326,6 +338,8 @@ fn default_interval() -> f64 {
 pub enum Probe {
     /// Exit status 0 is healthy. No shell.
     Command(Vec<String>),
+    /// Answers a GET with a status of 2xx: `"http://127.0.0.1:9090/-/ready"`.
+    Http(String),
     /// Accepts a connection: `"127.0.0.1:9090"`.
     Tcp(String),
     /// Accepts a connection on a Unix socket.

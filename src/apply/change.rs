@@ -166,6 +166,17 @@ impl<'p> Change<'p> {
         })
     }
 
+    /// The steps for its units: what they shall see, their jobs, and the probe.
+    #[must_use]
+    pub fn unit_steps(&self, paths: &Paths) -> Vec<Action> {
+        let mut steps: Vec<Action> = self.binds(paths).collect();
+        steps.extend(unit_actions(std::slice::from_ref(self)));
+        if !self.units.is_empty() && self.service.is_some_and(|service| service.health.is_some()) {
+            steps.push(Action::Probe { service: self.name.to_owned() });
+        }
+        steps
+    }
+
     /// The job for one of its units.
     #[must_use]
     pub fn job(&self, unit: &str) -> Option<Job> {
@@ -200,29 +211,28 @@ pub fn preparation(changes: &[Change<'_>], check: impl Fn(&Change<'_>) -> Option
     actions
 }
 
-/// The steps that put the changes into effect: all files first, then systemd, at most once each.
+/// The steps that put the changes into effect: all files first, then the units of each service.
 #[must_use]
 pub fn switch(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> {
+    let mut actions = file_steps(changes, paths, live);
+    if live {
+        actions.extend(changes.iter().flat_map(|change| change.unit_steps(paths)));
+    }
+    actions
+}
+
+/// The steps for the files of all changes, and what systemd has to know of them, at most once.
+#[must_use]
+pub fn file_steps(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> {
     let mut actions: Vec<Action> = Vec::new();
     for change in changes.iter().filter(|change| change.from.generation != change.to.generation) {
         actions.push(Action::Swap { service: change.name.to_owned(), generation: change.to.generation });
     }
     let files = actions.len();
     actions.extend(changes.iter().flat_map(|change| change.drop_in_actions(paths)));
-    if !live {
-        return actions;
-    }
-    if actions.len() > files {
+    if live && actions.len() > files {
         actions.push(Action::ReloadConfiguration);
     }
-    actions.extend(changes.iter().flat_map(|change| change.binds(paths)));
-    actions.extend(unit_actions(changes));
-    let probed = changes.iter().filter(|one| !one.units.is_empty());
-    actions.extend(
-        probed
-            .filter(|one| one.service.is_some_and(|service| service.health.is_some()))
-            .map(|one| Action::Probe { service: one.name.to_owned() }),
-    );
     actions
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::action::Action;
 use super::change::Change;
 use super::probe;
+use super::recall::Recall;
 use crate::fs::generation::{self, StagedFile};
 use crate::fs::{self, atomic};
 use crate::paths::Paths;
@@ -18,9 +19,11 @@ pub struct Machine<'m> {
     /// Where everything is.
     pub paths: &'m Paths,
     /// systemd; `None` to leave units alone.
-    pub manager: Option<&'m mut dyn ServiceManager>,
+    pub manager: Option<&'m dyn ServiceManager>,
     /// Told of every step before it runs.
-    pub observer: &'m mut dyn FnMut(&Action),
+    pub observer: &'m (dyn Fn(&Action) + Sync),
+    /// How dynix is run again later.
+    pub recall: &'m Recall,
 }
 
 /// Why a service was stopped.
@@ -62,7 +65,8 @@ impl Material<'_, '_> {
 }
 
 /// Runs `actions` in order.
-pub fn run(actions: &[Action], material: &Material<'_, '_>, machine: &mut Machine<'_>) -> Faults {
+#[must_use]
+pub fn run(actions: &[Action], material: &Material<'_, '_>, machine: &Machine<'_>) -> Faults {
     let mut faults = Faults::new();
     let mut rest = actions;
     while let Some(first) = rest.first() {
@@ -101,7 +105,7 @@ fn runs_together(first: &Action, next: &Action) -> bool {
 }
 
 /// A step of files, or one call of systemd.
-fn perform(action: &Action, material: &Material<'_, '_>, machine: &mut Machine<'_>) -> Option<(String, Fault)> {
+fn perform(action: &Action, material: &Material<'_, '_>, machine: &Machine<'_>) -> Option<(String, Fault)> {
     let paths = machine.paths;
     let result: Result<(), String> = match action {
         Action::Stage { service, generation, .. } => {
@@ -119,7 +123,7 @@ fn perform(action: &Action, material: &Material<'_, '_>, machine: &mut Machine<'
         Action::RemoveDropIn { path, .. } => fs::remove(path)
             .and_then(|_| path.parent().map_or(Ok(()), fs::remove_empty_dir))
             .map_err(|error| error.to_string()),
-        Action::Bind { unit, source, target, .. } => match &mut machine.manager {
+        Action::Bind { unit, source, target, .. } => match machine.manager {
             Some(manager) => manager.bind(unit, source.as_str(), target.as_str()).map_err(|error| error.to_string()),
             None => Ok(()),
         },
@@ -133,8 +137,8 @@ fn perform(action: &Action, material: &Material<'_, '_>, machine: &mut Machine<'
 }
 
 /// One reload serves all, so its failure concerns all whose drop-ins changed.
-fn reload_configuration(material: &Material<'_, '_>, machine: &mut Machine<'_>) -> Faults {
-    let Some(Err(error)) = machine.manager.as_mut().map(|manager| manager.reload_configuration()) else {
+fn reload_configuration(material: &Material<'_, '_>, machine: &Machine<'_>) -> Faults {
+    let Some(Err(error)) = machine.manager.map(ServiceManager::reload_configuration) else {
         return Faults::new();
     };
     let concerned = material.changes.iter().filter(|change| change.from.drop_ins != change.to.drop_ins);
@@ -142,8 +146,8 @@ fn reload_configuration(material: &Material<'_, '_>, machine: &mut Machine<'_>) 
 }
 
 /// Restarts and reloads, all at once.
-fn act(batch: &[&Action], material: &Material<'_, '_>, machine: &mut Machine<'_>) -> Faults {
-    let Some(manager) = machine.manager.as_mut() else { return Faults::new() };
+fn act(batch: &[&Action], material: &Material<'_, '_>, machine: &Machine<'_>) -> Faults {
+    let Some(manager) = machine.manager else { return Faults::new() };
     let jobs: Vec<(String, Job)> = batch
         .iter()
         .filter_map(|action| match action {

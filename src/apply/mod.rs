@@ -7,35 +7,41 @@
 
 pub mod action;
 pub mod change;
+pub mod course;
 pub mod desired;
 pub mod execute;
+pub mod http;
 pub mod key;
 pub mod ownership;
 pub mod probe;
+pub mod recall;
 pub mod rendered;
 pub mod report;
 pub mod state;
 pub mod survey;
+pub mod trial;
 pub mod view;
 
 mod leftover;
+mod pass;
 mod rejection;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use action::Action;
-use change::Change;
-use execute::{Fault, Faults, Machine, Material, run};
+use execute::Machine;
+use pass::pass;
 use report::{Outcome, Report};
-use state::{InEffect, State, StateError};
+use state::{Mark, State, StateError, Trial};
 use survey::{Survey, survey};
+use trial::{Awaiting, Start};
 use view::View;
 
 use crate::attr_path::AttrPath;
+use crate::fs::FileError;
 use crate::fs::lock::{self, Lock, LockError};
-use crate::fs::{FileError, generation};
-use crate::overrides::{Change as LogChange, LogError, LogFile};
+use crate::overrides::{Change as LogChange, Folded, Kind, LogError, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::systemd::ManagerError;
@@ -48,12 +54,40 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub struct Request {
     /// Only these services; all where `None`.
     pub services: Option<BTreeSet<String>>,
-    /// Whether a service that fails stays on what it failed on: the built configuration always wins over what was there.
-    pub static_wins: bool,
     /// Who is asking, for the records that reject what failed.
     pub by: String,
-    /// Whether switch-to-configuration is what runs this, and holds its lock itself.
-    pub inside_switch: bool,
+    /// What it is for.
+    pub occasion: Occasion,
+    /// Puts the change on trial.
+    pub trial: Option<Start>,
+}
+
+/// What an apply is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Occasion {
+    /// Somebody wants what is recorded in effect.
+    #[default]
+    Asked,
+    /// Overrides are over: only their services are of interest.
+    Expiry,
+    /// Everything is to be as built.
+    Reset,
+    /// switch-to-configuration runs it, and holds its lock itself.
+    Switch {
+        /// Whether a service that fails stays on what it failed on: the built configuration wins over what was there.
+        static_wins: bool,
+    },
+}
+
+impl Occasion {
+    fn static_wins(self) -> bool {
+        self == Self::Switch { static_wins: true }
+    }
+
+    /// Whether a change that awaits its confirmation is over with this. Else its services are left alone.
+    fn ends_trial(self) -> bool {
+        matches!(self, Self::Reset | Self::Switch { .. })
+    }
 }
 
 impl Request {
@@ -80,6 +114,17 @@ pub enum ApplyError {
     /// systemd refuses.
     #[error(transparent)]
     Manager(#[from] ManagerError),
+    /// A change is on trial already.
+    #[error(transparent)]
+    Awaiting(#[from] Awaiting),
+    /// Nothing is on trial.
+    #[error(
+        "nothing awaits a confirmation: it was confirmed, it went back, or there was none; see `dynix log` and `dynix status`"
+    )]
+    NothingAwaits,
+    /// There would be no way back.
+    #[error("a change can be put on trial only where systemd runs, whose timer goes back from it")]
+    NoTimer,
 }
 
 /// Applies what is recorded.
@@ -87,38 +132,171 @@ pub fn apply(
     plan: &Plan,
     log: &LogFile,
     request: &Request,
-    machine: &mut Machine<'_>,
+    machine: &Machine<'_>,
     mut waiting: impl FnMut(&str),
 ) -> Result<Report, ApplyError> {
-    let _locks = locks(machine.paths, request, &mut waiting)?;
+    let _locks = locks(machine.paths, request, PATIENCE, &mut waiting)?;
     let mut report = Report::default();
     // It is in nobody's way.
     report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));
-    let mut view = view::view(plan, machine.paths, log, &[], request.services.as_ref())?;
-    let expired = expiry(view.folded.expired(SystemTime::now()));
+    let before = State::load(&machine.paths.state())?;
+    let mut request = request.clone();
+    let held = hold(plan, &before, &mut request, &mut report)?;
+    let mut preview = match (&before.trial, &request.trial) {
+        (Some(trial), _) if !held.is_empty() => trial.confirmation(),
+        (_, Some(start)) => trial::confirmation(&start.marks, "confirmed"),
+        _ => Vec::new(),
+    };
+    let mut view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
+    let expired = expired(plan, log, &view.folded, &held, &mut request)?;
     if !expired.is_empty() {
         log.append(&expired, &request.by, None, &mut waiting)?;
-        view = view::view(plan, machine.paths, log, &[], request.services.as_ref())?;
+        view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
     }
     report.warnings.extend(view.folded.warnings.iter().cloned());
-    // A second time when records were rejected: what is in effect is the fold of the log.
-    for _ in 0..2 {
-        let failed = pass(plan, &view, request, machine, &mut report)?;
-        if failed.is_empty() {
-            break;
-        }
-        let rejects = rejection::of(plan, log, &failed, view.last_id)?;
-        if rejects.is_empty() {
-            break;
-        }
-        report.rejected.extend(rejects.iter().filter_map(|change| match change {
-            LogChange::Reject { id, .. } => Some(*id),
-            _ => None,
-        }));
-        log.append(&rejects, &request.by, None, &mut waiting)?;
-        view = view::view(plan, machine.paths, log, &[], request.services.as_ref())?;
+    // It is over with this pass, and not before: what it was on is what the log does not say.
+    let over = before.trial.filter(|_| held.is_empty());
+    let marks: Vec<Mark> = request.trial.iter().flat_map(|start| start.marks.clone()).collect();
+    let mut passed = pass(plan, log, &view, &request, machine, &mut report)?;
+    if request.trial.take().is_some() && !passed.changed {
+        // There is nothing that could go back.
+        log.append(&trial::confirmation(&marks, "confirmed"), &request.by, None, &mut waiting)?;
     }
+    if !passed.failed.is_empty() {
+        let trial = passed.state.trial.as_ref().filter(|trial| over.as_ref() != Some(*trial));
+        let marks = trial.map_or(marks, |trial| trial.marks.clone());
+        let rejections = rejection::of(plan, log, &passed.failed, view.last_id, &marks)?;
+        if !rejections.is_empty() {
+            report.rejected.extend(rejections.iter().map(|one| one.id));
+            let changes: Vec<LogChange> =
+                rejections.into_iter().map(|one| LogChange::Reject { id: one.id, reason: one.reason }).collect();
+            log.append(&changes, &request.by, None, &mut waiting)?;
+            preview = trial.map(Trial::confirmation).unwrap_or_default();
+            // What is in effect is the fold of the log.
+            view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
+            passed = pass(plan, log, &view, &request, machine, &mut report)?;
+        }
+    }
+    let begun = passed.state.trial.as_ref().filter(|trial| held.is_empty() && over.as_ref() != Some(*trial));
+    report.awaiting = begun.map(Trial::awaiting);
+    if let Some(over) = over {
+        trial::end(&over, &mut passed.state, machine);
+        passed.state.save(&machine.paths.state())?;
+    }
+    wake(plan, log, &view.folded, &held, &mut passed.state, machine, &mut report)?;
     Ok(report)
+}
+
+/// The services whose change awaits its confirmation: they are left alone, and who asks for one of them is told so.
+fn hold(
+    plan: &Plan,
+    state: &State,
+    request: &mut Request,
+    report: &mut Report,
+) -> Result<BTreeSet<String>, ApplyError> {
+    let Some(trial) = state.trial.as_ref().filter(|trial| !request.occasion.ends_trial() && !trial.is_overdue()) else {
+        return Ok(BTreeSet::new());
+    };
+    if request.trial.is_some() {
+        return Err(trial.awaiting().into());
+    }
+    let held: BTreeSet<String> = trial.back.keys().cloned().collect();
+    let services = if let Some(asked) = request.services.take() {
+        for service in asked.intersection(&held) {
+            let reason = trial.awaiting().to_string();
+            report.services.insert(service.clone(), Outcome::Failed { reason });
+        }
+        asked
+    } else {
+        if request.occasion != Occasion::Expiry {
+            report.warnings.push(format!("{}; nothing else is done to it", trial.awaiting()));
+        }
+        plan.services.keys().chain(state.services.keys()).cloned().collect()
+    };
+    request.services = Some(services.difference(&held).cloned().collect());
+    Ok(held)
+}
+
+/// Rejections of the records whose time is over, and the services that are concerned among those to apply: else what the
+/// log no longer says would stay in effect. What concerns a service in `held` ends when that is let go.
+fn expired(
+    plan: &Plan,
+    log: &LogFile,
+    folded: &Folded,
+    held: &BTreeSet<String>,
+    request: &mut Request,
+) -> Result<Vec<LogChange>, ApplyError> {
+    let mut ids = folded.expired(SystemTime::now());
+    if request.occasion == Occasion::Expiry {
+        request.services = Some(BTreeSet::new());
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let services = concerned(plan, log, &ids)?;
+    ids.retain(|id| services[id].is_disjoint(held));
+    if let Some(asked) = &mut request.services {
+        asked.extend(ids.iter().flat_map(|id| services[id].iter().cloned()));
+    }
+    Ok(expiry(ids))
+}
+
+/// The first of `ends` that changes anything. That of a record whose value another one replaced does not.
+fn next_end(log: &LogFile, folded: &Folded, ends: &[(u64, String)]) -> Result<Option<SystemTime>, LogError> {
+    let mut ends: Vec<(SystemTime, u64)> =
+        ends.iter().filter_map(|(id, end)| Some((humantime::parse_rfc3339(end).ok()?, *id))).collect();
+    ends.sort_unstable();
+    let leaves: BTreeSet<u64> = folded.overlay.leaves().into_iter().map(|(_, one)| one.id).collect();
+    for (end, id) in ends {
+        // What an unset or a rollback with an end took away is there again behind it.
+        if leaves.contains(&id) || log.preview(&expiry(vec![id]))?.overlay != log.fold()?.overlay {
+            return Ok(Some(end));
+        }
+    }
+    Ok(None)
+}
+
+/// The services that each of some records is about; all of them where only an evaluation could tell.
+fn concerned(plan: &Plan, log: &LogFile, ids: &[u64]) -> Result<BTreeMap<u64, BTreeSet<String>>, LogError> {
+    let records = log.find(|id| ids.contains(&id))?;
+    let mut found: BTreeMap<u64, BTreeSet<String>> = ids.iter().map(|id| (*id, BTreeSet::new())).collect();
+    for record in records {
+        let unknown = matches!(record.kind, Kind::Expression(_));
+        let is_about = |service: &str| unknown || record.paths().iter().any(|path| concerns(plan, service, path));
+        let services = plan.services.keys().filter(|service| is_about(service)).cloned();
+        found.insert(record.id, services.collect());
+    }
+    Ok(found)
+}
+
+/// Lets dynix be woken when the next override is over; those of services in `held` wait. Without a way to, they end at the
+/// next apply, which is worth a warning and no more.
+fn wake(
+    plan: &Plan,
+    log: &LogFile,
+    folded: &Folded,
+    held: &BTreeSet<String>,
+    state: &mut State,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    // Most logs have none, and cost nothing here.
+    if folded.ends().is_empty() && state.alarm.is_none() {
+        return Ok(());
+    }
+    let mut ends = folded.ends().to_vec();
+    if !held.is_empty() {
+        let ids: Vec<u64> = ends.iter().map(|(id, _)| *id).collect();
+        let services = concerned(plan, log, &ids)?;
+        ends.retain(|(id, _)| services[id].is_disjoint(held));
+    }
+    let next = next_end(log, folded, &ends)?;
+    match recall::set(next, state, machine) {
+        Ok(false) => {}
+        Ok(true) => state.save(&machine.paths.state())?,
+        Err(error) => report.warnings.push(format!("overrides that end do so only at the next apply: {error}")),
+    }
+    Ok(())
 }
 
 /// What [`apply`] would do now, with `changes` recorded first: the same steps, none of them run.
@@ -127,7 +305,7 @@ pub fn dry_run(
     log: &LogFile,
     changes: &[LogChange],
     request: &Request,
-    machine: &mut Machine<'_>,
+    machine: &Machine<'_>,
 ) -> Result<Report, ApplyError> {
     let mut changes_first = expiry(log.fold()?.expired(SystemTime::now()));
     changes_first.extend_from_slice(changes);
@@ -135,8 +313,8 @@ pub fn dry_run(
     let state = State::load(&machine.paths.state())?;
     let mut survey = survey(plan, &desired, &state, machine.paths, |service| request.takes(service))?;
     let live = machine.manager.is_some();
-    if let Some(manager) = &mut machine.manager {
-        survey.meet(&mut **manager)?;
+    if let Some(manager) = machine.manager {
+        survey.meet(manager)?;
     }
     let mut actions = preparation(&survey);
     actions.extend(change::switch(&survey.changes, machine.paths, live));
@@ -148,8 +326,8 @@ pub fn dry_run(
         left_to_do,
         services,
         left_out: desired.left_out,
-        rejected: Vec::new(),
         warnings: folded.warnings,
+        ..Report::default()
     })
 }
 
@@ -162,12 +340,17 @@ fn preparation(survey: &Survey<'_>) -> Vec<Action> {
 }
 
 /// dynix's own lock, then the one of switch-to-configuration.
-fn locks(paths: &Paths, request: &Request, waiting: &mut impl FnMut(&str)) -> Result<(Lock, Option<Lock>), LockError> {
-    let ours = lock::acquire(&paths.lock(), PATIENCE, |holder| waiting(holder))?;
-    let theirs = if request.inside_switch {
+fn locks(
+    paths: &Paths,
+    request: &Request,
+    patience: Duration,
+    waiting: &mut impl FnMut(&str),
+) -> Result<(Lock, Option<Lock>), LockError> {
+    let ours = lock::acquire(&paths.lock(), patience, |holder| waiting(holder))?;
+    let theirs = if matches!(request.occasion, Occasion::Switch { .. }) {
         None
     } else {
-        Some(lock::acquire(&paths.switch_lock(), PATIENCE, |holder| waiting(holder))?)
+        Some(lock::acquire(&paths.switch_lock(), patience, |holder| waiting(holder))?)
     };
     Ok((ours, theirs))
 }
@@ -180,204 +363,6 @@ pub(crate) struct Failed {
     pub log_id: u64,
     /// Why.
     pub reason: String,
-}
-
-/// One time through: from the folded log to units and state. Gives the services whose records have to be rejected.
-fn pass(
-    plan: &Plan,
-    view: &View,
-    request: &Request,
-    machine: &mut Machine<'_>,
-    report: &mut Report,
-) -> Result<Vec<Failed>, ApplyError> {
-    let paths = machine.paths;
-    let before = State::load(&paths.state())?;
-    report.left_out.clone_from(&view.desired.left_out);
-    if plan.services.values().any(crate::plan::Service::has_secrets) {
-        key::Key::ensure(paths)?;
-    }
-    let mut survey = survey(plan, &view.desired, &before, paths, |service| request.takes(service))?;
-    if let Some(manager) = &mut machine.manager {
-        survey.meet(&mut **manager)?;
-    }
-    if machine.manager.is_none() {
-        report.left_to_do.extend(change::unit_actions(&survey.changes));
-    }
-    let mut pass = Pass { state: before.clone(), log_id: view.last_id, ..Pass::default() };
-    pass.outcomes.append(&mut survey.faults);
-    pass.run(&survey, request, machine)?;
-    pass.commit(plan, request, paths)?;
-    let refused =
-        pass.outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Applied | Outcome::Failed { .. }));
-    let failed = refused
-        .filter(|(service, _)| !request.static_wins && !pass.blameless.contains(*service))
-        .map(|(service, outcome)| Failed {
-            service: service.clone(),
-            log_id: before.log_id(service),
-            reason: outcome.reason().unwrap_or_default().to_owned(),
-        })
-        .collect();
-    report.actions.append(&mut pass.actions);
-    for (service, outcome) in pass.outcomes {
-        // What the second time finds in order does not undo what the first had to say.
-        report.services.entry(service).or_insert(outcome);
-    }
-    Ok(failed)
-}
-
-/// What one pass has come to so far.
-#[derive(Default)]
-struct Pass {
-    state: State,
-    log_id: u64,
-    outcomes: BTreeMap<String, Outcome>,
-    /// Services whose values are not what failed: a full disk, say. Their records are not rejected.
-    blameless: BTreeSet<String>,
-    actions: Vec<Action>,
-}
-
-impl Pass {
-    fn run(&mut self, survey: &Survey<'_>, request: &Request, machine: &mut Machine<'_>) -> Result<(), ApplyError> {
-        let paths = machine.paths;
-        let prepare = preparation(survey);
-        let faults = run(&prepare, &Material { changes: &survey.changes, files: &survey.files }, machine);
-        self.actions.extend(prepare);
-        let failed = survey.changes.iter().filter(|change| faults.contains_key(change.name));
-        failed.for_each(|change| discard(change, paths));
-        let ready: Vec<Change<'_>> =
-            survey.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
-        self.outcomes.extend(faults.into_iter().map(|(service, fault)| (service, outcome_before_swap(fault))));
-        if ready.is_empty() {
-            return Ok(());
-        }
-        for change in &ready {
-            self.state.service(change.name).pending = change.units.keys().cloned().collect();
-        }
-        if let Err(error) = self.state.save(&paths.state()) {
-            for change in &ready {
-                discard(change, paths);
-            }
-            return Err(error.into());
-        }
-        let faults = self.switch(&ready, survey, machine);
-        let (failed, good): (Vec<_>, Vec<_>) = ready.into_iter().partition(|change| faults.contains_key(change.name));
-        for change in good {
-            self.settle(change.name, change.to, Outcome::Applied);
-        }
-        if request.static_wins {
-            for change in failed {
-                let reason = reason(&faults, change.name);
-                self.settle(change.name, change.to, Outcome::Failed { reason });
-            }
-            return Ok(());
-        }
-        self.go_back(&failed, &faults, survey, machine);
-        Ok(())
-    }
-
-    fn switch(&mut self, changes: &[Change<'_>], survey: &Survey<'_>, machine: &mut Machine<'_>) -> Faults {
-        let steps = change::switch(changes, machine.paths, machine.manager.is_some());
-        let faults = run(&steps, &Material { changes, files: &survey.files }, machine);
-        self.actions.extend(steps);
-        faults
-    }
-
-    /// Back to exactly what last worked; where that fails as well, to the static files.
-    fn go_back(&mut self, failed: &[Change<'_>], faults: &Faults, survey: &Survey<'_>, machine: &mut Machine<'_>) {
-        let broken = failed.iter().filter(|change| matches!(faults.get(change.name), Some(Fault::Broken(_))));
-        self.blameless.extend(broken.map(|change| change.name.to_owned()));
-        let up = up(failed, machine);
-        let back: Vec<Change<'_>> = failed.iter().map(|change| change.reversed(|unit| up.contains(unit))).collect();
-        let worse = self.switch(&back, survey, machine);
-        let (lost, returned): (Vec<_>, Vec<_>) = back.into_iter().partition(|change| worse.contains_key(change.name));
-        for change in returned {
-            let reason = reason(faults, change.name);
-            let outcome = if self.blameless.contains(change.name) {
-                Outcome::Failed { reason: format!("{reason}; it is back on what it had") }
-            } else {
-                Outcome::RolledBack { reason }
-            };
-            self.settle(change.name, change.to, outcome);
-        }
-        let to_static: Vec<Change<'_>> = failed
-            .iter()
-            .filter(|change| lost.iter().any(|one| one.name == change.name) && !change.back.is_static())
-            .map(Change::to_static)
-            .collect();
-        let hopeless = self.switch(&to_static, survey, machine);
-        for change in lost {
-            let mut reasons = vec![reason(faults, change.name), format!("going back: {}", reason(&worse, change.name))];
-            if let Some(fault) = hopeless.get(change.name) {
-                reasons.push(format!("going static: {}", fault.reason()));
-            }
-            self.settle(change.name, InEffect::default(), Outcome::RollbackFailed { reason: reasons.join("; ") });
-        }
-    }
-
-    fn settle(&mut self, service: &str, in_effect: InEffect, outcome: Outcome) {
-        let entry = self.state.service(service);
-        entry.in_effect = in_effect;
-        entry.pending.clear();
-        self.outcomes.insert(service.to_owned(), outcome);
-    }
-
-    /// Notes what is in effect, and removes what nothing needs any more.
-    fn commit(&mut self, plan: &Plan, request: &Request, paths: &Paths) -> Result<(), ApplyError> {
-        let applied = |outcomes: &BTreeMap<String, Outcome>, service: &str| {
-            outcomes.get(service).is_none_or(|outcome| *outcome == Outcome::Applied)
-        };
-        // Services keep their own mark where they have not come as far as the others.
-        let behind: Vec<(String, u64)> = plan
-            .services
-            .keys()
-            .filter(|service| !request.takes(service) || !applied(&self.outcomes, service))
-            .map(|service| (service.clone(), self.state.log_id(service)))
-            .collect();
-        let listed: Vec<String> = self.state.services.keys().cloned().collect();
-        for service in listed.iter().filter(|service| request.takes(service)) {
-            self.state.service(service).log_id = self.log_id;
-        }
-        for (service, log_id) in behind {
-            self.state.service(&service).log_id = log_id;
-        }
-        self.state.log_id = self.log_id;
-        for (service, outcome) in &self.outcomes {
-            if *outcome == Outcome::Applied && !plan.services.contains_key(service) {
-                self.state.services.remove(service);
-                generation::forget(&paths.service(service))?;
-            } else {
-                let needed = self.state.services.get(service).and_then(|one| one.in_effect.generation);
-                generation::prune(&paths.service(service), plan.keep, needed.as_slice())?;
-            }
-        }
-        Ok(self.state.save(&paths.state())?)
-    }
-}
-
-/// Removes what was staged and is not to be used. Whatever made that necessary is what is reported.
-fn discard(change: &Change<'_>, paths: &Paths) {
-    if let (true, Some(generation)) = (change.stages(), change.to.generation) {
-        let _ = generation::discard(&paths.service(change.name), generation);
-    }
-}
-
-/// The units of failed changes that are up all the same.
-fn up(failed: &[Change<'_>], machine: &mut Machine<'_>) -> BTreeSet<String> {
-    let units: Vec<String> = failed.iter().flat_map(|change| change.units.keys().cloned()).collect();
-    // Where systemd does not answer, restarting is the way that needs no answer.
-    let statuses = machine.manager.as_mut().and_then(|manager| manager.status(&units).ok()).unwrap_or_default();
-    statuses.into_iter().filter(|status| status.active_state == "active").map(|status| status.unit).collect()
-}
-
-fn reason(faults: &Faults, service: &str) -> String {
-    faults.get(service).map_or("", Fault::reason).to_owned()
-}
-
-fn outcome_before_swap(fault: Fault) -> Outcome {
-    match fault {
-        Fault::Refused(reason) => Outcome::Refused { reason },
-        Fault::Broken(reason) | Fault::Unit(reason) => Outcome::Failed { reason },
-    }
 }
 
 /// Whether a path is of one of a service's options, or holds one.

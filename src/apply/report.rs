@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::action::Action;
 use super::desired::LeftOut;
+use super::trial::Awaiting;
 use crate::exit::Exit;
 
 /// One service.
@@ -76,6 +77,9 @@ pub struct Report {
     pub left_out: Vec<LeftOut>,
     /// Records that this apply rejected.
     pub rejected: Vec<u64>,
+    /// What goes back by itself unless it is confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub awaiting: Option<Awaiting>,
     /// What else there is to say.
     pub warnings: Vec<String>,
 }

@@ -15,7 +15,7 @@ use crate::fs::{self, FileError};
 pub const VERSION: u64 = 1;
 
 /// `state.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct State {
     /// Always [`VERSION`].
@@ -24,11 +24,80 @@ pub struct State {
     pub log_id: u64,
     /// The services that differ from their static values, from `log_id`, or that were being changed.
     pub services: BTreeMap<String, ServiceState>,
+    /// The change that awaits its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+    /// What wakes dynix when the next override is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
+}
+
+/// A change that goes back by itself unless it is confirmed. The log has it rejected from the start, so that nothing but
+/// a confirmation ever brings it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trial {
+    /// The timer that ends it.
+    pub timer: String,
+    /// Who made it.
+    pub by: String,
+    /// When it ends, in seconds of the monotonic clock (`clock_gettime(2)`, `CLOCK_MONOTONIC`).
+    pub end: f64,
+    /// Its records.
+    pub marks: Vec<Mark>,
+    /// What each of its services goes back to.
+    pub back: BTreeMap<String, InEffect>,
+}
+
+/// A record on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mark {
+    /// The record.
+    pub record: u64,
+    /// The record that rejects it, and that a confirmation rejects in its turn.
+    pub mark: u64,
+}
+
+/// A timer for overrides that end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Alarm {
+    /// The timer.
+    pub name: String,
+    /// When it elapses (RFC 3339).
+    pub at: String,
+    /// What it runs.
+    pub command: Vec<String>,
+}
+
+/// What went wrong with a service the last time that it was to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Setback {
+    /// Where it is now.
+    pub result: Went,
+    /// Why.
+    pub reason: String,
+    /// When (RFC 3339).
+    pub time: String,
+}
+
+/// Where a service went that could not stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Went {
+    /// Back to what it had: it did not work on the new values.
+    RolledBack,
+    /// To its static values: it did not work on what it had either.
+    RollbackFailed,
+    /// Back to what it had: nobody confirmed the new values.
+    NotConfirmed,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { version: VERSION, log_id: 0, services: BTreeMap::new() }
+        Self { version: VERSION, log_id: 0, services: BTreeMap::new(), trial: None, alarm: None }
     }
 }
 
@@ -45,6 +114,9 @@ pub struct ServiceState {
     /// that an apply after a crash finishes.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pending: BTreeSet<String>,
+    /// What went wrong the last time; there until it changes well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setback: Option<Setback>,
 }
 
 /// What a service's units read.
@@ -126,7 +198,9 @@ impl State {
     /// Writes the state, whole or not at all.
     pub fn save(&mut self, path: &Utf8Path) -> Result<(), StateError> {
         let log_id = self.log_id;
-        self.services.retain(|_, one| !one.in_effect.is_static() || !one.pending.is_empty() || one.log_id != log_id);
+        self.services.retain(|_, one| {
+            !one.in_effect.is_static() || !one.pending.is_empty() || one.log_id != log_id || one.setback.is_some()
+        });
         let mut text = serde_json::to_vec(self)
             .map_err(|error| StateError::Malformed { path: path.to_string(), problem: error.to_string() })?;
         text.push(b'\n');

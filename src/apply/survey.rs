@@ -13,6 +13,7 @@ use super::report::Outcome;
 use super::state::{InEffect, State};
 use crate::fs::generation::{self, StagedFile};
 use crate::fs::{self, FileError};
+use crate::order;
 use crate::paths::Paths;
 use crate::plan::{Plan, Service};
 use crate::systemd::{ManagerError, ServiceManager};
@@ -32,16 +33,23 @@ pub struct Survey<'p> {
 }
 
 /// How an apply finds a service.
-struct Found {
+pub(super) struct Found {
     /// What its units read now.
-    now: InEffect,
+    pub now: InEffect,
     /// What was last seen to work.
-    confirmed: InEffect,
+    pub confirmed: InEffect,
     /// The units that an apply before may have left half-way.
-    pending: BTreeSet<String>,
+    pub pending: BTreeSet<String>,
 }
 
-fn find(name: &str, service: Option<&Service>, state: &State, paths: &Paths, key: &Key) -> Result<Found, FileError> {
+/// Finds a service.
+pub(super) fn find(
+    name: &str,
+    service: Option<&Service>,
+    state: &State,
+    paths: &Paths,
+    key: &Key,
+) -> Result<Found, FileError> {
     let directory = paths.service(name);
     let current = generation::current(&directory)?;
     let recorded = state.services.get(name);
@@ -135,6 +143,8 @@ pub fn survey<'p>(
         let found = find(name, None, state, paths, &key)?;
         survey.changes.push(Change::removal(name, &found.now));
     }
+    let ranks = order::ranks(plan);
+    survey.changes.sort_by_key(|change| ranks.get(change.name).copied().unwrap_or_default());
     Ok(survey)
 }
 
@@ -172,27 +182,38 @@ impl Target {
 }
 
 impl Survey<'_> {
-    /// Asks systemd about the units: those that are not running are left alone, those that it does not know stop their
-    /// service's change.
-    pub fn meet(&mut self, manager: &mut dyn ServiceManager) -> Result<(), ManagerError> {
-        let units: Vec<String> = self.changes.iter().flat_map(|change| change.units.keys().cloned()).collect();
-        if units.is_empty() {
-            return Ok(());
-        }
-        let statuses: BTreeMap<String, _> =
-            manager.status(&units)?.into_iter().map(|status| (status.unit.clone(), status)).collect();
-        self.changes.retain_mut(|change| {
-            let unknown = change.units.keys().find(|unit| {
-                statuses.get(*unit).is_some_and(|status| status.load_state == "not-found" && !status.is_wanted())
-            });
-            if let Some(unit) = unknown {
-                let reason = format!("systemd knows no unit {unit}; see `systemctl status {unit}`");
-                self.faults.insert(change.name.to_owned(), Outcome::Failed { reason });
-                return false;
-            }
-            change.keep_units(|unit| statuses.get(unit).is_some_and(crate::systemd::UnitStatus::is_wanted));
-            true
-        });
+    /// Asks systemd about the units; those that it does not know stop their service's change.
+    pub fn meet(&mut self, manager: &dyn ServiceManager) -> Result<(), ManagerError> {
+        let faults = meet(&mut self.changes, manager)?;
+        self.faults.extend(faults.into_iter().map(|(service, reason)| (service, Outcome::Failed { reason })));
         Ok(())
     }
+}
+
+/// Asks systemd about the units: those that are not running are left alone. Changes with a unit that it does not know are
+/// taken out, and given with the reason.
+pub(super) fn meet(
+    changes: &mut Vec<Change<'_>>,
+    manager: &dyn ServiceManager,
+) -> Result<BTreeMap<String, String>, ManagerError> {
+    let units: Vec<String> = changes.iter().flat_map(|change| change.units.keys().cloned()).collect();
+    let mut faults = BTreeMap::new();
+    if units.is_empty() {
+        return Ok(faults);
+    }
+    let statuses: BTreeMap<String, _> =
+        manager.status(&units)?.into_iter().map(|status| (status.unit.clone(), status)).collect();
+    changes.retain_mut(|change| {
+        let unknown = change.units.keys().find(|unit| {
+            statuses.get(*unit).is_some_and(|status| status.load_state == "not-found" && !status.is_wanted())
+        });
+        if let Some(unit) = unknown {
+            faults
+                .insert(change.name.to_owned(), format!("systemd knows no unit {unit}; see `systemctl status {unit}`"));
+            return false;
+        }
+        change.keep_units(|unit| statuses.get(unit).is_some_and(crate::systemd::UnitStatus::is_wanted));
+        true
+    });
+    Ok(faults)
 }

@@ -5,7 +5,7 @@
 
 use super::apply::Task;
 use super::session::Session;
-use crate::apply::Request;
+use crate::apply::Occasion;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Change;
@@ -32,6 +32,9 @@ pub fn run(session: &mut Session) -> anyhow::Result<Exit> {
         let ids = log.append(&back, "nixos-rebuild", None, super::waiting)?;
         messages::info(format!("recorded {}: the built configuration wins over the overrides", ids[0]));
     }
-    let task = Task::new(&plan, &paths, None, session);
-    Task { request: Request { static_wins, inside_switch, ..task.request }, ..task }.run(session)
+    let mut task = Task { activating: true, ..Task::new(&plan, &paths, None, session) };
+    if inside_switch {
+        task.request.occasion = Occasion::Switch { static_wins };
+    }
+    task.run(session)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::apply::Task;
 use super::place::{self, Place, nearest};
 use super::session::Session;
-use super::{Refused, prove, screen};
+use super::{Refused, prove, recording, screen};
 use crate::apply::rendered;
 use crate::attr_path::AttrPath;
 use crate::cli::Append;
@@ -38,13 +38,16 @@ pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
         Some(duration) => Some(SystemTime::now().checked_add(duration).context("--for is too long")?),
     };
     tell_flows(&plan, &paths, &place, &path);
-    let ids = log.append(&[change], &session.user(), until, super::waiting)?;
+    let mut trial = recording::start(arguments.recording.confirm, &paths, session)?;
+    let ids = recording::record(&log, &[change], &mut trial, until, session)?;
     for id in &ids {
         messages::info(format!("recorded {id}: {path}"));
     }
     if arguments.recording.apply {
         let services = Some([place.service_name.to_owned()].into());
-        return Task::new(&plan, &paths, services, session).run(session);
+        let mut task = Task::new(&plan, &paths, services, session);
+        task.request.trial = trial;
+        return task.run(session);
     }
     Ok(Exit::Done)
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::place;
 use super::session::Session;
+use super::{place, recording};
 use crate::apply::action::Action;
-use crate::apply::execute::Machine;
 use crate::apply::report::{Outcome, Report};
-use crate::apply::{self, Request};
+use crate::apply::{self, Occasion, Request};
 use crate::cli::Apply;
 use crate::exit::Exit;
 use crate::messages;
@@ -19,8 +18,15 @@ use crate::plan::Plan;
 pub fn run(arguments: &Apply, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let services = place::services(&plan, &arguments.services)?;
-    let task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
-    if arguments.applying.dry_run { task.dry_run(&[], session) } else { task.run(session) }
+    let mut task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
+    if arguments.expired {
+        task.request.occasion = Occasion::Expiry;
+    }
+    if arguments.applying.dry_run {
+        return task.dry_run(&[], session);
+    }
+    task.request.trial = recording::start(arguments.applying.confirm, &paths, session)?;
+    task.run(session)
 }
 
 /// An apply, as the commands ask for it.
@@ -33,6 +39,8 @@ pub struct Task<'t> {
     pub request: Request,
     /// Whether programs are told what came of it.
     pub json: bool,
+    /// Whether this is the activation of a system.
+    pub activating: bool,
 }
 
 impl<'t> Task<'t> {
@@ -40,40 +48,36 @@ impl<'t> Task<'t> {
     #[must_use]
     pub fn new(plan: &'t Plan, paths: &'t Paths, services: Option<BTreeSet<String>>, session: &Session) -> Self {
         let request = Request { services, by: session.user(), ..Request::default() };
-        Self { plan, paths, request, json: false }
+        Self { plan, paths, request, json: false, activating: false }
     }
 
     /// Applies, and says what came of it.
-    pub fn run(&self, session: &mut Session) -> anyhow::Result<Exit> {
+    pub fn run(&self, session: &Session) -> anyhow::Result<Exit> {
         let exit = show(&self.report(session)?, self.json, false);
         super::verify::after_apply(self.plan, self.paths, session);
         exit
     }
 
     /// Applies.
-    pub fn report(&self, session: &mut Session) -> anyhow::Result<Report> {
+    pub fn report(&self, session: &Session) -> anyhow::Result<Report> {
         let log = session.log(self.plan, self.paths);
-        let verbose = session.global.verbose;
-        let mut observer = |action: &Action| {
-            if verbose {
-                messages::info(action);
-            }
-        };
-        let mut machine = Machine { paths: self.paths, manager: session.manager(), observer: &mut observer };
-        Ok(apply::apply(self.plan, &log, &self.request, &mut machine, super::waiting)?)
+        let (recall, observer) = (session.recall(self.activating)?, session.observer());
+        let machine = session.machine(self.paths, &recall, &observer);
+        Ok(apply::apply(self.plan, &log, &self.request, &machine, super::waiting)?)
     }
 
     /// Says what an apply would do, with `changes` recorded first.
-    pub fn dry_run(&self, changes: &[Change], session: &mut Session) -> anyhow::Result<Exit> {
+    pub fn dry_run(&self, changes: &[Change], session: &Session) -> anyhow::Result<Exit> {
         let log = session.log(self.plan, self.paths);
-        let mut machine = Machine { paths: self.paths, manager: session.manager(), observer: &mut |_| () };
-        let report = apply::dry_run(self.plan, &log, changes, &self.request, &mut machine)?;
+        let recall = session.recall(self.activating)?;
+        let machine = session.machine(self.paths, &recall, &|_| ());
+        let report = apply::dry_run(self.plan, &log, changes, &self.request, &machine)?;
         show(&report, self.json, true)
     }
 }
 
 /// Prints a report, and gives its exit code.
-fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
+pub fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
     for warning in &report.warnings {
         messages::warn(warning);
     }
@@ -87,6 +91,9 @@ fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
         super::print_json(&Summary { exit: report.exit() as u8, report })?;
     } else {
         super::print(lines(report, dry).as_bytes())?;
+    }
+    if let Some(awaiting) = &report.awaiting {
+        messages::info(awaiting);
     }
     for (service, outcome) in &report.services {
         match outcome {

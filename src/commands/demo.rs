@@ -118,7 +118,7 @@ pub fn run(arguments: &Demo) -> anyhow::Result<Exit> {
         record(step, &root, &mut session)?;
         let recorded = start.elapsed();
         let services = Some([step.service.to_owned()].into());
-        let report = Task::new(&plan, &paths, services, &session).report(&mut session)?;
+        let report = Task::new(&plan, &paths, services, &session).report(&session)?;
         let applied = start.elapsed();
         let after = texts(&plan, &paths)?;
         let key = (step.service.to_owned(), step.file.to_owned());

@@ -32,7 +32,7 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let only = place::services(&plan, &arguments.services)?;
     let state = State::load(&paths.state())?;
-    let View { desired, .. } = view(&plan, &paths, &session.log(&plan, &paths), &[], only.as_ref())?;
+    let View { desired, .. } = view(&plan, &paths, &session.log(&plan, &paths), &state.on_trial(), only.as_ref())?;
     let mut pairs = Vec::new();
     for (name, service) in
         plan.services.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only.contains(*name)))

@@ -30,7 +30,8 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     let path = place::parse(&arguments.path)?;
     let place = place::find(&plan, &path)?;
     let only = Some([place.service_name.to_owned()].into());
-    let View { folded, .. } = view(&plan, &paths, &session.log(&plan, &paths), &[], only.as_ref())?;
+    let state = State::load(&paths.state())?;
+    let View { folded, .. } = view(&plan, &paths, &session.log(&plan, &paths), &state.on_trial(), only.as_ref())?;
     let effective = append::effective(&place, &folded)?;
     let at = |value: &Value| place.below.names().iter().try_fold(value, |value, name| value.get(name)).cloned();
     let secrets = Secrets::of(&plan);
@@ -53,7 +54,7 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
         text.push('\n');
         return super::print(text.as_bytes());
     }
-    let applied_up_to = State::load(&paths.state())?.log_id(place.service_name);
+    let applied_up_to = state.log_id(place.service_name);
     let applied = records.iter().all(|id| *id <= applied_up_to);
     super::print_json(&Answer {
         path: path.to_string(),

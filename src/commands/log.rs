@@ -29,19 +29,19 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
     let secrets = Secrets::of(&plan);
-    let records: Vec<Record> = log.records()?.into_iter().map(|record| secrets.shown_record(record)).collect();
-    let holding = log.holding()?;
+    let history: Vec<(Record, bool)> =
+        log.history()?.into_iter().map(|(record, counts)| (secrets.shown_record(record), counts)).collect();
     log.fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
-    let rejections: BTreeMap<u64, &str> = records
+    let rejections: BTreeMap<u64, &str> = history
         .iter()
-        .filter_map(|record| match &record.kind {
-            Kind::Reject { id, reason } => Some((*id, reason.as_str())),
+        .filter_map(|(record, counts)| match &record.kind {
+            Kind::Reject { id, reason } if *counts => Some((*id, reason.as_str())),
             _ => None,
         })
         .collect();
-    let shown = records.iter().map(|record| Shown {
+    let shown = history.iter().map(|(record, counts)| Shown {
         record,
-        holds: holding.binary_search(&record.id).is_ok(),
+        holds: *counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. }),
         rejected: rejections.get(&record.id).copied(),
     });
     if arguments.json {

@@ -4,6 +4,7 @@ pub mod activate;
 pub mod append;
 pub mod apply;
 pub mod completions;
+pub mod confirm;
 pub mod demo;
 pub mod diff;
 pub mod generate;
@@ -22,6 +23,7 @@ pub mod verify;
 
 mod input;
 mod place;
+mod recording;
 mod screen;
 
 use std::io::Write;
@@ -46,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Rollback(arguments) => rollback::run(&arguments, &mut session),
         Command::Reset(arguments) => reset::run(&arguments, &mut session),
         Command::Apply(arguments) => apply::run(&arguments, &mut session),
+        Command::Confirm(arguments) => confirm::run(&arguments, &mut session),
         Command::Get(arguments) => get::run(&arguments, &session),
         Command::Status(arguments) => status::run(&arguments, &session),
         Command::Log(arguments) => log::run(&arguments, &session),

@@ -1,8 +1,9 @@
 //! `dynix reset`: back to what nixos-rebuild built.
 
 use super::apply::Task;
-use super::place;
 use super::session::Session;
+use super::{place, recording};
+use crate::apply::Occasion;
 use crate::attr_path::AttrPath;
 use crate::cli::Reset;
 use crate::exit::Exit;
@@ -16,15 +17,21 @@ pub fn run(arguments: &Reset, session: &mut Session) -> anyhow::Result<Exit> {
     let log = session.log(&plan, &paths);
     let services = place::services(&plan, &arguments.services)?;
     let changes = changes(&plan, &log.fold()?, &arguments.services);
-    let task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
+    let mut task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
     if arguments.applying.dry_run {
         return task.dry_run(&changes, session);
     }
+    let mut trial = recording::start(arguments.applying.confirm, &paths, session)?;
     if changes.is_empty() {
         messages::info("nothing is overridden");
     } else {
-        log.append(&changes, &session.user(), None, super::waiting)?;
+        recording::record(&log, &changes, &mut trial, None, session)?;
     }
+    // The way out of anything: also of a change that awaits its confirmation.
+    if trial.is_none() {
+        task.request.occasion = Occasion::Reset;
+    }
+    task.request.trial = trial;
     task.run(session)
 }
 

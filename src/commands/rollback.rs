@@ -1,6 +1,7 @@
 //! `dynix rollback`: back to what held after an earlier record.
 
 use super::apply::Task;
+use super::recording;
 use super::session::Session;
 use crate::cli::Rollback;
 use crate::exit::Exit;
@@ -20,12 +21,18 @@ pub fn run(arguments: &Rollback, session: &mut Session) -> anyhow::Result<Exit> 
             [_] => Some(0),
         },
     };
+    let mut trial = recording::start(arguments.recording.confirm, &paths, session)?;
     match target {
         None => messages::info("no record holds; there is nothing to take back"),
         Some(to) => {
-            let ids = log.append(&[Change::Rollback(to)], &session.user(), None, super::waiting)?;
+            let ids = recording::record(&log, &[Change::Rollback(to)], &mut trial, None, session)?;
             messages::info(format!("recorded {}: rollback to {to}", ids[0]));
         }
     }
-    if arguments.recording.apply { Task::new(&plan, &paths, None, session).run(session) } else { Ok(Exit::Done) }
+    if !arguments.recording.apply {
+        return Ok(Exit::Done);
+    }
+    let mut task = Task::new(&plan, &paths, None, session);
+    task.request.trial = trial;
+    task.run(session)
 }

@@ -1,14 +1,22 @@
 //! What every command starts from: where things are, who is asking, and how to reach systemd.
 
+use std::sync::OnceLock;
+
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::apply::action::Action;
+use crate::apply::execute::Machine;
+use crate::apply::recall::Recall;
 use crate::cli::Global;
 use crate::overrides::LogFile;
 use crate::paths::Paths;
 use crate::plan::{self, Plan};
-use crate::systemd::{Bus, Job, ManagerError, ServiceManager, UnitStatus, booted};
+use crate::systemd::{Bus, Job, ManagerError, ServiceManager, Timer, UnitStatus, booted};
 use crate::{fs, messages};
+
+/// The system's dynix, whichever it is (environment.systemPackages in NixOS).
+const SYSTEM_PROGRAM: &str = "/run/current-system/sw/bin/dynix";
 
 /// One run of the program.
 #[derive(Debug)]
@@ -22,7 +30,7 @@ impl Session {
     /// From the command line.
     #[must_use]
     pub fn new(global: Global) -> Self {
-        Self { global, manager: LazyBus(None) }
+        Self { global, manager: LazyBus(OnceLock::new()) }
     }
 
     fn root(&self) -> &Utf8Path {
@@ -64,7 +72,7 @@ impl Session {
 
     /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run or is that of an
     /// outer system.
-    pub fn manager(&mut self) -> Option<&mut dyn ServiceManager> {
+    pub fn manager(&self) -> Option<&dyn ServiceManager> {
         if self.global.root.is_some() {
             return None;
         }
@@ -72,7 +80,49 @@ impl Session {
             messages::warn("systemd does not run here: files are changed, units are left alone");
             return None;
         }
-        Some(&mut self.manager)
+        Some(&self.manager)
+    }
+
+    /// Says every step where that is asked for.
+    pub fn observer(&self) -> impl Fn(&Action) + Sync + use<> {
+        let verbose = self.global.verbose;
+        move |action| {
+            if verbose {
+                messages::info(action);
+            }
+        }
+    }
+
+    /// The machine that is worked on.
+    #[must_use]
+    pub fn machine<'m>(
+        &'m self,
+        paths: &'m Paths,
+        recall: &'m Recall,
+        observer: &'m (dyn Fn(&Action) + Sync),
+    ) -> Machine<'m> {
+        Machine { paths, manager: self.manager(), observer, recall }
+    }
+
+    /// How dynix is run again later. What it names has to be there then, whatever is switched to and collected as garbage
+    /// in the meantime: the system's own dynix and plan, by the names that always lead to those in use. `activating`: the
+    /// system that is being activated is the one to come.
+    pub fn recall(&self, activating: bool) -> anyhow::Result<Recall> {
+        let program = super::generate::this_program()?;
+        let in_system = Utf8Path::new(SYSTEM_PROGRAM);
+        let in_store = program.starts_with("/nix/store");
+        let program = if in_store && (activating || fs::exists(in_system)?) { in_system.to_owned() } else { program };
+        let mut command = vec![program.into_string()];
+        let usual = Paths::new(Utf8Path::new("/"), None, None);
+        let is_usual = |plan: &Utf8Path| plan.canonicalize_utf8().ok() == usual.plan().canonicalize_utf8().ok();
+        if let Some(plan) = self.global.plan.as_ref().filter(|plan| !activating && !is_usual(plan)) {
+            command.extend(["--plan".to_owned(), absolute(plan)?]);
+        }
+        if let Some(overrides) = &self.global.overrides {
+            command.extend(["--overrides".to_owned(), absolute(overrides)?]);
+        }
+        let before_boot = self.global.root.is_none() && !booted::is_ours();
+        Ok(Recall { command, before_boot })
     }
 
     /// Who is asking: the user behind sudo, or the one that runs this.
@@ -102,6 +152,11 @@ fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileEr
     }
 }
 
+fn absolute(path: &Utf8Path) -> anyhow::Result<String> {
+    let path = std::path::absolute(path).with_context(|| format!("cannot tell where {path} is"))?;
+    Ok(Utf8PathBuf::try_from(path)?.into_string())
+}
+
 /// Reads a plan, or says why it is none.
 pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
     let read: Result<Plan, _> = serde_json::from_slice(bytes);
@@ -125,32 +180,44 @@ pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
 
 /// Connects when it is first needed: most commands change no unit.
 #[derive(Debug)]
-struct LazyBus(Option<Bus>);
+struct LazyBus(OnceLock<Bus>);
 
 impl LazyBus {
-    fn bus(&mut self) -> Result<&mut Bus, ManagerError> {
-        let bus = match self.0.take() {
-            Some(bus) => bus,
-            None => Bus::connect()?,
-        };
-        Ok(self.0.insert(bus))
+    fn bus(&self) -> Result<&Bus, ManagerError> {
+        if let Some(bus) = self.0.get() {
+            return Ok(bus);
+        }
+        let bus = Bus::connect()?;
+        Ok(self.0.get_or_init(|| bus))
     }
 }
 
 impl ServiceManager for LazyBus {
-    fn status(&mut self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
+    fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
         self.bus()?.status(units)
     }
 
-    fn reload_configuration(&mut self) -> Result<(), ManagerError> {
+    fn reload_configuration(&self) -> Result<(), ManagerError> {
         self.bus()?.reload_configuration()
     }
 
-    fn bind(&mut self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
+    fn bind(&self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
         self.bus()?.bind(unit, source, target)
     }
 
-    fn run(&mut self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
+    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
         self.bus()?.run(jobs)
+    }
+
+    fn last_words(&self, unit: &str) -> Option<String> {
+        self.0.get()?.last_words(unit)
+    }
+
+    fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
+        self.bus()?.start_timer(timer)
+    }
+
+    fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
+        self.bus()?.stop_timer(name)
     }
 }

@@ -10,8 +10,9 @@ use super::place::{self, Place};
 use super::screen;
 use super::session::Session;
 use crate::apply::desired::LeftOut;
-use crate::apply::state::State;
+use crate::apply::state::{Setback, State, Trial, Went};
 use crate::apply::survey::survey;
+use crate::apply::trial::Awaiting;
 use crate::apply::view::{View, view};
 use crate::cli::Read;
 use crate::exit::Exit;
@@ -24,6 +25,9 @@ use crate::verify::verdict::{self, Verdict};
 #[serde(rename_all = "camelCase")]
 struct Status {
     services: BTreeMap<String, ServiceStatus>,
+    /// What goes back by itself unless it is confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaiting: Option<Awaiting>,
     /// Overrides that are recorded and do not hold.
     left_out: Vec<LeftOut>,
     /// What was last found of the values in effect.
@@ -40,6 +44,9 @@ struct ServiceStatus {
     drop_ins: Vec<String>,
     /// Whether an apply would change anything.
     pending: bool,
+    /// What went wrong the last time that it was to change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setback: Option<Setback>,
     overrides: Vec<Shown>,
 }
 
@@ -64,7 +71,7 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
     let state = State::load(&paths.state())?;
-    let View { folded, desired, .. } = view(&plan, &paths, &log, &[], None)?;
+    let View { folded, desired, .. } = view(&plan, &paths, &log, &state.on_trial(), None)?;
     folded.warnings.iter().for_each(messages::warn);
     let survey = survey(&plan, &desired, &state, &paths, |_| true)?;
     let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
@@ -75,7 +82,9 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
         let in_effect = state.services.get(name).map(|one| one.in_effect.clone()).unwrap_or_default();
         let pending = survey.changes.iter().any(|change| change.name == name) || survey.faults.contains_key(name);
         let drop_ins = in_effect.drop_ins.into_keys().collect();
-        let status = ServiceStatus { generation: in_effect.generation, drop_ins, pending, overrides: Vec::new() };
+        let setback = state.services.get(name).and_then(|one| one.setback.clone());
+        let status =
+            ServiceStatus { generation: in_effect.generation, drop_ins, pending, setback, overrides: Vec::new() };
         services.insert(name.clone(), status);
     }
     let secrets = Secrets::of(&plan);
@@ -94,7 +103,9 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
         };
         services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
     }
-    let status = Status { services, left_out: desired.left_out, verified: verdict::load(&paths.verdict())? };
+    let awaiting = state.trial.as_ref().map(Trial::awaiting);
+    let verified = verdict::load(&paths.verdict())?;
+    let status = Status { services, awaiting, left_out: desired.left_out, verified };
     if arguments.json { super::print_json(&status) } else { super::print(messages::visible(&text(&status)).as_bytes()) }
 }
 
@@ -112,6 +123,15 @@ fn text(status: &Status) -> String {
         };
         let pending = if service.pending { "; `dynix apply` would change it" } else { "" };
         let _ = writeln!(text, "{name}: {place}{pending}");
+        if let Some(Setback { result, reason, time }) = &service.setback {
+            let went = match result {
+                Went::RolledBack => "it did not work on new values and went back to these",
+                Went::RollbackFailed => "it worked neither on new values nor on what it had before, and went static",
+                Went::NotConfirmed => "new values were not confirmed and it went back to these",
+            };
+            let reason = if *result == Went::NotConfirmed { String::new() } else { format!(": {reason}") };
+            let _ = writeln!(text, "  {time}: {went}{reason}");
+        }
         for one in &service.overrides {
             let built = one.r#static.as_ref().map_or_else(|| "not set".to_owned(), screen::value);
             let _ = writeln!(text, "  {} = {} (built: {built})", one.path, screen::value(&one.value));
@@ -127,6 +147,9 @@ fn text(status: &Status) -> String {
         for unit in &service.drop_ins {
             let _ = writeln!(text, "  drop-in for {unit}");
         }
+    }
+    if let Some(awaiting) = &status.awaiting {
+        let _ = writeln!(text, "{awaiting}");
     }
     for one in &status.left_out {
         let _ = writeln!(text, "does not hold: {} (record {}): {}", one.path, one.id, one.reason);

@@ -184,7 +184,7 @@ fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -
     }
     let desired = desired(plan, &folded.overlay, None, &SecretFiles::of(paths));
     let mut overlay: Overlay = folded.overlay;
-    for left_out in &desired.left_out {
+    for left_out in desired.left_out.iter().chain(&desired.strangers) {
         overlay.unset(&left_out.path);
         judgement.notes.push(format!("{} does not hold and was left out", left_out.path));
     }

@@ -19,6 +19,8 @@ pub(super) enum Control {
 pub(super) struct Chain {
     ranges: Vec<(u64, u64)>,
     rejected: BTreeSet<u64>,
+    /// The rollbacks and rejections that had their way.
+    steering: BTreeSet<u64>,
     /// Whether the walk arrived at `base`, the record from which the caller knows the state.
     pub from_base: bool,
 }
@@ -56,6 +58,7 @@ impl Chain {
             if chain.rejected.contains(&id) {
                 continue;
             }
+            chain.steering.insert(id);
             match control {
                 Control::Reject(rejected) => {
                     chain.rejected.insert(rejected);
@@ -90,6 +93,11 @@ impl Chain {
             self.ranges.iter().filter(|(from, _)| *from <= id).map(|(from, to)| (*from, id.min(*to))).collect();
         let rejected = |chain: &Self| -> Vec<u64> { chain.rejected.iter().copied().filter(|one| *one <= id).collect() };
         self.from_base == other.from_base && ranges == other.ranges && rejected(self) == rejected(other)
+    }
+
+    /// Whether the record counts: it is folded, or it had its way with others.
+    pub fn counts(&self, id: u64) -> bool {
+        self.contains(id) || self.steering.contains(&id)
     }
 
     pub fn contains(&self, id: u64) -> bool {

@@ -122,11 +122,21 @@ impl LogFile {
 
     /// The ids of the records that hold, ascending: those with values that no rollback and no rejection leaves out.
     pub fn holding(&self) -> Result<Vec<u64>, LogError> {
+        let has_values = |record: &Record| !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
+        let history = self.history()?.into_iter();
+        Ok(history.filter(|(record, counts)| *counts && has_values(record)).map(|(record, _)| record.id).collect())
+    }
+
+    /// All records as they are written, oldest first, each with whether it counts: that no rollback and no rejection that
+    /// counts itself leaves it out.
+    pub fn history(&self) -> Result<Vec<(Record, bool)>, LogError> {
         let (records, survey) = self.all()?;
-        let Some((survey, _)) = survey else { return Ok(Vec::new()) };
-        let holding = survey.chain();
-        let has_values = |record: &&Record| !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
-        Ok(records.iter().filter(has_values).map(|record| record.id).filter(|id| holding.contains(*id)).collect())
+        let holding = survey.map(|(survey, _)| survey.chain()).unwrap_or_default();
+        let with_counts = |record: Record| {
+            let counts = holding.counts(record.id);
+            (record, counts)
+        };
+        Ok(records.into_iter().map(with_counts).collect())
     }
 
     /// All records, and what they say of each other; nothing of that where there is no log.
@@ -180,6 +190,32 @@ impl LogFile {
         until: Option<SystemTime>,
         waiting: impl FnMut(&str),
     ) -> Result<Vec<u64>, LogError> {
+        self.record(changes, None, by, until, waiting)
+    }
+
+    /// The same with, behind each of the records, one that rejects it for `reason`; all of it is one write. Gives the ids
+    /// of the records, each with that of its rejection.
+    pub fn append_rejected(
+        &self,
+        changes: &[Change],
+        reason: &str,
+        by: &str,
+        until: Option<SystemTime>,
+        waiting: impl FnMut(&str),
+    ) -> Result<Vec<(u64, u64)>, LogError> {
+        let ids = self.record(changes, Some(reason), by, until, waiting)?;
+        let (records, rejections) = ids.split_at(changes.len());
+        Ok(records.iter().copied().zip(rejections.iter().copied()).collect())
+    }
+
+    fn record(
+        &self,
+        changes: &[Change],
+        rejected: Option<&str>,
+        by: &str,
+        until: Option<SystemTime>,
+        waiting: impl FnMut(&str),
+    ) -> Result<Vec<u64>, LogError> {
         changes.iter().try_for_each(limits::check)?;
         if changes.is_empty() {
             return Ok(Vec::new());
@@ -200,6 +236,16 @@ impl LogFile {
             write_line(&mut text, id, &stamp, change).map_err(|error| Unrecordable::of(change, &error))?;
             ids.push(id);
             given.push(id);
+        }
+        if let Some(reason) = rejected {
+            // A rejection has no end of its own.
+            let stamp = Stamp { until: None, ..stamp };
+            for record in given.clone() {
+                let (id, change) = (ids.last() + 1, Change::Reject { id: record, reason: reason.to_owned() });
+                write_line(&mut text, id, &stamp, &change).map_err(|error| Unrecordable::of(&change, &error))?;
+                ids.push(id);
+                given.push(id);
+            }
         }
         self.write(&file, text.as_bytes(), known.torn.as_ref())?;
         let place = Place {

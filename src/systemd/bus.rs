@@ -6,27 +6,34 @@
 //! for those the settle time is not zero unless the plan says so.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
+use async_io::Timer as Sleep;
 use futures_lite::{FutureExt, StreamExt};
 use zbus::OwnedObjectPath;
 use zbus::block_on;
 
-use super::proxies::{JobRemovedStream, ListedUnit, ManagerProxy, ServiceProxy};
-use super::{Job, ManagerError, ServiceManager, UnitStatus, Verb};
+use super::proxies::{JobRemovedStream, ListedUnit, ManagerProxy, ServiceProxy, UnitProxy};
+use super::{Job, ManagerError, ServiceManager, Timer, UnitStatus, Verb, When, journal};
 
 /// Settle time of units whose type has no readiness.
 const SETTLE: Duration = Duration::from_millis(100);
 /// How often a settling unit is looked at.
 const GLANCE: Duration = Duration::from_millis(10);
+/// How long systemd may take to answer. A daemon-reload of a large system takes seconds; what takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// A timer that elapses before may have done so before it is looked at.
+const SOON: Duration = Duration::from_secs(1);
+/// How long systemd may take for what it does at once: to start a timer, to forget one that was stopped.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A connection to the service manager.
 #[derive(Debug)]
 pub struct Bus {
     connection: zbus::Connection,
     manager: ManagerProxy<'static>,
-    subscribed: bool,
+    subscribed: Mutex<bool>,
 }
 
 /// How one job is going.
@@ -65,22 +72,49 @@ impl Bus {
     /// Connects to the system bus.
     pub fn connect() -> Result<Self, ManagerError> {
         block_on(async {
-            let connection = zbus::Connection::system().await.to("connect to the system bus")?;
+            let builder = zbus::connection::Builder::system().method_timeout(PATIENCE);
+            let connection = builder.build().await.to("connect to the system bus")?;
             let manager = ManagerProxy::builder(&connection)
                 .cache_properties(zbus::proxy::CacheProperties::No)
                 .build()
                 .await
                 .to("reach its manager")?;
-            Ok(Self { connection, manager, subscribed: false })
+            Ok(Self { connection, manager, subscribed: Mutex::new(false) })
         })
     }
 
-    async fn subscribe(&mut self) -> Result<(), ManagerError> {
-        if !self.subscribed {
-            self.manager.subscribe().await.to("subscribe to its signals")?;
-            self.subscribed = true;
+    fn subscribe(&self) -> Result<(), ManagerError> {
+        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*subscribed {
+            block_on(self.manager.subscribe()).to("subscribe to its signals")?;
+            *subscribed = true;
         }
         Ok(())
+    }
+
+    /// Starts the units of a timer. A unit of that name that was stopped just now may still be there.
+    async fn start_transient(&self, timer: &Timer) -> Result<(), ManagerError> {
+        let operation = || format!("start the timer {}", timer.unit());
+        let end = Instant::now() + AT_ONCE;
+        let (unit, service) = (timer.unit(), timer.service());
+        let (properties, others) = (timer.properties(), [(service.as_str(), timer.service_properties())]);
+        loop {
+            match self.manager.start_transient_unit(&unit, "replace", &properties, &others).await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_called(&error, "org.freedesktop.systemd1.UnitExists") && Instant::now() < end => {
+                    self.stop(&timer.unit()).await?;
+                    Sleep::after(GLANCE).await;
+                }
+                Err(error) => return Err(error).to(operation()),
+            }
+        }
+    }
+
+    async fn stop(&self, unit: &str) -> Result<(), ManagerError> {
+        match self.manager.stop_unit(unit, "replace").await {
+            Err(error) if is_called(&error, "org.freedesktop.systemd1.NoSuchUnit") => Ok(()),
+            result => result.map(drop).to(format!("stop {unit}")),
+        }
     }
 
     async fn list(&self, units: &[String]) -> Result<BTreeMap<String, ListedUnit>, ManagerError> {
@@ -123,7 +157,7 @@ impl Bus {
             let running = jobs.iter().zip(progress.iter()).filter(|(_, one)| matches!(one, Progress::Running(_)));
             let Some(next) = running.map(|(job, _)| started + job.deadline).min() else { return Ok(()) };
             let signal = async { removed.next().await }.or(async {
-                Timer::at(next).await;
+                Sleep::at(next).await;
                 None
             });
             if let Some(signal) = signal.await {
@@ -186,7 +220,7 @@ impl Bus {
                 })
                 .min()
             {
-                Timer::at(next.min(Instant::now() + GLANCE)).await;
+                Sleep::at(next.min(Instant::now() + GLANCE)).await;
             }
         }
     }
@@ -249,12 +283,16 @@ impl Bus {
     }
 }
 
+fn is_called(error: &zbus::Error, name: &str) -> bool {
+    matches!(error, zbus::Error::MethodError(called, ..) if called.as_str() == name)
+}
+
 fn is_service(unit: &str) -> bool {
     unit.ends_with(".service")
 }
 
 impl ServiceManager for Bus {
-    fn status(&mut self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
+    fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
         let mut listed = block_on(self.list(units))?;
         Ok(units
             .iter()
@@ -269,18 +307,18 @@ impl ServiceManager for Bus {
             .collect())
     }
 
-    fn reload_configuration(&mut self) -> Result<(), ManagerError> {
+    fn reload_configuration(&self) -> Result<(), ManagerError> {
         block_on(self.manager.reload()).to("reload unit files")
     }
 
-    fn bind(&mut self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
+    fn bind(&self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
         block_on(self.manager.bind_mount_unit(unit, source, target, true, false))
             .to(format!("bind {source} into the namespace of {unit}"))
     }
 
-    fn run(&mut self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
+    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
+        self.subscribe()?;
         block_on(async {
-            self.subscribe().await?;
             let mut removed = self.manager.receive_job_removed().await.to("listen for finished jobs")?;
             let started = Instant::now();
             let mut progress = Vec::with_capacity(jobs.len());
@@ -297,5 +335,42 @@ impl ServiceManager for Bus {
                 })
                 .collect())
         })
+    }
+
+    fn last_words(&self, unit: &str) -> Option<String> {
+        let invocation = block_on(async {
+            let path = self.list(&[unit.to_owned()]).await.ok()?.remove(unit)?.6;
+            let builder = UnitProxy::builder(&self.connection).path(path);
+            let proxy = builder.cache_properties(zbus::proxy::CacheProperties::No).build().await.ok()?;
+            proxy.invocation_id().await.ok()
+        });
+        journal::last_words(&invocation?)
+    }
+
+    fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
+        block_on(async {
+            self.start_transient(timer).await?;
+            let (unit, end) = (timer.unit(), Instant::now() + AT_ONCE);
+            // One whose time comes at once may be gone by now.
+            if timer.when.iter().all(|when| !matches!(when, When::In(delay) if *delay >= SOON)) {
+                return Ok(());
+            }
+            loop {
+                let listed = self.list(std::slice::from_ref(&unit)).await?.remove(&unit);
+                let state = listed.map_or_else(|| "inactive".to_owned(), |listed| listed.3);
+                if state == "active" {
+                    return Ok(());
+                }
+                if state == "failed" || Instant::now() >= end {
+                    let message = format!("it is {state}");
+                    return Err(ManagerError { operation: format!("start the timer {unit}"), message });
+                }
+                Sleep::after(GLANCE).await;
+            }
+        })
+    }
+
+    fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
+        block_on(self.stop(&format!("{name}.timer")))
     }
 }

@@ -3,10 +3,13 @@
 pub mod background;
 pub mod booted;
 mod bus;
+mod journal;
 mod proxies;
 pub mod quote;
+mod timer;
 
 pub use bus::Bus;
+pub use timer::{Timer, When};
 
 use std::time::Duration;
 
@@ -62,17 +65,26 @@ pub struct ManagerError {
     pub message: String,
 }
 
-/// What dynix asks of a service manager.
-pub trait ServiceManager {
+/// What dynix asks of a service manager, of several services at once.
+pub trait ServiceManager: Sync {
     /// The status of each of `units`, in their order; unknown units have the load state `not-found`.
-    fn status(&mut self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError>;
+    fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError>;
 
     /// `systemctl daemon-reload`: needed after a drop-in's text changed.
-    fn reload_configuration(&mut self) -> Result<(), ManagerError>;
+    fn reload_configuration(&self) -> Result<(), ManagerError>;
 
     /// `systemctl bind --read-only UNIT SOURCE TARGET`: puts a file into the namespace of a running unit.
-    fn bind(&mut self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError>;
+    fn bind(&self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError>;
 
     /// Starts all of `jobs` at once and awaits them; for each, in their order, nothing or why it went wrong.
-    fn run(&mut self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError>;
+    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError>;
+
+    /// What the unit said last in its present or latest run, if that can be told.
+    fn last_words(&self, unit: &str) -> Option<String>;
+
+    /// Starts a timer; when this returns it is running. One of the same name is replaced.
+    fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError>;
+
+    /// Stops the timer `name.timer`; what it started already goes on. No error where there is none.
+    fn stop_timer(&self, name: &str) -> Result<(), ManagerError>;
 }

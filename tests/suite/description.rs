@@ -47,8 +47,12 @@ fn everything() -> Plan {
         // Only in the plan.
         proof: None,
     };
-    let probes =
-        [Probe::Command(vec!["/bin/x".to_owned()]), Probe::Tcp("a:1".to_owned()), Probe::Unix("/run/x".into())];
+    let probes = [
+        Probe::Command(vec!["/bin/x".to_owned()]),
+        Probe::Http("http://a/".to_owned()),
+        Probe::Tcp("a:1".to_owned()),
+        Probe::Unix("/run/x".into()),
+    ];
     let service = |index: usize, probe: Probe| Service {
         options: ["a.b", "a.c"]
             .map(|name| {
@@ -66,10 +70,11 @@ fn everything() -> Plan {
         drop_ins: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
         exempt: vec![Exempt { kind: "package".to_owned(), name: "x".to_owned(), reason: "it may".to_owned() }],
         check: Some(Check { command: vec!["/bin/x".to_owned()], deadline: 1.5 }),
-        health: Some(Health { probe, interval: 0.5, deadline: 2.0 }),
+        health: Some(Health { probe, grace: 0.5, interval: 0.5, deadline: 2.0 }),
         units: [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)]
             .map(|(name, on_change)| (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0) }))
             .into(),
+        after: vec!["s0".to_owned()],
     };
     Plan {
         version: 1,

@@ -403,6 +403,29 @@ fn commands_are_checked() {
     assert!(generate(&health(json!({ "unix": "run/x" }))).is_err());
     assert!(generate(&health(json!({ "command": ["x"] }))).is_err());
     assert!(generate(&health(json!({ "tcp": "[::1]:5000" }))).is_ok());
+    refused(
+        &health(json!({ "http": "https://localhost/" })),
+        &[
+            "services.harmonia.health.probe.http: \"https://localhost/\" is not http://HOST[:PORT]/PATH: it does not start with \
+             http://; for anything else, use a command",
+        ],
+    );
+    assert!(generate(&health(json!({ "http": "http://localhost:5000/nix-cache-info" }))).is_ok());
+}
+
+#[test]
+fn services_come_after_services_that_there_are_and_not_after_each_other() {
+    let mut spoilt = description();
+    spoilt["services"]["harmonia"]["after"] = json!(["gotosocial"]);
+    assert!(generate(&spoilt).is_ok());
+    spoilt["services"]["gotosocial"]["after"] = json!(["harmonia", "nginx"]);
+    refused(
+        &spoilt,
+        &[
+            "services.gotosocial.after[1]: there is no service nginx",
+            "services.gotosocial.after: the services come after each other: gotosocial after harmonia after gotosocial",
+        ],
+    );
 }
 
 /// JSON pointers of everything in `value`.

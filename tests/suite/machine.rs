@@ -75,6 +75,8 @@ tests! {
     radicale = "radicale",
     adversity = "adversity",
     boot = "boot",
+    confirm = "confirm",
+    expiry = "expiry",
     expressions = "expressions",
     fail_safe = "fail-safe",
     failures = "failures",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{drop_in, file, names};
+use crate::apply::http::Url;
 use crate::apply::rendered::static_values;
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
@@ -125,6 +126,11 @@ fn commands(place: &Place, service: &Service, problems: &mut Problems) {
 fn probe(place: &Place, health: &Health, problems: &mut Problems) {
     match &health.probe {
         Probe::Command(words) => program(&place.key("command"), words, problems),
+        Probe::Http(url) => {
+            if let Err(problem) = Url::parse(url) {
+                problems.add(&place.key("http"), problem);
+            }
+        }
         Probe::Unix(path) => {
             if let Err(problem) = names::path(path) {
                 problems.add(&place.key("unix"), problem);

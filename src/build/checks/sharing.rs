@@ -1,4 +1,4 @@
-//! What two services, or two files, can't both have: an option, a unit, a place in a unit.
+//! What two services, or two files, can't both have: an option, a unit, a place in a unit, a place in the order.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,13 @@ use camino::Utf8Path;
 
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
+use crate::order;
 use crate::plan::{Attach, File, Plan, Service};
 
 /// Finds what is there twice.
 pub fn check(plan: &Plan, problems: &mut Problems) {
     options(plan, problems);
+    order(plan, problems);
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, service) in &plan.services {
         let place = Place::top().keys(["services", name]);
@@ -44,6 +46,22 @@ fn options(plan: &Plan, problems: &mut Problems) {
                 problems.add(&one.1, format!("the option lies within {}, which is at {}", outer.0, outer.1));
             }
             _ => outer = Some(one),
+        }
+    }
+}
+
+/// A service comes after services that there are, and not after itself.
+fn order(plan: &Plan, problems: &mut Problems) {
+    for (name, service) in &plan.services {
+        let place = Place::top().keys(["services", name, "after"]);
+        for (index, other) in service.after.iter().enumerate() {
+            if !plan.services.contains_key(other) {
+                problems.add(&place.element(index), format!("there is no service {other}"));
+            }
+        }
+        // A cycle is told once, by the first of its services.
+        if let Some(cycle) = order::cycle(&plan.services, name).filter(|cycle| cycle.iter().min() == Some(name)) {
+            problems.add(&place, format!("the services come after each other: {}", cycle.join(" after ")));
         }
     }
 }

@@ -34,7 +34,7 @@ t.assertEqual(shown(), static)
 
 with subtest("on static values: it crashes at once"):
     reason, took = refuse("crash")
-    assert "subject.service" in reason, reason
+    assert "subject.service: " in reason and "subject.service said last: subject: told to crash" in reason, reason
     t.assertEqual(shown(), static)
     machine.fail("test -e /run/dynix/subject/current")
 
@@ -49,7 +49,10 @@ with subtest("on overridden values: it crashes at once"):
 
 with subtest("it crashes after it said that it is ready"):
     reason, took = refuse("crash-later")
-    assert "subject.service" in reason, reason
+    assert "subject.service: " in reason and "said last: subject: told to crash later" in reason, reason
+    assert "told to crash later" in machine.succeed("dynix status")
+    went = json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["setback"]["result"]
+    t.assertEqual(went, "rolledBack")
 
 with subtest("it never gets ready: that ends at the unit's deadline of 3 seconds"):
     reason, took = refuse("hang")
@@ -87,6 +90,8 @@ with subtest("where going back fails as well, the exit status says so, and the b
     machine.succeed("systemctl daemon-reload")
     status, _ = machine.execute("dynix append services.subject.settings.text never --apply")
     t.assertEqual(status, 5)
+    went = json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["setback"]["result"]
+    t.assertEqual(went, "rollbackFailed")
     machine.succeed("rm --recursive /run/systemd/system/subject.service.d", "systemctl daemon-reload")
     machine.succeed("systemctl reset-failed subject.service", "systemctl restart subject.service")
     t.assertEqual(shown(), static)

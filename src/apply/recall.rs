@@ -1,0 +1,140 @@
+//! How dynix is run again later, by a timer: for what ends by itself, and for what nobody confirmed.
+
+use std::time::{Duration, SystemTime};
+
+use super::execute::Machine;
+use super::state::{Alarm, State};
+use crate::fs::{self, FileError, atomic};
+use crate::systemd::{ManagerError, Timer, When};
+use crate::templates::TemplateError;
+
+/// The units that a system about to boot finds.
+const AT_BOOT: &str = "dynix-expiry";
+
+/// A way to run dynix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recall {
+    /// Program and the options of every command.
+    pub command: Vec<String>,
+    /// Whether systemd is yet to start on this very system: unit files are written for it.
+    pub before_boot: bool,
+}
+
+impl Recall {
+    fn with(&self, words: &[&str]) -> Vec<String> {
+        self.command.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect()
+    }
+
+    /// A timer that runs dynix with `words`.
+    #[must_use]
+    pub fn timer(&self, name: String, description: &str, when: Vec<When>, words: &[&str]) -> Timer {
+        let (description, command) = (description.to_owned(), self.with(words));
+        Timer { name, description, when, command }
+    }
+}
+
+/// There will be no alarm.
+#[derive(Debug, thiserror::Error)]
+pub enum AlarmError {
+    /// systemd refuses.
+    #[error(transparent)]
+    Manager(#[from] ManagerError),
+    /// The file system refuses.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The command can't be written.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// Lets dynix be run at `end`, when the next override is over, or no longer where there is none. Gives whether `state`
+/// changed. Without systemd on another tree, nothing is done.
+pub fn set(end: Option<SystemTime>, state: &mut State, machine: &Machine<'_>) -> Result<bool, AlarmError> {
+    let recall = machine.recall;
+    if machine.manager.is_none() && !recall.before_boot {
+        return Ok(false);
+    }
+    let wanted = end.map(|end| {
+        let at = humantime::format_rfc3339_seconds(end).to_string();
+        let seconds = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let name = if machine.manager.is_some() { format!("{AT_BOOT}-{seconds}") } else { AT_BOOT.to_owned() };
+        let description = "Takes back overrides whose time is over";
+        let when = when(end, SystemTime::now(), machine.manager.is_some());
+        let timer = recall.timer(name.clone(), description, when, &["apply", "--expired"]);
+        (Alarm { name, at, command: timer.command.clone() }, timer)
+    });
+    let same = |old: &Alarm, new: &Alarm| old.at == new.at && old.command == new.command;
+    match (&state.alarm, &wanted) {
+        (None, None) => return Ok(false),
+        (Some(old), Some((new, _))) if same(old, new) => return Ok(false),
+        _ => {}
+    }
+    let old = state.alarm.take();
+    match (machine.manager, &wanted) {
+        (Some(manager), Some((_, timer))) => manager.start_timer(timer)?,
+        (None, Some((_, timer))) => write(timer, machine)?,
+        (_, None) => {}
+    }
+    state.alarm = wanted.map(|(alarm, _)| alarm);
+    if let Some(old) = old.filter(|old| state.alarm.as_ref().is_none_or(|new| new.name != old.name)) {
+        if let Some(manager) = machine.manager {
+            manager.stop_timer(&old.name)?;
+        }
+        if old.name == AT_BOOT {
+            remove(machine)?;
+        }
+    }
+    Ok(true)
+}
+
+/// A time that has passed once systemd starts the timer would never come; so where that may be, the delay counts: as well,
+/// before a boot, whose clock may not be right yet.
+fn when(end: SystemTime, now: SystemTime, live: bool) -> Vec<When> {
+    const SOON: Duration = Duration::from_secs(10);
+    const WITHIN_A_BOOT: Duration = Duration::from_secs(600);
+    let left = end.duration_since(now).unwrap_or_default();
+    let delay = When::In(left.max(Duration::from_millis(100)));
+    match live {
+        true if left < SOON => vec![delay],
+        false if left < WITHIN_A_BOOT => vec![When::At(end), delay],
+        _ => vec![When::At(end)],
+    }
+}
+
+fn write(timer: &Timer, machine: &Machine<'_>) -> Result<(), AlarmError> {
+    let directory = machine.paths.runtime_units();
+    let (timer_text, service_text) = timer.files()?;
+    for (unit, text) in [(timer.service(), service_text), (timer.unit(), timer_text)] {
+        atomic::write(&directory.join(unit), text.as_bytes(), 0o644, atomic::Durability::Volatile)?;
+    }
+    let wants = directory.join("timers.target.wants");
+    fs::create_dir(&wants)?;
+    Ok(atomic::link(&wants.join(timer.unit()), &format!("../{}", timer.unit()))?)
+}
+
+fn remove(machine: &Machine<'_>) -> Result<(), AlarmError> {
+    let directory = machine.paths.runtime_units();
+    for name in
+        [format!("timers.target.wants/{AT_BOOT}.timer"), format!("{AT_BOOT}.timer"), format!("{AT_BOOT}.service")]
+    {
+        fs::remove(&directory.join(name))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_may_have_passed_is_not_waited_for_in_vain() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let hour = now + Duration::from_secs(3600);
+        assert_eq!(when(hour, now, true), [When::At(hour)]);
+        assert_eq!(when(hour, now, false), [When::At(hour)]);
+        let (soon, delay) = (now + Duration::from_secs(2), When::In(Duration::from_secs(2)));
+        assert_eq!(when(soon, now, true), [delay]);
+        assert_eq!(when(soon, now, false), [When::At(soon), delay]);
+        assert_eq!(when(now, hour, true), [When::In(Duration::from_millis(100))]);
+    }
+}

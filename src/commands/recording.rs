@@ -1,0 +1,37 @@
+//! How the commands put a change into the log, on trial or not.
+
+use std::time::{Duration, SystemTime};
+
+use super::session::Session;
+use crate::apply::ApplyError;
+use crate::apply::state::{Mark, State};
+use crate::apply::trial::{NOT_CONFIRMED, Start};
+use crate::overrides::{Change, LogFile};
+use crate::paths::Paths;
+
+/// The beginning of a trial, where one is asked for and possible: said before anything is recorded.
+pub fn start(window: Option<Duration>, paths: &Paths, session: &Session) -> anyhow::Result<Option<Start>> {
+    let Some(window) = window else { return Ok(None) };
+    if session.manager().is_none() {
+        return Err(ApplyError::NoTimer.into());
+    }
+    if let Some(trial) = State::load(&paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
+        return Err(ApplyError::from(trial.awaiting()).into());
+    }
+    Ok(Some(Start { window, marks: Vec::new() }))
+}
+
+/// Records changes. Those that are to be on trial count for nothing yet, whatever happens from now on.
+pub fn record(
+    log: &LogFile,
+    changes: &[Change],
+    trial: &mut Option<Start>,
+    until: Option<SystemTime>,
+    session: &Session,
+) -> anyhow::Result<Vec<u64>> {
+    let by = session.user();
+    let Some(start) = trial else { return Ok(log.append(changes, &by, until, super::waiting)?) };
+    let marks = log.append_rejected(changes, NOT_CONFIRMED, &by, until, super::waiting)?;
+    start.marks.extend(marks.iter().map(|&(record, mark)| Mark { record, mark }));
+    Ok(marks.into_iter().map(|(record, _)| record).collect())
+}
