@@ -183,6 +183,8 @@ let
       described = map (
         path: lib.nameValuePair (showOption path) (describeOption service path)
       ) value.options;
+      # A name that nobody has is left for `dynix generate` to refuse.
+      after = lib.filter (other: cfg.for.${other}.enable or true) value.after;
     in
     {
       notes = lib.concatMap (one: one.value.notes) described;
@@ -192,7 +194,8 @@ let
         inherit (value) dropIns check health;
         units = mapAttrs (_: lib.filterAttrs (_: value: value != null)) value.units;
       }
-      // lib.optionalAttrs (value.exempt != [ ]) { inherit (value) exempt; };
+      // lib.optionalAttrs (value.exempt != [ ]) { inherit (value) exempt; }
+      // lib.optionalAttrs (after != [ ]) { inherit after; };
     };
 
   services = mapAttrs describeService (lib.filterAttrs (_: service: service.enable) cfg.for);

@@ -260,6 +260,11 @@ types.submodule (
                     type = types.nonEmptyListOf types.str;
                     description = "Healthy when it exits with 0. No shell.";
                   };
+                  http = mkOption {
+                    type = types.strMatching "http://.+";
+                    example = "http://127.0.0.1:9090/-/ready";
+                    description = "Healthy when a GET of this URL is answered with a status of 2xx.";
+                  };
                   tcp = mkOption {
                     type = types.str;
                     example = "127.0.0.1:9090";
@@ -272,13 +277,27 @@ types.submodule (
                 };
                 description = "What is tried.";
               };
+              grace = mkOption {
+                type = types.numbers.nonnegative;
+                default = 0;
+                description = "Seconds after the units were acted on in which nothing is tried.";
+              };
               interval = seconds 0.1 "Seconds between tries.";
-              deadline = seconds 10 "Seconds until it has to succeed.";
+              deadline = seconds 10 "Seconds after the grace until a try has to succeed.";
             };
           }
         );
         default = null;
         description = "How to see that the service works on new values; where it does not, they are taken back.";
+      };
+      after = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "database" ];
+        description = ''
+          Services of `dynamicism.for` whose units are acted on, and seen to work, before those of this one. Those that are
+          not enabled count for nothing; without an order, services are acted on at once.
+        '';
       };
       units = mkOption {
         type = types.attrsOf (

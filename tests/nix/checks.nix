@@ -261,7 +261,13 @@ in
                 "--check"
                 "{{ files['own.json'] }}"
               ];
-              health.probe.tcp = "127.0.0.1:5000";
+              health.probe.http = "http://127.0.0.1:5000/ready";
+              health.grace = 1.5;
+              # Neither is enabled: they count for nothing.
+              after = [
+                "harmonia"
+                "distccd"
+              ];
             };
           }
           { dynamicism.for.own = service; }

@@ -82,6 +82,7 @@ tests! {
     failures = "failures",
     intruder = "intruder",
     minimal = "minimal",
+    order = "order",
     ownership = "ownership",
     reapply = "reapply",
     sound = "sound",
