@@ -3,13 +3,13 @@
 
     tests/formats/compare.py [--documents N] [--seed N] [FORMAT[/DIALECT] ...]
 
-The tools are those that nixpkgs runs. Two of them come from PyPI and are installed below target/ on the first run:
-remarshal 0.17.1 (PyYAML, tomlkit 0.12) and remarshal 1.3.0 (ruamel.yaml, tomlkit 0.14). The others have to be there:
+The tools are those that nixpkgs runs. Some come from PyPI and are installed below target/ on the first run: remarshal
+0.17.1 (PyYAML, tomlkit 0.12) and 1.3.0 (ruamel.yaml, tomlkit 0.14), black 24.10.0 and 26.1.0. The others have to be there:
 
     NIX_ROOT       a directory to chroot into that has nix-instantiate and jq 1.7 or later, such as
                    mmdebstrap --variant=minbase --include=jq,nix-bin trixie DIRECTORY; needs root
     NIXPKGS_LIB    the lib directory of a nixpkgs
-    TOOLS_ROOT     a directory to chroot into that has the libraries that read files back, such as
+    TOOLS_ROOT     a directory to chroot into that has Elixir, and the libraries that read files back, such as
                    mmdebstrap --variant=essential trixie DIRECTORY --include=libconfig11,python3 \
                        --include=libtypesafe-config-java,default-jdk-headless,elixir
     HOCON_GENERATOR, HOCON_GENERATOR_LINES, LIBCONFIG_GENERATOR
