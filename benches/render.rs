@@ -7,8 +7,8 @@ mod cpu_time;
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use cpu_time::CpuTime;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dynix::format;
 use dynix::plan::FormatSpec;
 use serde_json::{Map, Value, json};

@@ -94,7 +94,7 @@ in
   fold = import ./fold.nix { inherit lib; } (
     builtins.fromJSON (builtins.readFile ../fixtures/overrides/fold.json)
   );
-  schema = import ./schema.nix { inherit lib; };
+  schema = import ./schema.nix { lib = on.current; };
   docs = import ./options.nix { inherit lib; };
   packaging = import ./packaging.nix { inherit lib; };
 

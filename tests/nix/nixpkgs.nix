@@ -1,8 +1,9 @@
 # The nixpkgs that the checks run on.
 #
-# Takes paths, gives `lib`, `pkgs` and `nixos`, a function from modules to an evaluated system. With the defaults that is
-# one nixpkgs as it is. A tree and a `lib` of another age are made to fit, and modules that the tree does not have yet can
-# be added: with them a NixOS of years ago is evaluated with today's module system and today's services.
+# Takes paths, gives `lib` (and `current`, the same with nothing added for old modules), `pkgs` and `nixos`, a function
+# from modules to an evaluated system. With the defaults that is one nixpkgs as it is. A tree and a `lib` of another age
+# are made to fit, and modules that the tree does not have yet can be added: with them a NixOS of years ago is evaluated
+# with today's module system and today's services.
 {
   # Whole tree, with NixOS. null: only `lib`.
   nixpkgs ? <nixpkgs>,
@@ -83,7 +84,7 @@ let
   baseModules = import (nixpkgs + "/nixos/modules/module-list.nix");
 in
 {
-  inherit lib pkgs;
+  inherit current lib pkgs;
 
   nixos =
     modules:
