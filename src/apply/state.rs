@@ -12,7 +12,7 @@ use crate::fs::atomic::{self, Durability};
 use crate::fs::{self, FileError};
 
 /// The version of the state file that this dynix writes, and the newest that it reads.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// `state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -173,8 +173,8 @@ pub enum StateError {
 
 /// Makes a state of an earlier version one of [`VERSION`]. What is in effect stays in effect: an upgrade touches no unit.
 fn migrate(state: &mut Value, from: u64) {
-    // Version 1 is the first.
     debug_assert!(from <= VERSION);
+    // Version 2 has `trial`, `alarm` and `setback` besides; version 1 had none of what they say.
     state["version"] = VERSION.into();
 }
 

@@ -35,3 +35,14 @@ pub fn record(
     start.marks.extend(marks.iter().map(|&(record, mark)| Mark { record, mark }));
     Ok(marks.into_iter().map(|(record, _)| record).collect())
 }
+
+/// Records that the last record that holds is taken back. Gives where it goes back to, and the id of the record; `None`
+/// if none holds.
+pub fn take_back(log: &LogFile, trial: &mut Option<Start>, session: &Session) -> anyhow::Result<Option<(u64, u64)>> {
+    let rejected = trial.is_some().then_some(NOT_CONFIRMED);
+    let Some((to, ids)) = log.take_back(rejected, &session.user(), super::waiting)? else { return Ok(None) };
+    if let (Some(start), [record, mark]) = (trial, ids.as_slice()) {
+        start.marks.push(Mark { record: *record, mark: *mark });
+    }
+    Ok(ids.first().map(|id| (to, *id)))
+}

@@ -12,22 +12,17 @@ use crate::overrides::Change;
 pub fn run(arguments: &Rollback, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
-    let target = match arguments.id {
-        Some(id) => Some(id),
-        // The last record that holds is taken back: what held is what its predecessor left.
-        None => match log.holding()?.as_slice() {
-            [] => None,
-            [.., before, _] => Some(*before),
-            [_] => Some(0),
-        },
-    };
     let mut trial = recording::start(arguments.recording.confirm, &paths, session)?;
-    match target {
-        None => messages::info("no record holds; there is nothing to take back"),
+    let recorded = match arguments.id {
+        None => recording::take_back(&log, &mut trial, session)?,
         Some(to) => {
             let ids = recording::record(&log, &[Change::Rollback(to)], &mut trial, None, session)?;
-            messages::info(format!("recorded {}: rollback to {to}", ids[0]));
+            ids.first().map(|id| (to, *id))
         }
+    };
+    match recorded {
+        None => messages::info("no record holds; there is nothing to take back"),
+        Some((to, id)) => messages::info(format!("recorded {id}: rollback to {to}")),
     }
     if !arguments.recording.apply {
         return Ok(Exit::Done);

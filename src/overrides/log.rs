@@ -223,14 +223,51 @@ impl LogFile {
         let entries: Vec<Entry<'static>> = changes.iter().map(Entry::of).collect();
         self.try_expressions(&entries)?;
         let (file, _lock) = self.open_to_append(waiting)?;
-        let known = self.known(&file)?;
+        self.write_records(&file, &entries, changes, rejected, by, until)
+    }
+
+    /// Takes back the last record that holds, as [`Self::append`] (or, with a reason, [`Self::append_rejected`]) of a
+    /// rollback to the one before it. Which one that is, is found while nobody else can record: what others record
+    /// meanwhile is not taken back with it. Gives the record to which it goes back and the ids of what was written;
+    /// `None` if no record holds.
+    pub fn take_back(
+        &self,
+        rejected: Option<&str>,
+        by: &str,
+        waiting: impl FnMut(&str),
+    ) -> Result<Option<(u64, Vec<u64>)>, LogError> {
+        if self.holding()?.is_empty() {
+            return Ok(None);
+        }
+        let (file, _lock) = self.open_to_append(waiting)?;
+        let to = match self.holding()?.as_slice() {
+            [] => return Ok(None),
+            [_] => 0,
+            [.., before, _] => *before,
+        };
+        let change = Change::Rollback(to);
+        let ids = self.write_records(&file, &[Entry::of(&change)], &[change], rejected, by, None)?;
+        Ok(Some((to, ids)))
+    }
+
+    /// Writes the lines of `changes`, of which `entries` are what they say, and their rejections; with the log's lock.
+    fn write_records(
+        &self,
+        file: &File,
+        entries: &[Entry<'static>],
+        changes: &[Change],
+        rejected: Option<&str>,
+        by: &str,
+        until: Option<SystemTime>,
+    ) -> Result<Vec<u64>, LogError> {
+        let known = self.known(file)?;
         let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let until = until.map(|until| humantime::format_rfc3339_seconds(until).to_string());
         let stamp = Stamp { time: &time, by, until: until.as_deref() };
         let mut text = String::from(if known.open_line { "\n" } else { "" });
         let mut ids = known.ids;
         let mut given = Vec::with_capacity(changes.len());
-        for (change, entry) in changes.iter().zip(&entries) {
+        for (change, entry) in changes.iter().zip(entries) {
             let id = ids.last() + 1;
             self.check_target(&entry.operation, id, &ids)?;
             write_line(&mut text, id, &stamp, change).map_err(|error| Unrecordable::of(change, &error))?;
@@ -247,15 +284,15 @@ impl LogFile {
                 given.push(id);
             }
         }
-        self.write(&file, text.as_bytes(), known.torn.as_ref())?;
+        self.write(file, text.as_bytes(), known.torn.as_ref())?;
         let place = Place {
             offset: known.place.offset + text.len() as u64,
             lines: known.place.lines + given.len() as u64 + u64::from(known.open_line),
             id: ids.last(),
         };
         // The records are there: what can't be noted of them costs time later, and nothing else.
-        if let Ok(now) = self.state_of(&file) {
-            self.cache.remember(&file, now, Good { lineage: known.lineage, place, ids, open_line: false });
+        if let Ok(now) = self.state_of(file) {
+            self.cache.remember(file, now, Good { lineage: known.lineage, place, ids, open_line: false });
         }
         Ok(given)
     }

@@ -232,3 +232,37 @@ fn what_is_recorded_while_values_are_refused_is_not_rejected_with_them() {
     system.run(&["apply"]).ends(0);
     assert_eq!(system.read("run/dynix/harmonia/current/harmonia.toml"), "max_connection_rate = 256\nworkers = 21\n");
 }
+
+/// `rollback` without a number takes back the last record that holds, and no other, whatever is recorded meanwhile.
+#[test]
+fn a_rollback_takes_back_one_record_whatever_others_do() {
+    let system = System::new();
+    system.run(&["append", JOBS, "1"]).ends(0);
+    std::thread::scope(|scope| {
+        let system = &system;
+        for process in 0..8 {
+            scope.spawn(move || {
+                for number in 0..4 {
+                    let value = (100 + process * 10 + number).to_string();
+                    let words: &[&str] = if process % 2 == 0 { &["append", JOBS, &value] } else { &["rollback"] };
+                    system.run(words).ends(0);
+                }
+            });
+        }
+    });
+    let log = system.run(&["log", "--json"]).ends(0).json();
+    // What holds after each record.
+    let mut holding: Vec<Vec<u64>> = vec![vec![]];
+    for record in log.as_array().unwrap() {
+        let before = holding.last().unwrap().clone();
+        let now = match record["rollback"].as_u64() {
+            None => before.iter().copied().chain(record["id"].as_u64()).collect(),
+            Some(to) => {
+                let now = holding[usize::try_from(to).unwrap()].clone();
+                assert_eq!(now, before[..before.len() - 1], "record {}: {log}", record["id"]);
+                now
+            }
+        };
+        holding.push(now);
+    }
+}
