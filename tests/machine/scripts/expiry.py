@@ -81,8 +81,8 @@ with subtest("after a reboot it still ends by itself"):
     t.assertEqual(text(), "brief")
     t.assertEqual(timers(), ["dynix-expiry.timer"])
     is_over("lasting", within=60)
-    machine.fail("test -e /run/systemd/system/dynix-expiry.timer")
-    machine.fail("test -e /run/systemd/system/dynix-expiry.service")
+    machine.wait_until_fails("test -e /run/systemd/system/dynix-expiry.timer", timeout=10)
+    machine.wait_until_fails("test -e /run/systemd/system/dynix-expiry.service", timeout=10)
 
 with subtest("over while the machine was off: it is not there after the start"):
     machine.succeed(f"{WORDS} brief --for 3s --apply")
