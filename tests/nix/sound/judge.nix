@@ -141,6 +141,7 @@ let
       truth = map (overrides: {
         inherit overrides;
         differs = differing overrides;
+        seen = seen (with' overrides);
       }) choices;
       changing = filter (one: one.differs != { }) truth;
 
@@ -160,12 +161,15 @@ let
           ) one.differs.${kind}
         ) (attrNames one.differs))
       ) alone;
-      # What a path is said to flow into and no value shows (by itself or with others).
-      needless = filter (
-        name:
-        flows.${name} != { }
-        && !(lib.any (one: lib.any (override: override.name == name) one.overrides) changing)
-      ) paths;
+      # What a path is said to flow into and no value shows: whatever the others are, nothing differs with it and without.
+      shows =
+        name: one:
+        let
+          others = filter (override: override.name != name) one.overrides;
+        in
+        others != one.overrides && one.seen != (seenWith others);
+      seenWith = overrides: (lib.head (filter (one: one.overrides == overrides) truth)).seen;
+      needless = filter (name: flows.${name} != { } && !(lib.any (shows name) truth)) paths;
 
       # Verify, on a few of the choices.
       verified =
