@@ -13,15 +13,15 @@ from .nix import in_nix_root
 
 EXPRESSION = """
 let
-  lib = import /work/lib;
+  lib = import /cases/lib;
   # What it would build is the text.
-  format = import /work/edn.nix { lib = lib // { runCommand = _: attrs: _: attrs.edn; }; pkgs.zprint = "zprint"; };
+  format = import /cases/edn.nix { lib = lib // { runCommand = _: attrs: _: attrs.edn; }; pkgs.zprint = "zprint"; };
 in
 map (
   case:
   (format (if case.parameters.keywordTransform or "" == "none" then { keywordTransform = name: name; } else { })).generate
     "x" case.input
-) (builtins.fromJSON (builtins.readFile /work/cases.json))
+) (builtins.fromJSON (builtins.readFile /cases/cases.json))
 """
 
 

@@ -76,7 +76,7 @@ def sorted_maps(value):
 
 def elixir_conf(cases):
     sources = [source(case["input"]) for case in cases]
-    results = in_tools_root(["elixir", "/work/elixir_lines.exs"], ["elixir_lines.exs"], sources, "source")
+    results = in_tools_root(["elixir", "/cases/elixir_lines.exs"], ["elixir_lines.exs"], sources, "source")
     for case, result in zip(cases, results, strict=True):
         if "text" not in result or has_raw(case["input"]):
             result.pop("value", None)

@@ -12,7 +12,7 @@ from . import HERE, Comparison, Missing
 
 
 def in_tools_root(command, files, texts, name="text"):
-    """Runs `command` in TOOLS_ROOT with `files` at /work; a line of JSON for each text, in and out."""
+    """Runs `command` in TOOLS_ROOT with `files` at /cases; a line of JSON for each text, in and out."""
     root = os.environ.get("TOOLS_ROOT")
     if not root or not Path(root, "usr/bin/elixir").exists():
         raise Missing("TOOLS_ROOT is not a directory with elixir, libconfig, python3, a JDK and Typesafe's Config")
@@ -20,7 +20,7 @@ def in_tools_root(command, files, texts, name="text"):
         for file in files:
             shutil.copy(HERE / file, directory)
         script = (
-            'mkdir -p "$0/work" && mount -t proc proc "$0/proc" && mount --bind "$1" "$0/work" && '
+            'mkdir -p "$0/cases" && mount -t proc proc "$0/proc" && mount --bind "$1" "$0/cases" && '
             'root=$0 && shift && exec chroot "$root" env LC_ALL=C.UTF-8 "$@"'
         )
         lines = "".join(json.dumps({name: text}) + "\n" for text in texts)
@@ -69,7 +69,7 @@ def hocon(variable):
             for case, result in zip(cases, results, strict=True)
             if "text" in result and isinstance(case["input"], dict) and not has_instructions(case["input"])
         ]
-        command = ["java", "-cp", "/usr/share/java/typesafe-config.jar", "/work/ReadHocon.java"]
+        command = ["java", "-cp", "/usr/share/java/typesafe-config.jar", "/cases/ReadHocon.java"]
         read = in_tools_root(command, ["ReadHocon.java"], [result["text"] for _, result in readable])
         for (value, result), back in zip(readable, read, strict=True):
             result["reads_back"] = same(value, back.get("value"))
@@ -145,7 +145,7 @@ def libconfig(cases):
     """As the build: what libconfig itself doesn't read is an error."""
     results = generate("LIBCONFIG_GENERATOR", cases)
     written = [(case, result) for case, result in zip(cases, results, strict=True) if "text" in result]
-    read = in_tools_root(["python3", "/work/read_libconfig.py"], ["read_libconfig.py"], [result["text"] for _, result in written])
+    read = in_tools_root(["python3", "/cases/read_libconfig.py"], ["read_libconfig.py"], [result["text"] for _, result in written])
     for (case, result), back in zip(written, read, strict=True):
         if "error" in back:
             result["error"] = f"libconfig: {back['error']} in {result.pop('text')}"

@@ -1,4 +1,4 @@
-"""jsonkdl of crates.io, as pkgs.formats.kdl runs it."""
+"""The crate jsonkdl, as pkgs.formats.kdl runs it."""
 
 import json
 import subprocess

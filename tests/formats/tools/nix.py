@@ -13,12 +13,12 @@ from . import HERE, Comparison, Missing
 
 
 def in_nix_root(directory, command, stdin=b""):
-    """Runs `command` in NIX_ROOT with /proc, and with `directory` at /work."""
+    """Runs `command` in NIX_ROOT with /proc, and with `directory` at /cases."""
     root = os.environ.get("NIX_ROOT")
     if not root or not Path(root, "usr/bin/nix-instantiate").exists():
         raise Missing("NIX_ROOT is not a directory with nix-instantiate and jq")
     script = (
-        'mkdir -p "$0/work" && mount -t proc proc "$0/proc" && mount --bind "$1" "$0/work" && '
+        'mkdir -p "$0/cases" && mount -t proc proc "$0/proc" && mount --bind "$1" "$0/cases" && '
         'root=$0 && shift && exec chroot "$root" "$@"'
     )
     command = ["unshare", "--mount", "sh", "-ec", script, root, directory, *command]
@@ -37,7 +37,7 @@ def nix(cases):
         shutil.copytree(lib, Path(directory, "lib"))
         shutil.copy(HERE / "generators.nix", directory)
         Path(directory, "cases.json").write_text(json.dumps(cases))
-        expression = "import /work/generators.nix { lib = import /work/lib; cases = /work/cases.json; }"
+        expression = "import /cases/generators.nix { lib = import /cases/lib; cases = /cases/cases.json; }"
         command = ["env", "NIX_STATE_DIR=/tmp/nix", "HOME=/tmp"]
         command += ["nix-instantiate", "--store", "dummy://", "--eval", "--strict", "--json", "--expr", expression]
         return [{"text": text} for text in json.loads(in_nix_root(directory, command))]
