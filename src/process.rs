@@ -103,9 +103,12 @@ pub fn run_in(directory: Option<&Utf8Path>, command: &[String], deadline: Durati
 }
 
 /// All that a program knows of its surroundings.
-fn environment() -> [(&'static str, OsString); 2] {
+fn environment() -> Vec<(&'static str, OsString)> {
     let own = std::env::var_os("PATH").filter(|_| !rustix::process::geteuid().is_root());
-    [("PATH", own.unwrap_or_else(|| PATH.into())), ("LANG", "C.UTF-8".into())]
+    let mut known = vec![("PATH", own.unwrap_or_else(|| PATH.into())), ("LANG", "C.UTF-8".into())];
+    // A unit that may not mount says so to Nix (`systemd::hardening`).
+    known.extend(std::env::var_os("NIX_REMOTE").filter(|store| store == "daemon").map(|store| ("NIX_REMOTE", store)));
+    known
 }
 
 /// Whatever way this ends, nothing of what was started stays behind.

@@ -1,11 +1,12 @@
-//! A program that systemd runs in the background, at low priority and within limits: a transient service, as
-//! systemd-run(1) starts it.
+//! A program that systemd runs in the background, at low priority and within limits.
 
 use std::time::Duration;
 
 use zbus::{Variant, block_on};
 
 use super::ManagerError;
+use super::proxies::ManagerProxy;
+use super::transient::{self, Properties};
 
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +26,9 @@ pub struct Background {
 const MEMORY: u32 = u32::MAX / 2;
 
 impl Background {
-    /// The service's properties; the names are those of org.freedesktop.systemd1(5).
-    fn properties(&self) -> Vec<(&'static str, Variant<'static>)> {
-        let program = self.command.first().cloned().unwrap_or_default();
-        let command = (program, self.command.clone(), vec!["no-env-expand".to_owned()]);
-        vec![
-            ("Description", Variant::new(self.description.clone())),
-            ("Type", Variant::new("exec".to_owned())),
-            ("ExecStartEx", Variant::new(vec![command])),
+    fn properties(&self) -> Properties {
+        let mut properties = transient::service(&self.description, &self.command);
+        properties.extend([
             ("Nice", Variant::new(19_i32)),
             ("CPUWeight", Variant::new(1_u64)),
             // IOPRIO_CLASS_IDLE
@@ -41,27 +37,16 @@ impl Background {
             ("OOMScoreAdjust", Variant::new(1000_i32)),
             ("MemoryMaxScale", Variant::new(MEMORY)),
             ("RuntimeMaxUSec", Variant::new(u64::try_from(self.deadline.as_micros()).unwrap_or(u64::MAX))),
-            // Nothing is left of it once it is done.
-            ("CollectMode", Variant::new("inactive-or-failed".to_owned())),
-        ]
+        ]);
+        properties
     }
 
     /// Starts it, and does not wait for it.
     pub fn start(&self) -> Result<(), ManagerError> {
-        let others: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
         let started = block_on(async {
             let connection = zbus::Connection::system().await?;
-            let manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager");
-            connection
-                .call_method(
-                    Some(manager.0),
-                    manager.1,
-                    Some(manager.2),
-                    "StartTransientUnit",
-                    &(self.unit.as_str(), "replace", self.properties(), others),
-                )
-                .await
-                .map(drop)
+            let manager = ManagerProxy::new(&connection).await?;
+            manager.start_transient_unit(&self.unit, "replace", &self.properties(), &[]).await.map(drop)
         });
         started.map_err(|error: zbus::Error| ManagerError {
             operation: format!("start {}", self.unit),

@@ -3,10 +3,12 @@
 pub mod background;
 pub mod booted;
 mod bus;
+mod hardening;
 mod journal;
 mod proxies;
 pub mod quote;
 mod timer;
+mod transient;
 
 pub use bus::Bus;
 pub use timer::{Timer, When};

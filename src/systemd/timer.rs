@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use zbus::Variant;
 
+use super::hardening;
+use super::transient::{self, Properties};
 use crate::templates::{self, TemplateError};
 
 /// A timer and the service that it starts: `NAME.timer` and `NAME.service`.
@@ -33,9 +35,6 @@ pub enum When {
 
 /// How exactly a timer elapses; systemd's default is a minute (systemd.timer(5), `AccuracySec=`).
 const ACCURACY: Duration = Duration::from_millis(100);
-
-/// Properties of a transient unit.
-pub(super) type Properties = Vec<(&'static str, Variant<'static>)>;
 
 impl Timer {
     /// `NAME.timer`
@@ -86,16 +85,12 @@ impl Timer {
 
     /// The same for the service. Whatever kills it, it is started again.
     pub(super) fn service_properties(&self) -> Properties {
-        let program = self.command.first().cloned().unwrap_or_default();
-        let command = (program, self.command.clone(), vec!["no-env-expand".to_owned()]);
-        vec![
-            ("Description", Variant::new(self.description.clone())),
-            ("Type", Variant::new("exec".to_owned())),
-            ("ExecStartEx", Variant::new(vec![command])),
+        let mut properties = transient::service(&self.description, &self.command);
+        properties.extend([
             ("Restart", Variant::new("on-abnormal".to_owned())),
             ("RestartUSec", Variant::new(micros(Duration::from_secs(1)))),
-            ("CollectMode", Variant::new("inactive-or-failed".to_owned())),
-        ]
+        ]);
+        properties
     }
 
     /// The same as unit files, for systemd to find when it starts: the timer's text and the service's.
@@ -108,6 +103,7 @@ impl Timer {
             accuracy: u128,
             program: &'t str,
             arguments: &'t [String],
+            hardening: Vec<String>,
         }
         let (program, arguments) = self.command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
         let context = Context {
@@ -117,6 +113,7 @@ impl Timer {
             accuracy: ACCURACY.as_millis(),
             program,
             arguments,
+            hardening: hardening::lines(),
         };
         let text = |template| templates::unit(template, &context);
         Ok((text(include_str!("../../templates/expiry.timer"))?, text(include_str!("../../templates/expiry.service"))?))

@@ -1,9 +1,11 @@
-//! What dynix adds to units gives them no right that they did not have, as `systemd-analyze security` counts. A claim of
-//! docs/security.md.
+//! What dynix adds to units gives them no right that they did not have, and units of its own may do little, as
+//! `systemd-analyze security` counts. Claims of docs/security.md.
 
 use std::process::Command;
+use std::time::Duration;
 
 use camino::Utf8Path;
+use dynix::systemd::{Timer, When};
 use serde_json::Value;
 
 use super::bundled;
@@ -49,4 +51,31 @@ fn no_stub_gives_a_unit_more_rights() {
         assert!(exposure(&units, &unit) > without, "{unit}");
         std::fs::remove_file(&stub).unwrap();
     }
+}
+
+/// Below this, `systemd-analyze security` says OK.
+const OK: u32 = 50;
+
+#[test]
+fn units_of_its_own_may_do_little() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return skip("exposure of units: needs systemd-analyze (Debian: apt-get install systemd)");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let units = Utf8Path::from_path(directory.path()).unwrap();
+    let timer = Timer {
+        name: "dynix-expiry".to_owned(),
+        description: "ends overrides".to_owned(),
+        when: vec![When::In(Duration::from_secs(1))],
+        command: vec!["/bin/dynix".to_owned(), "apply".to_owned()],
+    };
+    let (_, service) = timer.files().unwrap();
+    let file = units.join("dynix-expiry.service");
+    std::fs::write(&file, &service).unwrap();
+    let found = exposure(units, "dynix-expiry.service");
+    assert!(found < OK, "{found}\n{service}");
+    let bare: String =
+        service.lines().filter(|line| !line.starts_with("SystemCallFilter=")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, bare).unwrap();
+    assert!(exposure(units, "dynix-expiry.service") > found);
 }
