@@ -260,6 +260,9 @@ pub struct Confirm {
     /// Go back now instead
     #[arg(long)]
     pub revert: bool,
+    /// Only the change whose timer this is (what the timer says); nothing else is touched, and no word is lost on it
+    #[arg(long, hide = true, requires = "revert", value_name = "TIMER")]
+    pub of: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -138,7 +138,7 @@ pub(super) fn begin(
         name.clone(),
         description,
         vec![When::In(start.window)],
-        &["confirm", "--revert"],
+        &["confirm", "--revert", "--of", &name],
     ))?;
     let back = changes.iter().map(|change| (change.name.to_owned(), change.back.clone())).collect();
     let marks = start.marks.clone();
@@ -210,11 +210,13 @@ pub fn confirm(
 
 /// Goes back from the change that awaits its confirmation: to exactly what each service had, and where that does not work
 /// to its static files. The log needs nothing, it says so already; so a log that can't be read keeps nothing from going
-/// back.
+/// back. With `timer` it is the trial that this timer is to end; where that is over, by a confirmation that came while the
+/// timer waited for its turn, there is nothing to do.
 pub fn revert(
     plan: &Plan,
     log: &LogFile,
     by: &str,
+    timer: Option<&str>,
     machine: &Machine<'_>,
     mut waiting: impl FnMut(&str),
 ) -> Result<Report, ApplyError> {
@@ -222,8 +224,10 @@ pub fn revert(
     let _locks = locks(machine.paths, &request, PATIENCE, &mut waiting)?;
     let paths = machine.paths;
     let mut state = State::load(&paths.state())?;
-    let trial = state.trial.take().ok_or(ApplyError::NothingAwaits)?;
     let mut report = Report::default();
+    let Some(trial) = state.trial.take_if(|trial| timer.is_none_or(|timer| trial.timer == timer)) else {
+        return if timer.is_some() { Ok(report) } else { Err(ApplyError::NothingAwaits) };
+    };
     if is_confirmed(log, &trial) {
         // A confirmation that did not come to its end.
         state.save(&paths.state())?;

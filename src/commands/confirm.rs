@@ -17,7 +17,7 @@ pub fn run(arguments: &Confirm, session: &mut Session) -> anyhow::Result<Exit> {
     let (recall, observer) = (session.recall(false)?, session.observer());
     let machine = session.machine(&paths, &recall, &observer);
     if arguments.revert {
-        let report = trial::revert(&plan, &log, &by, &machine, super::waiting)?;
+        let report = trial::revert(&plan, &log, &by, arguments.of.as_deref(), &machine, super::waiting)?;
         return apply::show(&report, arguments.json, false);
     }
     let (kept, report) = trial::confirm(&plan, &log, &by, &machine, super::waiting)?;

@@ -277,6 +277,15 @@ impl Directory {
         }
     }
 
+    /// Removes a directory in which nothing is; gives whether it is gone.
+    pub fn remove_empty(&self, name: &str) -> Result<bool, FileError> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Err(Errno::NOTEMPTY) => Ok(false),
+            Err(error) => Err(error).at("remove the directory", &self.path.join(name)),
+        }
+    }
+
     /// The names in it.
     pub fn list(&self) -> Result<Vec<String>, FileError> {
         let listing = rustix::fs::Dir::read_from(self.readable()?).at("list", &self.path)?;

@@ -156,10 +156,8 @@ pub fn create_dir(path: &Utf8Path) -> Result<(), FileError> {
 
 /// Removes a directory if it is there and nothing is in it.
 pub fn remove_empty_dir(path: &Utf8Path) -> Result<(), FileError> {
-    match std::fs::remove_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-        result => none_if_absent(result).at("remove the directory", path).map(drop),
-    }
+    let Some((directory, name)) = Directory::above(path)? else { return Ok(()) };
+    directory.remove_empty(name).map(drop)
 }
 
 /// The names in a directory; none where there is no such directory.

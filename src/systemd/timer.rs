@@ -8,6 +8,7 @@ use zbus::Variant;
 
 use super::hardening;
 use super::transient::{self, Properties};
+use crate::exit::Exit;
 use crate::templates::{self, TemplateError};
 
 /// A timer and the service that it starts: `NAME.timer` and `NAME.service`.
@@ -83,12 +84,16 @@ impl Timer {
         properties
     }
 
-    /// The same for the service. Whatever kills it, it is started again.
+    /// The same for the service. Whatever kills it or is in its way, it is started again.
     pub(super) fn service_properties(&self) -> Properties {
         let mut properties = transient::service(&self.description, &self.command);
         properties.extend([
             ("Restart", Variant::new("on-abnormal".to_owned())),
+            // What failed for want of something outside, as `crate::exit::Exit::Failed` says, is tried again, ever later.
+            ("RestartForceExitStatus", Variant::new((vec![Exit::Failed as i32], Vec::<i32>::new()))),
             ("RestartUSec", Variant::new(micros(Duration::from_secs(1)))),
+            ("RestartSteps", Variant::new(8_u32)),
+            ("RestartMaxDelayUSec", Variant::new(micros(Duration::from_secs(300)))),
         ]);
         properties
     }

@@ -91,6 +91,24 @@ with subtest("killed at any moment: both the file and the process are the old or
         machine.succeed("dynix apply")
         t.assertEqual(main_pid(), pid)
 
+with subtest("killed at any moment of a change on trial, or of its confirmation: it is the old or the new value as a whole"):
+    standing = workers()
+    for number in range(10):
+        wanted = 100 + number
+        machine.execute(
+            f"timeout --signal=KILL 0.{number * 15:03} dynix append services.harmonia.settings.workers {wanted}"
+            " --apply --confirm 1s"
+        )
+        if number % 2:
+            machine.execute(f"timeout --signal=KILL 0.{number * 2:03} dynix confirm")
+        machine.wait_until_fails("systemctl list-units --all --plain --no-legend 'dynix-*' | grep .", timeout=30)
+        machine.succeed("dynix apply")
+        now = workers()
+        assert now == standing or number % 2 and now == wanted, (now, standing, wanted)
+        t.assertEqual(int(machine.succeed("dynix get services.harmonia.settings.workers")), now)
+        assert "awaiting" not in json.loads(machine.succeed("dynix status --json"))
+        standing = now
+
 with subtest("nothing of all that stays behind"):
     machine.succeed("dynix reset")
     t.assertEqual(workers(), 4)

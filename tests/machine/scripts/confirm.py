@@ -61,6 +61,16 @@ with subtest("confirmed in time: it stays"):
     assert "reject" in log and "[rejected: not confirmed]" not in log.split("confirmed\n")[0].splitlines()[-3], log
     machine.fail("dynix confirm")
 
+with subtest("a timer that comes too late ends its own trial and no other"):
+    machine.succeed(f"{WORKERS} 20 --apply --confirm 60s")
+    late = timers()[0].rpartition(".")[0]
+    machine.succeed("dynix confirm", f"{WORKERS} 21 --apply --confirm 60s")
+    machine.succeed(f"dynix confirm --revert --of {late}")
+    t.assertEqual(workers(), 21)
+    machine.succeed("dynix confirm --revert")
+    t.assertEqual(workers(), 20)
+    machine.succeed(f"{WORKERS} 6 --apply")
+
 with subtest("not confirmed: it goes back to the very generation that it had, and an apply does not bring it back"):
     prior = machine.succeed("readlink /run/dynix/harmonia/current")
     machine.succeed(f"{WORKERS} 7 --apply --confirm 2s")

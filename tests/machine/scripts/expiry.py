@@ -97,6 +97,15 @@ with subtest("over while the machine was off: it is not there after the start"):
     t.assertEqual(text(), "lasting")
     machine.wait_until_fails("systemctl list-units --plain --no-legend 'dynix-*' | grep .", timeout=10)
 
+with subtest("what was in the way of its end is only in the way: it is tried again"):
+    machine.succeed(f"{WORDS} brief --for 2s --apply", "mount --bind /run/dynix /run/dynix")
+    machine.succeed("mount -o remount,bind,ro /run/dynix")
+    machine.wait_until_succeeds("journalctl -b -u 'dynix-expiry-*' | grep 'Read-only'", timeout=20)
+    t.assertEqual(text(), "brief")
+    machine.succeed("umount /run/dynix")
+    is_over("lasting", within=30)
+    machine.wait_until_fails("systemctl list-units --all --plain --no-legend 'dynix-*' | grep .", timeout=10)
+
 with subtest("a switch leaves no timer"):
     machine.succeed(f"{WORDS} long --for 1h --apply")
     machine.succeed("/run/current-system/bin/switch-to-configuration switch")
