@@ -85,6 +85,7 @@ tests! {
     order = "order",
     ownership = "ownership",
     reapply = "reapply",
+    secret = "secret",
     sound = "sound",
     sound_rollback = "sound-rollback",
     strings = "strings",
