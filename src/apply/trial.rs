@@ -211,12 +211,13 @@ pub fn confirm(
 /// Goes back from the change that awaits its confirmation: to exactly what each service had, and where that does not work
 /// to its static files. The log needs nothing, it says so already; so a log that can't be read keeps nothing from going
 /// back. With `timer` it is the trial that this timer is to end; where that is over, by a confirmation that came while the
-/// timer waited for its turn, there is nothing to do.
+/// timer waited for its turn, there is nothing to do. `reason` is for the state.
 pub fn revert(
     plan: &Plan,
     log: &LogFile,
     by: &str,
     timer: Option<&str>,
+    reason: &str,
     machine: &Machine<'_>,
     mut waiting: impl FnMut(&str),
 ) -> Result<Report, ApplyError> {
@@ -252,7 +253,7 @@ pub fn revert(
     for service in trial.back.keys() {
         let entry = pass.state.service(service);
         entry.log_id = entry.log_id.max(log_id);
-        entry.setback.get_or_insert_with(|| Setback::now(Went::NotConfirmed, NOT_CONFIRMED));
+        entry.setback.get_or_insert_with(|| Setback::now(Went::NotConfirmed, reason));
     }
     pass.state.save(&paths.state())?;
     let mut state = pass.tell(&mut report);

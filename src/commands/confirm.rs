@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::apply;
 use super::session::Session;
-use crate::apply::trial;
+use crate::apply::trial::{self, NOT_CONFIRMED};
 use crate::cli::Confirm;
 use crate::exit::Exit;
 use crate::messages;
@@ -17,8 +17,11 @@ pub fn run(arguments: &Confirm, session: &mut Session) -> anyhow::Result<Exit> {
     let (recall, observer) = (session.recall(false)?, session.observer());
     let machine = session.machine(&paths, &recall, &observer);
     if arguments.revert {
-        let report = trial::revert(&plan, &log, &by, arguments.of.as_deref(), &machine, super::waiting)?;
-        return apply::show(&report, arguments.json, false);
+        let timer = arguments.of.as_deref();
+        let report = trial::revert(&plan, &log, &by, timer, NOT_CONFIRMED, &machine, super::waiting)?;
+        let exit = apply::show(&report, arguments.json, false)?;
+        super::verify::after_apply(&plan, &paths, session);
+        return Ok(exit);
     }
     let (kept, report) = trial::confirm(&plan, &log, &by, &machine, super::waiting)?;
     report.warnings.iter().for_each(messages::warn);

@@ -13,6 +13,7 @@ use crate::apply::desired::LeftOut;
 use crate::apply::state::{Setback, State, Trial, Went};
 use crate::apply::survey::survey;
 use crate::apply::trial::Awaiting;
+use crate::apply::trial::NOT_CONFIRMED;
 use crate::apply::view::{View, view};
 use crate::cli::Read;
 use crate::exit::Exit;
@@ -129,7 +130,7 @@ fn text(status: &Status) -> String {
                 Went::RollbackFailed => "it worked neither on new values nor on what it had before, and went static",
                 Went::NotConfirmed => "new values were not confirmed and it went back to these",
             };
-            let reason = if *result == Went::NotConfirmed { String::new() } else { format!(": {reason}") };
+            let reason = if reason == NOT_CONFIRMED { String::new() } else { format!(": {reason}") };
             let _ = writeln!(text, "  {time}: {went}{reason}");
         }
         for one in &service.overrides {

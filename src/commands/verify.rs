@@ -9,7 +9,9 @@ use camino::Utf8Path;
 use super::apply::Task;
 use super::prove;
 use super::session::Session;
-use crate::apply::desired::desired;
+use crate::apply::state::State;
+use crate::apply::trial;
+use crate::apply::view::{View, view};
 use crate::attr_path::AttrPath;
 use crate::cli::Verify;
 use crate::exit::Exit;
@@ -18,7 +20,7 @@ use crate::messages;
 use crate::overrides::{Change, Kind, Overlay};
 use crate::paths::Paths;
 use crate::plan::{self, Plan};
-use crate::secrets::{SecretFiles, Secrets};
+use crate::secrets::Secrets;
 use crate::systemd::background::Background;
 use crate::systemd::booted;
 use crate::verify::evaluation::{self, Evaluated};
@@ -129,6 +131,17 @@ fn reject(
     verdict: &Verdict,
 ) -> anyhow::Result<Exit> {
     let log = session.log(plan, paths);
+    if let Some(trial) = State::load(&paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
+        // Whether what came before it is sound is found out next.
+        let (recall, observer) = (session.recall(false)?, session.observer());
+        let machine = session.machine(paths, &recall, &observer);
+        let (by, reason) = (session.user(), verdict.reasons());
+        let report = trial::revert(plan, &log, &by, Some(&trial.timer), &reason, &machine, super::waiting)?;
+        messages::warn("went back from the change on trial, which a rebuild would not agree with");
+        let exit = super::apply::show(&report, false, false)?;
+        after_apply(plan, paths, session);
+        return Ok(exit);
+    }
     let holding = log.holding()?;
     let records = log.find(|id| id > sound_until && id <= verdict.record && holding.contains(&id))?;
     let changes: Vec<Change> = records
@@ -156,16 +169,20 @@ fn keep(paths: &Paths, verdict: Verdict) -> anyhow::Result<()> {
 
 /// Sound by the proof, where it speaks of every value in effect.
 fn by_proof(plan: &Plan, paths: &Paths, session: &Session, proof: &Proof) -> anyhow::Result<Option<Verdict>> {
-    let folded = session.log(plan, paths).fold()?;
+    let View { folded, last_id, .. } = in_effect(plan, paths, session)?;
     let free = |path: &AttrPath| {
         let flows = super::place::find(plan, path).ok().and_then(|place| proof.flows(plan, place.service_name, path));
         flows.is_some_and(|flows| flows.is_empty())
     };
     let sound = folded.overlay.leaves().iter().all(|(path, _)| free(path));
-    Ok(sound.then(|| Verdict {
-        by_proof: !folded.overlay.is_empty(),
-        ..Verdict::judged(folded.last_id, Judgement::default())
-    }))
+    Ok(sound
+        .then(|| Verdict { by_proof: !folded.overlay.is_empty(), ..Verdict::judged(last_id, Judgement::default()) }))
+}
+
+/// What the log comes to, with a change on trial.
+fn in_effect(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<View> {
+    let on_trial = State::load(&paths.state())?.on_trial();
+    Ok(view(plan, paths, &session.log(plan, paths), &on_trial, None)?)
 }
 
 fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -> anyhow::Result<Verdict> {
@@ -174,26 +191,25 @@ fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -
     {
         return Ok(verdict);
     }
-    let mut folded = session.log(plan, paths).fold()?;
+    let View { folded, desired, last_id } = in_effect(plan, paths, session)?;
+    let mut overlay: Overlay = folded.overlay;
     let secrets = Secrets::of(plan);
     let mut judgement = Judgement::default();
-    let leaves: Vec<AttrPath> = folded.overlay.leaves().into_iter().map(|(path, _)| path).collect();
+    let leaves: Vec<AttrPath> = overlay.leaves().into_iter().map(|(path, _)| path).collect();
     for path in leaves.iter().filter(|path| secrets.concern(path)) {
-        folded.overlay.unset(path);
+        overlay.unset(path);
         judgement.notes.push(format!("{path} holds a secret, which no build may have, and was left out"));
     }
-    let desired = desired(plan, &folded.overlay, None, &SecretFiles::of(paths));
-    let mut overlay: Overlay = folded.overlay;
-    for left_out in desired.left_out.iter().chain(&desired.strangers) {
+    for left_out in &desired.left_out {
         overlay.unset(&left_out.path);
         judgement.notes.push(format!("{} does not hold and was left out", left_out.path));
     }
     if overlay.is_empty() {
-        return Ok(Verdict::judged(folded.last_id, judgement));
+        return Ok(Verdict::judged(last_id, judgement));
     }
     let Some(evaluator) = &plan.evaluator else {
         let reason = "this system's plan has no evaluator (dynamicism.evaluator)".to_owned();
-        return Ok(Verdict::unverified(folded.last_id, reason));
+        return Ok(Verdict::unverified(last_id, reason));
     };
     let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
     match evaluation::compare(evaluator, &overlay, directory) {
@@ -206,7 +222,7 @@ fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -
             let finding = Finding { kind: "evaluation".to_owned(), name: String::new(), changes: vec![words] };
             judgement.findings.push(finding);
         }
-        Err(error) => return Ok(Verdict::unverified(folded.last_id, messages::chain(&error))),
+        Err(error) => return Ok(Verdict::unverified(last_id, messages::chain(&error))),
     }
-    Ok(Verdict::judged(folded.last_id, judgement))
+    Ok(Verdict::judged(last_id, judgement))
 }

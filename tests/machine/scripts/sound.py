@@ -113,6 +113,18 @@ with subtest("a change that a rebuild would not agree with is told, or taken bac
         assert said in machine.succeed("journalctl -b -o cat -p warning"), "it is not in the journal"
         t.assertEqual(machine.execute("dynix verify")[0], 6)
 
+with subtest("a change on trial is looked at as well, and where it is taken back, its trial is over"):
+    machine.succeed(f"dynix append {WORKERS} 30 --apply --confirm 100s")
+    if policy == "rollback":
+        machine.wait_until_succeeds("grep -q 'workers = 6' /run/dynix/harmonia/current/harmonia.toml", timeout=90)
+        machine.wait_until_fails("systemctl list-units --all --plain --no-legend 'dynix-confirm-*' | grep .", timeout=10)
+        t.assertEqual(machine.execute("dynix confirm")[0], 1)
+    else:
+        last = json.loads(machine.succeed("dynix log --json"))[-1]["id"]
+        found = verified(last)
+        t.assertEqual(found["verdict"], "unsound")
+        machine.succeed("dynix confirm --revert")
+
 with subtest("many applies cost few evaluations, and the last one is looked at"):
     before = started()
     for number in range(8):
