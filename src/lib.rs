@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod surroundings;
 pub mod systemd;
 pub mod templates;
+pub mod timings;
 pub mod types;
 pub mod value_spec;
 pub mod verify;

@@ -3,14 +3,23 @@
 use clap::Parser;
 use dynix::cli::Cli;
 use dynix::exit::Exit;
-use dynix::{commands, messages, surroundings};
+use dynix::{commands, messages, surroundings, timings};
 
 fn main() -> Exit {
+    timings::start();
+    let exit = run();
+    timings::tell();
+    exit
+}
+
+fn run() -> Exit {
     if let Err(error) = surroundings::settle() {
         messages::error(error);
         return Exit::Failed;
     }
-    match commands::run(Cli::parse()) {
+    let cli = Cli::parse();
+    timings::mark("command line");
+    match commands::run(cli) {
         Ok(exit) => exit,
         Err(error) => {
             messages::error(messages::chain(&error));

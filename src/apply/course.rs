@@ -16,6 +16,7 @@ use super::state::InEffect;
 use crate::fs::generation::StagedFile;
 use crate::order;
 use crate::plan::{File, Plan};
+use crate::timings;
 
 /// Where a service goes that does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub fn take(
     let live = machine.manager.is_some();
     let steps = change::file_steps(changes, machine.paths, live);
     let faults = run(&steps, &Material { changes, files }, machine);
+    timings::mark("swap");
     let course = Course { machine, files, retreat };
     // There is nothing to wait for without units.
     if changes.len() < 2 || !live {

@@ -45,6 +45,7 @@ use crate::overrides::{Change as LogChange, Folded, Kind, LogError, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::systemd::ManagerError;
+use crate::timings;
 
 /// How long a lock of somebody else is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -136,6 +137,7 @@ pub fn apply(
     mut waiting: impl FnMut(&str),
 ) -> Result<Report, ApplyError> {
     let _locks = locks(machine.paths, request, PATIENCE, &mut waiting)?;
+    timings::mark("locks");
     let mut report = Report::default();
     // It is in nobody's way.
     report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));

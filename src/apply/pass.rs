@@ -20,6 +20,7 @@ use crate::fs::generation;
 use crate::overrides::LogFile;
 use crate::paths::Paths;
 use crate::plan::{Plan, Service};
+use crate::timings;
 
 /// What came of it, besides what the report says.
 pub(super) struct Passed {
@@ -47,15 +48,18 @@ pub(super) fn pass(
         Key::ensure(paths)?;
     }
     let mut survey = survey(plan, &view.desired, &before, paths, |service| request.takes(service))?;
+    timings::mark("render");
     match machine.manager {
         Some(manager) => survey.meet(manager)?,
         None => report.left_to_do.extend(change::unit_actions(&survey.changes)),
     }
+    timings::mark("D-Bus: units");
     let changed = !survey.changes.is_empty() || !survey.faults.is_empty();
     let mut pass = Pass::new(plan, before.clone(), view.last_id);
     pass.outcomes.append(&mut survey.faults);
     pass.run(log, &survey, request, machine)?;
     pass.commit(request, paths)?;
+    timings::mark("state");
     let refused =
         pass.outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Applied | Outcome::Failed { .. }));
     let failed = refused
@@ -97,6 +101,7 @@ impl<'p> Pass<'p> {
         let prepare = preparation(survey);
         let faults = run(&prepare, &Material { changes: &survey.changes, files: &survey.files }, machine);
         self.actions.extend(prepare);
+        timings::mark("stage and check");
         let failed = survey.changes.iter().filter(|change| faults.contains_key(change.name));
         failed.for_each(|change| discard(change, paths));
         let ready: Vec<Change<'_>> =

@@ -10,6 +10,7 @@ use crate::overrides::{Change, Folded, LogError, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::secrets::SecretFiles;
+use crate::timings;
 
 /// The log under a plan.
 #[derive(Debug)]
@@ -35,9 +36,11 @@ pub fn view(
     let mut left_out: Vec<LeftOut> = Vec::new();
     loop {
         let folded = if changes.is_empty() { log.fold()? } else { log.preview(&changes)? };
+        timings::mark("fold");
         // What was not recorded has ids as well.
         let last_id = folded.last_id.saturating_sub(changes.len() as u64);
         let mut desired = desired(plan, &folded.overlay, only, &SecretFiles::of(paths));
+        timings::mark("values and types");
         let refused: BTreeSet<u64> = desired.left_out.iter().map(|one| one.id).collect();
         left_out.append(&mut desired.left_out);
         if refused.is_empty() {

@@ -18,12 +18,14 @@ use crate::overrides::{Change, Conflict, Folded, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::secrets::{self, SecretFiles, Secrets};
+use crate::timings;
 use crate::types::{self, ReadAs, Subschemas, Type};
 use crate::verify::proof;
 
 /// Records a value, and applies it where that is asked for.
 pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
+    timings::mark("plan");
     let log = session.log(&plan, &paths);
     let path = place::parse(&arguments.path)?;
     let place = place::find(&plan, &path)?;
@@ -40,6 +42,7 @@ pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
     tell_flows(&plan, &paths, &place, &path);
     let mut trial = recording::start(arguments.recording.confirm, &paths, session)?;
     let ids = recording::record(&log, &[change], &mut trial, until, session)?;
+    timings::mark("append to the log");
     for id in &ids {
         messages::info(format!("recorded {id}: {path}"));
     }
@@ -134,7 +137,9 @@ fn change(arguments: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
 /// The option as a whole has to have its type with the change, and its files have to be able to say it.
 fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<()> {
     let Asked { path, place, log, .. } = *asked;
+    timings::mark("value");
     let folded = log.preview(std::slice::from_ref(change))?;
+    timings::mark("fold");
     let refuse = |problem: String| Refused(format!("{path}: {problem}{}", standing(asked)));
     let value = effective(place, &folded).map_err(|error| {
         let given = asked.secrets.shown(&error.path, &error.given);
@@ -152,9 +157,11 @@ fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Res
         };
         return Err(Refused(format!("{}: {problem}{}", place.option_path.join(&fault.path), standing(asked))).into());
     }
+    timings::mark("type");
     let mut values = rendered::static_values(place.service);
     values.insert(place.option_name.to_owned(), value);
     rendered::render(place.service, &values).map_err(|error| refuse(error.to_string()))?;
+    timings::mark("render");
     Ok(())
 }
 

@@ -13,10 +13,12 @@ use crate::messages;
 use crate::overrides::Change;
 use crate::paths::Paths;
 use crate::plan::Plan;
+use crate::timings;
 
 /// Applies, or says what it would do.
 pub fn run(arguments: &Apply, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
+    timings::mark("plan");
     let services = place::services(&plan, &arguments.services)?;
     let mut task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
     if arguments.expired {
@@ -55,6 +57,7 @@ impl<'t> Task<'t> {
     pub fn run(&self, session: &Session) -> anyhow::Result<Exit> {
         let exit = show(&self.report(session)?, self.json, false);
         super::verify::after_apply(self.plan, self.paths, session);
+        timings::mark("report");
         exit
     }
 
