@@ -6,16 +6,17 @@
 //! for those the settle time is not zero unless the plan says so.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Timer as Sleep;
-use futures_lite::{FutureExt, StreamExt};
 use zbus::OwnedObjectPath;
 use zbus::block_on;
 
-use super::proxies::{JobRemovedStream, ListedUnit, ManagerProxy, ServiceProxy, UnitProxy};
+use super::endings::{Ending, Endings, Run, Wait};
+use super::proxies::{ListedUnit, ManagerProxy, ServiceProxy, UnitProxy};
 use super::{Job, ManagerError, ServiceManager, Timer, UnitStatus, Verb, When, journal};
+use crate::timings;
 
 /// Settle time of units whose type has no readiness.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -33,12 +34,13 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 pub struct Bus {
     connection: zbus::Connection,
     manager: ManagerProxy<'static>,
-    subscribed: Mutex<bool>,
+    /// Listened to from the first job on.
+    endings: Mutex<Option<Arc<Endings>>>,
 }
 
 /// How one job is going.
 enum Progress {
-    Running(OwnedObjectPath),
+    Running,
     Settling(Vigil),
     Done,
     Failed(String),
@@ -79,17 +81,22 @@ impl Bus {
                 .build()
                 .await
                 .to("reach its manager")?;
-            Ok(Self { connection, manager, subscribed: Mutex::new(false) })
+            Ok(Self { connection, manager, endings: Mutex::new(None) })
         })
     }
 
-    fn subscribe(&self) -> Result<(), ManagerError> {
-        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*subscribed {
-            block_on(self.manager.subscribe()).to("subscribe to its signals")?;
-            *subscribed = true;
+    fn endings(&self) -> Result<Arc<Endings>, ManagerError> {
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endings) = &*endings {
+            return Ok(Arc::clone(endings));
         }
-        Ok(())
+        block_on(self.manager.subscribe()).to("subscribe to its signals")?;
+        let signals = block_on(self.manager.receive_job_removed()).to("listen for finished jobs")?;
+        let listening = Endings::listen(signals).map_err(|error| ManagerError {
+            operation: "listen for finished jobs".to_owned(),
+            message: error.to_string(),
+        })?;
+        Ok(Arc::clone(endings.insert(listening)))
     }
 
     /// Starts the units of a timer. A unit of that name that was stopped just now may still be there.
@@ -131,54 +138,13 @@ impl Bus {
             .to("reach a unit")
     }
 
-    async fn start(&self, job: &Job) -> Progress {
+    async fn start(&self, job: &Job) -> zbus::Result<OwnedObjectPath> {
         // Applies that follow each other quickly are no crash loop: forget the start rate limit (systemctl(1),
         // `reset-failed`). A unit that is not loaded has none.
         let _ = self.manager.reset_failed_unit(&job.unit).await;
-        let started = match job.verb {
+        match job.verb {
             Verb::Restart => self.manager.restart_unit(&job.unit, "replace").await,
             Verb::Reload => self.manager.reload_unit(&job.unit, "replace").await,
-        };
-        match started {
-            Ok(path) => Progress::Running(path),
-            Err(error) => Progress::Failed(message(&error)),
-        }
-    }
-
-    /// Awaits the running jobs until each is done or its deadline is over.
-    async fn await_jobs(
-        &self,
-        jobs: &[Job],
-        progress: &mut [Progress],
-        removed: &mut JobRemovedStream,
-        started: Instant,
-    ) -> Result<(), ManagerError> {
-        loop {
-            let running = jobs.iter().zip(progress.iter()).filter(|(_, one)| matches!(one, Progress::Running(_)));
-            let Some(next) = running.map(|(job, _)| started + job.deadline).min() else { return Ok(()) };
-            let signal = async { removed.next().await }.or(async {
-                Sleep::at(next).await;
-                None
-            });
-            if let Some(signal) = signal.await {
-                let arguments = signal.args().to("read a signal")?;
-                for one in progress.iter_mut() {
-                    if matches!(one, Progress::Running(path) if path.as_str() == arguments.job().as_str()) {
-                        *one = match *arguments.result() {
-                            "done" => Progress::Done,
-                            result => Progress::Failed(format!("its job ended as \"{result}\"")),
-                        };
-                    }
-                }
-            } else {
-                for (job, one) in jobs.iter().zip(progress.iter_mut()) {
-                    if matches!(one, Progress::Running(_)) && Instant::now() >= started + job.deadline {
-                        // Not cancelled: the job that puts the old configuration back takes its place, and a unit that
-                        // only takes long to stop would otherwise be left stopped, with no job to start it again.
-                        *one = Progress::Failed(format!("not done within {} s", job.deadline.as_secs_f64()));
-                    }
-                }
-            }
         }
     }
 
@@ -291,6 +257,48 @@ fn is_service(unit: &str) -> bool {
     unit.ends_with(".service")
 }
 
+impl Drop for Bus {
+    /// The listener ends with the connection.
+    fn drop(&mut self) {
+        if self.endings.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
+            // There is nobody to tell.
+            let _ = block_on(self.connection.clone().close());
+        }
+    }
+}
+
+/// Awaits the running jobs until each is done or its deadline is over.
+fn await_jobs(jobs: &[Job], progress: &mut [Progress], run: &Run<'_>, started: Instant) -> Result<(), ManagerError> {
+    loop {
+        let running = jobs.iter().zip(progress.iter()).filter(|(_, one)| matches!(one, Progress::Running));
+        let Some(next) = running.map(|(job, _)| started + job.deadline).min() else { return Ok(()) };
+        match run.next(next) {
+            Wait::Ended(Ending { number, result }) => {
+                // One that is overdue stays so.
+                if let Some(one) = progress.get_mut(number).filter(|one| matches!(one, Progress::Running)) {
+                    *one = match result.as_str() {
+                        "done" => Progress::Done,
+                        result => Progress::Failed(format!("its job ended as \"{result}\"")),
+                    };
+                }
+            }
+            Wait::Overdue => {
+                for (job, one) in jobs.iter().zip(progress.iter_mut()) {
+                    if matches!(one, Progress::Running) && Instant::now() >= started + job.deadline {
+                        // Not cancelled: the job that puts the old configuration back takes its place, and a unit that
+                        // only takes long to stop would otherwise be left stopped, with no job to start it again.
+                        *one = Progress::Failed(format!("not done within {} s", job.deadline.as_secs_f64()));
+                    }
+                }
+            }
+            Wait::Lost => {
+                let message = "the connection to the system bus was lost".to_owned();
+                return Err(ManagerError { operation: "await jobs".to_owned(), message });
+            }
+        }
+    }
+}
+
 impl ServiceManager for Bus {
     fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
         let mut listed = block_on(self.list(units))?;
@@ -317,24 +325,32 @@ impl ServiceManager for Bus {
     }
 
     fn run(&self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
-        self.subscribe()?;
-        block_on(async {
-            let mut removed = self.manager.receive_job_removed().await.to("listen for finished jobs")?;
-            let started = Instant::now();
-            let mut progress = Vec::with_capacity(jobs.len());
-            for job in jobs {
-                progress.push(self.start(job).await);
-            }
-            self.await_jobs(jobs, &mut progress, &mut removed, started).await?;
-            self.await_settled(jobs, &mut progress).await?;
-            Ok(progress
-                .into_iter()
-                .map(|one| match one {
-                    Progress::Failed(why) => Err(why),
-                    Progress::Running(_) | Progress::Settling(_) | Progress::Done => Ok(()),
-                })
-                .collect())
-        })
+        let endings = self.endings()?;
+        let mut run = endings.run();
+        let started = Instant::now();
+        let mut progress = Vec::with_capacity(jobs.len());
+        for (number, job) in jobs.iter().enumerate() {
+            progress.push(match block_on(self.start(job)) {
+                Ok(path) => {
+                    run.expect(number, path);
+                    Progress::Running
+                }
+                Err(error) => Progress::Failed(message(&error)),
+            });
+        }
+        run.started();
+        timings::mark("D-Bus: jobs");
+        await_jobs(jobs, &mut progress, &run, started)?;
+        timings::mark("the units' own restart");
+        block_on(self.await_settled(jobs, &mut progress))?;
+        timings::mark("settle");
+        Ok(progress
+            .into_iter()
+            .map(|one| match one {
+                Progress::Failed(why) => Err(why),
+                Progress::Running | Progress::Settling(_) | Progress::Done => Ok(()),
+            })
+            .collect())
     }
 
     fn last_words(&self, unit: &str) -> Option<String> {

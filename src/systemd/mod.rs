@@ -3,6 +3,7 @@
 pub mod background;
 pub mod booted;
 mod bus;
+mod endings;
 mod hardening;
 mod journal;
 mod proxies;

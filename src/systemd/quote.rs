@@ -62,6 +62,9 @@ pub fn is_variable_name(name: &str) -> bool {
 
 /// Refuses what no line that systemd reads can hold.
 fn check(text: &str) -> Result<(), QuoteError> {
+    if text.is_ascii() && memchr::memchr(0, text.as_bytes()).is_none() {
+        return Ok(());
+    }
     match text.chars().find(|&ch| ch == '\0' || is_noncharacter(ch)) {
         None => Ok(()),
         Some('\0') => Err(QuoteError::Nul),
@@ -101,12 +104,15 @@ pub fn env_file_value(value: &str) -> Result<String, QuoteError> {
     check(value)?;
     let mut quoted = String::with_capacity(value.len() + 2);
     quoted.push('"');
-    for ch in value.chars() {
-        if matches!(ch, '"' | '\\' | '`' | '$') {
-            quoted.push('\\');
-        }
-        quoted.push(ch);
+    let mut rest = value;
+    while let Some(next) = rest.find(['"', '\\', '`', '$']) {
+        let (plain, special) = rest.split_at(next);
+        quoted.push_str(plain);
+        quoted.push('\\');
+        quoted.push_str(&special[..1]);
+        rest = &special[1..];
     }
+    quoted.push_str(rest);
     quoted.push('"');
     Ok(quoted)
 }
@@ -119,8 +125,8 @@ pub fn env_file_value(value: &str) -> Result<String, QuoteError> {
 /// `EXTRACT_RELAX|EXTRACT_UNQUOTE`; `extract_first_word`, src/basic/extract-word.c).
 pub fn variable_word(word: &str) -> Result<String, QuoteError> {
     check(word)?;
-    let bare = |ch: char| !matches!(ch, ' ' | '\t' | '\n' | '\r' | '\'' | '"' | '\\');
-    if !word.is_empty() && word.chars().all(bare) {
+    let bare = |byte: u8| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\'' | b'"' | b'\\');
+    if !word.is_empty() && word.bytes().all(bare) {
         return Ok(word.to_owned());
     }
     let mut quoted = String::with_capacity(word.len() + 2);

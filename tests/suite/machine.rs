@@ -77,6 +77,7 @@ tests! {
     boot = "boot",
     confirm = "confirm",
     expiry = "expiry",
+    many_at_once = "many",
     expressions = "expressions",
     fail_safe = "fail-safe",
     failures = "failures",

@@ -55,10 +55,13 @@ class Container:
         self._mounts.append(target)
 
     def bind(self, source: Path, target: str) -> None:
-        """Shows a file of the host in the machine, read-only."""
+        """Shows a file or directory of the host in the machine, read-only."""
         place = self.root / target.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
+        if source.is_dir():
+            place.mkdir()
+        else:
+            place.touch()
         self._mount(place, "--bind", "-o", "ro", str(source))
 
     def run_unbooted(self, command: list[str]) -> str:

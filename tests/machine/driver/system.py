@@ -64,12 +64,21 @@ class Service:
     def __init__(self, name: str) -> None:
         self.directory = _TESTS / "services" / name
         self.spec = tomllib.loads((self.directory / "service.toml").read_text())
-        unknown = self.spec.keys() - {"stand-in", "description", "enable", "file", "link"}
+        unknown = self.spec.keys() - {"stand-in", "description", "copies", "enable", "file", "link"}
         assert not unknown, f"{self.directory}/service.toml: unknown keys {sorted(unknown)}"
 
+    def _each(self, text: str) -> list[str]:
+        """The text; of several copies, once for each with its number."""
+        if "copies" not in self.spec:
+            return [text]
+        return [text.replace("-N", f"-{number}") for number in range(self.spec["copies"])]
+
     def description(self) -> Json:
-        description: Json = json.loads((self.directory / self.spec["description"]).read_text())
-        return description
+        text = (self.directory / self.spec["description"]).read_text()
+        services: Json = {}
+        for one in self._each(text):
+            services |= json.loads(one)["services"]
+        return {"services": services}
 
     def stand_in(self) -> str | None:
         text: str | None = self.spec.get("stand-in")
@@ -77,12 +86,13 @@ class Service:
 
     def install(self, root: Path) -> None:
         for file in self.spec.get("file", []):
-            place = _below(root, file["path"])
-            place.write_text(self._content(file))
-            place.chmod(int(file.get("mode", "0444"), 8))
+            for path, content in zip(self._each(file["path"]), self._each(self._content(file)), strict=True):
+                place = _below(root, path)
+                place.write_text(content)
+                place.chmod(int(file.get("mode", "0444"), 8))
         for link in self.spec.get("link", []):
             _below(root, link["path"]).symlink_to(link["to"])
-        for unit in self.spec.get("enable", []):
+        for unit in (one for unit in self.spec.get("enable", []) for one in self._each(unit)):
             target = "sockets" if unit.endswith(".socket") else "multi-user"
             _below(root, f"/etc/systemd/system/{target}.target.wants/{unit}").symlink_to(f"/etc/systemd/system/{unit}")
 

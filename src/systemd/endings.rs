@@ -1,0 +1,225 @@
+//! How systemd's jobs end: one listener for all who wait.
+//!
+//! zbus gives each stream of signals a queue, and reads nothing more while one of them is full. Who awaits jobs also makes
+//! calls, and takes no signals meanwhile: with some dozens of jobs nobody would get an answer any more. So a thread does
+//! nothing but take the signals, and tells each run of jobs of its own.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_lite::StreamExt;
+use zbus::{OwnedObjectPath, block_on};
+
+use super::proxies::JobRemovedStream;
+
+/// The ends of all jobs, as they come.
+#[derive(Debug, Default)]
+pub(super) struct Endings(Mutex<Board>);
+
+#[derive(Debug, Default)]
+struct Board {
+    waiting: HashMap<OwnedObjectPath, (Sender<Ending>, usize)>,
+    /// Jobs that nobody waits for: one may end before its path is known to who started it.
+    unclaimed: HashMap<OwnedObjectPath, String>,
+    runs: usize,
+    /// There will be no more signals.
+    lost: bool,
+}
+
+/// The end of one job of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Which of its jobs.
+    pub number: usize,
+    /// systemd's word for it: `done`, `failed`, `timeout`, ...
+    pub result: String,
+}
+
+/// What came of waiting.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Ended(Ending),
+    /// It is too late.
+    Overdue,
+    /// There will be no more signals.
+    Lost,
+}
+
+/// Some jobs that are awaited together.
+pub(super) struct Run<'e> {
+    endings: &'e Endings,
+    sender: Sender<Ending>,
+    receiver: Receiver<Ending>,
+    expected: Vec<OwnedObjectPath>,
+}
+
+impl Endings {
+    /// Listens until the connection is closed.
+    pub fn listen(mut signals: JobRemovedStream) -> std::io::Result<Arc<Self>> {
+        let endings = Arc::new(Self::default());
+        let told = Arc::clone(&endings);
+        let listen = move || {
+            while let Some(signal) = block_on(signals.next()) {
+                if let Ok(arguments) = signal.args() {
+                    told.tell(arguments.job().as_str(), arguments.result());
+                }
+            }
+            told.end();
+        };
+        std::thread::Builder::new().name("jobs".to_owned()).spawn(listen)?;
+        Ok(endings)
+    }
+
+    /// Before the first of its jobs is started.
+    pub fn run(&self) -> Run<'_> {
+        let (sender, receiver) = mpsc::channel();
+        self.board().runs += 1;
+        Run { endings: self, sender, receiver, expected: Vec::new() }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, job: &str, result: &str) {
+        let mut board = self.board();
+        let Ok(path) = OwnedObjectPath::try_from(job) else { return };
+        match board.waiting.remove(&path) {
+            // It may have given up.
+            Some((sender, number)) => drop(sender.send(Ending { number, result: result.to_owned() })),
+            // A job of somebody else, where nobody here has one that is not known yet.
+            None if board.runs == 0 => {}
+            None => drop(board.unclaimed.insert(path, result.to_owned())),
+        }
+    }
+
+    fn end(&self) {
+        let mut board = self.board();
+        board.lost = true;
+        // Who waits notices that nobody can tell them any more.
+        board.waiting.clear();
+    }
+}
+
+impl Run<'_> {
+    /// The job with this number has this path.
+    pub fn expect(&mut self, number: usize, path: OwnedObjectPath) {
+        let mut board = self.endings.board();
+        if let Some(result) = board.unclaimed.remove(&path) {
+            drop(self.sender.send(Ending { number, result }));
+        } else if !board.lost {
+            board.waiting.insert(path.clone(), (self.sender.clone(), number));
+            self.expected.push(path);
+        }
+    }
+
+    /// No more jobs are expected than those so far.
+    pub fn started(&mut self) {
+        self.sender = mpsc::channel().0;
+    }
+
+    /// The next of its jobs that ends, if one does before `deadline`.
+    pub fn next(&self, deadline: Instant) -> Wait {
+        let patience = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        match self.receiver.recv_timeout(patience) {
+            Ok(ending) => Wait::Ended(ending),
+            Err(RecvTimeoutError::Timeout) => Wait::Overdue,
+            Err(RecvTimeoutError::Disconnected) => Wait::Lost,
+        }
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        let mut board = self.endings.board();
+        for path in &self.expected {
+            board.waiting.remove(path);
+        }
+        board.runs -= 1;
+        if board.runs == 0 {
+            board.unclaimed.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(number: usize) -> OwnedObjectPath {
+        OwnedObjectPath::try_from(job(number)).unwrap()
+    }
+
+    fn job(number: usize) -> String {
+        format!("/org/freedesktop/systemd1/job/{number}")
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    fn done(number: usize) -> Wait {
+        Wait::Ended(Ending { number, result: "done".to_owned() })
+    }
+
+    #[test]
+    fn each_run_hears_of_its_own_jobs_only() {
+        let endings = Endings::default();
+        let (mut one, mut other) = (endings.run(), endings.run());
+        one.expect(0, path(7));
+        other.expect(0, path(8));
+        one.started();
+        other.started();
+        endings.tell(&job(9), "done");
+        endings.tell(&job(8), "done");
+        assert_eq!(other.next(soon()), done(0));
+        assert_eq!(one.next(Instant::now()), Wait::Overdue);
+    }
+
+    #[test]
+    fn a_job_may_end_before_its_path_is_known() {
+        let endings = Endings::default();
+        let mut run = endings.run();
+        endings.tell(&job(7), "done");
+        run.expect(3, path(7));
+        run.started();
+        assert_eq!(run.next(soon()), done(3));
+    }
+
+    #[test]
+    fn thousands_may_end_while_nobody_looks() {
+        let endings = Endings::default();
+        let mut run = endings.run();
+        (0..5000).for_each(|number| endings.tell(&job(number), "done"));
+        (0..5000).for_each(|number| run.expect(number, path(number)));
+        run.started();
+        (0..5000).for_each(|number| assert_eq!(run.next(soon()), done(number)));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_connection_that_is_gone() {
+        let endings = Endings::default();
+        let mut run = endings.run();
+        run.expect(0, path(7));
+        run.started();
+        endings.end();
+        assert_eq!(run.next(soon()), Wait::Lost);
+        let mut late = endings.run();
+        late.expect(0, path(8));
+        late.started();
+        assert_eq!(late.next(soon()), Wait::Lost);
+    }
+
+    #[test]
+    fn nothing_is_kept_when_nobody_waits() {
+        let endings = Endings::default();
+        endings.tell(&job(1), "done");
+        let run = endings.run();
+        endings.tell(&job(2), "done");
+        assert_eq!(endings.board().unclaimed.len(), 1);
+        drop(run);
+        assert!(endings.board().unclaimed.is_empty());
+    }
+}
