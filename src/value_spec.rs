@@ -1,5 +1,6 @@
 //! A file's value, put together from the effective values of options: pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -43,22 +44,23 @@ fn here(fault: ValueSpecFault) -> ValueSpecError {
 
 impl ValueSpec {
     /// The value. `values` has every option of the service by its full name.
-    pub fn evaluate(&self, values: &BTreeMap<String, Value>) -> Result<Value, ValueSpecError> {
+    pub fn evaluate<'v>(&'v self, values: &'v BTreeMap<String, Value>) -> Result<Cow<'v, Value>, ValueSpecError> {
         match self {
             Self::Option(name) => {
-                values.get(name).cloned().ok_or_else(|| here(ValueSpecFault::NoSuchOption(name.clone())))
+                let value = values.get(name).ok_or_else(|| here(ValueSpecFault::NoSuchOption(name.clone())))?;
+                Ok(Cow::Borrowed(value))
             }
-            Self::Literal(value) => Ok(value.clone()),
+            Self::Literal(value) => Ok(Cow::Borrowed(value)),
             Self::Attrs(attributes) => {
                 let attributes: Result<Map<String, Value>, _> = attributes
                     .iter()
                     .map(|(name, spec)| {
                         let value =
                             below(spec.evaluate(values), || format!("attrs.{}", AttrPath::default().child(name)))?;
-                        Ok((name.clone(), value))
+                        Ok((name.clone(), value.into_owned()))
                     })
                     .collect();
-                attributes.map(Value::Object)
+                attributes.map(|attributes| Cow::Owned(Value::Object(attributes)))
             }
             Self::List(items) => {
                 let mut list = Vec::with_capacity(items.len());
@@ -67,15 +69,17 @@ impl ValueSpec {
                         Self::When { condition, then } => when(condition, then, values),
                         item => item.evaluate(values).map(Some),
                     };
-                    list.extend(below(value, || format!("list[{index}]"))?);
+                    list.extend(below(value, || format!("list[{index}]"))?.map(Cow::into_owned));
                 }
-                Ok(Value::Array(list))
+                Ok(Cow::Owned(Value::Array(list)))
             }
-            Self::When { condition, then } => Ok(when(condition, then, values)?.unwrap_or_default()),
+            Self::When { condition, then } => Ok(when(condition, then, values)?.unwrap_or(Cow::Owned(Value::Null))),
             Self::Select { from, path } => {
                 let from = below(from.evaluate(values), || "select.from".to_owned())?;
-                let found = path.names().iter().try_fold(&from, |value, name| value.get(name));
-                Ok(found.cloned().unwrap_or(Value::Null))
+                Ok(match from {
+                    Cow::Borrowed(from) => at(from, path).map_or(Cow::Owned(Value::Null), Cow::Borrowed),
+                    Cow::Owned(from) => Cow::Owned(at(&from, path).cloned().unwrap_or(Value::Null)),
+                })
             }
         }
     }
@@ -93,16 +97,20 @@ impl ValueSpec {
     }
 }
 
+fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
+    path.names().iter().try_fold(value, |value, name| value.get(name))
+}
+
 /// The value where the condition holds.
-fn when(
-    condition: &ValueSpec,
-    then: &ValueSpec,
-    values: &BTreeMap<String, Value>,
-) -> Result<Option<Value>, ValueSpecError> {
-    let holds = match condition.evaluate(values) {
-        Ok(Value::Bool(truth)) => Ok(truth),
-        Ok(other) => Err(here(ValueSpecFault::NotABoolean(other))),
-        Err(error) => Err(error),
+fn when<'v>(
+    condition: &'v ValueSpec,
+    then: &'v ValueSpec,
+    values: &'v BTreeMap<String, Value>,
+) -> Result<Option<Cow<'v, Value>>, ValueSpecError> {
+    let holds = match condition.evaluate(values).as_deref() {
+        Ok(Value::Bool(truth)) => Ok(*truth),
+        Ok(other) => Err(here(ValueSpecFault::NotABoolean(other.clone()))),
+        Err(error) => Err(error.clone()),
     };
     if !below(holds, || "when.condition".to_owned())? {
         return Ok(None);
@@ -118,10 +126,9 @@ mod tests {
 
     fn evaluate(spec: Value) -> Result<Value, ValueSpecError> {
         let spec: ValueSpec = serde_json::from_value(spec).unwrap();
-        spec.evaluate(&BTreeMap::from([(
-            "services.x.settings".to_owned(),
-            json!({"stats": {"enable": true, "port": 1}}),
-        )]))
+        let values =
+            BTreeMap::from([("services.x.settings".to_owned(), json!({"stats": {"enable": true, "port": 1}}))]);
+        spec.evaluate(&values).map(Cow::into_owned)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A service's files and drop-ins for given option values: pure.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -43,13 +44,15 @@ pub fn render(service: &Service, values: &BTreeMap<String, Value>) -> Result<Ren
 
 fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
     let mut rendered = Rendered::default();
-    let as_built = static_values(service);
+    let as_built = LazyCell::new(|| static_values(service));
     for (name, file) in &service.files {
         let unrenderable = |problem: String| Unrenderable { place: name.clone(), problem };
         let value = file.value.evaluate(values).map_err(|error| unrenderable(error.to_string()))?;
         let bytes = format::render(&file.format, &value).map_err(|error| unrenderable(error.to_string()))?;
-        let unchanged = file.value.evaluate(&as_built).map_err(|error| unrenderable(error.to_string()))?;
-        format::misreadings(&file.format, &unchanged, &value).map_err(|error| unrenderable(error.to_string()))?;
+        if format::has_misreadings(&file.format, &value).map_err(|error| unrenderable(error.to_string()))? {
+            let unchanged = file.value.evaluate(&as_built).map_err(|error| unrenderable(error.to_string()))?;
+            format::misreadings(&file.format, &unchanged, &value).map_err(|error| unrenderable(error.to_string()))?;
+        }
         rendered.files.insert(name.clone(), bytes);
     }
     for (unit, template) in &service.drop_ins {

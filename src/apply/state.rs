@@ -171,6 +171,12 @@ pub enum StateError {
     },
 }
 
+/// Of which version a state is, whatever else it says.
+#[derive(Deserialize)]
+struct Of {
+    version: Option<u64>,
+}
+
 /// Makes a state of an earlier version one of [`VERSION`]. What is in effect stays in effect: an upgrade touches no unit.
 fn migrate(state: &mut Value, from: u64) {
     debug_assert!(from <= VERSION);
@@ -183,16 +189,20 @@ impl State {
     pub fn load(path: &Utf8Path) -> Result<Self, StateError> {
         let Some(bytes) = fs::read_trusted(path, fs::OWN)? else { return Ok(Self::default()) };
         let malformed = |problem: String| StateError::Malformed { path: path.to_string(), problem };
-        let mut state: Value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        let Of { version } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
         // Of another version, nothing else can be said.
-        match state.get("version").and_then(Value::as_u64) {
+        let state = match version {
+            Some(VERSION) => serde_json::from_slice(&bytes),
             Some(version) if version > VERSION => {
                 return Err(StateError::Newer { path: path.to_string(), version });
             }
-            Some(version) => migrate(&mut state, version),
+            Some(version) => serde_json::from_slice(&bytes).and_then(|mut state| {
+                migrate(&mut state, version);
+                serde_json::from_value(state)
+            }),
             None => return Err(malformed("it has no version".to_owned())),
-        }
-        serde_json::from_value(state).map_err(|error| malformed(error.to_string()))
+        };
+        state.map_err(|error| malformed(error.to_string()))
     }
 
     /// Writes the state, whole or not at all.

@@ -50,8 +50,19 @@ pub(super) fn find(
     paths: &Paths,
     key: &Key,
 ) -> Result<Found, FileError> {
+    find_at(name, generation::current(&paths.service(name))?, service, state, paths, key)
+}
+
+/// Finds a service that has the generation `current`.
+fn find_at(
+    name: &str,
+    current: Option<u64>,
+    service: Option<&Service>,
+    state: &State,
+    paths: &Paths,
+    key: &Key,
+) -> Result<Found, FileError> {
     let directory = paths.service(name);
-    let current = generation::current(&directory)?;
     let recorded = state.services.get(name);
     let mut units: BTreeSet<&String> = service.into_iter().flat_map(|service| service.drop_ins.keys()).collect();
     units.extend(recorded.into_iter().flat_map(|one| one.in_effect.drop_ins.keys()));
@@ -95,15 +106,15 @@ pub fn survey<'p>(
 ) -> Result<Survey<'p>, FileError> {
     let mut survey = Survey::default();
     let key = Key::load(paths)?;
+    // One look at all of them: most services of a large plan have nothing there.
+    let present: BTreeSet<String> = fs::names(&paths.run())?.into_iter().collect();
     for (name, service) in plan.services.iter().filter(|(name, _)| only(name)) {
         let values = desired.services.get(name);
-        if values.is_none()
-            && !state.services.contains_key(name)
-            && generation::current(&paths.service(name))?.is_none()
-        {
+        let current = if present.contains(name) { generation::current(&paths.service(name))? } else { None };
+        if values.is_none() && !state.services.contains_key(name) && current.is_none() {
             continue;
         }
-        let Found { now: from, confirmed, pending } = find(name, Some(service), state, paths, &key)?;
+        let Found { now: from, confirmed, pending } = find_at(name, current, Some(service), state, paths, &key)?;
         let (target, as_built) = match target(service, values, paths, &key) {
             Ok(found) => found,
             Err(reason) => {

@@ -42,7 +42,8 @@ fn fitting(service: &Service, file: &File) -> BTreeSet<String> {
     let Some(proof) = file.proof.as_ref().filter(|proof| proof.level == ProofLevel::Bytes) else {
         return BTreeSet::new();
     };
-    let Ok(value) = file.value.evaluate(&static_values(service)) else { return BTreeSet::new() };
+    let values = static_values(service);
+    let Ok(value) = file.value.evaluate(&values) else { return BTreeSet::new() };
     let dialects = format::dialects(&file.format.name).iter().map(|dialect| (*dialect).to_owned());
     let fits = |dialect: &String| {
         let spec = FormatSpec { dialect: Some(dialect.clone()), ..file.format.clone() };

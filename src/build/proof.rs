@@ -10,7 +10,8 @@ use crate::plan::{Attach, File, FormatSpec, Proof, ProofLevel, Service};
 
 /// Proves one file: the format with the dialect and parameters that its generator has, and the proof. `nix` is what Nix wrote.
 pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, Proof), String> {
-    let value = file.value.evaluate(&static_values(service)).map_err(|error| error.to_string())?;
+    let values = static_values(service);
+    let value = file.value.evaluate(&values).map_err(|error| error.to_string())?;
     match &file.attach {
         Attach::Bind(_) => prove_text(file, &value, nix),
         Attach::Environment { command, environment, .. } => {

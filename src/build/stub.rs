@@ -73,7 +73,8 @@ fn stub<'p>(name: &'p str, service: &'p Service, unit: &str) -> Result<Stub<'p>,
 
 /// The static command line as the value of a variable that systemd splits into words.
 fn static_words(service: &Service, file: &File) -> Result<String, String> {
-    let value = file.value.evaluate(&static_values(service)).map_err(|error| error.to_string())?;
+    let values = static_values(service);
+    let value = file.value.evaluate(&values).map_err(|error| error.to_string())?;
     let words = format::flags::words(&file.format.parameters, &value).map_err(|error| error.to_string())?;
     let quoted: Result<Vec<String>, _> = words.iter().map(|word| quote::variable_word(word)).collect();
     Ok(quoted.map_err(|error| error.to_string())?.join(" "))

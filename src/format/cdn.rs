@@ -33,14 +33,17 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
         return Err(RenderError::here("has quotes and brackets in its strings that json2cdn can't keep apart"));
     }
     let mut writer = Writer { out: Vec::new(), open: Vec::new(), above: Vec::new(), has_root: false };
-    for line in trim(&lines.out).split(|&byte| byte == b'\n') {
-        writer.take(trim(line))?;
+    let broken = trim(&lines.out);
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', broken).chain([broken.len()]) {
+        writer.take(trim(&broken[start..end]))?;
+        start = end + 1;
     }
     while writer.open.len() > 1 {
         writer.close();
     }
     let text = trim(&writer.out);
-    if settings.dialect == "json2cdn" {
+    if settings.dialect == "json2cdn" && !text.is_ascii() {
         let text = String::from_utf8_lossy(text);
         out.extend(text.chars().map(|ch| u8::try_from(ch).ok().filter(u8::is_ascii).unwrap_or(b'?')));
     } else {
@@ -107,7 +110,16 @@ struct Lines {
 
 impl Lines {
     fn take(&mut self, json: &[u8]) {
-        for &byte in json {
+        let mut rest = json;
+        loop {
+            if !self.quotes.is_empty() {
+                // Nothing happens before the next quote.
+                let (inside, after) = rest.split_at(memchr::memchr2(b'"', b'\'', rest).unwrap_or(rest.len()));
+                self.out.extend_from_slice(inside);
+                rest = after;
+            }
+            let Some((&byte, after)) = rest.split_first() else { return };
+            rest = after;
             if matches!(byte, b'"' | b'\'') {
                 match self.quotes.last() {
                     None => self.quotes.push(byte),

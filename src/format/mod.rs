@@ -167,6 +167,12 @@ pub fn misreadings(spec: &FormatSpec, unchanged: &Value, value: &Value) -> Resul
     new.map_or(Ok(()), Err)
 }
 
+/// Whether there is anything in `value` that [`misreadings`] would compare: there hardly ever is.
+pub fn has_misreadings(spec: &FormatSpec, value: &Value) -> Result<bool, RenderError> {
+    let (format, settings) = resolve(spec)?;
+    Ok(!(format.misread)(&settings, value).is_empty())
+}
+
 fn resolve(spec: &FormatSpec) -> Result<(&'static Format, Settings<'_>), SpecError> {
     let format = find(&spec.name).ok_or_else(|| SpecError::unknown_format(&spec.name))?;
     let dialect = match &spec.dialect {

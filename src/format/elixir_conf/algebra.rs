@@ -1,10 +1,12 @@
 //! Documents that are laid out for a line width, as `Inspect.Algebra` of Elixir 1.18 does it; only what data needs.
 
+use std::borrow::Cow;
+
 /// A document.
 #[derive(Clone, Debug)]
 pub enum Doc {
     /// A text and its columns.
-    Text(String, usize),
+    Text(Cow<'static, str>, usize),
     /// Code of ASCII in which there could be breaks, so that it has to end within the width.
     Code(String),
     /// A new line, always.
@@ -48,7 +50,7 @@ pub enum Breaking {
 
 impl Doc {
     /// A text of ASCII.
-    pub fn ascii(text: impl Into<String>) -> Self {
+    pub fn ascii(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
         let columns = text.len();
         Self::Text(text, columns)
@@ -121,7 +123,7 @@ enum Entry<'a> {
 
 /// Lays `doc` out for lines of `width` columns. An error is code that went beyond.
 pub fn format(doc: &Doc, width: usize, out: &mut String) -> Result<(), String> {
-    let mut layout = Layout { width, column: 0, out, collapse: None, beyond: None };
+    let mut layout = Layout { width, column: 0, out, collapse: None, beyond: None, ahead: Vec::new() };
     let mut stack = vec![Entry::Doc(0, Breaks::Flat, doc)];
     while let Some(entry) = stack.pop() {
         if let Entry::Doc(indent, breaks, doc) = entry {
@@ -131,7 +133,7 @@ pub fn format(doc: &Doc, width: usize, out: &mut String) -> Result<(), String> {
     layout.beyond.map_or(Ok(()), Err)
 }
 
-struct Layout<'o> {
+struct Layout<'o, 'a> {
     width: usize,
     column: usize,
     out: &'o mut String,
@@ -139,10 +141,12 @@ struct Layout<'o> {
     collapse: Option<(usize, usize)>,
     /// Code that ended beyond the width.
     beyond: Option<String>,
+    /// What is looked at to find out whether it fits; empty in between.
+    ahead: Vec<Entry<'a>>,
 }
 
-impl Layout<'_> {
-    fn write<'a>(&mut self, indent: usize, breaks: Breaks, doc: &'a Doc, stack: &mut Vec<Entry<'a>>) {
+impl<'a> Layout<'_, 'a> {
+    fn write(&mut self, indent: usize, breaks: Breaks, doc: &'a Doc, stack: &mut Vec<Entry<'a>>) {
         match doc {
             Doc::Text(text, columns) => self.write_text(text, *columns),
             Doc::Code(code) => {
@@ -214,8 +218,22 @@ impl Layout<'_> {
     }
 
     /// Whether `entries`, and then `rest`, fit on the line; without a break there is no choice, so that fits.
-    fn fits(&self, mut column: usize, mut broke: bool, entries: &[Entry], mut rest: &[Entry]) -> Fit {
-        let mut stack: Vec<Entry> = entries.to_vec();
+    fn fits(&mut self, column: usize, broke: bool, entries: &[Entry<'a>], rest: &[Entry<'a>]) -> Fit {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        ahead.extend_from_slice(entries);
+        let fit = self.fits_ahead(column, broke, &mut ahead, rest);
+        ahead.clear();
+        self.ahead = ahead;
+        fit
+    }
+
+    fn fits_ahead(
+        &self,
+        mut column: usize,
+        mut broke: bool,
+        stack: &mut Vec<Entry<'a>>,
+        mut rest: &[Entry<'a>],
+    ) -> Fit {
         let mut no = Fit::No;
         loop {
             if column > self.width && broke {

@@ -107,21 +107,29 @@ fn digits(text: &str) -> String {
 pub fn string(text: &str) -> Result<Doc, RenderError> {
     check_text(text)?;
     let mut escaped = String::with_capacity(text.len() + 8);
-    for ch in text.chars() {
-        if matches!(ch, '\\' | '#' | '"') {
-            escaped.push('\\');
-        }
-        escaped.push(ch);
+    escaped.push('"');
+    let mut rest = text;
+    while let Some(next) = memchr::memchr3(b'\\', b'#', b'"', rest.as_bytes()) {
+        let (plain, special) = rest.split_at(next);
+        escaped.push_str(plain);
+        escaped.push('\\');
+        escaped.push_str(&special[..1]);
+        rest = &special[1..];
     }
-    let mut docs = vec![Doc::ascii("\"")];
-    for (index, line) in escaped.split('\n').enumerate() {
-        if index > 0 {
-            docs.push(Doc::Line.nest(Nesting::Reset, false));
-        }
-        docs.push(Doc::Text(line.to_owned(), line.graphemes(true).count()));
-    }
-    docs.push(Doc::ascii("\""));
-    Ok(Doc::Concat(docs))
+    escaped.push_str(rest);
+    escaped.push('"');
+    let mut lines = escaped.split('\n').map(text_doc);
+    let Some(first) = lines.next() else { return Ok(Doc::ascii("")) };
+    let others: Vec<Doc> = lines.flat_map(|line| [Doc::Line.nest(Nesting::Reset, false), line]).collect();
+    Ok(if others.is_empty() { first } else { Doc::Concat(std::iter::once(first).chain(others).collect()) })
+}
+
+/// A text with its columns: one for each grapheme.
+fn text_doc(text: &str) -> Doc {
+    // Of ASCII, only a line break of two characters is one grapheme.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii() && byte != b'\r');
+    let columns = if is_plain { text.len() } else { text.graphemes(true).count() };
+    Doc::Text(text.to_owned().into(), columns)
 }
 
 /// Elixir refuses some characters where they are not escaped, and reads some others otherwise.
@@ -142,11 +150,7 @@ pub fn charlist(text: &str) -> Result<Doc, RenderError> {
     if text.contains(['"', '\\', '#', '\n', '\r']) {
         return Err(RenderError::here("has a \", \\, # or line break, which nixpkgs doesn't escape in a charlist"));
     }
-    Ok(Doc::Concat(vec![
-        Doc::ascii("~c\""),
-        Doc::Text(text.to_owned(), text.graphemes(true).count()),
-        Doc::ascii("\""),
-    ]))
+    Ok(Doc::Concat(vec![Doc::ascii("~c\""), text_doc(text), Doc::ascii("\"")]))
 }
 
 /// Code that `mix format` leaves as it is: `Module.function(...)` of simple literals.

@@ -162,7 +162,7 @@ fn special(attrs: &Map<String, Value>) -> Result<Doc, RenderError> {
     let kind = attrs.get("_elixirType").and_then(Value::as_str);
     match (kind, value) {
         (Some("raw"), Value::String(code)) => literal::raw(code),
-        (Some("atom"), Value::String(code)) => literal::check_code(code).map(|()| Doc::ascii(code)),
+        (Some("atom"), Value::String(code)) => literal::check_code(code).map(|()| Doc::ascii(code.clone())),
         (Some("charlist"), Value::String(text)) => literal::charlist(text),
         (Some("tuple"), Value::Array(values)) => list(values).map(tuple),
         (Some("map"), Value::Object(items)) => {
@@ -192,7 +192,7 @@ fn keywords(attrs: &Map<String, Value>) -> Result<Vec<Doc>, RenderError> {
     pairs.collect()
 }
 
-fn pair(key: Doc, operator: &str, value: Doc, next_break_fits: bool) -> Doc {
+fn pair(key: Doc, operator: &'static str, value: Doc, next_break_fits: bool) -> Doc {
     let value = if next_break_fits { value.next_break_fits(true) } else { value };
     let value = Doc::Concat(vec![Doc::ascii(operator), Doc::strict(" "), value.group()]);
     let pair = Doc::Concat(vec![key.group(), value.nest(Nesting::More(2), true).group()]);
@@ -213,7 +213,7 @@ fn items(docs: Vec<Doc>, separator: &Doc) -> Doc {
     Doc::Concat(items)
 }
 
-fn container(left: &str, docs: Vec<Doc>, right: &str) -> Doc {
+fn container(left: &'static str, docs: Vec<Doc>, right: &'static str) -> Doc {
     if docs.is_empty() {
         return Doc::ascii(format!("{left}{right}"));
     }

@@ -201,10 +201,10 @@ fn is_code(value: &Value) -> bool {
 /// Whether a line has no more columns than black wants. Versions of black take some characters for wider or narrower,
 /// which is an error where it matters.
 fn fits(line: &[u8]) -> Result<bool, RenderError> {
-    let line = String::from_utf8_lossy(line);
     if line.is_ascii() {
         return Ok(line.len() <= COLUMNS);
     }
+    let line = String::from_utf8_lossy(line);
     let (least, most) = line.chars().map(literal::width).fold((0, 0), |sum, width| (sum.0 + width.0, sum.1 + width.1));
     if (least <= COLUMNS) == (most <= COLUMNS) {
         return Ok(most <= COLUMNS);

@@ -66,7 +66,14 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     let mut utf8 = [0; 4];
     let mut push = |out: &mut Vec<u8>, ch: char| out.extend_from_slice(ch.encode_utf8(&mut utf8).as_bytes());
     push(out, quote);
-    for ch in text.chars() {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\' && char::from(*byte) != quote;
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(rest.bytes().position(|byte| !is_plain(&byte)).unwrap_or(rest.len()));
+        out.extend_from_slice(plain.as_bytes());
+        let mut chars = special.chars();
+        let Some(ch) = chars.next() else { break };
+        rest = chars.as_str();
         // Writing to a Vec can't fail.
         let _ = match ch {
             '\n' => out.write_all(b"\\n"),
@@ -75,10 +82,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
             '\\' => out.write_all(b"\\\\"),
             ch if ch == quote => {
                 out.push(b'\\');
-                push(out, ch);
-                Ok(())
-            }
-            ' '..='~' => {
                 push(out, ch);
                 Ok(())
             }
