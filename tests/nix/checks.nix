@@ -119,7 +119,18 @@ in
   toplevel = {
     static = toplevel systems.static;
     dynamic = toplevel systems.dynamic;
+    independent = toplevel independent;
   };
+  verification = independent.config.lib.dynamicism.verify {
+    overrides = [
+      {
+        id = 1;
+        path = [ "services" "harmonia" "settings" "workers" ];
+        value = 9;
+      }
+    ];
+  };
+  proof = independent.config.lib.dynamicism.prove { };
 
   units = {
     differences = differences unitTexts withProgram systems.dynamic;
