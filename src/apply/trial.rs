@@ -76,8 +76,7 @@ impl Trial {
     #[must_use]
     pub fn awaiting(&self) -> Awaiting {
         let services = self.back.keys().cloned().collect();
-        // Negative and fractional seconds are gone.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and rounded")]
         let left = self.left().ceil() as u64;
         Awaiting { services, by: self.by.clone(), left }
     }
@@ -94,8 +93,7 @@ impl State {
 /// Seconds of the monotonic clock, which systemd's `OnActiveSec=` goes by too.
 fn now() -> f64 {
     let now = clock_gettime(ClockId::Monotonic);
-    // Exact to far below a millisecond for centuries.
-    #[allow(clippy::cast_precision_loss)]
+    #[expect(clippy::cast_precision_loss, reason = "exact to far below a millisecond for centuries")]
     let (seconds, nanoseconds) = (now.tv_sec as f64, now.tv_nsec as f64);
     seconds + nanoseconds / 1e9
 }

@@ -6,7 +6,7 @@ use dynix::plan::FormatSpec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::formats_readers::{text, value};
+use crate::formats_readers::{text, value, without_floats};
 
 fn spec(dialect: &str) -> FormatSpec {
     FormatSpec { name: "cdn".to_owned(), dialect: Some(dialect.to_owned()), parameters: Map::new() }
@@ -69,18 +69,6 @@ fn texts(value: &Value) -> Value {
 fn literal(scalar: &Value) -> String {
     let json = serde_json::to_string(scalar).unwrap();
     if scalar.is_string() { json[1..json.len() - 1].replace("\\n", "\n") } else { json }
-}
-
-/// Floats have Nix's text, which the fixtures check.
-fn without_floats(value: Value) -> Value {
-    match value {
-        Value::Number(number) if number.is_f64() => json!(0.25),
-        Value::Array(items) => items.into_iter().map(without_floats).collect(),
-        Value::Object(attrs) => {
-            attrs.into_iter().map(|(name, value)| (name, without_floats(value))).collect::<Map<_, _>>().into()
-        }
-        other => other,
-    }
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use dynix::plan::FormatSpec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::formats_readers::{text, value};
+use crate::formats_readers::{text, value, without_floats};
 
 fn spec(dialect: &str) -> FormatSpec {
     FormatSpec { name: "edn".to_owned(), dialect: Some(dialect.to_owned()), parameters: Map::new() }
@@ -86,18 +86,6 @@ fn read(text: &str) -> Result<Value, String> {
     let mut reader = Reader { rest: text };
     let value = reader.value()?;
     if reader.rest.is_empty() { Ok(value) } else { Err(format!("more follows: {}", reader.rest)) }
-}
-
-/// Floats have six decimals only.
-fn without_floats(value: Value) -> Value {
-    match value {
-        Value::Number(number) if number.is_f64() => json!(0.25),
-        Value::Array(items) => items.into_iter().map(without_floats).collect(),
-        Value::Object(attrs) => {
-            attrs.into_iter().map(|(name, value)| (name, without_floats(value))).collect::<Map<_, _>>().into()
-        }
-        other => other,
-    }
 }
 
 proptest! {
