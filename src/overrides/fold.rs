@@ -79,7 +79,7 @@ pub(super) type Evaluate<'a> = &'a dyn Fn(&[Wanted], &End) -> Result<Vec<Kind>, 
 /// and taking it back must not cost a fold of the whole log.
 const REFOLDED: u64 = 64 * 1024;
 /// How much may be folded again before a new checkpoint is made.
-const CHECKPOINT_EVERY: u64 = 4 * REFOLDED;
+const CHECKPOINT_EVERY: u64 = 2 * REFOLDED;
 
 /// Folds the records of `source` on top of `base`, which has to be a state of this very log. `evaluate` gives the values
 /// of records that are not plain data.
@@ -117,8 +117,9 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     folding.settled().ids = survey.folding.state.ids;
     let state = folding.state;
     // What was taken back lies before the mark: only behind the record that does so is there a state to go on from.
-    // Values that are evaluated belong to one moment and are not kept.
-    let checkpoint = at_mark.or_else(|| (mark.is_some() && wanted.is_empty()).then(|| state.clone()));
+    // Values that are evaluated belong to one moment and are not kept, and records that are not in the log may never be.
+    let at_end = mark.is_some() && wanted.is_empty() && source.further.is_empty();
+    let checkpoint = at_mark.or_else(|| at_end.then(|| state.clone()));
     Ok(Outcome { state, end, checkpoint })
 }
 

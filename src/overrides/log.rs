@@ -327,7 +327,8 @@ impl LogFile {
             if edited || outcome.end.torn.is_some() && attempt == 0 {
                 continue;
             }
-            if after == now && further.is_empty() {
+            // With further records, what is known of the log itself is no more than before, but for the checkpoint.
+            if after == now && (further.is_empty() || stamp.is_some()) {
                 self.remember(&file, now, stamp, &outcome, lock);
             }
             let mut folded = self.folded(outcome);

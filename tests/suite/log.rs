@@ -35,6 +35,15 @@ impl Log {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
 
+    /// The record that the checkpoint is right behind.
+    fn folded_up_to(&self) -> u64 {
+        let notes = std::fs::read_dir(self.directory.path().join("cache")).unwrap();
+        let mut notes = notes.map(|note| note.unwrap().path());
+        let checkpoint = notes.find(|path| path.to_string_lossy().ends_with(".fold.json")).unwrap();
+        let checkpoint: Value = serde_json::from_slice(&std::fs::read(checkpoint).unwrap()).unwrap();
+        checkpoint["state"]["place"]["id"].as_u64().unwrap()
+    }
+
     /// Reading and appending are both refused, in the same words, and the file is as it was.
     fn is_refused(&self) -> String {
         let state = || {
@@ -429,13 +438,7 @@ fn what_is_taken_back_is_remembered() {
     for value in 0..40 {
         log.append(format!("{value}{filler}"));
     }
-    let folded_up_to = || {
-        let notes = std::fs::read_dir(log.directory.path().join("cache")).unwrap();
-        let mut notes = notes.map(|note| note.unwrap().path());
-        let checkpoint = notes.find(|path| path.to_string_lossy().ends_with(".fold.json")).unwrap();
-        let checkpoint: Value = serde_json::from_slice(&std::fs::read(checkpoint).unwrap()).unwrap();
-        checkpoint["state"]["place"]["id"].as_u64().unwrap()
-    };
+    let folded_up_to = || log.folded_up_to();
     log.log.fold().unwrap();
     let window = folded_up_to();
     assert!((30..40).contains(&window), "some records before the end, for taking them back: {window}");
@@ -453,6 +456,26 @@ fn what_is_taken_back_is_remembered() {
     assert_eq!(folded.overlay.leaves()[0].1.id, 5);
     reject(43);
     assert_eq!(log.log.fold().unwrap().overlay.leaves()[0].1.id, 39);
+}
+
+/// A log that is only ever appended to is folded once at each append, to see whether the value holds: that stays short too.
+#[test]
+fn what_an_append_looks_at_is_remembered() {
+    let log = Log::new();
+    let filler = "x".repeat(20_000);
+    for value in 0..60 {
+        let change = set(format!("{value}{filler}"));
+        log.log.preview(std::slice::from_ref(&change)).unwrap();
+        log.log.append(&[change], "test", None, |_| ()).unwrap();
+    }
+    let window = log.folded_up_to();
+    assert!((50..60).contains(&window), "at most the last 150 kB are folded again, and not all: {window}");
+    // What would not be a record of the log is in no note of it.
+    let reject = Change::Reject { id: 2, reason: "no".to_owned() };
+    log.log.preview(&[reject, set(1)]).unwrap();
+    assert!(log.folded_up_to() < 60);
+    let anew = LogFile::new(log.log.path(), &log.log.path().with_file_name("no-notes"), None);
+    assert_eq!(log.log.fold().unwrap(), anew.fold().unwrap());
 }
 
 #[test]
