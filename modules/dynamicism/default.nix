@@ -295,7 +295,8 @@ in
           "specialfs"
           "users"
         ];
-        text = "${cfg.generated}/activate";
+        # Read by the shell that runs already: starting another one takes longer than dynix does.
+        text = ". ${cfg.generated}/activate";
       };
     })
   ];

@@ -35,7 +35,7 @@ _ACTIVATE = f"""\
 #!/bin/sh
 export PATH=/usr/bin:/bin
 status=0
-{_GENERATED}/activate || status=$?
+. {_GENERATED}/activate || status=$?
 ln -sfn {_TOPLEVEL} /run/current-system
 exit $status
 """
