@@ -113,6 +113,40 @@ pub struct Service {
     /// The services whose units are acted on, and seen to work, before those of this one.
     #[serde(default)]
     pub after: Vec<String>,
+    /// Where `generate` looks for the files of a service that has none; absent in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub find: Option<Find>,
+}
+
+/// What leads to the files of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Find {
+    /// The store (`/nix/store`).
+    pub store: String,
+    /// What the option's type says of itself (`TOML value`).
+    #[serde(rename = "type", default)]
+    pub type_description: String,
+    /// The texts of the service's units, by full name.
+    pub units: BTreeMap<String, String>,
+    /// The service's files under /etc, by name.
+    #[serde(default)]
+    pub etc: BTreeMap<String, EtcFile>,
+    /// Units of the users' service managers.
+    #[serde(default)]
+    pub user_units: Vec<String>,
+}
+
+/// A file under /etc.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EtcFile {
+    /// Its path below /etc.
+    pub target: Utf8PathBuf,
+    /// Where it is in the store.
+    pub source: Utf8PathBuf,
+    /// `symlink`, `direct-symlink`, or the octal mode of a copy.
+    pub mode: String,
 }
 
 /// One option.
@@ -169,6 +203,9 @@ pub struct File {
     /// The units that read it; `None` for all units of the service.
     #[serde(default)]
     pub units: Option<Vec<String>>,
+    /// How `generate` found it, for people; absent in a description, and for a file that was described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
     /// What `generate` proved; absent in a description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
@@ -237,6 +274,43 @@ pub enum ValueSpec {
         /// Names below it.
         path: AttrPath,
     },
+    /// A value without what is empty.
+    Prune {
+        /// The value.
+        from: Box<ValueSpec>,
+        /// What is left out.
+        drop: Vec<Drop>,
+        /// Where.
+        within: Within,
+    },
+    /// Attribute sets on top of each other, the later on top, below each name as well (`lib.recursiveUpdate`).
+    Merge(Vec<ValueSpec>),
+}
+
+/// What a value can be left out for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drop {
+    /// It is null.
+    Null,
+    /// It is an empty attribute set, or one of which nothing is left.
+    Set,
+    /// It is an empty list.
+    List,
+    /// It is an empty string.
+    String,
+}
+
+/// Where values are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Within {
+    /// Of the attributes of the set itself.
+    Top,
+    /// Of attribute sets within attribute sets (`lib.filterAttrsRecursive`).
+    Sets,
+    /// Of attribute sets within lists too.
+    All,
 }
 
 /// How a running unit sees a file.
@@ -364,6 +438,14 @@ pub struct Unit {
 
 fn default_unit_deadline() -> f64 {
     90.0
+}
+
+impl Unit {
+    /// A unit with the defaults otherwise.
+    #[must_use]
+    pub fn with(on_change: OnChange) -> Self {
+        Self { on_change, deadline: default_unit_deadline(), settle: None }
+    }
 }
 
 /// What a changed file means for a unit.

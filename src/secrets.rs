@@ -75,6 +75,8 @@ fn holds_secret(spec: &ValueSpec, below: &AttrPath, service: &Service) -> bool {
         // Whether a secret is there shows as well.
         ValueSpec::When { condition, then } => [condition, then].iter().any(|one| holds_secret(one, below, service)),
         ValueSpec::Select { from, path } => holds_secret(from, &path.join(below), service),
+        ValueSpec::Prune { from, .. } => holds_secret(from, below, service),
+        ValueSpec::Merge(layers) => layers.iter().any(|layer| holds_secret(layer, below, service)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::attr_path::AttrPath;
-use crate::plan::ValueSpec;
+use crate::plan::{Drop, ValueSpec, Within};
 
 /// A value that can't be put together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,39 @@ impl ValueSpec {
                     Cow::Owned(from) => Cow::Owned(at(&from, path).cloned().unwrap_or(Value::Null)),
                 })
             }
+            Self::Prune { from, drop, within } => {
+                let from = below(from.evaluate(values), || "prune.from".to_owned())?;
+                Ok(Cow::Owned(Self::prune(&from, drop, *within)))
+            }
+            Self::Merge(layers) => {
+                let mut merged = Value::Null;
+                for (index, layer) in layers.iter().enumerate() {
+                    put_on(&mut merged, below(layer.evaluate(values), || format!("merge[{index}]"))?.into_owned());
+                }
+                Ok(Cow::Owned(merged))
+            }
+        }
+    }
+
+    /// A value without what `drop` says.
+    #[must_use]
+    pub fn prune(value: &Value, drop: &[Drop], within: Within) -> Value {
+        let is_dropped = |value: &Value| match value {
+            Value::Null => drop.contains(&Drop::Null),
+            Value::Object(attributes) => attributes.is_empty() && drop.contains(&Drop::Set),
+            Value::Array(list) => list.is_empty() && drop.contains(&Drop::List),
+            Value::String(text) => text.is_empty() && drop.contains(&Drop::String),
+            _ => false,
+        };
+        let inner =
+            |value: &Value| if within == Within::Top { value.clone() } else { Self::prune(value, drop, within) };
+        match value {
+            Value::Object(attributes) => {
+                let left = attributes.iter().map(|(name, value)| (name.clone(), inner(value)));
+                Value::Object(left.filter(|(_, value)| !is_dropped(value)).collect())
+            }
+            Value::Array(list) if within == Within::All => Value::Array(list.iter().map(inner).collect()),
+            other => other.clone(),
         }
     }
 
@@ -92,13 +125,26 @@ impl ValueSpec {
             Self::Attrs(attributes) => attributes.values().flat_map(Self::options).collect(),
             Self::List(items) => items.iter().flat_map(Self::options).collect(),
             Self::When { condition, then } => [condition.options(), then.options()].concat(),
-            Self::Select { from, .. } => from.options(),
+            Self::Select { from, .. } | Self::Prune { from, .. } => from.options(),
+            Self::Merge(layers) => layers.iter().flat_map(Self::options).collect(),
         }
     }
 }
 
 fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
     path.names().iter().try_fold(value, |value, name| value.get(name))
+}
+
+/// Puts a value on top of another: attribute sets become one, anything else takes the place.
+fn put_on(under: &mut Value, value: Value) {
+    match (under, value) {
+        (Value::Object(under), Value::Object(attributes)) => {
+            for (name, value) in attributes {
+                put_on(under.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (under, value) => *under = value,
+    }
 }
 
 /// The value where the condition holds.

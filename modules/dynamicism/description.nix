@@ -14,6 +14,16 @@ let
   cfg = config.dynamicism;
   schema = import ./schema.nix { inherit lib; };
   inherit (import ./mk-dynamic.nix) marks;
+  inherit (import ./find.nix { inherit lib config options; }) settingsOf unitsOf find;
+
+  # The services, each with its options: the usual one where none are named.
+  enabled = mapAttrs (
+    name: service:
+    service
+    // {
+      options = if service.options == [ ] then [ (settingsOf name) ] else service.options;
+    }
+  ) (lib.filterAttrs (_: service: service.enable) cfg.for);
 
   isPrefix = prefix: path: lib.take (lib.length prefix) path == prefix;
 
@@ -99,7 +109,7 @@ let
   # A rule for what is at a path (names), with more for each set on the way.
   at = more: rule: lib.foldr (name: rule: { properties.${name} = rule; } // more name) rule;
 
-  find =
+  optionAt =
     service: path:
     unaliased (
       lib.attrByPath path
@@ -111,7 +121,7 @@ let
     service: path:
     let
       place = "dynamicism.for.${service.name}.options";
-      option = find service.name path;
+      option = optionAt service.name path;
       ofType = schema.toSchema path option.type;
       static = option.value;
       secret = relative path (lib.filter (isPrefix path) service.value.secret);
@@ -164,7 +174,9 @@ let
   allowed =
     name: service:
     let
-      marked = lib.concatMap (path: map (below: path ++ below) (marks (find name path))) service.options;
+      marked = lib.concatMap (
+        path: map (below: path ++ below) (marks (optionAt name path))
+      ) service.options;
     in
     if service.dynamic != null then
       service.dynamic
@@ -183,6 +195,10 @@ let
       described = map (
         path: lib.nameValuePair (showOption path) (describeOption service path)
       ) value.options;
+      # What the module system calls them, not an alias.
+      from = map (optionAt name) value.options;
+      # Where no file is described, the build finds it.
+      isFound = value.files == { };
       # A name that nobody has is left for `dynix generate` to refuse.
       after = lib.filter (other: cfg.for.${other}.enable or true) value.after;
     in
@@ -195,10 +211,16 @@ let
         units = mapAttrs (_: lib.filterAttrs (_: value: value != null)) value.units;
       }
       // lib.optionalAttrs (value.exempt != [ ]) { inherit (value) exempt; }
-      // lib.optionalAttrs (after != [ ]) { inherit after; };
+      // lib.optionalAttrs (after != [ ]) { inherit after; }
+      // lib.optionalAttrs isFound {
+        find = find {
+          inherit name from;
+          units = if value.units == { } then null else lib.attrNames value.units;
+        };
+      };
     };
 
-  services = mapAttrs describeService (lib.filterAttrs (_: service: service.enable) cfg.for);
+  services = mapAttrs describeService enabled;
 in
 {
   description = {
@@ -216,9 +238,9 @@ in
   dynamicOptions = mapAttrs (
     name: service:
     map (path: {
-      inherit (find name path) loc type value;
+      inherit (optionAt name path) loc type value;
     }) service.options
-  ) (lib.filterAttrs (_: service: service.enable) cfg.for);
+  ) enabled;
   # What the schemas don't say, by option path.
   unchecked = lib.concatMap (service: service.notes) (lib.attrValues services);
 }

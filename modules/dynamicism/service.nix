@@ -118,6 +118,7 @@ types.submodule (
       options = mkOption {
         type = types.listOf optionPath;
         default = [ ];
+        defaultText = lib.literalMD "`services.NAME.settings`; where there is none, `.configuration` or `.config`";
         example = [ "services.example.settings" ];
         description = ''
           The NixOS options whose values can be overridden, by their full name; as lists of names where a name has a dot in
@@ -192,7 +193,12 @@ types.submodule (
       files = mkOption {
         type = types.attrsOf file;
         default = { };
-        description = "The files that follow from the options, by name.";
+        defaultText = lib.literalMD "found in the build";
+        description = ''
+          The files that follow from the options, by name. Where none is given, the build looks for it in what the units
+          and their scripts name and in the service's files under /etc: it is the one whose text dynix writes for the
+          option's value.
+        '';
       };
       dropIns = mkOption {
         type = types.attrsOf types.lines;
@@ -327,7 +333,8 @@ types.submodule (
         example = {
           "example.service".onChange = "reload";
         };
-        description = "The units that read the files, by full name.";
+        defaultText = lib.literalMD "those of the service that name the file that is found";
+        description = "The units that read the files, by full name. Where files are given, these have to be as well.";
       };
     };
   }

@@ -1,7 +1,7 @@
 //! Build time: from the description to everything that run time needs.
 //!
 //! Takes the description's text and a place to read the static files from; gives a [`Tree`] in memory, or every problem
-//! found. In order: [`description`] reads it, [`checks`] holds it against itself, [`proof`] shows that our serialisers
+//! found. In order: [`description`] reads it, [`find`] looks for the files that it does not name, [`checks`] holds it against itself, [`proof`] shows that our serialisers
 //! write what Nix wrote, [`stub`] gives the units' drop-ins, [`tree`] writes. The same input gives the same output to
 //! the byte: nothing in it says when or where it was made.
 
@@ -9,6 +9,7 @@ pub mod checks;
 pub mod data;
 pub mod description;
 pub mod dialects;
+pub mod find;
 pub mod json;
 pub mod problem;
 pub mod proof;
@@ -34,6 +35,9 @@ pub enum BuildError {
     /// The description is wrong: everything that is, each with its place.
     #[error("the description is refused:{}", list(.0))]
     Description(Vec<Problem>),
+    /// What a service's options become is not to be found.
+    #[error("the files of a service can't be found:{}", list(.0))]
+    Find(Vec<Problem>),
     /// What we write differs from what Nix wrote, or what Nix wrote can't be read.
     #[error("the static files can't be proven:{}", list(.0))]
     Proof(Vec<Problem>),
@@ -82,11 +86,14 @@ struct ProofLine<'p> {
     rendered: &'p str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     undecided: &'p [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<&'p str>,
 }
 
 /// Compiles a description.
 pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut plan = description::read(input.description).map_err(BuildError::Description)?;
+    find::find(&mut plan, input.static_root).map_err(BuildError::Find)?;
     checks::check(&plan).map_err(BuildError::Description)?;
     complete(&mut plan);
     let given = with_dialect(&plan);
@@ -177,6 +184,7 @@ fn proofs(plan: &Plan) -> BTreeMap<&str, BTreeMap<&str, ProofLine<'_>>> {
                 nix: &proof.nix,
                 rendered: &proof.rendered,
                 undecided: &proof.undecided,
+                found: file.found.as_deref(),
             };
             Some((file_name.as_str(), line))
         });

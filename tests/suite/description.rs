@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::plan::{
-    Attach, Check, Evaluator, Exempt, File, FormatSpec, Health, OnChange, OnSwitch, OptionSpec, Plan, Probe, Service,
-    Unit, ValueSpec, Verify,
+    Attach, Check, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health, OnChange, OnSwitch, OptionSpec,
+    Plan, Probe, Service, Unit, ValueSpec, Verify, Within,
 };
 use serde_json::{Value, json};
 
@@ -22,6 +22,12 @@ fn everything() -> Plan {
         ValueSpec::List(vec![*option("a.b"), ValueSpec::Literal(json!(1))]),
         ValueSpec::When { condition: option("a.b"), then: option("a.b") },
         ValueSpec::Select { from: option("a.b"), path: AttrPath(vec!["c".to_owned()]) },
+        ValueSpec::Prune {
+            from: option("a.b"),
+            drop: vec![Drop::Null, Drop::Set, Drop::List, Drop::String],
+            within: Within::Sets,
+        },
+        ValueSpec::Merge(vec![*option("a.b"), ValueSpec::Literal(json!({}))]),
     ];
     let file = |index: usize, value: ValueSpec| File {
         format: FormatSpec {
@@ -45,6 +51,7 @@ fn everything() -> Plan {
         },
         units: Some(vec!["x.service".to_owned()]),
         // Only in the plan.
+        found: None,
         proof: None,
     };
     let probes = [
@@ -75,6 +82,16 @@ fn everything() -> Plan {
             .map(|(name, on_change)| (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0) }))
             .into(),
         after: vec!["s0".to_owned()],
+        find: Some(Find {
+            store: "/nix/store".to_owned(),
+            type_description: "TOML value".to_owned(),
+            units: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
+            etc: BTreeMap::from([(
+                "x".to_owned(),
+                EtcFile { target: "x".into(), source: "/s".into(), mode: "symlink".to_owned() },
+            )]),
+            user_units: vec!["y.service".to_owned()],
+        }),
     };
     Plan {
         version: 1,

@@ -9,6 +9,7 @@ mod bundled;
 mod concurrency;
 mod description;
 mod faults;
+mod find;
 mod fold;
 mod formats;
 mod formats_cdn;

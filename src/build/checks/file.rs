@@ -87,6 +87,17 @@ fn value(place: &Place, spec: &ValueSpec, service: &Service, problems: &mut Prob
             value(&place.keys(["when", "condition"]), condition, service, problems);
             value(&place.keys(["when", "then"]), then, service, problems);
         }
+        ValueSpec::Prune { from, drop, .. } => {
+            value(&place.keys(["prune", "from"]), from, service, problems);
+            if drop.is_empty() {
+                problems.add(&place.keys(["prune", "drop"]), "it is empty: nothing would be left out");
+            }
+        }
+        ValueSpec::Merge(layers) => {
+            for (index, below) in layers.iter().enumerate() {
+                value(&place.key("merge").element(index), below, service, problems);
+            }
+        }
         ValueSpec::Select { from, path } => {
             value(&place.keys(["select", "from"]), from, service, problems);
             if let ValueSpec::Option(name) = from.as_ref()

@@ -2,7 +2,7 @@
 
 mod drop_in;
 mod file;
-mod names;
+pub(super) mod names;
 mod secrets;
 mod service;
 mod sharing;

@@ -81,6 +81,9 @@ fn is_used(name: &str, service: &Service) -> bool {
 }
 
 fn units(place: &Place, service: &Service, problems: &mut Problems) {
+    if service.units.is_empty() {
+        problems.add(&place.key("units"), "it is empty");
+    }
     for (name, unit) in &service.units {
         let place = place.keys(["units", name]);
         if let Err(problem) = names::unit(name) {

@@ -1,0 +1,131 @@
+//! Which of the files that were reached is the one that an option's value becomes.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+
+use super::family::{by_name, by_type};
+use super::reach::{Reach, Reached};
+use super::value::{Wanted, is_empty, names, share, wanted};
+use crate::build::recognise::{Found, Nearest, every_format, recognise, written};
+use crate::plan::{FormatSpec, ProofLevel, ValueSpec};
+
+/// A file that is what an option's value gives.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// Where it is in the store.
+    pub path: Utf8PathBuf,
+    /// How it is written, with dialect and parameters.
+    pub found: Found,
+    /// What is written.
+    pub value: ValueSpec,
+}
+
+/// A file that is none of the option's.
+#[derive(Clone, Debug)]
+pub struct Miss {
+    /// Where it is in the store.
+    pub path: Utf8PathBuf,
+    /// Names of the value that it has, of how many.
+    pub share: (usize, usize),
+    /// What would be written instead, where that is worth showing.
+    pub nearest: Option<Nearest>,
+    /// Several formats write it, and nothing says which it is.
+    pub ambiguous: Vec<String>,
+}
+
+/// What was found for an option.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The files that are it: the same text each.
+    pub matches: Vec<Match>,
+    /// The others.
+    pub misses: Vec<Miss>,
+}
+
+/// Tries every file.
+#[must_use]
+pub fn choose(spec: &ValueSpec, value: &Value, description: &str, reach: &Reach) -> Choice {
+    let wanted = wanted(spec, value);
+    let mut choice = Choice::default();
+    for (path, file) in &reach.files {
+        match compare(&wanted, description, path, file) {
+            Ok(found) => choice.matches.push(found),
+            Err(miss) => choice.misses.push(*miss),
+        }
+    }
+    if choice.matches.iter().any(|one| one.found.level == ProofLevel::Bytes) {
+        choice.matches.retain(|one| one.found.level == ProofLevel::Bytes);
+    }
+    // The nearest first.
+    choice.misses.sort_by_key(|miss| {
+        let lines = miss.nearest.as_ref().map_or(usize::MAX, |nearest| nearest.difference.lines().count());
+        (miss.ambiguous.is_empty(), std::cmp::Reverse(miss.share.0), lines)
+    });
+    choice
+}
+
+fn compare(wanted: &[Wanted], description: &str, path: &Utf8Path, file: &Reached) -> Result<Match, Box<Miss>> {
+    let all = names(&wanted[0].value);
+    let share = share(&all, &file.text);
+    let mut miss = Box::new(Miss { path: path.to_owned(), share, nearest: None, ambiguous: Vec::new() });
+    // What has few of the names is something else, in whatever format. With no names at all, anything short would be it.
+    if is_empty(&wanted[0].value) {
+        if !says_nothing(description, path, file) {
+            return Err(miss);
+        }
+    } else if share.0 * 2 < share.1 {
+        return Err(miss);
+    }
+    let (likely, others) = formats(description, path);
+    for wanted in wanted {
+        if let Some(found) = attempt(&likely, wanted, file, &mut miss) {
+            return matched(path, wanted, found.into_iter().next()).ok_or(miss);
+        }
+    }
+    for wanted in wanted.iter().take(2) {
+        if let Some(found) = attempt(&others, wanted, file, &mut miss) {
+            let mut names: Vec<&str> = found.iter().map(|found| found.format.name.as_str()).collect();
+            names.dedup();
+            if names.len() > 1 {
+                miss.ambiguous = found.iter().map(|found| written(&found.format)).collect();
+                return Err(miss);
+            }
+            return matched(path, wanted, found.into_iter().next()).ok_or(miss);
+        }
+    }
+    Err(miss)
+}
+
+fn matched(path: &Utf8Path, wanted: &Wanted, found: Option<Found>) -> Option<Match> {
+    Some(Match { path: path.to_owned(), found: found?, value: wanted.spec.clone() })
+}
+
+/// A value without content is in a file only if the file's name says so.
+fn says_nothing(description: &str, path: &Utf8Path, file: &Reached) -> bool {
+    let likely = by_type(description);
+    file.text.len() < 200 && !likely.is_empty() && by_name(path).iter().any(|format| likely.contains(format))
+}
+
+/// The formats that something speaks for, and all others.
+fn formats(description: &str, path: &Utf8Path) -> (Vec<FormatSpec>, Vec<FormatSpec>) {
+    let spoken_for: Vec<&str> = by_type(description).iter().chain(by_name(path)).copied().collect();
+    let (mut likely, others): (Vec<FormatSpec>, Vec<FormatSpec>) =
+        every_format().into_iter().partition(|format| spoken_for.contains(&format.name.as_str()));
+    likely.sort_by_key(|format| spoken_for.iter().position(|name| *name == format.name));
+    (likely, others)
+}
+
+/// What reproduces the file; else the nearest miss is noted.
+fn attempt(formats: &[FormatSpec], wanted: &Wanted, file: &Reached, miss: &mut Miss) -> Option<Vec<Found>> {
+    let recognition = recognise(formats, &wanted.value, file.text.as_bytes());
+    if !recognition.found.is_empty() {
+        return Some(recognition.found);
+    }
+    let lines = |nearest: &Nearest| nearest.difference.lines().count();
+    if let Some(nearest) = recognition.nearest
+        && miss.nearest.as_ref().is_none_or(|other| lines(&nearest) < lines(other))
+    {
+        miss.nearest = Some(nearest);
+    }
+    None
+}

@@ -1,0 +1,128 @@
+//! Finds the files of a service whose description names none.
+//!
+//! Takes the plan as it was read and the store, gives the plan with files and units. The file is looked for in all that
+//! the service's units lead to ([`reach`]): it is the one whose text is what the option's value gives in some format,
+//! dialect and convention ([`choose`]). The units that it is attached to are those that lead to it ([`reading`]). What is
+//! found goes through the same checks and the same proof as what is written down.
+
+mod choose;
+mod family;
+mod mentions;
+mod reach;
+mod reading;
+mod report;
+mod store;
+mod unit;
+mod value;
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::problem::{Place, Problem, Problems};
+use crate::plan::{Attach, File, Find, Plan, ProofLevel, Service, Unit, ValueSpec};
+use choose::{Choice, Match, choose};
+use reach::{Reach, Reached, reach};
+use reading::readings;
+use store::Store;
+
+/// Fills in the files and units of every service that is to be looked through.
+pub fn find(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
+    let mut problems = Problems::default();
+    for (name, service) in &mut plan.services {
+        let Some(find) = service.find.take() else { continue };
+        let place = Place::top().keys(["services", name]);
+        if let Err(problem) = in_service(name, service, &find, static_root) {
+            problems.add(&place, problem);
+        }
+    }
+    problems.or(())
+}
+
+fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8Path) -> Result<(), String> {
+    if find.units.is_empty() {
+        return Err(report::only_user_units(find));
+    }
+    let store = Store::new(static_root, &find.store);
+    let reach = reach(find, &store).map_err(|error| error.to_string())?;
+    for (option, spec) in &service.options {
+        let whole = ValueSpec::Option(option.clone());
+        let choice = choose(&whole, &spec.static_value, &find.type_description, &reach);
+        if !is_one(&choice, &reach) {
+            return Err(report::undecided(name, option, &spec.static_value, find, &choice, &reach));
+        }
+        for one in choice.matches {
+            attach(&one, find, &reach, &mut service.files, &mut service.units)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is one text, however many files have it.
+fn is_one(choice: &Choice, reach: &Reach) -> bool {
+    let texts = choice.matches.iter().filter_map(|one| Some(&reach.files.get(&one.path)?.text));
+    let mut texts: Vec<_> = texts.collect();
+    texts.dedup();
+    texts.len() == 1
+}
+
+fn attach(
+    one: &Match,
+    find: &Find,
+    reach: &Reach,
+    files: &mut BTreeMap<String, File>,
+    units: &mut BTreeMap<String, Unit>,
+) -> Result<(), String> {
+    let Some(reached) = reach.files.get(&one.path) else { return Ok(()) };
+    let readings = readings(find, &one.path, reached)?;
+    let mut how: Vec<String> = readings.iter().map(|reading| reading.how.clone()).collect();
+    how.dedup();
+    if one.found.level == ProofLevel::Data {
+        how.push("by its data".to_owned());
+    }
+    for reading in &readings {
+        units.entry(reading.unit.clone()).or_insert_with(|| Unit::with(reading.on_change));
+    }
+    let file = File {
+        format: one.found.format.clone(),
+        value: one.value.clone(),
+        static_file: one.path.clone(),
+        mode: "0444".to_owned(),
+        owner: "root".to_owned(),
+        group: "root".to_owned(),
+        attach: Attach::Bind(place(one, find, reached)),
+        units: Some(readings.into_iter().map(|reading| reading.unit).collect()),
+        found: Some(how.join("; ")),
+        proof: None,
+    };
+    files.insert(free_name(&one.path, files), file);
+    Ok(())
+}
+
+/// Where the units see it. What is a link under /etc leads to the store, and so does a bound store path; what is copied
+/// there does not.
+fn place(one: &Match, find: &Find, reached: &Reached) -> Utf8PathBuf {
+    let is_copied = |place: &&Utf8PathBuf| {
+        find.etc.values().any(|file| {
+            Utf8Path::new("/etc").join(&file.target) == **place && file.mode.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    reached.etc.iter().find(is_copied).unwrap_or(&one.path).clone()
+}
+
+/// The file's name, without the hash of its store path; numbered where there is one of that name already.
+fn free_name(path: &Utf8Path, files: &BTreeMap<String, File>) -> String {
+    let name = path.file_name().unwrap_or("file");
+    let plain = name
+        .split_once('-')
+        .filter(|(hash, rest)| hash.len() == 32 && !rest.is_empty())
+        .map_or(name, |(_, rest)| rest)
+        .trim_start_matches('.');
+    let mut free = plain.to_owned();
+    let mut number = 2;
+    while files.contains_key(&free) {
+        free = format!("{number}-{plain}");
+        number += 1;
+    }
+    free
+}

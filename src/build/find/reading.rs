@@ -1,0 +1,110 @@
+//! Who reads a file that was found, and whether a bound one would be what they see.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::reach::{Reached, Way};
+use super::unit::{Reader, last, settings};
+use crate::build::checks::names;
+use crate::plan::{Find, OnChange};
+
+/// How a unit reads the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The unit.
+    pub unit: String,
+    /// What a changed file means for it.
+    pub on_change: OnChange,
+    /// How it is known that it reads it, for people.
+    pub how: String,
+}
+
+/// The units that read a file, or why a bound one would not do for each of them.
+pub fn readings(find: &Find, path: &Utf8Path, file: &Reached) -> Result<Vec<Reading>, String> {
+    let mut ways: BTreeMap<&str, Vec<&Way>> = BTreeMap::new();
+    for way in &file.ways {
+        ways.entry(&way.unit).or_default().push(way);
+    }
+    let mut readings = Vec::new();
+    for (unit, ways) in ways {
+        names::unit(unit).map_err(|problem| format!("{path} is read by a unit that can't be acted on: {problem}"))?;
+        readings.push(reading(find, unit, &ways, path)?);
+    }
+    if readings.is_empty() { Ok(vec![alone(find, path, file)?]) } else { Ok(readings) }
+}
+
+fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Reading, String> {
+    let by = |reader: Reader| ways.iter().find(|way| way.reader == reader).copied();
+    let reads = by(Reader::Program).or_else(|| by(Reader::Preparation));
+    if reads.is_none() {
+        for (reader, why) in [
+            (Reader::Privileged, "has the prefix +, so it runs outside the unit's mount namespace"),
+            (Reader::Environment, "is read by systemd itself, before the unit has a mount namespace"),
+            (Reader::Credential, "is read by systemd itself, before the unit has a mount namespace"),
+            (Reader::Mount, "is the source of a mount of the unit's own"),
+        ] {
+            if let Some(way) = by(reader) {
+                return Err(format!(
+                    "{path} can't be bound for {unit}: {} {why}, and would see the built file",
+                    way.key
+                ));
+            }
+        }
+    }
+    let trigger = by(Reader::ReloadTrigger).or_else(|| by(Reader::RestartTrigger));
+    // Only units that read the file have a way to it.
+    let how = reads.or(trigger).map_or_else(String::new, said);
+    let text = find.units.get(unit).map_or("", String::as_str);
+    let settings = settings(text);
+    let is_yes = |value: &str| matches!(value, "true" | "yes" | "1" | "on");
+    let reloads = by(Reader::ReloadTrigger).is_some() || last(&settings, "X-ReloadIfChanged").is_some_and(is_yes);
+    // What is copied before the start is copied by a restart only.
+    let is_copied = by(Reader::Preparation).is_some() || by(Reader::Privileged).is_some();
+    let can_reload = last(&settings, "ExecReload").is_some_and(|command| !command.is_empty());
+    let on_change = if reloads && !is_copied && can_reload { OnChange::Reload } else { OnChange::Restart };
+    Ok(Reading { unit: unit.to_owned(), on_change, how })
+}
+
+/// `ExecStart of x.service, through /nix/store/...-start`
+fn said(way: &Way) -> String {
+    let mut text = format!("{} of {}", way.key, way.unit);
+    if let Some((_, before)) = way.through.split_last()
+        && !before.is_empty()
+    {
+        // Writing to a String can't fail.
+        let _ = write!(text, ", through {}", before.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(", "));
+    }
+    text
+}
+
+/// A file under /etc that no unit names: the program looks there by itself. It is the service's, where only one of its
+/// units goes on running.
+fn alone(find: &Find, path: &Utf8Path, file: &Reached) -> Result<Reading, String> {
+    let place = file.etc.first().map_or(path, Utf8PathBuf::as_path);
+    let runs = |text: &str| {
+        let settings = settings(text);
+        last(&settings, "Type") != Some("oneshot") && last(&settings, "ExecStart").is_some()
+    };
+    let running: Vec<&String> = find
+        .units
+        .iter()
+        .filter(|(unit, text)| names::unit(unit).is_ok() && runs(text))
+        .map(|(unit, _)| unit)
+        .collect();
+    match running.as_slice() {
+        [unit] => Ok(Reading {
+            unit: (*unit).clone(),
+            on_change: OnChange::Restart,
+            how: format!("{place}, which no unit names; {unit} is the only one that runs"),
+        }),
+        [] => Err(format!("{place} is named by no unit, and none of the service's units goes on running")),
+        several => {
+            let several: Vec<&str> = several.iter().map(|unit| unit.as_str()).collect();
+            Err(format!(
+                "{place} is named by no unit, and several could read it: {}; say which in units",
+                several.join(", ")
+            ))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a file may be of an option's value: all of it, or what is left without the nulls.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::plan::{Drop, ValueSpec, Within};
+
+/// A value that a file may have.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// How it is made.
+    pub spec: ValueSpec,
+    /// What it is for the static values.
+    pub value: Value,
+}
+
+/// What modules leave out, the commonest first: `lib.filterAttrsRecursive (_: value: value != null)` and its kin.
+const LEFT_OUT: [(&[Drop], Within); 6] = [
+    (&[Drop::Null], Within::Sets),
+    (&[Drop::Null], Within::Top),
+    (&[Drop::Null], Within::All),
+    (&[Drop::Null, Drop::Set], Within::Sets),
+    (&[Drop::Null, Drop::Set, Drop::List], Within::Sets),
+    (&[Drop::Null, Drop::Set, Drop::List, Drop::String], Within::All),
+];
+
+/// The values that a file of `spec` may have, each once: as it is first.
+#[must_use]
+pub fn wanted(spec: &ValueSpec, value: &Value) -> Vec<Wanted> {
+    let mut wanted = vec![Wanted { spec: spec.clone(), value: value.clone() }];
+    for (drop, within) in LEFT_OUT {
+        let pruned = ValueSpec::prune(value, drop, within);
+        if wanted.iter().all(|other| other.value != pruned) {
+            let spec = ValueSpec::Prune { from: Box::new(spec.clone()), drop: drop.to_vec(), within };
+            wanted.push(Wanted { spec, value: pruned });
+        }
+    }
+    wanted
+}
+
+/// Whether nothing is in it that could tell one file from another.
+#[must_use]
+pub fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(attributes) => attributes.values().all(is_empty),
+        Value::Array(list) => list.iter().all(is_empty),
+        _ => false,
+    }
+}
+
+/// The names in a value that every format writes as they are.
+#[must_use]
+pub fn names(value: &Value) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    collect(value, &mut found);
+    found
+}
+
+fn collect<'v>(value: &'v Value, found: &mut BTreeSet<&'v str>) {
+    match value {
+        Value::Object(attributes) => {
+            for (name, value) in attributes {
+                // A name of nothing is left out by some.
+                if !is_empty(value) {
+                    let is_plain = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '_' | '-');
+                    found.extend(name.split(|ch| !is_plain(ch)).filter(|part| !part.is_empty()));
+                    collect(value, found);
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect(value, found)),
+        _ => {}
+    }
+}
+
+/// How many of the names a text has, of how many there are.
+#[must_use]
+pub fn share(names: &BTreeSet<&str>, text: &str) -> (usize, usize) {
+    (names.iter().filter(|name| text.contains(**name)).count(), names.len())
+}

@@ -1,0 +1,244 @@
+//! What `generate` finds by itself: a service's description with the texts of its units and no file.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+
+use crate::bundled::{generate_text, text};
+
+/// A store below a temporary directory.
+struct Store {
+    _keep: tempfile::TempDir,
+    root: Utf8PathBuf,
+}
+
+impl Store {
+    fn new() -> Self {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::try_from(keep.path().to_owned()).unwrap();
+        fs::create_dir_all(root.join("nix/store")).unwrap();
+        Self { _keep: keep, root }
+    }
+
+    /// Writes a store file; `name` may have directories. Gives its path.
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = path(name);
+        let here = self.root.join(&path[1..]);
+        fs::create_dir_all(here.parent().unwrap()).unwrap();
+        fs::write(here, text).unwrap();
+        path
+    }
+
+    fn link(&self, name: &str, target: &str) -> String {
+        let path = path(name);
+        symlink(target, self.root.join(&path[1..])).unwrap();
+        path
+    }
+
+    /// The plan and the stubs, or why not.
+    fn generate(&self, service: &Value) -> Result<(Value, String), String> {
+        let description = json!({ "version": 1, "services": { "x": service } });
+        let tree = generate_text(&description.to_string(), &self.root)?;
+        let plan: Value = serde_json::from_str(&text(&tree, "plan.json")).unwrap();
+        let stubs = tree.files().filter(|(path, ..)| path.as_str().ends_with("10-dynix.conf"));
+        let stubs: Vec<&str> = stubs.map(|(_, text, _)| text).collect();
+        Ok((plan["services"]["x"].clone(), stubs.join("\n")))
+    }
+}
+
+/// A store path; the hash says nothing.
+fn path(name: &str) -> String {
+    format!("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-{name}")
+}
+
+fn settings() -> Value {
+    json!({ "log": { "level": "info", "unused": null }, "port": 8080 })
+}
+
+const TOML: &str = "port = 8080\n\n[log]\nlevel = \"info\"\n";
+
+/// A service with units, by their texts.
+fn service(value: &Value, kind: &str, units: &[(&str, String)]) -> Value {
+    let units: serde_json::Map<String, Value> =
+        units.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into())).collect();
+    json!({
+        "options": { "services.x.settings": { "static": value, "schema": {} } },
+        "files": {},
+        "units": {},
+        "find": { "store": "/nix/store", "type": kind, "units": units },
+    })
+}
+
+fn unit(lines: &str) -> String {
+    format!("[Unit]\nDescription=X\n\n[Service]\n{lines}\n")
+}
+
+/// The one file of the plan, by name.
+fn only(plan: &Value) -> (&str, &Value) {
+    let files = plan["files"].as_object().unwrap();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let (name, file) = files.iter().next().unwrap();
+    (name, file)
+}
+
+#[test]
+fn a_path_in_a_unit_is_found_wherever_it_stands() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let script =
+        store.file("unit-script-x-start/bin/x-start", &format!("#!/bin/sh\nexec /bin/x \\\n --config '{config}'\n"));
+    let wrapper =
+        store.file("x-wrapped/bin/x", &format!("#! /bin/bash -e\nexport X_CONFIG='{config}'\nexec -a \"$0\" /bin/x\n"));
+    let link = store.link("validated.toml", &config);
+    for (line, how) in [
+        (format!("ExecStart=/bin/x --config {config}"), "ExecStart of x.service".to_owned()),
+        (format!("ExecStart=/bin/x --config={config} --verbose"), "ExecStart of x.service".to_owned()),
+        (format!("Environment=\"X_CONFIG={config}\""), "Environment of x.service".to_owned()),
+        (format!("ExecStart={script}"), format!("ExecStart of x.service, through {script}")),
+        (format!("ExecStart={wrapper} run"), format!("ExecStart of x.service, through {wrapper}")),
+        (format!("ExecStartPre={script}\nExecStart=/bin/x"), format!("ExecStartPre of x.service, through {script}")),
+        (format!("ExecStart=/bin/x -c {link}"), "ExecStart of x.service".to_owned()),
+    ] {
+        let (plan, stubs) = store.generate(&service(&settings(), "TOML value", &[("x.service", unit(&line))])).unwrap();
+        let (name, file) = only(&plan);
+        assert_eq!(name, "x.toml", "{line}");
+        assert_eq!(file["format"]["name"], "toml", "{line}");
+        assert_eq!(file["proof"]["level"], "bytes", "{line}");
+        assert_eq!(file["attach"]["bind"], config, "{line}");
+        assert_eq!(file["found"], how, "{line}");
+        assert_eq!(plan["units"]["x.service"]["onChange"], "restart", "{line}");
+        assert!(stubs.contains(&format!("BindReadOnlyPaths=-/run/dynix/x/current/x.toml:{config}\n")), "{stubs}");
+        // What the module left out stays out.
+        assert_eq!(file["value"]["prune"]["drop"], json!(["null"]), "{line}");
+        assert!(plan.get("find").is_none());
+    }
+}
+
+#[test]
+fn a_file_under_etc_is_bound_over_its_source() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let mut named = service(&settings(), "TOML value", &[("x.service", unit("ExecStart=/bin/x -c /etc/x/x.toml"))]);
+    named["find"]["etc"] = json!({ "x/x.toml": { "target": "x/x.toml", "source": config, "mode": "symlink" } });
+    let (plan, _) = store.generate(&named).unwrap();
+    assert_eq!(only(&plan).1["attach"]["bind"], config);
+
+    let mut copied = named.clone();
+    copied["find"]["etc"]["x/x.toml"]["mode"] = "0444".into();
+    let (plan, _) = store.generate(&copied).unwrap();
+    assert_eq!(only(&plan).1["attach"]["bind"], "/etc/x/x.toml");
+
+    // A program that knows the place by itself.
+    let lone = unit("ExecStart=/bin/x");
+    let mut unnamed = named.clone();
+    unnamed["find"]["units"] = json!({ "x.service": lone, "setup.service": unit("Type=oneshot\nExecStart=/bin/y") });
+    let (plan, stubs) = store.generate(&unnamed).unwrap();
+    assert_eq!(plan["units"].as_object().unwrap().keys().collect::<Vec<_>>(), ["x.service"]);
+    assert!(stubs.contains("/run/dynix/x/current/x.toml"), "{stubs}");
+    unnamed["find"]["units"]["y.service"] = lone.into();
+    let error = store.generate(&unnamed).unwrap_err();
+    assert!(error.contains("several could read it: x.service, y.service"), "{error}");
+}
+
+#[test]
+fn only_the_units_that_read_it_have_it() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let reads = unit(&format!("ExecStart=/bin/x {config}"));
+    let units =
+        [("x.service", reads.clone()), ("x-worker.service", reads), ("x-backup.service", unit("ExecStart=/bin/y"))];
+    let (plan, _) = store.generate(&service(&settings(), "TOML value", &units)).unwrap();
+    assert_eq!(plan["units"].as_object().unwrap().keys().collect::<Vec<_>>(), ["x-worker.service", "x.service"]);
+    assert_eq!(only(&plan).1["units"], json!(["x-worker.service", "x.service"]));
+}
+
+#[test]
+fn a_unit_is_reloaded_where_its_module_says_so() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let list = store.file("X-Reload-Triggers-x", &format!("{config}\n"));
+    let with = |lines: &str| format!("[Unit]\nX-Reload-Triggers={list}\n\n[Service]\n{lines}\n");
+    let on_change = |text: String| {
+        let (plan, _) = store.generate(&service(&settings(), "TOML value", &[("x.service", text)])).unwrap();
+        plan["units"]["x.service"]["onChange"].clone()
+    };
+    assert_eq!(on_change(with(&format!("ExecStart=/bin/x {config}\nExecReload=/bin/kill -HUP $MAINPID"))), "reload");
+    assert_eq!(on_change(with(&format!("ExecStart=/bin/x {config}"))), "restart");
+    // A copy is made at the start only.
+    let copies = format!("ExecStartPre=/bin/cp {config} /run/x\nExecStart=/bin/x\nExecReload=/bin/kill -HUP $MAINPID");
+    assert_eq!(on_change(with(&copies)), "restart");
+}
+
+#[test]
+fn what_a_bound_file_would_not_reach_is_refused() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    for (lines, why) in [
+        (format!("ExecStartPre=+/bin/cp {config} /run/x\nExecStart=/bin/x"), "has the prefix +"),
+        (format!("LoadCredential=x:{config}\nExecStart=/bin/x"), "is read by systemd itself"),
+        (format!("BindReadOnlyPaths={config}:/etc/x\nExecStart=/bin/x"), "source of a mount"),
+    ] {
+        let error = store.generate(&service(&settings(), "TOML value", &[("x.service", unit(&lines))])).unwrap_err();
+        assert!(error.contains("can't be bound for x.service") && error.contains(why), "{error}");
+    }
+    // Beside the command that reads it in the namespace, it does no harm.
+    let checked = unit(&format!("ExecStartPre=+/bin/check {config}\nExecStart=/bin/x {config}"));
+    store.generate(&service(&settings(), "TOML value", &[("x.service", checked)])).unwrap();
+}
+
+#[test]
+fn a_file_that_says_something_else_is_shown_with_what_to_write() {
+    let store = Store::new();
+    let config = store.file("x.toml", "port = 8081\n\n[log]\nlevel = \"info\"\n");
+    let error = store
+        .generate(&service(&settings(), "TOML value", &[("x.service", unit(&format!("ExecStart=/bin/x {config}")))]))
+        .unwrap_err();
+    insta::assert_snapshot!(error);
+}
+
+#[test]
+fn one_text_in_two_formats_needs_a_word() {
+    let store = Store::new();
+    let config = store.file("x.conf", "a = 1\nb = 2\n");
+    let text = unit(&format!("ExecStart=/bin/x {config}"));
+    let value = json!({ "a": 1, "b": 2 });
+    let error =
+        store.generate(&service(&value, "attribute set of anything", &[("x.service", text.clone())])).unwrap_err();
+    assert!(error.contains("is the same in several formats"), "{error}");
+    for kind in ["TOML value", "attribute set of (atom (null, bool, int, float or string))"] {
+        store.generate(&service(&value, kind, &[("x.service", text.clone())])).unwrap();
+    }
+}
+
+#[test]
+fn a_script_with_the_value_in_it_is_named() {
+    let store = Store::new();
+    let script = store.file("start", &format!("#!/bin/sh\necho '{}' > /run/x.json\n", settings()));
+    let error = store
+        .generate(&service(&settings(), "JSON value", &[("x.service", unit(&format!("ExecStartPre={script}")))]))
+        .unwrap_err();
+    assert!(error.contains("is a script that has the value in it as JSON"), "{error}");
+}
+
+#[test]
+fn links_that_lead_nowhere_end() {
+    let store = Store::new();
+    let turn = store.link("turn", &path("turn"));
+    let out = store.link("out", "/etc/shadow");
+    let missing = path("missing.toml");
+    let text = unit(&format!("ExecStart=/bin/x {turn} {out} {missing}"));
+    let error = store.generate(&service(&settings(), "TOML value", &[("x.service", text)])).unwrap_err();
+    assert!(error.contains(&format!("{missing}, which is not there")), "{error}");
+    assert!(!Utf8Path::new("/nonexistent").exists() && !error.contains("shadow,"), "{error}");
+}
+
+#[test]
+fn users_units_are_refused() {
+    let store = Store::new();
+    let mut of_users = service(&settings(), "TOML value", &[]);
+    of_users["find"]["userUnits"] = json!(["x.service"]);
+    let error = store.generate(&of_users).unwrap_err();
+    assert!(error.contains("units are those of the users' service managers (x.service)"), "{error}");
+}
