@@ -26,6 +26,7 @@ pub mod overrides;
 pub mod paths;
 pub mod plan;
 pub mod process;
+pub mod request;
 pub mod secrets;
 pub mod surroundings;
 pub mod systemd;

@@ -2,67 +2,85 @@
 
 use std::time::SystemTime;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use serde_json::Value;
 
-use super::apply::Task;
+use super::change::{Context, Recorded};
 use super::place::{self, Place, nearest};
-use super::session::Session;
 use super::{Refused, prove, recording, screen};
 use crate::apply::rendered;
 use crate::attr_path::AttrPath;
-use crate::cli::Append;
-use crate::exit::Exit;
-use crate::messages;
+use crate::cli;
 use crate::overrides::{Change, Conflict, Folded, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
+use crate::request::Append;
 use crate::secrets::{self, SecretFiles, Secrets};
 use crate::timings;
 use crate::types::{self, ReadAs, Subschemas, Type};
 use crate::verify::proof;
 
-/// Records a value, and applies it where that is asked for.
-pub fn run(arguments: &Append, session: &mut Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
-    timings::mark("plan");
-    let log = session.log(&plan, &paths);
-    let path = place::parse(&arguments.path)?;
-    let place = place::find(&plan, &path)?;
+/// What the command line asks for.
+pub fn request(arguments: &cli::Append) -> Result<Append, Refused> {
+    let cli::Append { path, value, secret_file, reading, replace, duration, recording } = arguments;
+    let mut request = Append {
+        path: path.clone(),
+        secret_file: secret_file.clone(),
+        replace: *replace,
+        duration: *duration,
+        apply: recording.apply,
+        confirm: recording.confirm,
+        ..Append::default()
+    };
+    let Some(text) = value.clone() else { return Ok(request) };
+    if reading.expr {
+        request.expression = Some(text);
+    } else if reading.string || reading.json {
+        let read_as = if reading.string { ReadAs::String } else { ReadAs::Json };
+        let value = types::read(&Subschemas::Open, &text, read_as);
+        request.value = Some(value.map_err(|error| Refused(format!("{path}: {error}")))?);
+    } else {
+        request.text = Some(text);
+    }
+    Ok(request)
+}
+
+/// Records a value.
+pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorded> {
+    let Context { plan, paths, .. } = *context;
+    let log = context.log();
+    let path = place::parse(&request.path)?;
+    let place = place::find(plan, &path)?;
     if !place.option.may_change(place.below.names()) {
         return Err(not_dynamic(&path, &place).into());
     }
-    let asked = Asked { path: &path, place: &place, log: &log, secrets: &Secrets::of(&plan) };
-    let change = change(arguments, &asked)?;
-    check(&change, &asked, &SecretFiles::of(&paths))?;
-    let until = match arguments.duration {
+    let asked = Asked { path: &path, place: &place, log: &log, secrets: &Secrets::of(plan) };
+    let change = change(request, &asked)?;
+    check(&change, &asked, &SecretFiles::of(paths))?;
+    let until = match request.duration {
         None => None,
         Some(duration) => Some(SystemTime::now().checked_add(duration).context("--for is too long")?),
     };
-    tell_flows(&plan, &paths, &place, &path);
-    let mut trial = recording::start(arguments.recording.confirm, &paths, session)?;
-    let ids = recording::record(&log, &[change], &mut trial, until, session)?;
+    let mut recorded = Recorded::default();
+    recorded.notes.extend(flows(plan, paths, &place, &path));
+    let mut trial = recording::start(request.confirm, context)?;
+    recorded.records = recording::record(&log, &[change], &mut trial, until, context.by)?;
     timings::mark("append to the log");
-    for id in &ids {
-        messages::info(format!("recorded {id}: {path}"));
+    recorded.notes.extend(recorded.records.iter().map(|id| format!("recorded {id}: {path}")));
+    if request.apply {
+        let mut apply = context.apply(Some([place.service_name.to_owned()].into()));
+        apply.trial = trial;
+        recorded.apply = Some(apply);
     }
-    if arguments.recording.apply {
-        let services = Some([place.service_name.to_owned()].into());
-        let mut task = Task::new(&plan, &paths, services, session);
-        task.request.trial = trial;
-        return task.run(session);
-    }
-    Ok(Exit::Done)
+    Ok(recorded)
 }
 
 /// What else the value decides, as far as that is known.
-fn tell_flows(plan: &Plan, paths: &Paths, place: &Place<'_>, path: &AttrPath) {
+fn flows(plan: &Plan, paths: &Paths, place: &Place<'_>, path: &AttrPath) -> Option<String> {
     // Without a proof nothing is said; that one can't be read is for those to say who need it.
-    let Ok(Some(proof)) = prove::kept(paths) else { return };
+    let proof = prove::kept(paths).ok()??;
     let flows = proof.flows(plan, place.service_name, path).unwrap_or_default();
-    if !flows.is_empty() {
-        messages::info(format!("{path} also decides {}", proof::named(&flows).join(", ")));
-    }
+    (!flows.is_empty()).then(|| format!("{path} also decides {}", proof::named(&flows).join(", ")))
 }
 
 fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {
@@ -83,9 +101,13 @@ struct Asked<'a> {
 }
 
 /// What is to be recorded: the value read by the option's type, or where a secret is.
-fn change(arguments: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
+fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
     let Asked { path, place, .. } = *asked;
-    if let Some(file) = &arguments.secret_file {
+    let given = [request.text.is_some(), request.value.is_some(), request.expression.is_some()];
+    if given.into_iter().chain([request.secret_file.is_some()]).filter(|given| *given).count() != 1 {
+        return Err(Refused(format!("{path}: give exactly one of value, text, expression and secretFile")).into());
+    }
+    if let Some(file) = &request.secret_file {
         if !place.option.is_secret(&place.below) {
             return Err(Refused(format!(
                 "{path} is not marked as secret, so what it is made into may be for everybody; mark it \
@@ -99,23 +121,18 @@ fn change(arguments: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
         }
         return Ok(Change::Replace(path.clone(), secrets::reference(file)));
     }
-    let text = arguments.value.as_deref().unwrap_or_default();
-    if place.option.is_secret(&place.below) || arguments.reading.expr && place.option.concerns_secret(&place.below) {
+    if place.option.is_secret(&place.below)
+        || request.expression.is_some() && place.option.concerns_secret(&place.below)
+    {
         return Err(Refused(format!(
             "{path} is marked as secret, and everybody can read the log: put the value into a file that others can't \
              read, and say --secret-file FILE"
         ))
         .into());
     }
-    if arguments.reading.expr {
-        let text = text.to_owned();
-        return Ok(Change::Expression { path: path.clone(), text, replace: arguments.replace });
+    if let Some(text) = request.expression.clone() {
+        return Ok(Change::Expression { path: path.clone(), text, replace: request.replace });
     }
-    let read_as = match (arguments.reading.string, arguments.reading.json) {
-        (true, _) => ReadAs::String,
-        (_, true) => ReadAs::Json,
-        _ => ReadAs::Type,
-    };
     let places = types::below(&place.option.schema, place.below.names());
     if let Subschemas::NoSuchName { name, known } = &places {
         let hint = match nearest(name, known.iter().cloned()).as_slice() {
@@ -124,14 +141,18 @@ fn change(arguments: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
         };
         return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
     }
-    let value = types::read(&places, text, read_as).map_err(|error| {
-        if place.option.concerns_secret(&place.below) {
-            // The text may have one in it.
-            return Refused(format!("{path}: {error}"));
-        }
-        Refused(format!("{path} = {text:?}: {error}{}", standing(asked)))
-    })?;
-    Ok(if arguments.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) })
+    let value = match (&request.value, &request.text) {
+        (Some(value), None) => value.clone(),
+        (None, Some(text)) => types::read(&places, text, ReadAs::Type).map_err(|error| {
+            if place.option.concerns_secret(&place.below) {
+                // The text may have one in it.
+                return Refused(format!("{path}: {error}"));
+            }
+            Refused(format!("{path} = {text:?}: {error}{}", standing(asked)))
+        })?,
+        _ => return Err(Refused(format!("{path}: there is no value")).into()),
+    };
+    Ok(if request.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) })
 }
 
 /// The option as a whole has to have its type with the change, and its files have to be able to say it.

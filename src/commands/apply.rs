@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::place;
 use super::session::Session;
-use super::{place, recording};
 use crate::apply::action::Action;
 use crate::apply::report::{Outcome, Report};
-use crate::apply::{self, Occasion, Request};
-use crate::cli::Apply;
+use crate::apply::{self, Request};
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Change;
@@ -15,20 +14,14 @@ use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::timings;
 
-/// Applies, or says what it would do.
-pub fn run(arguments: &Apply, session: &mut Session) -> anyhow::Result<Exit> {
+/// Says what an apply would do, after a reset where that is what is asked for.
+pub fn dry_run(services: &[String], reset: bool, json: bool, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
-    timings::mark("plan");
-    let services = place::services(&plan, &arguments.services)?;
-    let mut task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
-    if arguments.expired {
-        task.request.occasion = Occasion::Expiry;
-    }
-    if arguments.applying.dry_run {
-        return task.dry_run(&[], session);
-    }
-    task.request.trial = recording::start(arguments.applying.confirm, &paths, session)?;
-    task.run(session)
+    let only = place::services(&plan, services)?;
+    let task = Task { json, ..Task::new(&plan, &paths, only, session) };
+    let log = session.log(&plan, &paths);
+    let changes = if reset { super::reset::changes(&plan, &log.fold()?, services) } else { Vec::new() };
+    task.dry_run(&changes, session)
 }
 
 /// An apply, as the commands ask for it.

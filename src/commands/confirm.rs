@@ -1,42 +1,57 @@
 //! `dynix confirm`: a change that awaits its confirmation is kept, or taken back at once.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::apply;
-use super::session::Session;
+use super::change::Context;
+use crate::apply::report::Report;
 use crate::apply::trial::{self, NOT_CONFIRMED};
-use crate::cli::Confirm;
 use crate::exit::Exit;
 use crate::messages;
+use crate::request::Confirm;
 
-/// Confirms, or goes back.
-pub fn run(arguments: &Confirm, session: &mut Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
-    let log = session.log(&plan, &paths);
-    let by = session.user();
-    let (recall, observer) = (session.recall(false)?, session.observer());
-    let machine = session.machine(&paths, &recall, &observer);
-    if arguments.revert {
-        let timer = arguments.of.as_deref();
-        let report = trial::revert(&plan, &log, &by, timer, NOT_CONFIRMED, &machine, super::waiting)?;
-        let exit = apply::show(&report, arguments.json, false)?;
-        super::verify::after_apply(&plan, &paths, session);
-        return Ok(exit);
-    }
-    let (kept, report) = trial::confirm(&plan, &log, &by, &machine, super::waiting)?;
-    report.warnings.iter().for_each(messages::warn);
-    let (services, records) = (kept.back.into_keys().collect(), kept.marks.iter().map(|one| one.record).collect());
-    let confirmed = Confirmed { services, records };
-    if arguments.json {
-        return super::print_json(&confirmed);
-    }
-    messages::info(format!("confirmed: {}", confirmed.services.join(", ")));
-    Ok(Exit::Done)
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// What counts from now on; `None` where it went back.
+    pub confirmed: Option<Confirmed>,
+    /// What was done for it.
+    pub report: Report,
 }
 
 /// What counts from now on.
-#[derive(Debug, Serialize)]
-struct Confirmed {
-    services: Vec<String>,
-    records: Vec<u64>,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Of which services.
+    pub services: Vec<String>,
+    /// The records.
+    pub records: Vec<u64>,
+}
+
+/// Confirms, or goes back.
+pub fn perform(request: &Confirm, context: &Context<'_>) -> anyhow::Result<Settled> {
+    let (session, log) = (context.session, context.log());
+    let (recall, observer) = (session.recall(false)?, session.observer());
+    let machine = session.machine(context.paths, &recall, &observer);
+    if request.revert {
+        let timer = request.of.as_deref();
+        let report = trial::revert(context.plan, &log, context.by, timer, NOT_CONFIRMED, &machine, super::waiting)?;
+        super::verify::after_apply(context.plan, context.paths, session);
+        return Ok(Settled { confirmed: None, report });
+    }
+    let (kept, report) = trial::confirm(context.plan, &log, context.by, &machine, super::waiting)?;
+    let (services, records) = (kept.back.into_keys().collect(), kept.marks.iter().map(|one| one.record).collect());
+    Ok(Settled { confirmed: Some(Confirmed { services, records }), report })
+}
+
+/// Says what came of it.
+pub fn show(settled: &Settled, json: bool) -> anyhow::Result<Exit> {
+    let Settled { confirmed, report } = settled;
+    let Some(confirmed) = confirmed else { return apply::show(report, json, false) };
+    report.warnings.iter().for_each(messages::warn);
+    if json {
+        return super::print_json(confirmed);
+    }
+    messages::info(format!("confirmed: {}", confirmed.services.join(", ")));
+    Ok(Exit::Done)
 }

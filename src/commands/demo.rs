@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::apply::Task;
 use super::session::Session;
-use super::{append, generate, reset, screen};
+use super::{append, change, generate, screen};
 use crate::apply::rendered::sha256;
 use crate::apply::report::Report;
 use crate::build::{self, Input};
@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::fs::{self, atomic, generation};
 use crate::paths::Paths;
 use crate::plan::{Attach, Plan};
+use crate::request::{self, Request};
 
 /// A bundled description, and the file that Nix generated for its static values.
 struct Bundled {
@@ -211,7 +212,7 @@ fn record(step: &Step, root: &Utf8Path, session: &mut Session) -> anyhow::Result
     let Command::Append(arguments) = command_line(root, &["append", step.path, step.value])?.command else {
         bail!("append is no command");
     };
-    append::run(&arguments, session).map(drop)
+    change::run(&Request::Append(append::request(&arguments)?), false, session).map(drop)
 }
 
 fn check(
@@ -235,7 +236,8 @@ fn check(
 fn go_static(root: &Utf8Path, plan: &Plan, paths: &Paths, session: &mut Session) -> anyhow::Result<()> {
     say("$ dynix reset\n")?;
     let Command::Reset(arguments) = command_line(root, &["reset"])?.command else { bail!("reset is no command") };
-    ensure!(reset::run(&arguments, session)? == Exit::Done, "the reset failed");
+    let request = Request::Reset(request::Reset { services: arguments.services, confirm: None });
+    ensure!(change::run(&request, false, session)? == Exit::Done, "the reset failed");
     for (name, service) in &plan.services {
         ensure!(generation::current(&paths.service(name))?.is_none(), "{name} is not on its static files");
         for (file_name, file) in &service.files {

@@ -3,6 +3,7 @@
 pub mod activate;
 pub mod append;
 pub mod apply;
+pub mod change;
 pub mod completions;
 pub mod confirm;
 pub mod demo;
@@ -30,8 +31,9 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::exit::Exit;
+use crate::request::{self, Request};
 use session::Session;
 
 /// A value, or a path, that is not possible: exit code 3.
@@ -43,12 +45,28 @@ pub struct Refused(pub String);
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let mut session = Session::new(cli.global);
     match cli.command {
-        Command::Append(arguments) => append::run(&arguments, &mut session),
-        Command::Unset(arguments) => unset::run(&arguments, &mut session),
-        Command::Rollback(arguments) => rollback::run(&arguments, &mut session),
-        Command::Reset(arguments) => reset::run(&arguments, &mut session),
-        Command::Apply(arguments) => apply::run(&arguments, &mut session),
-        Command::Confirm(arguments) => confirm::run(&arguments, &mut session),
+        Command::Append(arguments) => change::run(&Request::Append(append::request(&arguments)?), false, &session),
+        Command::Unset(cli::Unset { path, recording: cli::Recording { apply, confirm } }) => {
+            change::run(&Request::Unset(request::Unset { path, apply, confirm }), false, &session)
+        }
+        Command::Rollback(cli::Rollback { id, recording: cli::Recording { apply, confirm } }) => {
+            change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), false, &session)
+        }
+        Command::Reset(cli::Reset { services, applying: cli::Applying { dry_run, confirm, json } }) => {
+            if dry_run {
+                return apply::dry_run(&services, true, json, &session);
+            }
+            change::run(&Request::Reset(request::Reset { services, confirm }), json, &session)
+        }
+        Command::Apply(cli::Apply { services, expired, applying: cli::Applying { dry_run, confirm, json } }) => {
+            if dry_run {
+                return apply::dry_run(&services, false, json, &session);
+            }
+            change::run(&Request::Apply(request::Apply { services, expired, confirm }), json, &session)
+        }
+        Command::Confirm(cli::Confirm { revert, of, json }) => {
+            change::run(&Request::Confirm(request::Confirm { revert, of }), json, &session)
+        }
         Command::Get(arguments) => get::run(&arguments, &session),
         Command::Status(arguments) => status::run(&arguments, &session),
         Command::Log(arguments) => log::run(&arguments, &session),

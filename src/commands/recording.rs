@@ -2,20 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::session::Session;
+use super::change::Context;
 use crate::apply::ApplyError;
 use crate::apply::state::{Mark, State};
 use crate::apply::trial::{NOT_CONFIRMED, Start};
 use crate::overrides::{Change, LogFile};
-use crate::paths::Paths;
 
 /// The beginning of a trial, where one is asked for and possible: said before anything is recorded.
-pub fn start(window: Option<Duration>, paths: &Paths, session: &Session) -> anyhow::Result<Option<Start>> {
+pub fn start(window: Option<Duration>, context: &Context<'_>) -> anyhow::Result<Option<Start>> {
     let Some(window) = window else { return Ok(None) };
-    if session.manager().is_none() {
+    if context.session.manager().is_none() {
         return Err(ApplyError::NoTimer.into());
     }
-    if let Some(trial) = State::load(&paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
+    if let Some(trial) = State::load(&context.paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
         return Err(ApplyError::from(trial.awaiting()).into());
     }
     Ok(Some(Start { window, marks: Vec::new() }))
@@ -27,20 +26,19 @@ pub fn record(
     changes: &[Change],
     trial: &mut Option<Start>,
     until: Option<SystemTime>,
-    session: &Session,
+    by: &str,
 ) -> anyhow::Result<Vec<u64>> {
-    let by = session.user();
-    let Some(start) = trial else { return Ok(log.append(changes, &by, until, super::waiting)?) };
-    let marks = log.append_rejected(changes, NOT_CONFIRMED, &by, until, super::waiting)?;
+    let Some(start) = trial else { return Ok(log.append(changes, by, until, super::waiting)?) };
+    let marks = log.append_rejected(changes, NOT_CONFIRMED, by, until, super::waiting)?;
     start.marks.extend(marks.iter().map(|&(record, mark)| Mark { record, mark }));
     Ok(marks.into_iter().map(|(record, _)| record).collect())
 }
 
 /// Records that the last record that holds is taken back. Gives where it goes back to, and the id of the record; `None`
 /// if none holds.
-pub fn take_back(log: &LogFile, trial: &mut Option<Start>, session: &Session) -> anyhow::Result<Option<(u64, u64)>> {
+pub fn take_back(log: &LogFile, trial: &mut Option<Start>, by: &str) -> anyhow::Result<Option<(u64, u64)>> {
     let rejected = trial.is_some().then_some(NOT_CONFIRMED);
-    let Some((to, ids)) = log.take_back(rejected, &session.user(), super::waiting)? else { return Ok(None) };
+    let Some((to, ids)) = log.take_back(rejected, by, super::waiting)? else { return Ok(None) };
     if let (Some(start), [record, mark]) = (trial, ids.as_slice()) {
         start.marks.push(Mark { record: *record, mark: *mark });
     }

@@ -1,42 +1,37 @@
 //! `dynix reset`: back to what nixos-rebuild built.
 
-use super::apply::Task;
-use super::session::Session;
+use super::change::{Context, Recorded};
 use super::{place, recording};
 use crate::apply::Occasion;
 use crate::attr_path::AttrPath;
-use crate::cli::Reset;
-use crate::exit::Exit;
-use crate::messages;
 use crate::overrides::{Change, Folded};
 use crate::plan::Plan;
+use crate::request::Reset;
 
-/// Records it and applies it.
-pub fn run(arguments: &Reset, session: &mut Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
-    let log = session.log(&plan, &paths);
-    let services = place::services(&plan, &arguments.services)?;
-    let changes = changes(&plan, &log.fold()?, &arguments.services);
-    let mut task = Task { json: arguments.applying.json, ..Task::new(&plan, &paths, services, session) };
-    if arguments.applying.dry_run {
-        return task.dry_run(&changes, session);
-    }
-    let mut trial = recording::start(arguments.applying.confirm, &paths, session)?;
+/// Records it.
+pub fn record(request: &Reset, context: &Context<'_>) -> anyhow::Result<Recorded> {
+    let log = context.log();
+    let services = place::services(context.plan, &request.services)?;
+    let changes = changes(context.plan, &log.fold()?, &request.services);
+    let mut trial = recording::start(request.confirm, context)?;
+    let mut recorded = Recorded::default();
     if changes.is_empty() {
-        messages::info("nothing is overridden");
+        recorded.notes.push("nothing is overridden".to_owned());
     } else {
-        recording::record(&log, &changes, &mut trial, None, session)?;
+        recorded.records = recording::record(&log, &changes, &mut trial, None, context.by)?;
     }
+    let mut apply = context.apply(services);
     // The way out of anything: also of a change that awaits its confirmation.
     if trial.is_none() {
-        task.request.occasion = Occasion::Reset;
+        apply.occasion = Occasion::Reset;
     }
-    task.request.trial = trial;
-    task.run(session)
+    apply.trial = trial;
+    recorded.apply = Some(apply);
+    Ok(recorded)
 }
 
 /// The records that leave nothing overridden.
-fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change> {
+pub fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change> {
     if folded.overlay.is_empty() {
         return Vec::new();
     }

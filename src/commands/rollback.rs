@@ -1,33 +1,33 @@
 //! `dynix rollback`: back to what held after an earlier record.
 
-use super::apply::Task;
+use super::change::{Context, Recorded};
 use super::recording;
-use super::session::Session;
-use crate::cli::Rollback;
-use crate::exit::Exit;
-use crate::messages;
 use crate::overrides::Change;
+use crate::request::Rollback;
 
-/// Records it, and applies it where that is asked for.
-pub fn run(arguments: &Rollback, session: &mut Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
-    let log = session.log(&plan, &paths);
-    let mut trial = recording::start(arguments.recording.confirm, &paths, session)?;
-    let recorded = match arguments.id {
-        None => recording::take_back(&log, &mut trial, session)?,
+/// Records it.
+pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recorded> {
+    let log = context.log();
+    let mut trial = recording::start(request.confirm, context)?;
+    let found = match request.id {
+        None => recording::take_back(&log, &mut trial, context.by)?,
         Some(to) => {
-            let ids = recording::record(&log, &[Change::Rollback(to)], &mut trial, None, session)?;
+            let ids = recording::record(&log, &[Change::Rollback(to)], &mut trial, None, context.by)?;
             ids.first().map(|id| (to, *id))
         }
     };
-    match recorded {
-        None => messages::info("no record holds; there is nothing to take back"),
-        Some((to, id)) => messages::info(format!("recorded {id}: rollback to {to}")),
+    let mut recorded = Recorded::default();
+    match found {
+        None => recorded.notes.push("no record holds; there is nothing to take back".to_owned()),
+        Some((to, id)) => {
+            recorded.records.push(id);
+            recorded.notes.push(format!("recorded {id}: rollback to {to}"));
+        }
     }
-    if !arguments.recording.apply {
-        return Ok(Exit::Done);
+    if request.apply {
+        let mut apply = context.apply(None);
+        apply.trial = trial;
+        recorded.apply = Some(apply);
     }
-    let mut task = Task::new(&plan, &paths, None, session);
-    task.request.trial = trial;
-    task.run(session)
+    Ok(recorded)
 }

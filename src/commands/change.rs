@@ -1,0 +1,88 @@
+//! A change, from what is asked for to what came of it: the one way for the command line and for the daemon.
+//!
+//! Takes a [`Request`]; gives what was recorded and, where it is to be applied, the apply to run. Nothing here prints:
+//! who asks is told by whoever asked.
+
+use super::session::Session;
+use super::{append, apply, confirm, place, recording, reset, rollback, unset};
+use crate::apply as engine;
+use crate::exit::Exit;
+use crate::messages;
+use crate::overrides::LogFile;
+use crate::paths::Paths;
+use crate::plan::Plan;
+use crate::request::Request;
+use crate::timings;
+
+/// What a request is worked on with.
+#[derive(Clone, Copy)]
+pub struct Context<'c> {
+    /// The system's plan.
+    pub plan: &'c Plan,
+    /// Where everything is.
+    pub paths: &'c Paths,
+    /// Who is asking.
+    pub by: &'c str,
+    /// How systemd is reached.
+    pub session: &'c Session,
+}
+
+impl Context<'_> {
+    /// The log of overrides.
+    #[must_use]
+    pub fn log(&self) -> LogFile {
+        self.session.log(self.plan, self.paths)
+    }
+
+    /// An apply of some services or of all.
+    #[must_use]
+    pub fn apply(&self, services: Option<std::collections::BTreeSet<String>>) -> engine::Request {
+        engine::Request { services, by: self.by.to_owned(), ..engine::Request::default() }
+    }
+}
+
+/// What is in the log of a request.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// The records.
+    pub records: Vec<u64>,
+    /// What there is to say of them.
+    pub notes: Vec<String>,
+    /// The apply that is asked for besides.
+    pub apply: Option<engine::Request>,
+}
+
+/// Records what is asked for.
+pub fn record(request: &Request, context: &Context<'_>) -> anyhow::Result<Recorded> {
+    match request {
+        Request::Append(one) => append::record(one, context),
+        Request::Unset(one) => unset::record(one, context),
+        Request::Rollback(one) => rollback::record(one, context),
+        Request::Reset(one) => reset::record(one, context),
+        Request::Apply(one) => {
+            let services = place::services(context.plan, &one.services)?;
+            let mut apply = context.apply(services);
+            if one.expired {
+                apply.occasion = engine::Occasion::Expiry;
+            }
+            apply.trial = recording::start(one.confirm, context)?;
+            Ok(Recorded { apply: Some(apply), ..Recorded::default() })
+        }
+        Request::Confirm(_) => Ok(Recorded::default()),
+    }
+}
+
+/// Does what the command line asks for, and says what came of it.
+pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<Exit> {
+    let (plan, paths) = session.load()?;
+    timings::mark("plan");
+    let by = session.user();
+    let context = Context { plan: &plan, paths: &paths, by: &by, session };
+    if let Request::Confirm(one) = request {
+        return confirm::show(&confirm::perform(one, &context)?, json);
+    }
+    let recorded = record(request, &context)?;
+    recorded.notes.iter().for_each(messages::info);
+    let Some(request) = recorded.apply else { return Ok(Exit::Done) };
+    apply::Task { plan: &plan, paths: &paths, request, json, activating: false }.run(session)
+}

@@ -1,0 +1,160 @@
+//! What can be asked for, as data: the command line and the daemon's socket say the same.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// One request that changes something.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// See [`Append`].
+    Append(Append),
+    /// See [`Unset`].
+    Unset(Unset),
+    /// See [`Rollback`].
+    Rollback(Rollback),
+    /// See [`Reset`].
+    Reset(Reset),
+    /// See [`Apply`].
+    Apply(Apply),
+    /// See [`Confirm`].
+    Confirm(Confirm),
+}
+
+/// A new value for an option: one of `text`, `value`, `expression` and `secret_file`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Append {
+    /// The option, and names below it.
+    pub path: String,
+    /// The value as a person writes it: read by the option's type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The value as it is. That it is null is not that it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub value: Option<Value>,
+    /// A Nix expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
+    /// The file that has the value of an option that is marked as secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<Utf8PathBuf>,
+    /// Whether nothing is left of the built value's attributes.
+    #[serde(default)]
+    pub replace: bool,
+    /// How long it holds.
+    #[serde(default, rename = "durationUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Duration>,
+    /// Whether it is applied at once.
+    #[serde(default)]
+    pub apply: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+}
+
+/// An override no longer holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unset {
+    /// The option or a part of it.
+    pub path: String,
+    /// Whether it is applied at once.
+    #[serde(default)]
+    pub apply: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+}
+
+/// Back to what held after an earlier record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollback {
+    /// The record; the one before the last where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Whether it is applied at once.
+    #[serde(default)]
+    pub apply: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+}
+
+/// Back to what was built, and applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reset {
+    /// Only these services; all where there are none.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+}
+
+/// What is recorded comes into effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Apply {
+    /// Only these services; all where there are none.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Only overrides whose time is over. Nobody but a timer asks for it.
+    #[serde(skip)]
+    pub expired: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+}
+
+/// A change that awaits its confirmation is kept, or taken back at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Confirm {
+    /// Whether it is taken back.
+    #[serde(default)]
+    pub revert: bool,
+    /// Only where this timer is that of the change. Nobody but a timer asks for it.
+    #[serde(skip)]
+    pub of: Option<String>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// Durations as Varlink interfaces of systemd have them.
+mod microseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::ref_option)] // serde gives the field as it is
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(|one| u64::try_from(one.as_micros()).unwrap_or(u64::MAX)).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_micros))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_a_value() {
+        let read = |text| serde_json::from_str::<Append>(text).unwrap();
+        assert_eq!(read(r#"{"path":"a","value":null}"#).value, Some(Value::Null));
+        assert_eq!(read(r#"{"path":"a"}"#).value, None);
+        let lasting = read(r#"{"path":"a","durationUSec":1500000,"confirmUSec":null}"#);
+        assert_eq!((lasting.duration, lasting.confirm), (Some(Duration::from_millis(1500)), None));
+        let written = serde_json::to_value(&lasting).unwrap();
+        assert_eq!(written, serde_json::json!({"path":"a","replace":false,"durationUSec":1_500_000,"apply":false}));
+    }
+}
