@@ -62,6 +62,10 @@ pub struct Global {
     /// The log of overrides [default: /etc/nixos/dynamic.nix]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_OVERRIDES")]
     pub overrides: Option<Utf8PathBuf>,
+    /// Let the daemon at this socket do it; for the daemon, where it listens [default, for others than root:
+    /// /run/dynix/dynix.sock where it is]
+    #[arg(long, global = true, value_name = "FILE", env = "DYNIX_SOCKET")]
+    pub socket: Option<Utf8PathBuf>,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
@@ -114,6 +118,11 @@ pub enum Command {
     Render(Render),
     /// Find the format in which a file says a value
     Recognise(Recognise),
+    /// Change settings for programs that ask over a socket
+    ///
+    /// systemd starts it when somebody needs it (dynix.socket). Programs speak Varlink with it; `varlinkctl introspect
+    /// /run/dynix/dynix.sock` shows what they can ask for.
+    Daemon(Daemon),
     /// Show dynix at work in a temporary directory
     Demo(Demo),
     /// Write a completion script
@@ -266,6 +275,22 @@ pub struct Confirm {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `dynix daemon`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  varlinkctl call /run/dynix/dynix.sock io.dynix.Settings.Append \\
+    '{\"path\": \"services.harmonia.settings.workers\", \"value\": 20, \"apply\": true}'
+  varlinkctl --more call /run/dynix/dynix.sock io.dynix.Settings.Monitor '{}'")]
+pub struct Daemon {
+    /// How long a request waits for others to become one apply with [default: as the system says, 20ms]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub window: Option<Duration>,
+    /// End when nobody is there for DURATION [default: as the system says, 1min; with --socket, never]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub idle: Option<Duration>,
 }
 
 /// `dynix get`

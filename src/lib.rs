@@ -15,6 +15,7 @@ pub mod attr_path;
 pub mod build;
 pub mod cli;
 pub mod commands;
+pub mod daemon;
 pub mod evaluator;
 pub mod exit;
 pub mod format;

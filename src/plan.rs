@@ -59,8 +59,96 @@ pub struct Plan {
     /// Generations kept per service for going back.
     #[serde(default = "default_keep")]
     pub keep: usize,
+    /// The daemon, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<DaemonSpec>,
     /// The dynamic-enabled services by name (`harmonia`).
     pub services: BTreeMap<String, Service>,
+}
+
+/// The daemon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DaemonSpec {
+    /// Who besides root may do what, by any name.
+    #[serde(default)]
+    pub allow: BTreeMap<String, Rule>,
+    /// Seconds for which a request waits for others to become one apply with.
+    #[serde(default = "default_window")]
+    pub window: f64,
+    /// Seconds after which it ends when nobody is there.
+    #[serde(default = "default_idle")]
+    pub idle: f64,
+    /// Connections that a user may have at a time.
+    #[serde(default = "default_connections")]
+    pub connections_per_user: usize,
+}
+
+fn default_window() -> f64 {
+    0.02
+}
+
+fn default_idle() -> f64 {
+    60.0
+}
+
+fn default_connections() -> usize {
+    256
+}
+
+/// What some may do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Users by name.
+    #[serde(default)]
+    pub users: Vec<String>,
+    /// Groups by name.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Bounds by option path, and what is below it; `*` stands for any one name.
+    pub options: BTreeMap<String, Bounds>,
+}
+
+/// Within which bounds an option may be changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bounds {
+    /// How it may be changed.
+    #[serde(default = "default_methods")]
+    pub methods: Vec<Method>,
+    /// The least number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<f64>,
+    /// The greatest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<f64>,
+    /// The only values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Vec<Value>>,
+    /// How often, as in `"10/min"`, by each user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+}
+
+fn default_methods() -> Vec<Method> {
+    vec![Method::Append, Method::Unset, Method::Apply]
+}
+
+/// A way to change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// See [`crate::request::Append`].
+    Append,
+    /// See [`crate::request::Unset`].
+    Unset,
+    /// See [`crate::request::Rollback`].
+    Rollback,
+    /// See [`crate::request::Reset`].
+    Reset,
+    /// See [`crate::request::Apply`].
+    Apply,
 }
 
 fn default_keep() -> usize {

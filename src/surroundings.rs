@@ -6,8 +6,8 @@ use rustix::process::{getegid, geteuid, getgid, getuid, umask};
 
 use crate::fs::{self, FileError};
 
-/// Variables that stand for `--root`, `--plan` and `--overrides` (src/cli.rs).
-const PLACES: [&str; 3] = ["DYNIX_ROOT", "DYNIX_PLAN", "DYNIX_OVERRIDES"];
+/// Variables that stand for `--root`, `--plan`, `--overrides` and `--socket` (src/cli.rs).
+const PLACES: [&str; 4] = ["DYNIX_ROOT", "DYNIX_PLAN", "DYNIX_OVERRIDES", "DYNIX_SOCKET"];
 /// What sudo(8), run0(1), pkexec(1) and doas(1) say of the user who called them.
 const CALLERS: [&str; 3] = ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"];
 /// See getauxval(3), linux/auxvec.h.

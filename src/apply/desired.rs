@@ -15,7 +15,7 @@ use crate::secrets::{self, Reveal};
 use crate::types::Type;
 
 /// An override that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
     /// What it sets.

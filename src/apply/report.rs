@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::desired::LeftOut;
@@ -10,7 +10,7 @@ use super::trial::Awaiting;
 use crate::exit::Exit;
 
 /// One service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "result")]
 pub enum Outcome {
     /// The recorded values are in effect.
@@ -64,7 +64,7 @@ impl Outcome {
 }
 
 /// An apply, or what one would do.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The steps that ran, or would run, in order.
@@ -78,7 +78,7 @@ pub struct Report {
     /// Records that this apply rejected.
     pub rejected: Vec<u64>,
     /// What goes back by itself unless it is confirmed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting: Option<Awaiting>,
     /// What else there is to say.
     pub warnings: Vec<String>,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Sides};
 use super::course::Retreat;
@@ -42,7 +42,7 @@ pub struct Start {
 }
 
 /// A change that awaits its confirmation, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("a change of {} (by {by}) awaits its confirmation, {left} s are left: `dynix confirm` keeps it, `dynix confirm --revert` goes back at once", services.join(", "))]
 pub struct Awaiting {
     /// Whose.

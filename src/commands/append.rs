@@ -45,6 +45,13 @@ pub fn request(arguments: &cli::Append) -> Result<Append, Refused> {
     Ok(request)
 }
 
+/// What would be recorded.
+pub fn planned(request: &Append, context: &Context<'_>) -> anyhow::Result<Change> {
+    let path = place::parse(&request.path)?;
+    let place = place::find(context.plan, &path)?;
+    change(request, &Asked { path: &path, place: &place, log: &context.log(), secrets: &Secrets::of(context.plan) })
+}
+
 /// Records a value.
 pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorded> {
     let Context { plan, paths, .. } = *context;

@@ -6,9 +6,10 @@
 use super::session::Session;
 use super::{append, apply, confirm, place, recording, reset, rollback, unset};
 use crate::apply as engine;
+use crate::daemon::client::Client;
 use crate::exit::Exit;
 use crate::messages;
-use crate::overrides::LogFile;
+use crate::overrides::{Change, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::request::Request;
@@ -72,8 +73,34 @@ pub fn record(request: &Request, context: &Context<'_>) -> anyhow::Result<Record
     }
 }
 
-/// Does what the command line asks for, and says what came of it.
+/// What a request would record. A rollback without a number is one to the record that it would go back to now.
+pub fn planned(request: &Request, context: &Context<'_>) -> anyhow::Result<Vec<Change>> {
+    let log = context.log();
+    Ok(match request {
+        Request::Append(one) => vec![append::planned(one, context)?],
+        Request::Unset(one) => vec![Change::Unset(place::parse(&one.path)?)],
+        Request::Rollback(one) => {
+            let to = match (one.id, log.holding()?.as_slice()) {
+                (Some(to), _) => to,
+                (None, []) => return Ok(Vec::new()),
+                (None, [_]) => 0,
+                (None, [.., before, _]) => *before,
+            };
+            vec![Change::Rollback(to)]
+        }
+        Request::Reset(one) => {
+            place::services(context.plan, &one.services)?;
+            reset::changes(context.plan, &log.fold()?, &one.services)
+        }
+        Request::Apply(_) | Request::Confirm(_) => Vec::new(),
+    })
+}
+
+/// Does what the command line asks for, here or by the daemon, and says what came of it.
 pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<Exit> {
+    if let Some(mut daemon) = Client::for_session(session)? {
+        return daemon.change(request, json);
+    }
     let (plan, paths) = session.load()?;
     timings::mark("plan");
     let by = session.user();

@@ -14,8 +14,11 @@ use crate::secrets::Secrets;
 /// One value.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+pub struct Answer {
     path: String,
+    /// The option that it is of.
+    #[serde(skip)]
+    option: String,
     value: Option<Value>,
     r#static: Option<Value>,
     /// The records that the value, or part of it, is from.
@@ -26,8 +29,24 @@ struct Answer {
 
 /// Prints a value.
 pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
+    let answer = answer(&arguments.path, session)?;
+    if arguments.json {
+        return super::print_json(&answer);
+    }
+    let Answer { path, option, value, .. } = answer;
+    let mut text = match value {
+        None => return Err(Refused(format!("{path} is not set; see `dynix get {option}`")).into()),
+        Some(Value::String(text)) => text,
+        Some(other) => serde_json::to_string_pretty(&other)?,
+    };
+    text.push('\n');
+    super::print(text.as_bytes())
+}
+
+/// Finds a value.
+pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
     let (plan, paths) = session.load()?;
-    let path = place::parse(&arguments.path)?;
+    let path = place::parse(path)?;
     let place = place::find(&plan, &path)?;
     let only = Some([place.service_name.to_owned()].into());
     let state = State::load(&paths.state())?;
@@ -36,7 +55,6 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     let at = |value: &Value| place.below.names().iter().try_fold(value, |value, name| value.get(name)).cloned();
     let secrets = Secrets::of(&plan);
     let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
-    let value = shown(at(&effective));
     let records: Vec<u64> = folded
         .overlay
         .leaves()
@@ -44,23 +62,13 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
         .filter(|(leaf, _)| leaf.starts_with(&path) || path.starts_with(leaf))
         .map(|(_, one)| one.id)
         .collect();
-    if !arguments.json {
-        let value =
-            value.ok_or_else(|| Refused(format!("{path} is not set; see `dynix get {}`", place.option_path)))?;
-        let mut text = match value {
-            Value::String(text) => text,
-            other => serde_json::to_string_pretty(&other)?,
-        };
-        text.push('\n');
-        return super::print(text.as_bytes());
-    }
     let applied_up_to = state.log_id(place.service_name);
-    let applied = records.iter().all(|id| *id <= applied_up_to);
-    super::print_json(&Answer {
+    Ok(Answer {
         path: path.to_string(),
-        value,
+        option: place.option_path.to_string(),
+        value: shown(at(&effective)),
         r#static: shown(at(&place.option.static_value)),
+        applied: records.iter().all(|id| *id <= applied_up_to),
         records,
-        applied,
     })
 }

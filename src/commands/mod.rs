@@ -6,6 +6,7 @@ pub mod apply;
 pub mod change;
 pub mod completions;
 pub mod confirm;
+pub mod daemon;
 pub mod demo;
 pub mod diff;
 pub mod generate;
@@ -23,7 +24,7 @@ pub mod unset;
 pub mod verify;
 
 mod input;
-mod place;
+pub mod place;
 mod recording;
 mod screen;
 
@@ -74,6 +75,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Prove(arguments) => prove::run(&arguments, &session),
         Command::Verify(arguments) => verify::run(&arguments, &mut session),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Daemon(arguments) => daemon::run(&arguments, &session),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Activate(_) => activate::run(&mut session),
         Command::Render(arguments) => render::run(&arguments),

@@ -22,9 +22,10 @@ use crate::overrides::Record;
 use crate::secrets::Secrets;
 use crate::verify::verdict::{self, Verdict};
 
+/// What there is to say of all services.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+pub struct Status {
     services: BTreeMap<String, ServiceStatus>,
     /// What goes back by itself unless it is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,11 +70,17 @@ struct Shown {
 
 /// Prints the status.
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+    let (status, warnings) = status(session)?;
+    warnings.iter().for_each(messages::warn);
+    if arguments.json { super::print_json(&status) } else { super::print(messages::visible(&text(&status)).as_bytes()) }
+}
+
+/// Finds the status, and what a person should know of the log.
+pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
     let state = State::load(&paths.state())?;
     let View { folded, desired, .. } = view(&plan, &paths, &log, &state.on_trial(), None)?;
-    folded.warnings.iter().for_each(messages::warn);
     let survey = survey(&plan, &desired, &state, &paths, |_| true)?;
     let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
     let records = if named.is_empty() { Vec::new() } else { log.find(|id| named.contains(&id))? };
@@ -106,8 +113,8 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     }
     let awaiting = state.trial.as_ref().map(Trial::awaiting);
     let verified = verdict::load(&paths.verdict())?;
-    let status = Status { services, awaiting, left_out: desired.left_out, verified };
-    if arguments.json { super::print_json(&status) } else { super::print(messages::visible(&text(&status)).as_bytes()) }
+    let warnings = folded.warnings.clone();
+    Ok((Status { services, awaiting, left_out: desired.left_out, verified }, warnings))
 }
 
 fn static_value(place: &Place<'_>) -> Option<Value> {

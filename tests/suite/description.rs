@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::plan::{
-    Attach, Check, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health, OnChange, OnSwitch, OptionSpec,
-    Plan, Probe, Service, Unit, ValueSpec, Verify, Within,
+    Attach, Bounds, Check, DaemonSpec, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health, Method, OnChange, OnSwitch, OptionSpec, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
 };
 use serde_json::{Value, json};
 
@@ -100,8 +99,23 @@ fn everything() -> Plan {
         evaluator: Some(Evaluator { command: vec!["nix".to_owned()], arguments: "{ }".to_owned(), deadline: 4.0 }),
         overrides_file: Some("/etc/nixos/dynamic.nix".into()),
         keep: 5,
+        daemon: Some(daemon()),
         services: probes.into_iter().enumerate().map(|(n, probe)| (format!("s{n}"), service(n, probe))).collect(),
     }
+}
+
+fn daemon() -> DaemonSpec {
+    let bounds = Bounds {
+        methods: vec![Method::Append, Method::Rollback],
+        minimum: Some(1.5),
+        maximum: Some(2.5),
+        values: Some(vec![1.into()]),
+        rate: Some("10/min".to_owned()),
+    };
+    let options = BTreeMap::from([("services.s0.settings".to_owned(), bounds)]);
+    let rule = Rule { users: vec!["u".to_owned()], groups: vec!["g".to_owned()], options };
+    let allow = BTreeMap::from([("r".to_owned(), rule)]);
+    DaemonSpec { allow, window: 0.5, idle: 1.5, connections_per_user: 7 }
 }
 
 fn document() -> Value {
@@ -131,8 +145,8 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
         _ => Vec::new(),
     };
     for (key, value) in below {
-        let open =
-            matches!(key.as_str(), "schema" | "literal" | "parameters") || (key == "static" && !value.is_string());
+        let open = matches!(key.as_str(), "schema" | "literal" | "parameters" | "values")
+            || (key == "static" && !value.is_string());
         if !open {
             pointers(value, &format!("{at}/{key}"), found);
         }

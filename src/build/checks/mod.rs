@@ -1,5 +1,6 @@
 //! A description held against itself: every problem is found, each with its place. Pure.
 
+mod daemon;
 mod drop_in;
 mod file;
 pub(super) mod names;
@@ -30,5 +31,6 @@ pub fn check(plan: &Plan) -> Result<(), Vec<Problem>> {
         secrets::check(&place, service, &mut problems);
     }
     sharing::check(plan, &mut problems);
+    daemon::check(plan, &mut problems);
     problems.or(())
 }

@@ -1,0 +1,95 @@
+//! What came of a request, for whoever made it: in the daemon's replies, and out of them again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::apply::report::Report;
+use crate::commands::confirm::Confirmed;
+use crate::exit::Exit;
+
+/// What came of a change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The records that were made.
+    pub records: Vec<u64>,
+    /// What there is to say of them.
+    pub notes: Vec<String>,
+    /// `None` where nothing was to be applied.
+    pub report: Option<Report>,
+    /// What counts from now on.
+    pub confirmed: Option<Confirmed>,
+    /// What went wrong otherwise.
+    #[serde(skip)]
+    pub fault: Option<(Exit, String)>,
+}
+
+impl Answer {
+    /// The worst of it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        let fault = self.fault.as_ref().map_or(Exit::Done, |(exit, _)| *exit);
+        self.report.as_ref().map_or(Exit::Done, Report::exit).max(fault)
+    }
+
+    /// What went wrong, in words.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        if let Some((_, reason)) = &self.fault {
+            return reason.clone();
+        }
+        let Some(report) = &self.report else { return String::new() };
+        let services =
+            report.services.iter().filter_map(|(service, outcome)| Some(format!("{service}: {}", outcome.reason()?)));
+        let left_out = report.left_out.iter().map(|one| format!("{}: {}", one.path, one.reason));
+        services.chain(left_out).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The part of a report that is about some services and records.
+#[must_use]
+pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64]) -> Report {
+    let Some(services) = services else { return report.clone() };
+    let is_ours = |service: Option<&str>| service.is_none_or(|service| services.contains(service));
+    Report {
+        actions: report.actions.iter().filter(|action| is_ours(action.service())).cloned().collect(),
+        left_to_do: report.left_to_do.iter().filter(|action| is_ours(action.service())).cloned().collect(),
+        services: report
+            .services
+            .iter()
+            .filter(|(service, _)| services.contains(*service))
+            .map(|(service, outcome)| (service.clone(), outcome.clone()))
+            .collect(),
+        left_out: report.left_out.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
+        rejected: report.rejected.iter().filter(|id| records.contains(id)).copied().collect(),
+        awaiting: report.awaiting.clone(),
+        warnings: report.warnings.clone(),
+    }
+}
+
+/// Why nothing came of a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The caller may not do this.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// The caller may do this, and not with this value; or the value is not possible.
+    #[error("{0}")]
+    OutOfBounds(String),
+    /// The caller may do this, and not again yet.
+    #[error("{reason}; try again in {} s", retry.as_secs() + 1)]
+    TooOften {
+        /// Why.
+        reason: String,
+        /// When there is a next time.
+        retry: Duration,
+    },
+    /// The daemon is ending.
+    #[error("the daemon is ending; nothing was done")]
+    Stopping,
+    /// A stream was not read fast enough.
+    #[error("what changed was not read fast enough")]
+    Lost,
+}

@@ -1,0 +1,199 @@
+//! What changed between two looks at a system: records that were made, services with other files.
+//!
+//! Takes what was and what is; gives events for streams. It is found on disk and not told by whoever did it, so that what
+//! the command line, a timer or a switch does shows as well.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::apply::state::{State, Went};
+use crate::overrides::{Kind, Record};
+
+/// What there was at one look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The newest record.
+    pub last_record: u64,
+    /// Every service of the plan.
+    pub services: BTreeMap<String, Service>,
+}
+
+/// A service at one look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// `None` on the static files.
+    pub generation: Option<u64>,
+    /// The last record that it has applied.
+    pub applied: u64,
+    /// When it last went back from new values, and why.
+    pub setback: Option<(String, String)>,
+}
+
+impl Look {
+    /// What there is now.
+    #[must_use]
+    pub fn of<'s>(last_record: u64, services: impl Iterator<Item = &'s String>, state: &State) -> Self {
+        let service = |name: &String| {
+            let known = state.services.get(name);
+            let setback = known.and_then(|one| one.setback.as_ref()).filter(|one| one.result != Went::NotConfirmed);
+            Service {
+                generation: known.and_then(|one| one.in_effect.generation),
+                applied: state.log_id(name),
+                setback: setback.map(|one| (one.time.clone(), one.reason.clone())),
+            }
+        };
+        Self { last_record, services: services.map(|name| (name.clone(), service(name))).collect() }
+    }
+}
+
+/// One thing that changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    #[serde(rename = "event")]
+    kind: &'static str,
+    last_record: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<Said>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The beginning of a stream.
+#[must_use]
+pub fn begin(now: &Look) -> Event {
+    Event { kind: "begin", last_record: now.last_record, ..Event::default() }
+}
+
+/// What happened between two looks. `records`: those that are newer than `before`.
+#[must_use]
+pub fn between(before: &Look, now: &Look, records: Vec<Said>) -> Vec<Event> {
+    let last_record = now.last_record;
+    let recorded = records.into_iter().map(|record| Event {
+        kind: "recorded",
+        last_record,
+        record: Some(record),
+        ..Event::default()
+    });
+    let services = now.services.iter().filter_map(|(name, service)| {
+        let was = before.services.get(name).cloned().unwrap_or_default();
+        let failed = service.setback.is_some() && service.setback != was.setback;
+        let changed = (service.generation, service.applied) != (was.generation, was.applied);
+        let kind = if failed { "failed" } else { "changed" };
+        (failed || changed).then(|| Event {
+            kind,
+            last_record,
+            service: Some(name.clone()),
+            generation: service.generation,
+            applied: Some(service.applied),
+            reason: service.setback.clone().filter(|_| failed).map(|(_, reason)| reason),
+            ..Event::default()
+        })
+    });
+    recorded.chain(services).collect()
+}
+
+/// A record, in the shape that the interface has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Said {
+    id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    holds: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<Vec<Assignment>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replace: Option<Assignment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollback: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reject: Option<Rejection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Assignment {
+    path: String,
+    value: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Rejection {
+    id: u64,
+    reason: String,
+}
+
+impl Said {
+    /// A record without its secrets; whether it counts; why it was rejected.
+    #[must_use]
+    pub fn of(record: Record, counts: bool, rejected: Option<&String>) -> Self {
+        let holds = counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
+        let Record { id, time, by, until, kind } = record;
+        let rejected = rejected.cloned();
+        let mut said = Self { id, time, by, until, holds, rejected, ..Self::default() };
+        match kind {
+            Kind::Set(leaves) => {
+                let leaves = leaves.into_iter().map(|(path, value)| Assignment { path: path.to_string(), value });
+                said.set = Some(leaves.collect());
+            }
+            Kind::Replace(path, value) => said.replace = Some(Assignment { path: path.to_string(), value }),
+            Kind::Unset(path) => said.unset = Some(path.to_string()),
+            Kind::Rollback(to) => said.rollback = Some(to),
+            Kind::Reject { id, reason } => said.reject = Some(Rejection { id, reason }),
+            Kind::Expression(text) => said.expression = Some(text),
+        }
+        said
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_changed_is_told_once() {
+        let service = |generation, applied| Service { generation, applied, setback: None };
+        let before = Look { last_record: 1, services: BTreeMap::from([("a".to_owned(), service(None, 0))]) };
+        assert_eq!(between(&before, &before, Vec::new()), []);
+        let mut now = Look { last_record: 2, services: BTreeMap::from([("a".to_owned(), service(Some(1), 2))]) };
+        let record = Record { id: 2, time: None, by: None, until: None, kind: Kind::Rollback(0) };
+        let told = between(&before, &now, vec![Said::of(record, true, None)]);
+        assert_eq!(
+            serde_json::to_value(told).unwrap(),
+            json!([
+                {"event": "recorded", "lastRecord": 2, "record": {"id": 2, "holds": false, "rollback": 0}},
+                {"event": "changed", "lastRecord": 2, "service": "a", "generation": 1, "applied": 2},
+            ])
+        );
+        let was = now.clone();
+        now.services.get_mut("a").unwrap().setback = Some(("now".to_owned(), "it hung".to_owned()));
+        let told = serde_json::to_value(between(&was, &now, Vec::new())).unwrap();
+        assert_eq!((&told[0]["event"], &told[0]["reason"]), (&json!("failed"), &json!("it hung")));
+    }
+}

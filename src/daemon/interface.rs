@@ -1,0 +1,284 @@
+//! The interface `io.dynix.Settings` (src/daemon/io.dynix.Settings.varlink), and `org.varlink.service`, which every
+//! Varlink service has.
+//!
+//! Takes calls, gives what they ask for; takes what came of it, gives replies. Pure.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Denied};
+use super::wire::{Call, Reply};
+use crate::exit::Exit;
+use crate::request::{Append, Apply, Confirm, Request, Reset, Rollback, Unset};
+
+/// The interface's name.
+pub const NAME: &str = "io.dynix.Settings";
+/// The interface as it is served.
+pub const DESCRIPTION: &str = include_str!("io.dynix.Settings.varlink");
+
+/// The interface that every service has (varlink.org/Service).
+const SERVICE: &str = "org.varlink.service";
+const SERVICE_DESCRIPTION: &str = "\
+# The Varlink Service Interface is provided by every varlink service. It describes the service and the interfaces it implements.
+interface org.varlink.service
+
+# Get a list of all the interfaces a service provides and information about the implementation.
+method GetInfo() -> (
+  vendor: string,
+  product: string,
+  version: string,
+  url: string,
+  interfaces: []string
+)
+
+# Get the description of an interface that is implemented by this service.
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+# The requested interface was not found.
+error InterfaceNotFound (interface: string)
+
+# The requested method was not found
+error MethodNotFound (method: string)
+
+# The interface defines the requested method, but the service does not implement it.
+error MethodNotImplemented (method: string)
+
+# One of the passed parameters is invalid.
+error InvalidParameter (parameter: string)
+
+# Client is denied access
+error PermissionDenied ()
+
+# Method is expected to be called with 'more' set to true, but wasn't
+error ExpectedMore ()
+";
+
+/// What a call asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// Something that is known without a look.
+    Known(Reply),
+    /// A change.
+    Change(Box<Request>),
+    /// A look.
+    Read(Query),
+    /// All that changes from now on.
+    Monitor,
+}
+
+/// What can be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The value at a path.
+    Get(String),
+    /// What is overridden and in effect.
+    Status,
+    /// Records.
+    Log {
+        /// Behind this one.
+        after: u64,
+        /// How many at most.
+        limit: usize,
+    },
+}
+
+/// Understands a call; else says why not.
+pub fn understand(call: Call) -> Result<Asked, Reply> {
+    let Some((interface, method)) = call.method.rsplit_once('.') else {
+        return Err(service_error("MethodNotFound", "method", &call.method));
+    };
+    if call.upgrade {
+        return Err(service_error("InvalidParameter", "parameter", "upgrade"));
+    }
+    let parameters = Parameters(call.parameters.unwrap_or_else(|| json!({})));
+    match (interface, method) {
+        (SERVICE, "GetInfo") => Ok(Asked::Known(Reply::of(json!({
+            "vendor": "dynix",
+            "product": "dynix",
+            "version": env!("CARGO_PKG_VERSION"),
+            "url": "https://docs.rs/dynix",
+            "interfaces": [NAME, SERVICE],
+        })))),
+        (SERVICE, "GetInterfaceDescription") => description(&parameters.text("interface")?),
+        (NAME, "Append") => parameters.read::<Append>().map(|one| Request::Append(one).into()),
+        (NAME, "Unset") => parameters.read::<Unset>().map(|one| Request::Unset(one).into()),
+        (NAME, "Rollback") => parameters.read::<Rollback>().map(|one| Request::Rollback(one).into()),
+        (NAME, "Reset") => parameters.read::<Reset>().map(|one| Request::Reset(one).into()),
+        (NAME, "Apply") => parameters.read::<Apply>().map(|one| Request::Apply(one).into()),
+        (NAME, "Confirm") => parameters.read::<Confirm>().map(|one| Request::Confirm(one).into()),
+        (NAME, "Get") => Ok(Asked::Read(Query::Get(parameters.text("path")?))),
+        (NAME, "Status") => Ok(Asked::Read(Query::Status)),
+        (NAME, "Log") => {
+            let after = parameters.number("after")?.unwrap_or_default();
+            let limit = parameters.number("limit")?.unwrap_or(100).clamp(1, 1000);
+            Ok(Asked::Read(Query::Log { after, limit: usize::try_from(limit).unwrap_or(1000) }))
+        }
+        (NAME, "Monitor") if call.more => Ok(Asked::Monitor),
+        (NAME, "Monitor") => Err(Reply::error("org.varlink.service.ExpectedMore", json!({}))),
+        (SERVICE | NAME, _) => Err(service_error("MethodNotFound", "method", &call.method)),
+        _ => Err(service_error("InterfaceNotFound", "interface", interface)),
+    }
+}
+
+impl From<Request> for Asked {
+    fn from(request: Request) -> Self {
+        Self::Change(Box::new(request))
+    }
+}
+
+/// The method of a change, and its parameters.
+#[must_use]
+pub fn call(request: &Request) -> Call {
+    let (method, parameters) = match request {
+        Request::Append(one) => ("Append", json!(one)),
+        Request::Unset(one) => ("Unset", json!(one)),
+        Request::Rollback(one) => ("Rollback", json!(one)),
+        Request::Reset(one) => ("Reset", json!(one)),
+        Request::Apply(one) => ("Apply", json!(one)),
+        Request::Confirm(one) => ("Confirm", json!(one)),
+    };
+    let method = format!("{NAME}.{method}");
+    Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false }
+}
+
+fn description(interface: &str) -> Result<Asked, Reply> {
+    let text = match interface {
+        NAME => DESCRIPTION,
+        SERVICE => SERVICE_DESCRIPTION,
+        _ => return Err(service_error("InterfaceNotFound", "interface", interface)),
+    };
+    Ok(Asked::Known(Reply::of(json!({ "description": text }))))
+}
+
+fn service_error(name: &str, key: &str, value: &str) -> Reply {
+    Reply::error(&format!("{SERVICE}.{name}"), json!({ key: value }))
+}
+
+struct Parameters(Value);
+
+impl Parameters {
+    fn read<T: DeserializeOwned>(mut self) -> Result<T, Reply> {
+        // What is null is not given, but for a value, of which null is one.
+        if let Some(parameters) = self.0.as_object_mut() {
+            parameters.retain(|name, value| name == "value" || !value.is_null());
+        }
+        serde_json::from_value(self.0)
+            .map_err(|error| service_error("InvalidParameter", "parameter", &error.to_string()))
+    }
+
+    fn text(&self, name: &str) -> Result<String, Reply> {
+        let text = self.0.get(name).and_then(Value::as_str).map(str::to_owned);
+        text.ok_or_else(|| service_error("InvalidParameter", "parameter", name))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, Reply> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(number) => Ok(Some(number)),
+                None => Err(service_error("InvalidParameter", "parameter", name)),
+            },
+        }
+    }
+}
+
+/// What came of a change.
+#[must_use]
+pub fn answered(answer: &Answer) -> Reply {
+    let (name, reason) = match answer.exit() {
+        Exit::Done => return Reply::of(json!({ "answer": answer })),
+        Exit::Refused => ("Refused", answer.reason()),
+        Exit::RolledBack => ("RolledBack", answer.reason()),
+        Exit::RollbackFailed => ("RollbackFailed", answer.reason()),
+        Exit::Failed | Exit::Usage | Exit::Unsound => ("Failed", answer.reason()),
+    };
+    Reply::error(&format!("{NAME}.{name}"), json!({ "reason": reason, "answer": answer }))
+}
+
+/// What nothing came of.
+#[must_use]
+pub fn denied(denied: &Denied) -> Reply {
+    match denied {
+        Denied::NotAllowed(reason) => error("NotAllowed", &json!({ "reason": reason })),
+        Denied::OutOfBounds(reason) => error("Refused", &json!({ "reason": reason })),
+        Denied::TooOften { reason, retry } => {
+            let retry = u64::try_from(retry.as_micros()).unwrap_or(u64::MAX);
+            error("TooOften", &json!({ "reason": reason, "retryUSec": retry }))
+        }
+        Denied::Stopping => error("Stopping", &json!({})),
+        Denied::Lost => error("Lost", &json!({})),
+    }
+}
+
+/// A look that failed.
+#[must_use]
+pub fn failed(exit: Exit, reason: &str) -> Reply {
+    let name = if exit == Exit::Refused { "Refused" } else { "Failed" };
+    error(name, &json!({ "reason": reason }))
+}
+
+/// What was found.
+#[must_use]
+pub fn found(what: &impl Serialize) -> Reply {
+    Reply::of(json!(what))
+}
+
+fn error(name: &str, parameters: &Value) -> Reply {
+    Reply::error(&format!("{NAME}.{name}"), parameters.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(method: &str, parameters: Value) -> Result<Asked, Reply> {
+        let method = method.to_owned();
+        understand(Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false })
+    }
+
+    #[test]
+    fn a_request_comes_out_as_it_went_in() {
+        let append = Append { path: "a.b".to_owned(), value: Some(Value::Null), apply: true, ..Append::default() };
+        let requests = [
+            Request::Append(append),
+            Request::Unset(Unset { path: "a".to_owned(), ..Unset::default() }),
+            Request::Rollback(Rollback { id: Some(3), ..Rollback::default() }),
+            Request::Reset(Reset::default()),
+            Request::Apply(Apply { services: vec!["x".to_owned()], ..Apply::default() }),
+            Request::Confirm(Confirm { revert: true, of: None }),
+        ];
+        for request in requests {
+            assert_eq!(understand(call(&request)), Ok(Asked::Change(Box::new(request))));
+        }
+    }
+
+    #[test]
+    fn every_method_of_the_interface_is_understood() {
+        let methods: Vec<&str> =
+            DESCRIPTION.lines().filter_map(|line| line.strip_prefix("method ")?.split('(').next()).collect();
+        assert_eq!(methods.len(), 10);
+        for method in methods {
+            let parameters = json!({ "path": "a" });
+            let asked = ask(&format!("{NAME}.{method}"), parameters);
+            let unknown = format!("{SERVICE}.MethodNotFound");
+            assert!(asked.err().and_then(|reply| reply.error) != Some(unknown), "{method}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said() {
+        let error = |method: &str, parameters| ask(method, parameters).unwrap_err().error.unwrap();
+        assert_eq!(error("nothing", json!({})), "org.varlink.service.MethodNotFound");
+        assert_eq!(error("io.dynix.Settings.Nothing", json!({})), "org.varlink.service.MethodNotFound");
+        assert_eq!(error("io.dynix.Other.Get", json!({})), "org.varlink.service.InterfaceNotFound");
+        assert_eq!(error("io.dynix.Settings.Get", json!({})), "org.varlink.service.InvalidParameter");
+        assert_eq!(
+            error("io.dynix.Settings.Append", json!({"path": "a", "vlaue": 1})),
+            "org.varlink.service.InvalidParameter"
+        );
+        assert_eq!(error("io.dynix.Settings.Log", json!({"after": "x"})), "org.varlink.service.InvalidParameter");
+        assert_eq!(error("io.dynix.Settings.Append", json!([])), "org.varlink.service.InvalidParameter");
+        assert_eq!(error("io.dynix.Settings.Monitor", json!({})), "org.varlink.service.ExpectedMore");
+    }
+}

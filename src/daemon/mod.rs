@@ -1,0 +1,85 @@
+//! `dynix daemon`: settings for programs, over Varlink.
+//!
+//! Takes calls of `io.dynix.Settings` (io.dynix.Settings.varlink) on a socket; gives answers. Three threads: [`server`]
+//! moves bytes and never waits for anybody, [`worker`] changes settings as the command line does (`commands::change`), and
+//! [`reader`] looks. What is in effect is on disk and nowhere else, so a daemon that is killed loses nothing that was
+//! acknowledged, and the next one goes on from there.
+//!
+//! No runtime of asynchronous tasks: the loop is a poll(2) over sockets of which each has at most one call under way.
+
+pub mod activation;
+pub mod answer;
+pub mod client;
+pub mod connection;
+pub mod events;
+pub mod gate;
+pub mod interface;
+pub mod outlet;
+pub mod peer;
+pub mod policy;
+pub mod queue;
+pub mod reader;
+pub mod server;
+pub mod watch;
+pub mod wire;
+pub mod worker;
+
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::cli::Global;
+use crate::paths::Paths;
+use gate::Gate;
+use outlet::{Inlet, outlets};
+use server::{Limits, Queues, Server};
+use watch::Watch;
+use worker::Worker;
+
+/// What a daemon is started with.
+pub struct Daemon {
+    /// Where things are.
+    pub global: Global,
+    /// The same, found.
+    pub paths: Paths,
+    /// Where clients come in.
+    pub listener: UnixListener,
+    /// How long it waits for more requests before it applies.
+    pub window: Duration,
+    /// How much it takes upon itself.
+    pub limits: Limits,
+}
+
+impl Daemon {
+    /// Serves until somebody wants it to end, or nobody wants anything.
+    pub fn run(self) -> anyhow::Result<()> {
+        let end_requests = activation::end_requests()?;
+        let queues = Arc::new(Queues::default());
+        let ([for_worker, for_reader], Inlet { news, wake }) = outlets().context("cannot connect the threads")?;
+        let watch = Watch::new(&self.paths);
+        let (global, window) = (self.global, self.window);
+        let server = Server {
+            listener: self.listener,
+            end_requests,
+            wake,
+            news,
+            queues: queues.clone(),
+            watch: &watch,
+            limits: self.limits,
+        };
+        let looks = (global.clone(), queues.clone());
+        let working = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
+            Worker { global, queues: &queues, outlet: &for_worker, window, gate: Gate::default() }.run();
+        })?;
+        let looking = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
+            reader::run(&looks.0, &looks.1, &for_reader);
+        })?;
+        server.run()?;
+        // Both have said that they are done.
+        let ended = [working.join(), looking.join()];
+        anyhow::ensure!(ended.iter().all(Result::is_ok), "a thread of the daemon broke down");
+        Ok(())
+    }
+}

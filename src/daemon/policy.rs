@@ -1,0 +1,330 @@
+//! Who may do what (`dynamicism.daemon.allow`): pure.
+//!
+//! Takes the plan's rules, a caller and what a request would change; gives whether that is allowed, and if not, why. What
+//! a request would change is the difference of two folds of the log, so that a rollback is judged by what comes back
+//! with it, and not by its name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::answer::Denied;
+use super::peer::Names;
+use crate::attr_path::{AttrPath, AttrPathError};
+use crate::overrides::Overlay;
+use crate::plan::{Bounds, DaemonSpec, Method, Rule};
+
+/// A daemon that only root may ask for anything.
+#[must_use]
+pub fn nobody() -> DaemonSpec {
+    DaemonSpec { allow: BTreeMap::new(), window: 0.02, idle: 60.0, connections_per_user: 256 }
+}
+
+/// Paths that a rule is about: names, of which some may be any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Vec<Option<String>>);
+
+impl Pattern {
+    /// Reads a path of which some names are `*`.
+    pub fn parse(text: &str) -> Result<Self, AttrPathError> {
+        let mut parts = vec![String::new()];
+        let (mut quoted, mut escaped) = (false, false);
+        for ch in text.chars() {
+            match ch {
+                '.' if !quoted => {
+                    parts.push(String::new());
+                    continue;
+                }
+                '"' if !escaped => quoted = !quoted,
+                _ => {}
+            }
+            escaped = ch == '\\' && !escaped;
+            parts.last_mut().into_iter().for_each(|part| part.push(ch));
+        }
+        let any: Vec<bool> = parts.iter().map(|part| part == "*").collect();
+        let shown: Vec<&str> = parts.iter().map(|part| if part == "*" { "any" } else { part.as_str() }).collect();
+        let names =
+            AttrPath::parse(&shown.join(".")).map_err(|error| AttrPathError { text: text.to_owned(), ..error })?;
+        Ok(Self(names.0.into_iter().zip(any).map(|(name, any)| (!any).then_some(name)).collect()))
+    }
+
+    /// Whether `path` is one of these paths, or below one.
+    #[must_use]
+    pub fn covers(&self, path: &AttrPath) -> bool {
+        self.0.len() <= path.0.len() && self.meets(path)
+    }
+
+    /// Whether `path` is one of these paths, below one, or above one.
+    #[must_use]
+    pub fn meets(&self, path: &AttrPath) -> bool {
+        self.0.iter().zip(&path.0).all(|(wanted, name)| wanted.as_ref().is_none_or(|wanted| wanted == name))
+    }
+
+    /// The names behind the first `count`, if none of them can be any.
+    #[must_use]
+    pub fn names_behind(&self, count: usize) -> Option<Vec<String>> {
+        self.0.iter().skip(count).cloned().collect()
+    }
+}
+
+/// How often something may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// So many times.
+    pub times: u32,
+    /// In this time.
+    pub period: Duration,
+}
+
+impl Rate {
+    /// Reads `10/min`, `1/s`, `100/h`, `5/10min`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is no rate; expected one as in \"10/min\"");
+        let (times, period) = text.split_once('/').ok_or_else(expected)?;
+        let times: u32 =
+            times.trim().parse().ok().filter(|times| *times > 0 && *times <= 10_000).ok_or_else(expected)?;
+        let period = period.trim();
+        let period =
+            if period.starts_with(|ch: char| ch.is_ascii_digit()) { period.to_owned() } else { format!("1{period}") };
+        let period = humantime::parse_duration(&period).ok().filter(|period| !period.is_zero()).ok_or_else(expected)?;
+        Ok(Self { times, period })
+    }
+}
+
+/// One thing that a request would change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effect {
+    /// Where.
+    pub path: AttrPath,
+    /// The value that comes; `None` where one goes.
+    pub value: Option<Value>,
+}
+
+/// What is different between two folds of the log.
+#[must_use]
+pub fn effects(before: &Overlay, after: &Overlay) -> Vec<Effect> {
+    let (was, is) = (before.leaves(), after.leaves());
+    let comes = is.iter().filter(|(path, one)| !was.iter().any(|(other, same)| other == path && same == one));
+    let goes = was.iter().filter(|(path, _)| !is.iter().any(|(other, _)| other == path));
+    let comes = comes.map(|(path, one)| Effect { path: path.clone(), value: Some(one.value.clone()) });
+    comes.chain(goes.map(|(path, _)| Effect { path: path.clone(), value: None })).collect()
+}
+
+/// A part of a rule that lets something through, for counting how often.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Used {
+    /// The rule.
+    pub rule: String,
+    /// Its pattern.
+    pub pattern: String,
+}
+
+/// Judges what a caller wants to change. Gives the parts of rules that allow it.
+pub fn judge(spec: &DaemonSpec, names: &Names, method: Method, effects: &[Effect]) -> Result<Vec<Used>, Denied> {
+    let mut used = Vec::new();
+    for effect in effects {
+        let covering: Vec<(&String, &String, &Bounds)> = entries(spec, names)
+            .filter(|(_, pattern, bounds)| {
+                bounds.methods.contains(&method)
+                    && Pattern::parse(pattern).is_ok_and(|pattern| pattern.covers(&effect.path))
+            })
+            .collect();
+        if covering.is_empty() {
+            let verb = Verb(method);
+            return Err(Denied::NotAllowed(format!(
+                "{} may not {verb} {}{}",
+                names.user,
+                effect.path,
+                hint(spec, names)
+            )));
+        }
+        let Some((rule, pattern, _)) = covering.iter().find(|(.., bounds)| is_within(bounds, effect)) else {
+            let bounds: Vec<String> = covering.iter().map(|(.., bounds)| Within(bounds).to_string()).collect();
+            return Err(Denied::OutOfBounds(format!(
+                "{}: {} may only set {} (dynamicism.daemon.allow)",
+                effect.path,
+                names.user,
+                bounds.join(" or ")
+            )));
+        };
+        used.push(Used { rule: (*rule).clone(), pattern: (*pattern).clone() });
+    }
+    used.sort();
+    used.dedup();
+    Ok(used)
+}
+
+/// Whether a caller may apply what is recorded for a service with these options.
+#[must_use]
+pub fn may_apply(spec: &DaemonSpec, names: &Names, options: &[AttrPath]) -> bool {
+    entries(spec, names).any(|(_, pattern, bounds)| {
+        let pattern = Pattern::parse(pattern);
+        bounds.methods.contains(&Method::Apply)
+            && pattern.is_ok_and(|pattern| options.iter().any(|option| pattern.meets(option)))
+    })
+}
+
+/// The parts of rules that are for a caller.
+fn entries<'s>(spec: &'s DaemonSpec, names: &'s Names) -> impl Iterator<Item = (&'s String, &'s String, &'s Bounds)> {
+    let is_for =
+        |rule: &Rule| rule.users.contains(&names.user) || rule.groups.iter().any(|one| names.groups.contains(one));
+    let rules = spec.allow.iter().filter(move |(_, rule)| is_for(rule));
+    rules.flat_map(|(name, rule)| rule.options.iter().map(move |(pattern, bounds)| (name, pattern, bounds)))
+}
+
+fn is_within(bounds: &Bounds, effect: &Effect) -> bool {
+    let Some(value) = &effect.value else { return true };
+    let number = value.as_f64();
+    let above = bounds.minimum.is_none_or(|minimum| number.is_some_and(|number| number >= minimum));
+    let below = bounds.maximum.is_none_or(|maximum| number.is_some_and(|number| number <= maximum));
+    above && below && bounds.values.as_ref().is_none_or(|values| values.contains(value))
+}
+
+/// What a caller may do instead.
+fn hint(spec: &DaemonSpec, names: &Names) -> String {
+    let allowed: Vec<String> = entries(spec, names)
+        .map(|(_, pattern, bounds)| {
+            let methods: Vec<String> = bounds.methods.iter().map(|method| Verb(*method).to_string()).collect();
+            format!("{pattern} ({})", methods.join(", "))
+        })
+        .collect();
+    if allowed.is_empty() {
+        return "; nothing is allowed to this user (dynamicism.daemon.allow)".to_owned();
+    }
+    format!("; allowed are {} (dynamicism.daemon.allow)", allowed.join(", "))
+}
+
+/// A method in words.
+struct Verb(Method);
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Method::Append => "set",
+            Method::Unset => "unset",
+            Method::Rollback => "roll back",
+            Method::Reset => "reset",
+            Method::Apply => "apply",
+        })
+    }
+}
+
+/// Bounds in words.
+struct Within<'b>(&'b Bounds);
+
+impl fmt::Display for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bounds { minimum, maximum, values, .. } = self.0;
+        let numbers = match (minimum, maximum) {
+            (Some(minimum), Some(maximum)) => format!("numbers from {minimum} to {maximum}"),
+            (Some(minimum), None) => format!("numbers from {minimum}"),
+            (None, Some(maximum)) => format!("numbers up to {maximum}"),
+            (None, None) => String::new(),
+        };
+        let values = values.as_ref().map(|values| values.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
+        match (numbers.as_str(), values) {
+            ("", None) => f.write_str("anything"),
+            ("", Some(values)) => write!(f, "one of {values}"),
+            (numbers, None) => f.write_str(numbers),
+            (numbers, Some(values)) => write!(f, "{numbers} that are one of {values}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn path(text: &str) -> AttrPath {
+        AttrPath::parse(text).unwrap()
+    }
+
+    fn spec(options: &Value) -> DaemonSpec {
+        let rule = json!({"users": ["balancer"], "groups": ["operators"], "options": options});
+        serde_json::from_value(json!({"allow": {"any name": rule}})).unwrap()
+    }
+
+    fn names(user: &str, groups: &[&str]) -> Names {
+        Names { user: user.to_owned(), groups: groups.iter().map(|group| (*group).to_owned()).collect() }
+    }
+
+    fn set(at: &str, value: Value) -> [Effect; 1] {
+        [Effect { path: path(at), value: Some(value) }]
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_below_it() {
+        let pattern = Pattern::parse(r#"services.*."a.b".c"#).unwrap();
+        assert!(pattern.covers(&path(r#"services.x."a.b".c"#)) && pattern.covers(&path(r#"services.y."a.b".c.d"#)));
+        assert!(!pattern.covers(&path(r#"services.x."a.b""#)) && pattern.meets(&path(r#"services.x."a.b""#)));
+        assert!(!pattern.meets(&path("services.x.a")));
+        // Quoted, it is a name like any other.
+        let quoted = Pattern::parse(r#"a."*""#).unwrap();
+        assert!(!quoted.covers(&path("a.b")) && quoted.covers(&path(r#"a."*""#)));
+        for wrong in ["", "a..b", "a.b*", "*a", "a.\"", "a.${x}"] {
+            assert!(Pattern::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_read_as_it_is_said() {
+        let rate = |text| Rate::parse(text).map(|rate| (rate.times, rate.period.as_secs()));
+        assert_eq!(rate("10/min"), Ok((10, 60)));
+        assert_eq!(rate("1 / s"), Ok((1, 1)));
+        assert_eq!(rate("5/10min"), Ok((5, 600)));
+        for wrong in ["", "10", "0/min", "x/min", "1/", "1/0s", "-1/s", "1/fortnight", "99999999999/s"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_for_what_comes() {
+        let spec = spec(&json!({"a.workers": {"minimum": 1, "maximum": 64}, "a.level": {"values": ["info", "debug"]}}));
+        let judged = |effects: &[Effect]| judge(&spec, &names("balancer", &[]), Method::Append, effects);
+        assert_eq!(judged(&set("a.workers", json!(1))).unwrap()[0].pattern, "a.workers");
+        for wrong in [json!(0), json!(65), json!(64.5), json!("20"), json!(null), json!({"x": 1}), json!([1])] {
+            assert!(matches!(judged(&set("a.workers", wrong.clone())), Err(Denied::OutOfBounds(_))), "{wrong}");
+        }
+        assert!(judged(&set("a.level", json!("debug"))).is_ok());
+        assert!(matches!(judged(&set("a.level", json!("trace"))), Err(Denied::OutOfBounds(_))));
+        assert!(judged(&[Effect { path: path("a.workers"), value: None }]).is_ok());
+        let both = [set("a.workers", json!(2)), set("a.other", json!(2))].concat();
+        assert!(matches!(judged(&both), Err(Denied::NotAllowed(_))));
+    }
+
+    #[test]
+    fn only_who_is_named_may() {
+        let spec = spec(&json!({"a": {"methods": ["unset"]}}));
+        let judged = |names: &Names, method| judge(&spec, names, method, &set("a.b", json!(1)));
+        assert!(judged(&names("somebody", &["operators"]), Method::Unset).is_ok());
+        assert!(judged(&names("somebody", &[]), Method::Unset).is_err());
+        let refused = judged(&names("balancer", &[]), Method::Append).unwrap_err().to_string();
+        assert_eq!(refused, "balancer may not set a.b; allowed are a (unset) (dynamicism.daemon.allow)");
+        assert!(!may_apply(&spec, &names("balancer", &[]), &[path("a.b")]));
+    }
+
+    #[test]
+    fn a_rollback_is_what_comes_and_goes_with_it() {
+        let (mut before, mut after) = (Overlay::default(), Overlay::default());
+        before.put(&["a", "same"], json!(1), 1);
+        before.put(&["a", "goes"], json!(2), 2);
+        before.put(&["a", "changes"], json!(3), 3);
+        after.put(&["a", "same"], json!(1), 1);
+        after.put(&["a", "changes"], json!(3), 2);
+        after.put(&["a", "comes"], json!(4), 1);
+        let found: Vec<(String, Option<Value>)> =
+            effects(&before, &after).into_iter().map(|one| (one.path.to_string(), one.value)).collect();
+        assert_eq!(
+            found,
+            [
+                ("a.changes".to_owned(), Some(json!(3))),
+                ("a.comes".to_owned(), Some(json!(4))),
+                ("a.goes".to_owned(), None)
+            ]
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! Where it shows that something changed, whoever did it: the state file and the log (inotify(7)).
+//!
+//! That there may be something new is all that it says; what it is, is found by looking.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+
+use crate::paths::Paths;
+
+/// A watch on the files of a system.
+#[derive(Debug)]
+pub struct Watch(Option<OwnedFd>);
+
+impl Watch {
+    /// Watches. Where that is not possible, only what the daemon itself changes is seen at once.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        let Ok(socket) = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return Self(None) };
+        let log = paths.overrides().parent();
+        // The state file is swapped in, the log is written to.
+        let directories = [(Some(paths.run()), WatchFlags::MOVED_TO), (log.map(Into::into), WatchFlags::MODIFY)];
+        for (directory, flags) in directories {
+            if let Some(directory) = directory {
+                let _ = inotify::add_watch(&socket, directory.as_std_path(), flags | WatchFlags::ONLYDIR);
+            }
+        }
+        Self(Some(socket))
+    }
+
+    /// Readable when there may be something new.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Takes note.
+    pub fn drain(&self) {
+        let mut bytes = [0_u8; 4096];
+        while let Some(socket) = &self.0 {
+            if !matches!(rustix::io::read(socket, &mut bytes), Ok(length) if length > 0) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The thread that changes settings, one apply at a time, as the command line does it.
+//!
+//! Takes requests in turns; gives each caller its own answer. Requests that come within the window become one apply. Where
+//! a service does not take what several of them set together, which of them it was can't be told: all of them are
+//! rejected, and each is tried again by itself, so that nobody is refused for what somebody else asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::answer::{Answer, Denied, part};
+use super::gate::{Admitted, Gate};
+use super::interface;
+use super::outlet::Outlet;
+use super::peer::{Names, Peer};
+use super::server::{Change, News, Queues, Token};
+use crate::apply;
+use crate::apply::Occasion;
+use crate::apply::report::Report;
+use crate::cli::Global;
+use crate::commands::apply::Task;
+use crate::commands::change::{Context, Recorded, record};
+use crate::commands::session::Session;
+use crate::commands::{self, confirm, verify};
+use crate::exit::Exit;
+use crate::messages;
+use crate::request::Request;
+
+/// Most requests that become one apply.
+const MOST: usize = 256;
+
+/// What it needs.
+pub struct Worker<'w> {
+    /// Where things are.
+    pub global: Global,
+    /// Where requests come from.
+    pub queues: &'w Queues,
+    /// Where answers go.
+    pub outlet: &'w Outlet,
+    /// How long it waits for more requests before it applies.
+    pub window: Duration,
+    /// Who may do what.
+    pub gate: Gate,
+}
+
+/// A request that is recorded and to be applied.
+struct Pending {
+    token: Token,
+    request: Request,
+    by: String,
+    recorded: Recorded,
+}
+
+impl Worker<'_> {
+    /// Works until there is nothing more to do.
+    pub fn run(mut self) {
+        while let Some(first) = self.queues.changes.pop() {
+            let waits = applies_together(&first.request) && applies(&first.request);
+            let mut batch = vec![first];
+            let deadline = Instant::now() + self.window;
+            while waits && batch.len() < MOST {
+                match self.queues.changes.pop_until(deadline, |next| applies_together(&next.request)) {
+                    Some(next) => batch.push(next),
+                    None => break,
+                }
+            }
+            self.work(batch);
+        }
+    }
+
+    fn work(&mut self, batch: Vec<Change>) {
+        let session = Session::new(self.global.clone());
+        let (plan, paths) = match session.load() {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                let answer = Answer { fault: Some(fault(&error)), ..Answer::default() };
+                for change in batch {
+                    self.answer(change.token, &answer);
+                }
+                return;
+            }
+        };
+        let mut known: BTreeMap<u32, Names> = BTreeMap::new();
+        let mut pending = Vec::new();
+        for Change { token, peer, request } in batch {
+            let names = known.entry(peer.user).or_insert_with(|| peer.names()).clone();
+            let by = names.by();
+            let context = Context { plan: &plan, paths: &paths, by: &by, session: &session };
+            let admitted = match self.gate.admit(&request, peer, &names, &context) {
+                Ok(admitted) => admitted,
+                Err(denied) => {
+                    self.deny(token, peer, &names, &denied);
+                    continue;
+                }
+            };
+            if let Request::Confirm(one) = &request {
+                self.answer(token, &confirmed(confirm::perform(one, &context)));
+                continue;
+            }
+            match record(&request, &context).map(|recorded| limited(recorded, admitted)) {
+                Ok(recorded) if recorded.apply.is_some() => pending.push(Pending { token, request, by, recorded }),
+                outcome => self.answer(token, &recorded(outcome)),
+            }
+        }
+        if !pending.is_empty() {
+            let context = Context { plan: &plan, paths: &paths, by: "", session: &session };
+            self.apply(pending, &context);
+            verify::after_apply(&plan, &paths, &session);
+        }
+    }
+
+    fn apply(&self, mut pending: Vec<Pending>, context: &Context<'_>) {
+        if let [one] = pending.as_mut_slice() {
+            let answer = alone(one, context);
+            return self.answer(one.token, &answer);
+        }
+        let services: Option<BTreeSet<String>> = pending
+            .iter()
+            .map(|one| one.recorded.apply.as_ref().and_then(|request| request.services.clone()))
+            .try_fold(BTreeSet::new(), |all, some| Some(all.into_iter().chain(some?).collect()));
+        let by: BTreeSet<&str> = pending.iter().map(|one| one.by.as_str()).collect();
+        let by = by.into_iter().collect::<Vec<_>>().join(", ");
+        let together = apply::Request { services, by, ..apply::Request::default() };
+        match report(together, context) {
+            Err(error) => {
+                let fault = fault(&error);
+                for one in pending {
+                    self.answer(one.token, &Answer { fault: Some(fault.clone()), ..noted(&one.recorded) });
+                }
+            }
+            Ok(report) => {
+                let (again, settled): (Vec<Pending>, Vec<Pending>) =
+                    pending.into_iter().partition(|one| is_rejected_with_others(one, &report));
+                for one in settled {
+                    let services = one.recorded.apply.as_ref().and_then(|request| request.services.as_ref());
+                    let report = part(&report, services, &one.recorded.records);
+                    self.answer(one.token, &Answer { report: Some(report), ..noted(&one.recorded) });
+                }
+                for one in again {
+                    self.answer(one.token, &again_alone(&one, context));
+                }
+            }
+        }
+    }
+
+    fn answer(&self, token: Token, answer: &Answer) {
+        self.outlet.tell(News::Reply(token, interface::answered(answer)));
+    }
+
+    fn deny(&self, token: Token, peer: Peer, names: &Names, denied: &Denied) {
+        messages::warn(format!("refused {} (uid {}): {denied}", names.user, peer.user));
+        self.outlet.tell(News::Reply(token, interface::denied(denied)));
+    }
+}
+
+/// Whether it can become one apply with others: it is about services that it names, and goes back for no other reason
+/// than that it does not work.
+fn applies_together(request: &Request) -> bool {
+    match request {
+        Request::Append(one) => one.confirm.is_none(),
+        Request::Unset(one) => one.confirm.is_none(),
+        Request::Apply(one) => one.confirm.is_none() && !one.services.is_empty(),
+        Request::Rollback(one) => !one.apply,
+        Request::Reset(_) | Request::Confirm(_) => false,
+    }
+}
+
+fn applies(request: &Request) -> bool {
+    match request {
+        Request::Append(one) => one.apply,
+        Request::Unset(one) => one.apply,
+        Request::Rollback(one) => one.apply,
+        Request::Reset(_) | Request::Apply(_) => true,
+        Request::Confirm(_) => false,
+    }
+}
+
+/// Whether its records were rejected by an apply of several requests. One whose records are the only ones that were
+/// rejected is to blame itself.
+fn is_rejected_with_others(one: &Pending, report: &Report) -> bool {
+    let own = &one.recorded.records;
+    report.rejected.iter().any(|id| own.contains(id)) && report.rejected.iter().any(|id| !own.contains(id))
+}
+
+fn report(request: apply::Request, context: &Context<'_>) -> anyhow::Result<Report> {
+    let Context { plan, paths, session, .. } = *context;
+    Task { plan, paths, request, json: false, activating: false }.report(session)
+}
+
+fn alone(one: &mut Pending, context: &Context<'_>) -> Answer {
+    let answer = noted(&one.recorded);
+    let Some(request) = one.recorded.apply.take() else { return answer };
+    match report(request, context) {
+        Ok(report) => Answer { report: Some(report), ..answer },
+        Err(error) => Answer { fault: Some(fault(&error)), ..answer },
+    }
+}
+
+/// Records and applies it once more, by itself.
+fn again_alone(one: &Pending, context: &Context<'_>) -> Answer {
+    let context = Context { by: &one.by, ..*context };
+    match record(&one.request, &context) {
+        Err(error) => Answer { fault: Some(fault(&error)), ..noted(&one.recorded) },
+        Ok(recorded) => {
+            let only = one.recorded.apply.as_ref().and_then(|request| request.services.clone());
+            let recorded = limited(recorded, Admitted { only });
+            let (token, request, by) = (one.token, one.request.clone(), one.by.clone());
+            let mut answer = alone(&mut Pending { token, request, by, recorded }, &context);
+            let records: Vec<String> = one.recorded.records.iter().map(u64::to_string).collect();
+            answer.notes.insert(
+                0,
+                format!("record {} was rejected with those of others; it is tried again by itself", records.join(", ")),
+            );
+            answer
+        }
+    }
+}
+
+/// Who may not do everything applies only what is their own, and ends no trial.
+fn limited(mut recorded: Recorded, admitted: Admitted) -> Recorded {
+    if let (Some(apply), Some(only)) = (&mut recorded.apply, admitted.only) {
+        apply.services.get_or_insert(only);
+        apply.occasion = Occasion::Asked;
+    }
+    recorded
+}
+
+fn noted(recorded: &Recorded) -> Answer {
+    Answer { records: recorded.records.clone(), notes: recorded.notes.clone(), ..Answer::default() }
+}
+
+fn recorded(outcome: anyhow::Result<Recorded>) -> Answer {
+    match outcome {
+        Ok(recorded) => noted(&recorded),
+        Err(error) => Answer { fault: Some(fault(&error)), ..Answer::default() },
+    }
+}
+
+fn confirmed(outcome: anyhow::Result<confirm::Settled>) -> Answer {
+    match outcome {
+        Ok(settled) => Answer { report: Some(settled.report), confirmed: settled.confirmed, ..Answer::default() },
+        Err(error) => Answer { fault: Some(fault(&error)), ..Answer::default() },
+    }
+}
+
+fn fault(error: &anyhow::Error) -> (Exit, String) {
+    (commands::exit_of(error), messages::chain(error))
+}

@@ -1,0 +1,97 @@
+//! What can be looked at: the service itself, values, status, records, and a stream of what changes.
+
+use serde_json::json;
+
+use super::{Client, Daemon, JOBS, WORKERS};
+use crate::support::System;
+
+#[test]
+fn a_service_says_what_it_is() {
+    let daemon = Daemon::new();
+    let mut client = daemon.connect();
+    client.say(&json!({"method": "org.varlink.service.GetInfo"}));
+    let info = client.hear()["parameters"].clone();
+    assert_eq!(info["interfaces"], json!(["io.dynix.Settings", "org.varlink.service"]));
+    assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+    client.say(&json!({
+        "method": "org.varlink.service.GetInterfaceDescription",
+        "parameters": {"interface": "io.dynix.Settings"},
+    }));
+    let described = client.hear()["parameters"]["description"].as_str().unwrap().to_owned();
+    assert_eq!(described, include_str!("../../../src/daemon/io.dynix.Settings.varlink"));
+}
+
+#[test]
+fn what_is_read_is_what_the_command_line_reads() {
+    let system = System::new();
+    system.run(&["append", WORKERS, "20", "--apply"]).ends(0);
+    system.run(&["append", JOBS, "3"]).ends(0);
+    system.run(&["rollback"]).ends(0);
+    let daemon = Daemon::on(system, &[]);
+    let mut client = daemon.connect();
+    let said = daemon.system.run(&["get", WORKERS, "--json"]).ends(0).json();
+    assert_eq!(client.get(WORKERS), said);
+    assert_eq!(
+        client.call("Status", &json!({}))["parameters"],
+        daemon.system.run(&["status", "--json"]).ends(0).json()
+    );
+    let page = client.call("Log", &json!({"limit": 2}))["parameters"].clone();
+    assert_eq!((page["complete"].clone(), page["records"].as_array().unwrap().len()), (json!(false), 2));
+    assert_eq!(page["records"][0]["set"], json!([{"path": WORKERS, "value": 20}]));
+    assert_eq!((&page["records"][0]["holds"], &page["records"][1]["holds"]), (&json!(true), &json!(false)));
+    let rest = client.call("Log", &json!({"after": 2}))["parameters"].clone();
+    assert_eq!((&rest["complete"], &rest["records"][0]["rollback"]), (&json!(true), &json!(1)));
+    let unknown = client.call("Get", &json!({"path": "services.harmonia.setings"}));
+    assert_eq!(unknown["error"], "io.dynix.Settings.Refused");
+    assert!(unknown["parameters"]["reason"].as_str().unwrap().contains("services.harmonia.settings"));
+}
+
+#[test]
+fn calls_that_come_together_are_answered_in_order() {
+    let daemon = Daemon::new();
+    let mut client = daemon.connect();
+    let get = |path: &str| json!({"method": "io.dynix.Settings.Get", "parameters": {"path": path}}).to_string() + "\0";
+    let oneway = json!({"method": "io.dynix.Settings.Get", "parameters": {"path": WORKERS}, "oneway": true});
+    client.send((get(WORKERS) + &oneway.to_string() + "\0" + &get(JOBS) + &get(WORKERS)).as_bytes());
+    let paths: Vec<_> = (0..3).map(|_| client.hear()["parameters"]["path"].clone()).collect();
+    assert_eq!(paths, [WORKERS, JOBS, WORKERS]);
+}
+
+fn monitor(daemon: &Daemon) -> Client {
+    let mut client = daemon.connect();
+    client.say(&json!({"method": "io.dynix.Settings.Monitor", "more": true}));
+    let begin = client.hear();
+    assert_eq!((&begin["parameters"]["event"]["event"], &begin["continues"]), (&json!("begin"), &json!(true)));
+    client
+}
+
+#[test]
+fn a_stream_tells_what_changes_whoever_changes_it() {
+    let daemon = Daemon::new();
+    let mut streams = [monitor(&daemon), monitor(&daemon)];
+    // By the command line, without the daemon.
+    daemon.system.run(&["append", WORKERS, "20", "--apply"]).ends(0);
+    for stream in &mut streams {
+        let recorded = stream.hear()["parameters"]["event"].clone();
+        assert_eq!((&recorded["event"], &recorded["record"]["id"]), (&json!("recorded"), &json!(1)));
+        // Between the record and the apply there may have been a look.
+        let changed = loop {
+            let event = stream.hear()["parameters"]["event"].clone();
+            if event["service"] == "harmonia" && event["applied"] == 1 {
+                break event;
+            }
+        };
+        assert_eq!((&changed["event"], &changed["generation"]), (&json!("changed"), &json!(1)));
+    }
+    // And by the daemon.
+    assert_eq!(daemon.connect().call("Reset", &json!({}))["error"], json!(null));
+    for stream in &mut streams {
+        loop {
+            let event = stream.hear()["parameters"]["event"].clone();
+            if event["service"] == "harmonia" && event["applied"] == 2 {
+                assert_eq!(event["generation"], json!(null));
+                break;
+            }
+        }
+    }
+}
