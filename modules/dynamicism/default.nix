@@ -69,6 +69,7 @@ let
 in
 {
   imports = [
+    ./daemon.nix
     ./distccd.nix
     ./gotosocial.nix
     ./harmonia.nix

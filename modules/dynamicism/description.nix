@@ -233,6 +233,16 @@ in
       verify
       ;
     services = mapAttrs (_: service: service.description) services;
+  }
+  // lib.optionalAttrs cfg.daemon.enable {
+    daemon = {
+      inherit (cfg.daemon)
+        allow
+        window
+        idle
+        connectionsPerUser
+        ;
+    };
   };
   # The options themselves, by service.
   dynamicOptions = mapAttrs (

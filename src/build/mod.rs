@@ -6,6 +6,7 @@
 //! the byte: nothing in it says when or where it was made.
 
 pub mod checks;
+pub mod daemon;
 pub mod data;
 pub mod description;
 pub mod dialects;
@@ -159,6 +160,7 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
     for (unit, text) in stub::stubs(plan).map_err(|(place, source)| BuildError::Template { place, source })? {
         tree.text(&format!("lib/systemd/system/{unit}.d/10-dynix.conf"), text, 0o444);
     }
+    daemon::add(&mut tree, plan, input)?;
     let context = BTreeMap::from([("dynix", input.dynix), ("plan", input.plan)]);
     for (path, template) in [
         ("activate", include_str!("../../templates/activate")),

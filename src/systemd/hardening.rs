@@ -70,7 +70,8 @@ pub(super) fn properties() -> Properties {
 }
 
 /// For a unit file: a line for each.
-pub(super) fn lines() -> Vec<String> {
+#[must_use]
+pub fn lines() -> Vec<String> {
     DIRECTIVES.iter().map(|(name, value)| format!("{name}={}", value.text())).collect()
 }
 

@@ -4,7 +4,7 @@ pub mod background;
 pub mod booted;
 mod bus;
 mod endings;
-mod hardening;
+pub mod hardening;
 mod journal;
 mod proxies;
 pub mod quote;

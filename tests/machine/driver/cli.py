@@ -98,6 +98,8 @@ def _run(name: str, test: Table, arguments: argparse.Namespace, base: Path, log:
     container = Container(base)
     try:
         system.install(container, services, test.get("description", {}), arguments.dynix, log)
+        system.add_users(container, test.get("users", []))
+        container.environment |= test.get("environment", {})
         machine = Machine(container, log, Path(tempfile.gettempdir()) / "dynix-machine-out")
         if arguments.shell:
             machine.interact()

@@ -41,6 +41,8 @@ class Container:
         self._cgroups = host.make_cgroups(self._name)
         self._process: subprocess.Popen[bytes] | None = None
         self._mounts: list[Path] = []
+        # Of every command that is run in it.
+        self.environment = dict(_ENVIRONMENT)
         self.console = self._directory / "console"
         self._mount(self._directory, "-t", "tmpfs", "tmpfs")
         for layer in ["upper", "work", "root"]:
@@ -127,7 +129,7 @@ class Container:
         sys.stdout.flush()
         return subprocess.run(
             [*_NSENTER, "--target", str(init), *command],
-            env=_ENVIRONMENT,
+            env=self.environment,
             input=given,
             stdout=subprocess.PIPE,
             stderr=sys.stdout.fileno(),
@@ -138,7 +140,7 @@ class Container:
     def interact(self, init: int) -> None:
         """A shell in the machine."""
         terminal = {"TERM": os.environ.get("TERM", "dumb")}
-        subprocess.run([*_NSENTER, "--target", str(init), "bash", "-i"], env=_ENVIRONMENT | terminal, check=False)
+        subprocess.run([*_NSENTER, "--target", str(init), "bash", "-i"], env=self.environment | terminal, check=False)
 
     def signal_init(self, number: signal.Signals) -> None:
         if (init := self.init()) is not None:

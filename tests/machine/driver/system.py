@@ -133,8 +133,23 @@ def install(container: Container, services: list[Service], settings: Json, dynix
     for drop_in in sorted((generated / "lib/systemd/system").glob("*.d/*.conf")):
         inside = drop_in.relative_to(generated)
         _below(root, f"/etc/systemd/system/{drop_in.parent.name}/{drop_in.name}").symlink_to(f"{_GENERATED}/{inside}")
+    for unit in sorted((generated / "lib/systemd/system").glob("*.s*")):
+        _below(root, f"/etc/systemd/system/{unit.name}").symlink_to(f"{_GENERATED}/lib/systemd/system/{unit.name}")
+        if unit.suffix == ".socket":
+            _below(root, f"/etc/systemd/system/sockets.target.wants/{unit.name}").symlink_to(f"../{unit.name}")
     _below(root, "/etc/dynix/plan.json").symlink_to(f"{_GENERATED}/plan.json")
     _toplevel(root, generated)
+
+
+def add_users(container: Container, users: list[str]) -> None:
+    """Users as users.users of NixOS makes them: each with a group of its name."""
+    for number, name in enumerate(users, start=1000):
+        for file, line in [
+            ("passwd", f"{name}:x:{number}:{number}::/:/bin/sh\n"),
+            ("group", f"{name}:x:{number}:\n"),
+        ]:
+            with (container.root / "etc" / file).open("a") as database:
+                database.write(line)
 
 
 def _toplevel(root: Path, generated: Path) -> None:
