@@ -133,7 +133,7 @@ def install(container: Container, services: list[Service], settings: Json, dynix
     for drop_in in sorted((generated / "lib/systemd/system").glob("*.d/*.conf")):
         inside = drop_in.relative_to(generated)
         _below(root, f"/etc/systemd/system/{drop_in.parent.name}/{drop_in.name}").symlink_to(f"{_GENERATED}/{inside}")
-    for unit in sorted((generated / "lib/systemd/system").glob("*.s*")):
+    for unit in sorted(one for one in (generated / "lib/systemd/system").iterdir() if one.is_file()):
         _below(root, f"/etc/systemd/system/{unit.name}").symlink_to(f"{_GENERATED}/lib/systemd/system/{unit.name}")
         if unit.suffix == ".socket":
             _below(root, f"/etc/systemd/system/sockets.target.wants/{unit.name}").symlink_to(f"../{unit.name}")

@@ -107,6 +107,7 @@ with subtest("going back is judged by what comes back"):
     refused("Reset", {}, "balancer", "NotAllowed")
     call("Rollback", {"id": 3})
     call("Rollback", {"id": 2, "apply": True}, "balancer")
+    machine.wait_for_open_port(5000)
     t.assertEqual(workers(), 7)
 
 with subtest("and not more often than ten times a minute"):
