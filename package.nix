@@ -38,7 +38,10 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   nativeBuildInputs = [ installShellFiles ];
 
-  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+  postInstall = ''
+    install -Dm444 src/journal/dynix.catalog -t $out/lib/systemd/catalog
+  ''
+  + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     installShellCompletion --cmd dynix \
       --bash <($out/bin/dynix completions bash) \
       --fish <($out/bin/dynix completions fish) \

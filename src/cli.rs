@@ -97,6 +97,8 @@ pub enum Command {
     Log(Read),
     /// Show how the configuration in effect differs from the built one
     Diff(Diff),
+    /// Print what there is to measure, in the text format of Prometheus
+    Metrics,
     /// Find out whether a rebuild with the recorded values would change anything else
     ///
     /// Evaluates the whole configuration without and with them, which takes seconds, and names every unit, file and

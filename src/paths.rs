@@ -63,6 +63,12 @@ impl Paths {
         self.run().join("verdict.json")
     }
 
+    /// What was counted since the boot.
+    #[must_use]
+    pub fn counters(&self) -> Utf8PathBuf {
+        self.run().join("metrics.json")
+    }
+
     /// Rendered generations, the state file and the lock.
     #[must_use]
     pub fn run(&self) -> Utf8PathBuf {

@@ -62,6 +62,9 @@ pub struct Plan {
     /// The daemon, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemon: Option<DaemonSpec>,
+    /// What is written for a collector of measurements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsSpec>,
     /// The dynamic-enabled services by name (`harmonia`).
     pub services: BTreeMap<String, Service>,
 }
@@ -149,6 +152,14 @@ pub enum Method {
     Reset,
     /// See [`crate::request::Apply`].
     Apply,
+}
+
+/// What is written for a collector of measurements.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricsSpec {
+    /// The directory of the node exporter's textfile collector.
+    pub textfile: Utf8PathBuf,
 }
 
 fn default_keep() -> usize {

@@ -119,6 +119,16 @@ in
     };
   };
 
+  options.dynamicism.metrics.textfile = mkOption {
+    type = types.nullOr (types.strMatching "/.+");
+    default = null;
+    example = "/var/lib/node-exporter";
+    description = ''
+      The directory of the node exporter's textfile collector (its `--collector.textfile.directory`), where every apply writes
+      dynix.prom; null for none.
+    '';
+  };
+
   config = lib.mkIf (cfg.enable && enabled) {
     # The units themselves are among systemd.packages.
     systemd.sockets.dynix.wantedBy = [ "sockets.target" ];

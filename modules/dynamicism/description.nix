@@ -234,6 +234,9 @@ in
       ;
     services = mapAttrs (_: service: service.description) services;
   }
+  // lib.optionalAttrs (cfg.metrics.textfile != null) {
+    metrics = { inherit (cfg.metrics) textfile; };
+  }
   // lib.optionalAttrs cfg.daemon.enable {
     daemon = {
       inherit (cfg.daemon)

@@ -1,11 +1,13 @@
 //! `dynix apply`: what is recorded comes into effect.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
-use super::place;
 use super::session::Session;
+use super::{notice, place};
 use crate::apply::action::Action;
 use crate::apply::report::{Outcome, Report};
+use crate::apply::state::State;
 use crate::apply::{self, Request};
 use crate::exit::Exit;
 use crate::messages;
@@ -59,7 +61,10 @@ impl<'t> Task<'t> {
         let log = session.log(self.plan, self.paths);
         let (recall, observer) = (session.recall(self.activating)?, session.observer());
         let machine = session.machine(self.paths, &recall, &observer);
-        Ok(apply::apply(self.plan, &log, &self.request, &machine, super::waiting)?)
+        let (start, before) = (Instant::now(), State::load(&self.paths.state())?);
+        let report = apply::apply(self.plan, &log, &self.request, &machine, super::waiting)?;
+        notice::tell(self.plan, self.paths, session, &self.request.by, (&before, &report, start.elapsed()));
+        Ok(report)
     }
 
     /// Says what an apply would do, with `changes` recorded first.

@@ -1,10 +1,13 @@
 //! `dynix confirm`: a change that awaits its confirmation is kept, or taken back at once.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use super::apply;
 use super::change::Context;
 use crate::apply::report::Report;
+use crate::apply::state::State;
 use crate::apply::trial::{self, NOT_CONFIRMED};
 use crate::exit::Exit;
 use crate::messages;
@@ -35,7 +38,9 @@ pub fn perform(request: &Confirm, context: &Context<'_>) -> anyhow::Result<Settl
     let machine = session.machine(context.paths, &recall, &observer);
     if request.revert {
         let timer = request.of.as_deref();
+        let (start, before) = (Instant::now(), State::load(&context.paths.state())?);
         let report = trial::revert(context.plan, &log, context.by, timer, NOT_CONFIRMED, &machine, super::waiting)?;
+        super::notice::tell(context.plan, context.paths, session, context.by, (&before, &report, start.elapsed()));
         super::verify::after_apply(context.plan, context.paths, session);
         return Ok(Settled { confirmed: None, report });
     }

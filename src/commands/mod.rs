@@ -13,6 +13,7 @@ pub mod generate;
 pub mod get;
 pub mod log;
 pub mod man;
+pub mod metrics;
 pub mod prove;
 pub mod recognise;
 pub mod render;
@@ -24,6 +25,7 @@ pub mod unset;
 pub mod verify;
 
 mod input;
+mod notice;
 pub mod place;
 mod recording;
 mod screen;
@@ -71,6 +73,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Get(arguments) => get::run(&arguments, &session),
         Command::Status(arguments) => status::run(&arguments, &session),
         Command::Log(arguments) => log::run(&arguments, &session),
+        Command::Metrics => metrics::run(&session),
         Command::Diff(arguments) => diff::run(&arguments, &session),
         Command::Prove(arguments) => prove::run(&arguments, &session),
         Command::Verify(arguments) => verify::run(&arguments, &mut session),

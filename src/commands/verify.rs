@@ -1,6 +1,7 @@
 //! `dynix verify`: whether a rebuild with the recorded values would change more than dynix did. By hand, and in the
 //! background after each apply.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -30,6 +31,8 @@ use crate::verify::{Finding, Judgement, judge};
 
 /// Until what runs in the background is killed: a proof and a comparison, each with a deadline of its own.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// How many this process has started: the daemon starts many.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 /// How long one that runs is waited for.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
@@ -84,7 +87,7 @@ fn begin(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<()> {
     command.extend(["verify", "--background"].map(str::to_owned));
     let background = Background {
         // One that was started just now may still run; they wait for each other (see `in_background`).
-        unit: format!("dynix-verify-{}.service", std::process::id()),
+        unit: format!("dynix-verify-{}-{}.service", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed)),
         description: "Find out whether a rebuild would change more than dynix did".to_owned(),
         command,
         deadline: DEADLINE,

@@ -81,6 +81,8 @@ pub enum Query {
         /// How many at most.
         limit: usize,
     },
+    /// What there is to measure.
+    Metrics,
 }
 
 /// Understands a call; else says why not.
@@ -114,6 +116,7 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
             let limit = parameters.number("limit")?.unwrap_or(100).clamp(1, 1000);
             Ok(Asked::Read(Query::Log { after, limit: usize::try_from(limit).unwrap_or(1000) }))
         }
+        (NAME, "Metrics") => Ok(Asked::Read(Query::Metrics)),
         (NAME, "Monitor") if call.more => Ok(Asked::Monitor),
         (NAME, "Monitor") => Err(Reply::error("org.varlink.service.ExpectedMore", json!({}))),
         (SERVICE | NAME, _) => Err(service_error("MethodNotFound", "method", &call.method)),
@@ -257,7 +260,7 @@ mod tests {
     fn every_method_of_the_interface_is_understood() {
         let methods: Vec<&str> =
             DESCRIPTION.lines().filter_map(|line| line.strip_prefix("method ")?.split('(').next()).collect();
-        assert_eq!(methods.len(), 10);
+        assert_eq!(methods.len(), 11);
         for method in methods {
             let parameters = json!({ "path": "a" });
             let asked = ask(&format!("{NAME}.{method}"), parameters);

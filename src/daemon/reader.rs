@@ -49,6 +49,7 @@ fn answer(query: &Query, session: &Session) -> Reply {
         Query::Get(path) => get::answer(path, session).map(|found| interface::found(&found)),
         Query::Status => status::status(session).map(|(found, _)| interface::found(&found)),
         Query::Log { after, limit } => page(*after, *limit, session).map(|found| interface::found(&found)),
+        Query::Metrics => commands::metrics::text(session).map(|text| Reply::of(json!({ "text": text }))),
     };
     found.unwrap_or_else(|error| failed(&error))
 }

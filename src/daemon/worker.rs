@@ -22,6 +22,7 @@ use crate::commands::change::{Context, Recorded, record};
 use crate::commands::session::Session;
 use crate::commands::{self, confirm, verify};
 use crate::exit::Exit;
+use crate::journal::Entry;
 use crate::messages;
 use crate::request::Request;
 
@@ -147,7 +148,7 @@ impl Worker<'_> {
     }
 
     fn deny(&self, token: Token, peer: Peer, names: &Names, denied: &Denied) {
-        messages::warn(format!("refused {} (uid {}): {denied}", names.user, peer.user));
+        Entry::denied(&names.user, peer.user, &denied.to_string()).send();
         self.outlet.tell(News::Reply(token, interface::denied(denied)));
     }
 }

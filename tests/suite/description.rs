@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::plan::{
-    Attach, Bounds, Check, DaemonSpec, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health, Method, OnChange, OnSwitch, OptionSpec, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
+    Attach, Bounds, Check, DaemonSpec, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health, Method,
+    MetricsSpec, OnChange, OnSwitch, OptionSpec, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
 };
 use serde_json::{Value, json};
 
@@ -100,6 +101,7 @@ fn everything() -> Plan {
         overrides_file: Some("/etc/nixos/dynamic.nix".into()),
         keep: 5,
         daemon: Some(daemon()),
+        metrics: Some(MetricsSpec { textfile: "/var/lib/x".into() }),
         services: probes.into_iter().enumerate().map(|(n, probe)| (format!("s{n}"), service(n, probe))).collect(),
     }
 }

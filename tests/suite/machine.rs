@@ -74,6 +74,7 @@ tests! {
     dnscrypt_proxy = "dnscrypt-proxy",
     radicale = "radicale",
     adversity = "adversity",
+    autoscale = "autoscale",
     boot = "boot",
     confirm = "confirm",
     daemon = "daemon",

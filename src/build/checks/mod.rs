@@ -22,6 +22,11 @@ pub fn check(plan: &Plan) -> Result<(), Vec<Problem>> {
     {
         problems.add(&top.key("overridesFile"), problem);
     }
+    if let Some(metrics) = &plan.metrics
+        && let Err(problem) = names::path(&metrics.textfile)
+    {
+        problems.add(&top.keys(["metrics", "textfile"]), problem);
+    }
     for (name, service) in &plan.services {
         let place = top.keys(["services", name]);
         if let Err(problem) = names::service(name) {

@@ -19,6 +19,9 @@ _TESTS = Path(__file__).resolve().parent.parent
 _REPOSITORY = _TESTS.parent.parent
 _FIXTURE = _REPOSITORY / "tests/fixtures/services/static.json"
 
+# What the package installs.
+_CATALOGUE = _REPOSITORY / "src/journal/dynix.catalog"
+
 _PACKAGE = "/nix/store/00000000000000000000000000000000-dynix"
 _GENERATED = "/nix/store/11111111111111111111111111111111-dynix-generated"
 _TOPLEVEL = "/nix/store/22222222222222222222222222222222-nixos-system-machine"
@@ -137,6 +140,7 @@ def install(container: Container, services: list[Service], settings: Json, dynix
         _below(root, f"/etc/systemd/system/{unit.name}").symlink_to(f"{_GENERATED}/lib/systemd/system/{unit.name}")
         if unit.suffix == ".socket":
             _below(root, f"/etc/systemd/system/sockets.target.wants/{unit.name}").symlink_to(f"../{unit.name}")
+    _write(root, "/usr/lib/systemd/catalog/dynix.catalog", _CATALOGUE.read_text())
     _below(root, "/etc/dynix/plan.json").symlink_to(f"{_GENERATED}/plan.json")
     _toplevel(root, generated)
 

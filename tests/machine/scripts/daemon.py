@@ -99,7 +99,29 @@ with subtest("and may do nothing else"):
     t.assertEqual(len(call("Log", {})["records"]), 3)
 
 with subtest("who was refused is in the journal"):
-    machine.wait_until_succeeds("journalctl --unit dynix.service --output cat | grep -q 'refused stranger'")
+    denied = "journalctl MESSAGE_ID=3d13a8b80c9f410fae5f7fb0a32b5b7f DYNIX_BY=stranger"
+    machine.wait_until_succeeds(f"{denied} --output cat | grep -q 'refused stranger (uid 1001)'")
+
+with subtest("the journal tells of changes, to people and to programs"):
+    machine.succeed("journalctl --update-catalog")
+    found = machine.succeed("journalctl DYNIX_SERVICE=harmonia DYNIX_ID=3 --output json --lines 1")
+    entry = json.loads(found)
+    t.assertEqual(entry["MESSAGE_ID"], "4fcfbaffa21b44b098c5882f2a28f628")
+    t.assertEqual(entry["DYNIX_RESULT"], "applied")
+    t.assertEqual(entry["DYNIX_OPTION"], WORKERS)
+    t.assertEqual(entry["DYNIX_BY"], "balancer via daemon")
+    t.assertGreater(int(entry["DYNIX_DURATION_US"]), 0)
+    explained = machine.succeed("journalctl --catalog DYNIX_ID=3 --lines 1")
+    t.assertIn("Subject: harmonia has new values", explained)
+    # By the command line, without the daemon.
+    machine.succeed("journalctl DYNIX_ID=2 DYNIX_BY=root | grep -q harmonia")
+
+with subtest("what there is to measure is well formed, from the socket and in the file"):
+    text = call("Metrics", {})["text"]
+    t.assertIn('dynix_applies_total{service="harmonia",result="applied"} 3', text)
+    t.assertIn('dynix_unit_dynamic{service="harmonia",unit="harmonia.service"} 1', text)
+    t.assertEqual(machine.succeed("cat /var/lib/node-exporter/dynix.prom"), text)
+    t.assertEqual(machine.succeed("promtool check metrics < /var/lib/node-exporter/dynix.prom 2>&1"), "")
 
 with subtest("going back is judged by what comes back"):
     call("Append", {"path": "services.distccd.maxJobs", "value": 3})

@@ -1,6 +1,7 @@
 //! The daemon on a tree of its own: the real binary behind a socket, and clients of every kind.
 
 mod changes;
+mod kills;
 mod misuse;
 mod reading;
 

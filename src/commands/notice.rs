@@ -1,0 +1,59 @@
+//! What the outside is told of an apply: entries in the journal, and measurements. Neither ever fails or delays it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use super::session::Session;
+use super::{metrics, place};
+use crate::apply::concerns;
+use crate::apply::report::Report;
+use crate::apply::state::State;
+use crate::journal::Entry;
+use crate::messages;
+use crate::overrides::LogFile;
+use crate::paths::Paths;
+use crate::plan::Plan;
+
+/// Tells of an apply. `before`: what was in effect.
+pub fn tell(
+    plan: &Plan,
+    paths: &Paths,
+    session: &Session,
+    by: &str,
+    (before, report, took): (&State, &Report, Duration),
+) {
+    if report.services.is_empty() {
+        return;
+    }
+    if session.global.root.is_none() {
+        let log = session.log(plan, paths);
+        for (service, outcome) in &report.services {
+            let causes = causes(plan, &log, service, before.log_id(service), &report.rejected);
+            Entry::outcome(service, outcome, by, &causes, took).send();
+        }
+    }
+    if let Err(error) = metrics::count(plan, paths, session, (report, took, SystemTime::now())) {
+        messages::warn(format!("what there is to measure can't be written: {}", messages::chain(&error)));
+    }
+}
+
+/// The records that a service's change is from, each with an option that it sets; best effort.
+fn causes(plan: &Plan, log: &LogFile, service: &str, applied: u64, rejected: &[u64]) -> Vec<(u64, String)> {
+    let is_ours = |path: &_| place::find(plan, path).is_ok_and(|place| place.service_name == service);
+    let folded = log.fold().unwrap_or_default();
+    let mut causes: BTreeSet<(u64, String)> = folded
+        .overlay
+        .leaves()
+        .into_iter()
+        .filter(|(path, one)| one.id > applied && is_ours(path))
+        .map(|(path, one)| (one.id, path.to_string()))
+        .collect();
+    if !rejected.is_empty() {
+        let records = log.find(|id| rejected.contains(&id)).unwrap_or_default();
+        for record in &records {
+            let paths = record.paths().into_iter().filter(|path| concerns(plan, service, path));
+            causes.extend(paths.map(|path| (record.id, path.to_string())));
+        }
+    }
+    causes.into_iter().collect()
+}
