@@ -69,10 +69,12 @@ let
 in
 {
   imports = [
+    ./autosuspend.nix
     ./daemon.nix
     ./distccd.nix
     ./gotosocial.nix
     ./harmonia.nix
+    ./nostr-rs-relay.nix
   ];
 
   options.dynamicism = {

@@ -127,26 +127,45 @@ let
     else
       schema.additionalProperties or { };
 
+  # What an attribute set that is one of those values may have in turn; false where none of them is a set.
+  inside =
+    definitions: schema:
+    if schema == false || schema == { } then
+      schema
+    else if schema ? "$ref" then
+      inside definitions definitions.${lib.removePrefix "#/$defs/" schema."$ref"}
+    else if schema ? anyOf then
+      inside definitions (lib.findFirst (one: one.type or null == "object") false schema.anyOf)
+    else if schema.type or null == "object" then
+      schema.additionalProperties or { }
+    else
+      false;
+
   # A submodule's evaluated value has every one of its options: a new one without them would lack the defaults that only
   # the module system knows, so they are required.
   submodule =
     path: seen: type:
     let
       declared = filterAttrs (name: option: !hasPrefix "_" name) (type.getSubOptions path);
-      properties = mapAttrs (name: option: below (path ++ [ name ]) seen option) declared;
       freeform = type.nestedTypes.freeformType or null;
       rest = if freeform == null then null else element (path ++ [ "<name>" ]) seen freeform;
+      beside = if rest == null then false else valuesOf rest.definitions rest.schema;
+      # What is not declared is of the freeform type, beside options that are deeper down as well.
+      deeper = schema: if rest == null then false else inside rest.definitions schema;
+      properties = mapAttrs (
+        name: option: below (path ++ [ name ]) seen deeper (deeper beside) option
+      ) declared;
     in
     combine (lib.attrValues properties ++ lib.optional (rest != null) rest) {
       type = "object";
       properties = mapAttrs (_: part: part.schema) properties;
       required = attrNames properties;
-      additionalProperties = if rest == null then false else valuesOf rest.definitions rest.schema;
+      additionalProperties = beside;
     };
 
-  # Options below a submodule: an option, or a set of options.
+  # Options below a submodule: an option, or a set of options, with what else may be in the set.
   below =
-    path: seen: option:
+    path: seen: deeper: beside: option:
     if option._type or null == "option" then
       let
         part = element path seen (option.type or { name = "unspecified"; });
@@ -162,7 +181,7 @@ let
       }
     else
       let
-        parts = mapAttrs (name: below (path ++ [ name ]) seen) (
+        parts = mapAttrs (name: below (path ++ [ name ]) seen deeper (deeper beside)) (
           filterAttrs (name: _: !hasPrefix "_" name) option
         );
       in
@@ -170,13 +189,13 @@ let
         type = "object";
         properties = mapAttrs (_: part: part.schema) parts;
         required = attrNames parts;
-        additionalProperties = false;
+        additionalProperties = beside;
       };
 
   tag =
     path: seen: tags:
     let
-      parts = mapAttrs (name: below (path ++ [ name ]) seen) tags;
+      parts = mapAttrs (name: below (path ++ [ name ]) seen (_: false) false) tags;
     in
     combine (lib.attrValues parts) {
       oneOf = lib.mapAttrsToList (name: part: {

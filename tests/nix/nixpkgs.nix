@@ -11,6 +11,8 @@
   nixpkgsLib ? null,
   # NixOS modules of services that the tree does not have.
   extraModules ? [ ],
+  # Further packages, and what is to be replaced.
+  overlays ? [ ],
   system ? "x86_64-linux",
 }:
 let
@@ -78,7 +80,7 @@ let
   pkgs = import nixpkgs {
     inherit system;
     config = { };
-    overlays = [ overlay ];
+    overlays = [ overlay ] ++ overlays;
   };
 
   baseModules = import (nixpkgs + "/nixos/modules/module-list.nix");

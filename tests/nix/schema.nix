@@ -181,6 +181,43 @@ let
           required = [ "port" ];
           additionalProperties = string;
         };
+    freeform-nested =
+      case
+        (types.submodule {
+          freeformType = types.attrsOf (types.attrsOf types.str);
+          options.server.port = mkOption { type = types.int; };
+        })
+        {
+          type = "object";
+          properties.server = {
+            type = "object";
+            properties.port = integer;
+            required = [ "port" ];
+            additionalProperties = string;
+          };
+          required = [ "server" ];
+          additionalProperties = {
+            type = "object";
+            additionalProperties = string;
+          };
+        };
+    freeform-nested-scalars =
+      case
+        (types.submodule {
+          freeformType = types.attrsOf types.str;
+          options.server.port = mkOption { type = types.int; };
+        })
+        {
+          type = "object";
+          properties.server = {
+            type = "object";
+            properties.port = integer;
+            required = [ "port" ];
+            additionalProperties = false;
+          };
+          required = [ "server" ];
+          additionalProperties = string;
+        };
     apply =
       noted
         (types.submodule {

@@ -81,6 +81,7 @@ tests! {
     daemon_distccd = "daemon-distccd",
     daemon_gotosocial = "daemon-gotosocial",
     daemon_harmonia = "daemon-harmonia",
+    daemons = "daemons",
     expiry = "expiry",
     many_at_once = "many",
     expressions = "expressions",

@@ -6,6 +6,7 @@ that runs before systemd does, as NixOS's second boot stage does. Test scripts i
 """
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class Service:
     def __init__(self, name: str) -> None:
         self.directory = _TESTS / "services" / name
         self.spec = tomllib.loads((self.directory / "service.toml").read_text())
-        unknown = self.spec.keys() - {"stand-in", "description", "copies", "enable", "file", "link"}
+        unknown = self.spec.keys() - {"stand-in", "description", "copies", "enable", "absent", "file", "link"}
         assert not unknown, f"{self.directory}/service.toml: unknown keys {sorted(unknown)}"
 
     def _each(self, text: str) -> list[str]:
@@ -88,13 +89,18 @@ class Service:
         return text
 
     def install(self, root: Path) -> None:
+        for path in self.spec.get("absent", []):
+            shutil.rmtree(root / path.lstrip("/"), ignore_errors=True)
         for file in self.spec.get("file", []):
             for path, content in zip(self._each(file["path"]), self._each(self._content(file)), strict=True):
                 place = _below(root, path)
                 place.write_text(content)
                 place.chmod(int(file.get("mode", "0444"), 8))
         for link in self.spec.get("link", []):
-            _below(root, link["path"]).symlink_to(link["to"])
+            place = _below(root, link["path"])
+            # Services share packages, and Debian's packages have files under /etc.
+            place.unlink(missing_ok=True)
+            place.symlink_to(link["to"])
         for unit in (one for unit in self.spec.get("enable", []) for one in self._each(unit)):
             target = "sockets" if unit.endswith(".socket") else "multi-user"
             _below(root, f"/etc/systemd/system/{target}.target.wants/{unit}").symlink_to(f"/etc/systemd/system/{unit}")
