@@ -26,7 +26,9 @@ def write(results):
             f"{under['date']}, {under['commit']}, {under['processors']} x {under['processor']}, "
             f"load {under['load']} before it began (`benches/run {part}`):\n\n"
         )
-        sections |= {name: line + text for name, text in made.items()}
+        for name, text in made.items():
+            picture = f"\n![The same as a graph](graphs/{name}.svg)\n" if name in drawn else ""
+            sections[name] = line + text + picture
         graphs |= drawn
     text = DOCUMENT.read_text()
     for name, section in sections.items():
@@ -158,7 +160,7 @@ def _machine(found):
         sections["parts"] = table(["part", *split], [[name, *(parts.get(name, 0.0) for parts in split.values())] for name in names])
         graphs["change"] = graph.stacks("From append to the unit running on the new value", stacks, _MS)
     if "many" in found:
-        many = found["many"]
+        many, stopped = found["many"]["rounds"], found["many"]["stopped"]
         rows, series = [], {}
         for setting, name in (("settings.value", "a file"), ("nice", "a drop-in")):
             for count in sorted({one["count"] for one in many}):
@@ -173,7 +175,7 @@ def _machine(found):
                 if setting == "nice":
                     series.setdefault("systemctl restart", []).append((count, floor))
         head = ["units", "what changed", "`dynix apply`, ms", "`systemctl restart` of the same, ms", "difference, ms", "units restarted", "daemon-reloads"]
-        sections["many"] = table(head, rows)
+        sections["many"] = table(head, rows) + (f"\nIt ended here: {stopped}\n" if stopped else "")
         graphs["many"] = graph.lines("Units restarted in one apply", list(series.items()), "units", _MS, logarithmic=True)
     if "activation" in found:
         rows = [
