@@ -7,7 +7,7 @@
 //! * **Run time** (on the machine): [`overrides`] (the append-only log and its fold) → effective values → [`types`]
 //!   (JSON Schema) → [`format`] (native config text) → [`apply`] (a new generation, swapped in; actions on units).
 //!
-//! [`plan`] is the contract between both. Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus),
+//! [`daemon`] does for programs what [`commands`] does for people. [`plan`] is the contract between both flows. Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus),
 //! [`evaluator`] (Nix). [`verify`] asks whether a rebuild would give the same system. [`cli`] has the command line's types and [`commands`] one module per verb.
 
 pub mod apply;

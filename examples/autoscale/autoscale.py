@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=64, help="most workers (%(default)s)")
     parser.add_argument("--period", type=float, default=5, help="seconds between looks (%(default)s)")
     parser.add_argument("--patience", type=int, default=2, help="looks that have to agree (%(default)s)")
+    parser.add_argument("--pause", type=float, default=15, help="seconds that a change has to show (%(default)s)")
     arguments = parser.parse_args()
     daemon = Daemon()
     agreeing = 0
@@ -112,6 +113,8 @@ def main() -> None:
                 daemon.call("Unset", path=WORKERS, apply=True)
             else:
                 daemon.call("Append", path=WORKERS, value=target, apply=True)
+            # Its connections ended with the restart; who needs them comes back.
+            time.sleep(arguments.pause)
         except VarlinkError as error:
             # What is refused now may be allowed later; what went back is worth a word.
             print(error, file=sys.stderr, flush=True)

@@ -478,3 +478,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rule_of_the_daemon_that_is_about_nothing_is_refused() {
+    let daemon = json!({"allow": {"r": {"options": {
+        "services.harmonia.setings.workers": {},
+        "services.distccd.maxJobs": {"minimum": 3, "maximum": 2, "rate": "often"},
+        "services.distccd.*": {"methods": []},
+        "services.harmonia.settings.workers": {},
+        "a b": {},
+    }}}});
+    let error = generate(&with("/daemon", daemon)).unwrap_err();
+    for problem in [
+        "daemon.allow.r: it is for nobody; name users or groups",
+        r#"daemon.allow.r.options."services.harmonia.setings.workers": no dynamic-enabled service has such an option; the nearest are services.harmonia.settings"#,
+        r#"daemon.allow.r.options."services.distccd.maxJobs".minimum: 3 is more than the maximum, which is 2"#,
+        r#"daemon.allow.r.options."services.distccd.maxJobs".rate: "often" is no rate; expected one as in "10/min""#,
+        r#"daemon.allow.r.options."services.distccd.*".methods: it is empty; nothing is allowed"#,
+        r#"daemon.allow.r.options."a b": "a b" is not an attribute path"#,
+    ] {
+        assert!(error.contains(problem), "{problem}\n{error}");
+    }
+    assert_eq!(error.matches("\n  daemon.").count(), 6, "{error}");
+}
+
+#[test]
+fn a_daemon_has_its_units() {
+    let tree = generate(&with("/daemon", json!({}))).unwrap();
+    let service = text(&tree, "lib/systemd/system/dynix.service");
+    assert!(service.contains("Type=notify\n") && service.contains("NoNewPrivileges=yes\n"), "{service}");
+    assert!(text(&tree, "lib/systemd/system/dynix.socket").contains("ListenStream=/run/dynix/dynix.sock\n"));
+}

@@ -32,6 +32,8 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     address_family = socket.AF_INET6
+    # As many wait for their turn as with harmonia's web server.
+    request_queue_size = 1024
 
 
 def work():
