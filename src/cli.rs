@@ -5,6 +5,9 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap_complete::ArgValueCompleter;
+
+use crate::commands::completions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -93,6 +96,10 @@ pub enum Command {
     Get(Get),
     /// Show what is overridden and what is in effect
     Status(Read),
+    /// Show which services are dynamic, which could be, and which could not
+    Services(Read),
+    /// Show a service's settings with their types and values
+    Options(Options),
     /// Show the recorded overrides, oldest first
     Log(Read),
     /// Show how the configuration in effect differs from the built one
@@ -176,9 +183,11 @@ Examples:
   dynix append services.example.settings.password --secret-file /run/secrets/example")]
 pub struct Append {
     /// The option, and names below it; names with other characters are quoted as in Nix
+    #[arg(add = ArgValueCompleter::new(completions::paths))]
     pub path: String,
     /// The value, read by the option's type: where that is open, as JSON if it parses, else as a string
     #[arg(allow_hyphen_values = true, required_unless_present = "secret_file")]
+    #[arg(add = ArgValueCompleter::new(completions::values))]
     pub value: Option<String>,
     /// Take what FILE says as the value of an option that is marked as secret; only the file's name is recorded
     #[arg(long, value_name = "FILE", conflicts_with_all = ["value", "string", "json", "expr"])]
@@ -201,6 +210,7 @@ pub struct Append {
 #[derive(Debug, Args)]
 pub struct Unset {
     /// The option or a part of it; overrides below it are dropped too
+    #[arg(add = ArgValueCompleter::new(completions::paths))]
     pub path: String,
     /// How it is recorded.
     #[command(flatten)]
@@ -226,7 +236,7 @@ pub struct Rollback {
 #[derive(Debug, Args)]
 pub struct Reset {
     /// Only these services; all by default
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub services: Vec<String>,
     /// How it is applied.
     #[command(flatten)]
@@ -237,7 +247,7 @@ pub struct Reset {
 #[derive(Debug, Args)]
 pub struct Apply {
     /// Only these services; all by default
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub services: Vec<String>,
     /// Only take back overrides whose time is over
     #[arg(long, hide = true, conflicts_with_all = ["services", "confirm"])]
@@ -299,6 +309,7 @@ pub struct Daemon {
 #[derive(Debug, Args)]
 pub struct Get {
     /// The option, and names below it
+    #[arg(add = ArgValueCompleter::new(completions::paths))]
     pub path: String,
     /// Print JSON, with the built value and where the present one is from
     #[arg(long)]
@@ -313,11 +324,28 @@ pub struct Read {
     pub json: bool,
 }
 
+/// `dynix options`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix options gotosocial
+  dynix options gotosocial port        those with `port` in their name, type or value")]
+pub struct Options {
+    /// The service
+    #[arg(add = ArgValueCompleter::new(completions::services))]
+    pub service: String,
+    /// Only settings that have this in their name, type or value
+    pub pattern: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `dynix diff`
 #[derive(Debug, Args)]
 pub struct Diff {
     /// Only these services; all by default
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub services: Vec<String>,
     /// Show what an apply would change, instead of what is in effect
     #[arg(long)]

@@ -17,6 +17,7 @@ fn run() -> Exit {
         messages::error(error);
         return Exit::Failed;
     }
+    commands::completions::answer();
     let cli = Cli::parse();
     timings::mark("command line");
     match commands::run(cli) {

@@ -67,6 +67,20 @@ pub struct Plan {
     pub metrics: Option<MetricsSpec>,
     /// The dynamic-enabled services by name (`harmonia`).
     pub services: BTreeMap<String, Service>,
+    /// Services that are enabled and have settings, and are not dynamic.
+    #[serde(default)]
+    pub candidates: BTreeMap<String, Candidate>,
+}
+
+/// A service that could be dynamic, or why it could not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Candidate {
+    /// Its settings, by the options' full names.
+    pub options: Vec<String>,
+    /// Why their values can't change at run time; `None` where the evaluation shows no reason.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 /// The daemon.
@@ -428,6 +442,9 @@ pub enum Attach {
         #[serde(default)]
         environment: BTreeMap<String, String>,
     },
+    /// The text is an environment file whose variables come on top of the unit's own; these are what the unit itself sets
+    /// for the static values.
+    Variables(BTreeMap<String, String>),
 }
 
 /// How equal the rendered static file is to what Nix generated.

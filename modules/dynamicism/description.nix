@@ -12,9 +12,17 @@
 let
   inherit (lib) mapAttrs showOption;
   cfg = config.dynamicism;
-  schema = import ./schema.nix { inherit lib; };
+  schema = import ./schema.nix {
+    inherit lib;
+    defaults = true;
+  };
   inherit (import ./mk-dynamic.nix) marks;
-  inherit (import ./find.nix { inherit lib config options; }) settingsOf unitsOf find;
+  inherit (import ./find.nix { inherit lib config options; })
+    settingsOf
+    others
+    find
+    optionBelow
+    ;
 
   # The services, each with its options: the usual one where none are named.
   enabled = mapAttrs (
@@ -112,9 +120,13 @@ let
   optionAt =
     service: path:
     unaliased (
-      lib.attrByPath path
-        (throw "dynamicism.for.${service}.options: there is no option ${showOption path}")
-        options
+      let
+        option = optionBelow path;
+      in
+      if option == null then
+        throw "dynamicism.for.${service}.options: there is no option ${showOption path}"
+      else
+        option
     );
 
   describeOption =
@@ -159,7 +171,7 @@ let
         inherit (ofType) notes;
         description = {
           inherit static;
-          schema = ruled;
+          schema = ruled // schema.defaultOf option;
           dynamic =
             if service.allowed == null then
               null
@@ -233,6 +245,7 @@ in
       verify
       ;
     services = mapAttrs (_: service: service.description) services;
+    candidates = others (lib.attrNames enabled);
   }
   // lib.optionalAttrs (cfg.metrics.textfile != null) {
     metrics = { inherit (cfg.metrics) textfile; };

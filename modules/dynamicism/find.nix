@@ -82,6 +82,41 @@ rec {
         one
       ]) (filter (one: isSettings (below.${one} or { })) usual);
 
+  # The services that are enabled and have settings, but for those of the names given, with the reason why they can't
+  # change, where the options themselves show one. What the services' modules are made of decides their `enable` anyway, so
+  # asking for it costs little; no value and no unit is looked at.
+  others =
+    names:
+    let
+      isPlain = option: option._type or null == "option" && option.visible or true != false;
+      isOn =
+        name:
+        let
+          below = options.services.${name};
+        in
+        below._type or null != "option"
+        && isPlain (below.enable or { })
+        && candidates name != [ ]
+        && (builtins.tryEval (below.enable.value == true)).value;
+      describe =
+        name:
+        let
+          path = lib.head (candidates name);
+          option = lib.getAttrFromPath path options;
+        in
+        {
+          options = [ (lib.showOption path) ];
+          problem =
+            if option ? apply then
+              "${lib.showOption path} goes through a function (apply) of its module, which can't run on the machine"
+            else if option.readOnly or false then
+              "${lib.showOption path} is read-only"
+            else
+              null;
+        };
+    in
+    genAttrs (filter isOn (lib.subtractLists names (attrNames (options.services or { })))) describe;
+
   settingsOf =
     name:
     let
@@ -92,6 +127,64 @@ rec {
       throw "dynamicism.for.${name}.options: there is no option ${lib.concatStringsSep ", " names} with settings; set options to the option that the service's configuration file is made of"
     else
       lib.head found;
+
+  # The option at a path, or null: one of the configuration, or one within the values of an option that are sets of options
+  # themselves (`services.frp.instances.server.settings`).
+  optionBelow =
+    path:
+    let
+      within =
+        type: left:
+        if left == [ ] then
+          { inherit type; }
+        else if
+          elem type.name [
+            "attrsOf"
+            "lazyAttrsOf"
+          ]
+        then
+          within type.nestedTypes.elemType (lib.tail left)
+        else if type.name == "nullOr" then
+          within type.nestedTypes.elemType left
+        else if type.name == "submodule" then
+          down (type.getSubOptions path) left
+        else
+          null;
+      down =
+        tree: left:
+        if tree._type or null == "option" then
+          if left == [ ] then tree else within tree.type left
+        else if left == [ ] then
+          tree
+        else if tree ? ${lib.head left} then
+          down tree.${lib.head left} (lib.tail left)
+        else
+          null;
+      found = down options path;
+      # What is within a value has no option of its own: its type is the options', its value the configuration's.
+      outer = lib.findFirst (
+        length:
+        let
+          above = lib.attrByPath (lib.take length path) { } options;
+        in
+        above._type or null == "option"
+      ) null (lib.range 1 (lib.length path));
+      holder = lib.getAttrFromPath (lib.take outer path) options;
+    in
+    if found == null || outer == null || outer == lib.length path then
+      found
+    else if found ? type && lib.hasAttrByPath path config then
+      found
+      // {
+        _type = "option";
+        loc = path;
+        value = lib.getAttrFromPath path config;
+        files = holder.files or [ ];
+        inherit (holder) declarations;
+        definitionsWithLocations = [ ];
+      }
+    else
+      null;
 
   # The units of a service: those that the modules that declare its options define, and those of its name.
   #

@@ -3,7 +3,11 @@
 # Takes an option's type, gives `{ schema, notes }`. What JSON Schema can't say becomes "anything", or the nearest wider
 # type, and has a note: nothing is dropped silently. Rules by the types of nixpkgs' lib/types.nix, read from what an
 # evaluated type shows of itself (name, description, functor, nestedTypes).
-{ lib }:
+{
+  lib,
+  # Whether schemas say the defaults of the options within (`default`).
+  defaults ? false,
+}:
 let
   inherit (lib)
     attrNames
@@ -163,6 +167,28 @@ let
       additionalProperties = beside;
     };
 
+  # A default that is plain data. One with a text in its place (`defaultText`) is computed, and would be another elsewhere.
+  defaultOf =
+    option:
+    let
+      isData =
+        value:
+        if lib.isList value then
+          lib.all isData value
+        else if lib.isAttrs value then
+          !(value ? _type) && value.type or null != "derivation" && lib.all isData (lib.attrValues value)
+        else if lib.isString value then
+          !(builtins.hasContext value)
+        else
+          value == null || lib.isBool value || lib.isInt value || lib.isFloat value;
+    in
+    lib.optionalAttrs (
+      defaults
+      && option ? default
+      && !(option ? defaultText)
+      && (builtins.tryEval (isData option.default)).value
+    ) { inherit (option) default; };
+
   # Options below a submodule: an option, or a set of options, with what else may be in the set.
   below =
     path: seen: deeper: beside: option:
@@ -171,6 +197,9 @@ let
         part = element path seen (option.type or { name = "unspecified"; });
       in
       part
+      // {
+        schema = part.schema // defaultOf option;
+      }
       // lib.optionalAttrs (option ? apply) {
         notes = part.notes ++ [
           {
@@ -368,5 +397,5 @@ in
       notes = map ({ path, note }: "${lib.showOption path}: ${note}") part.notes;
     };
 
-  inherit pattern;
+  inherit pattern defaultOf;
 }

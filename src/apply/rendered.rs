@@ -8,7 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::key::Key;
-use crate::plan::{File, Service};
+use crate::format::environment;
+use crate::plan::{Attach, File, Service};
 use crate::{format, templates};
 
 /// What the values of a service's options come to.
@@ -48,6 +49,9 @@ fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Ren
     for (name, file) in &service.files {
         let unrenderable = |problem: String| Unrenderable { place: name.clone(), problem };
         let value = file.value.evaluate(values).map_err(|error| unrenderable(error.to_string()))?;
+        if let Attach::Variables(built) = &file.attach {
+            kept(&file.format.parameters, &value, built).map_err(unrenderable)?;
+        }
         let bytes = format::render(&file.format, &value).map_err(|error| unrenderable(error.to_string()))?;
         if format::has_misreadings(&file.format, &value).map_err(|error| unrenderable(error.to_string()))? {
             let unchanged = file.value.evaluate(&as_built).map_err(|error| unrenderable(error.to_string()))?;
@@ -66,6 +70,21 @@ fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Ren
         }
     }
     Ok(rendered)
+}
+
+/// Variables of a file come on top of those that the unit sets; one that is left out of the file is still there.
+fn kept(
+    parameters: &serde_json::Map<String, Value>,
+    value: &Value,
+    built: &BTreeMap<String, String>,
+) -> Result<(), String> {
+    let variables = environment::variables(parameters, value).map_err(|error| error.to_string())?;
+    match built.keys().find(|name| !variables.contains_key(*name)) {
+        Some(name) => {
+            Err(format!("the unit itself sets {name}, so only a rebuild takes it away; give it another value"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The built values of a service's options, by full name.

@@ -126,6 +126,14 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
         let mut found = Vec::new();
         for (file_name, file) in &service.files {
             let place = Place::top().keys(["services", name, "files", file_name]);
+            // What the unit itself says is in the description.
+            if matches!(file.attach, Attach::Variables(_)) {
+                match proof::prove(service, file, b"") {
+                    Ok(proof) => found.push((file_name.clone(), proof)),
+                    Err(problem) => problems.add(&place, problem),
+                }
+                continue;
+            }
             let path = static_root.join(file.static_file.strip_prefix("/").unwrap_or(&file.static_file));
             let nix = match fs::read(&path) {
                 Ok(Some(nix)) => nix,

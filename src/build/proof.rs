@@ -1,5 +1,7 @@
 //! Shows that what we write for the static values is what Nix wrote: byte for byte, or at least the same data.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::recognise::{difference, recognise, written};
@@ -14,6 +16,21 @@ pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, 
     let value = file.value.evaluate(&values).map_err(|error| error.to_string())?;
     match &file.attach {
         Attach::Bind(_) => prove_text(file, &value, nix),
+        Attach::Variables(built) => {
+            let ours =
+                format::environment::variables(&file.format.parameters, &value).map_err(|error| error.to_string())?;
+            if ours != *built {
+                let lines = |variables: &BTreeMap<String, String>| {
+                    variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<Vec<_>>().concat()
+                };
+                return Err(format!(
+                    "the unit does not set what the option's values give:\n{}",
+                    difference(lines(built).as_bytes(), lines(&ours).as_bytes())
+                ));
+            }
+            let rendered = format::render(&file.format, &value).map_err(|error| error.to_string())?;
+            Ok((file.format.clone(), proof(ProofLevel::Bytes, &rendered, &rendered)))
+        }
         Attach::Environment { command, environment, .. } => {
             let theirs = script::read(nix)
                 .map_err(|problem| format!("{} is no start script that can be proven: {problem}", file.static_file))?;

@@ -19,6 +19,7 @@ struct Stub<'p> {
     section: &'p str,
     binds: Vec<Bind<'p>>,
     environments: Vec<CommandLine<'p>>,
+    variables: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,7 +45,7 @@ pub fn stubs(plan: &Plan) -> Result<BTreeMap<String, String>, (String, TemplateE
         for unit in service.units.keys() {
             let failed = |source| (format!("stub of {unit}"), source);
             let stub = stub(name, service, unit).map_err(|problem| failed(TemplateError { problem }))?;
-            if stub.binds.is_empty() && stub.environments.is_empty() {
+            if stub.binds.is_empty() && stub.environments.is_empty() && stub.variables.is_empty() {
                 continue;
             }
             let text = templates::unit(include_str!("../../templates/stub.conf"), &stub).map_err(failed)?;
@@ -60,6 +61,7 @@ fn stub<'p>(name: &'p str, service: &'p Service, unit: &str) -> Result<Stub<'p>,
     for (file_name, file) in service.files.iter().filter(|(_, file)| file.is_read_by(unit)) {
         let source = format!("/run/dynix/{name}/current/{file_name}");
         match &file.attach {
+            Attach::Variables(_) => stub.variables.push(source),
             Attach::Bind(target) => stub.binds.push(Bind { source, target: target.as_str() }),
             Attach::Environment { variable, command, environment } => {
                 let Some((program, arguments)) = command.split_first() else { continue };

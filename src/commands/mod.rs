@@ -14,11 +14,13 @@ pub mod get;
 pub mod log;
 pub mod man;
 pub mod metrics;
+pub mod options;
 pub mod prove;
 pub mod recognise;
 pub mod render;
 pub mod reset;
 pub mod rollback;
+pub mod services;
 pub mod session;
 pub mod status;
 pub mod unset;
@@ -72,6 +74,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Get(arguments) => get::run(&arguments, &session),
         Command::Status(arguments) => status::run(&arguments, &session),
+        Command::Services(arguments) => services::run(&arguments, &session),
+        Command::Options(arguments) => options::run(&arguments, &session),
         Command::Log(arguments) => log::run(&arguments, &session),
         Command::Metrics => metrics::run(&session),
         Command::Diff(arguments) => diff::run(&arguments, &session),
@@ -83,7 +87,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Activate(_) => activate::run(&mut session),
         Command::Render(arguments) => render::run(&arguments),
         Command::Recognise(arguments) => recognise::run(&arguments),
-        Command::Completions(arguments) => print(&completions::script(&arguments)),
+        Command::Completions(arguments) => print(&completions::script(&arguments)?),
         Command::Man(arguments) => man::run(&arguments),
     }
 }

@@ -10,6 +10,7 @@ mod cdn;
 mod configobj;
 mod edn;
 mod elixir_conf;
+pub mod environment;
 pub mod flags;
 mod git_ini;
 mod hocon;

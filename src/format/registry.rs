@@ -2,8 +2,8 @@
 //! documentation and the tests all read this table.
 
 use super::{
-    Format, cdn, configobj, edn, elixir_conf, flags, git_ini, hocon, ini, ini_with_global_section, java_properties,
-    json, kdl, key_value, libconfig, lua, nix_conf, php, plist, python_vars, systemd, toml, xml, yaml,
+    Format, cdn, configobj, edn, elixir_conf, environment, flags, git_ini, hocon, ini, ini_with_global_section,
+    java_properties, json, kdl, key_value, libconfig, lua, nix_conf, php, plist, python_vars, systemd, toml, xml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
@@ -11,6 +11,7 @@ static FORMATS: &[&Format] = &[
     &configobj::FORMAT,
     &edn::FORMAT,
     &elixir_conf::FORMAT,
+    &environment::FORMAT,
     &flags::FORMAT,
     &git_ini::FORMAT,
     &json::HCL1,

@@ -125,7 +125,12 @@ in
     overrides = [
       {
         id = 1;
-        path = [ "services" "harmonia" "settings" "workers" ];
+        path = [
+          "services"
+          "harmonia"
+          "settings"
+          "workers"
+        ];
         value = 9;
       }
     ];
@@ -240,8 +245,62 @@ in
         keep = 10;
         evaluator = null;
         verify = "warn";
+        metrics.textfile = null;
+        daemon.enable = false;
       };
     }).description.services.old.options;
+
+  # Nothing is said of the two that have a file but that they are to be dynamic.
+  found =
+    let
+      unsaid = {
+        enable = true;
+        options = lib.mkForce [ ];
+        files = lib.mkForce { };
+        units = lib.mkForce { };
+      };
+      instance = {
+        options.services.instances = lib.mkOption {
+          default = { };
+          type = lib.types.attrsOf (
+            lib.types.submodule {
+              options.settings = lib.mkOption { type = lib.types.attrsOf lib.types.int; };
+            }
+          );
+        };
+        config = {
+          services.instances.one.settings.workers = 4;
+          systemd.services.instances-one.serviceConfig.ExecStart = "/bin/instance";
+          dynamicism.for.instances = {
+            enable = true;
+            options = [ "services.instances.one.settings" ];
+          };
+        };
+      };
+      of =
+        for:
+        (system [
+          imported
+          { dynamicism = { inherit for; }; }
+        ]).config.dynamicism.description;
+    in
+    {
+      both = of {
+        gotosocial = unsaid;
+        harmonia = unsaid;
+      };
+      inherit
+        (of {
+          distccd.enable = true;
+        })
+        candidates
+        ;
+      within =
+        (system [
+          imported
+          instance
+        ]).config.dynamicism.description.services.instances;
+    };
 
   # A user's own service, and what is wrong with some.
   own =

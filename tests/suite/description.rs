@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::plan::{
-    Attach, Bounds, Check, DaemonSpec, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health, Method,
-    MetricsSpec, OnChange, OnSwitch, OptionSpec, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
+    Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health,
+    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
 };
 use serde_json::{Value, json};
 
@@ -40,8 +40,10 @@ fn everything() -> Plan {
         mode: "0444".to_owned(),
         owner: "root".to_owned(),
         group: "root".to_owned(),
-        attach: if index.is_multiple_of(2) {
+        attach: if index.is_multiple_of(3) {
             Attach::Bind("/t".into())
+        } else if index % 3 == 1 {
+            Attach::Variables(BTreeMap::from([("A".to_owned(), "b".to_owned())]))
         } else {
             Attach::Environment {
                 variable: "V".to_owned(),
@@ -102,6 +104,10 @@ fn everything() -> Plan {
         keep: 5,
         daemon: Some(daemon()),
         metrics: Some(MetricsSpec { textfile: "/var/lib/x".into() }),
+        candidates: BTreeMap::from([(
+            "z".to_owned(),
+            Candidate { options: vec!["services.z.settings".to_owned()], problem: Some("it is".to_owned()) },
+        )]),
         services: probes.into_iter().enumerate().map(|(n, probe)| (format!("s{n}"), service(n, probe))).collect(),
     }
 }

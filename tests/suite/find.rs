@@ -177,6 +177,7 @@ fn what_a_bound_file_would_not_reach_is_refused() {
     let config = store.file("x.toml", TOML);
     for (lines, why) in [
         (format!("ExecStartPre=+/bin/cp {config} /run/x\nExecStart=/bin/x"), "has the prefix +"),
+        (format!("EnvironmentFile={config}\nExecStart=/bin/x"), "is read by systemd itself"),
         (format!("LoadCredential=x:{config}\nExecStart=/bin/x"), "is read by systemd itself"),
         (format!("BindReadOnlyPaths={config}:/etc/x\nExecStart=/bin/x"), "source of a mount"),
     ] {
@@ -232,6 +233,76 @@ fn links_that_lead_nowhere_end() {
     let error = store.generate(&service(&settings(), "TOML value", &[("x.service", text)])).unwrap_err();
     assert!(error.contains(&format!("{missing}, which is not there")), "{error}");
     assert!(!Utf8Path::new("/nonexistent").exists() && !error.contains("shadow,"), "{error}");
+}
+
+#[test]
+fn settings_that_are_variables_come_on_top_of_the_units_own() {
+    let store = Store::new();
+    let value = json!({ "X_PORT": 8080, "X_DEBUG": true, "X_QUIET": false, "X_NAME": "a \"b\"", "X_NONE": null });
+    let unit_of = |yes: &str, no: &str| {
+        unit(&format!(
+            "Environment=\"PATH=/bin\"\nEnvironment=\"X_DEBUG={yes}\"\nEnvironment=\"X_NAME=a \\\"b\\\"\"\n\
+             Environment=\"X_PORT=8080\"\nEnvironment=\"X_QUIET={no}\"\nExecStart=/bin/x"
+        ))
+    };
+    for (yes, no, booleans) in [("true", "false", Value::Null), ("1", "", "1/".into()), ("yes", "no", "yes/no".into())]
+    {
+        let units = [("x.service", unit_of(yes, no)), ("other.service", unit("ExecStart=/bin/y"))];
+        let (plan, stubs) = store.generate(&service(&value, "attribute set of anything", &units)).unwrap();
+        let (name, file) = only(&plan);
+        assert_eq!((name, &file["units"]), ("environment", &json!(["x.service"])));
+        assert_eq!(file["format"]["parameters"]["booleans"], booleans);
+        assert_eq!(file["attach"]["variables"]["X_QUIET"], no);
+        assert_eq!(file["attach"]["variables"].as_object().unwrap().len(), 4);
+        assert!(stubs.contains("\nEnvironmentFile=-/run/dynix/x/current/environment\n"), "{stubs}");
+    }
+    // A file of variables is systemd's to read; on top of it, the same.
+    let file = store.file("x.env", "X_PORT=8080\nX_NAME=\"a b\"\n");
+    let value = json!({ "X_PORT": 8080, "X_NAME": "a b" });
+    let units = [("x.service", unit(&format!("EnvironmentFile={file}\nExecStart=/bin/x")))];
+    let (plan, _) = store.generate(&service(&value, "attribute set of anything", &units)).unwrap();
+    assert_eq!(only(&plan).1["attach"]["variables"]["X_NAME"], "a b");
+
+    // What the unit sets can't be taken away from outside.
+    let plan: dynix::plan::Service = serde_json::from_value(plan).unwrap();
+    let render = |value: Value| {
+        let values = [("services.x.settings".to_owned(), value)].into();
+        dynix::apply::rendered::render(&plan, &values).map(|rendered| rendered.files["environment"].clone())
+    };
+    let text = render(json!({ "X_PORT": 80, "X_NAME": "$a", "X_MORE": true })).unwrap();
+    assert_eq!(String::from_utf8(text).unwrap(), "X_MORE=\"true\"\nX_NAME=\"\\$a\"\nX_PORT=\"80\"\n");
+    let error = render(json!({ "X_PORT": 80, "X_NAME": null })).unwrap_err().to_string();
+    assert!(error.contains("the unit itself sets X_NAME"), "{error}");
+}
+
+/// What NixOS evaluates for two services of which nothing is said (tests/nix/run --write).
+#[test]
+fn the_files_of_real_units_are_found() {
+    let text = fs::read_to_string(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/find.json")).unwrap();
+    let tree = generate_text(&text, &crate::bundled::root()).unwrap();
+    let plan: Value = serde_json::from_str(&crate::bundled::text(&tree, "plan.json")).unwrap();
+    let said = crate::bundled::description();
+    for (service, file, how) in [
+        ("gotosocial", "config.yml", "ExecStart of gotosocial.service"),
+        ("harmonia", "harmonia.toml", "Environment of harmonia.service"),
+    ] {
+        let found = &plan["services"][service]["files"][file];
+        assert_eq!(found["attach"], said["services"][service]["files"][file]["attach"]);
+        assert_eq!(found["format"]["name"], said["services"][service]["files"][file]["format"]["name"]);
+        assert_eq!((&found["found"], &found["proof"]["level"]), (&how.into(), &"bytes".into()));
+    }
+}
+
+#[test]
+fn a_template_is_left_out() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let reads = unit(&format!("ExecStart=/bin/x {config}"));
+    let units = [("x.service", reads.clone()), ("x@.service", reads.clone())];
+    let (plan, _) = store.generate(&service(&settings(), "TOML value", &units)).unwrap();
+    assert_eq!(plan["units"].as_object().unwrap().keys().collect::<Vec<_>>(), ["x.service"]);
+    let error = store.generate(&service(&settings(), "TOML value", &[("x@.service", reads)])).unwrap_err();
+    assert!(error.contains("read by x@.service only"), "{error}");
 }
 
 #[test]

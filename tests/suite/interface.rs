@@ -31,13 +31,62 @@ fn help_has_examples_and_exit_codes() {
 fn completions_and_man_pages_are_generated() {
     for shell in ["bash", "zsh", "fish"] {
         let script = finish(dynix().args(["completions", shell])).ends(0).stdout;
-        assert!(script.contains("rollback"), "{shell}");
+        assert!(script.contains("DYNIX_COMPLETE"), "{shell}");
     }
     let directory = tempfile::tempdir().unwrap();
     finish(dynix().arg("man").arg(directory.path())).ends(0);
     let page = std::fs::read_to_string(directory.path().join("dynix.1")).unwrap();
     assert!(page.contains(".SH \"EXIT STATUS\"") || page.contains(".SH EXIT STATUS"), "{page}");
     assert!(directory.path().join("dynix-append.1").exists());
+}
+
+/// What a shell offers for the last of the words.
+fn offered(shell: &str, words: &[&str]) -> Vec<String> {
+    let system = System::new();
+    let mut command = dynix();
+    command.env("DYNIX_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+    command.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "false");
+    command.env("DYNIX_ROOT", system.root().as_str());
+    let answer = finish(command.arg("--").args(words)).ends(0).stdout;
+    answer.lines().map(|line| line.split(['\t', ':']).next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn option_paths_values_and_services_are_completed_from_the_plan() {
+    for shell in ["bash", "zsh", "fish"] {
+        let paths = offered(shell, &["dynix", "append", "services.harmonia.settings.w"]);
+        assert_eq!(paths, ["services.harmonia.settings.workers"], "{shell}");
+        let levels = offered(shell, &["dynix", "append", "services.distccd.logLevel", "no"]);
+        assert_eq!(levels, ["notice"], "{shell}");
+        assert_eq!(offered(shell, &["dynix", "append", "services.distccd.zeroconf", "f"]), ["false"], "{shell}");
+        assert_eq!(offered(shell, &["dynix", "reset", "goto"]), ["gotosocial"], "{shell}");
+        assert!(offered(shell, &["dynix", "stat"]).contains(&"status".to_owned()), "{shell}");
+    }
+    // Without a plan there is nothing to offer.
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut command = dynix();
+    command.env("DYNIX_COMPLETE", "fish").env("DYNIX_PLAN", nowhere.path().join("plan.json"));
+    assert_eq!(finish(command.args(["--", "dynix", "reset", "go"])).ends(0).stdout, "");
+}
+
+#[test]
+fn services_and_their_settings_are_listed() {
+    let system = System::new();
+    let services = system.run(&["services"]).ends(0).stdout;
+    assert!(services.contains("  harmonia: services.harmonia.settings\n"), "{services}");
+    assert!(services.contains("harmonia.toml: toml, byte for byte what Nix wrote"), "{services}");
+    let json = system.run(&["services", "--json"]).ends(0).json();
+    assert_eq!(json["dynamic"]["harmonia"]["units"]["harmonia.service"], "restart");
+
+    system.run(&["append", "services.distccd.logLevel", "error"]).ends(0);
+    let options = system.run(&["options", "distccd", "loglevel"]).ends(0).stdout;
+    assert!(options.starts_with("services.distccd.logLevel: "), "{options}");
+    assert!(options.contains("\n  built ") && options.contains("\n  recorded \"error\"\n"), "{options}");
+    let all = system.run(&["options", "gotosocial", "--json"]).ends(0).json();
+    let port = all.as_array().unwrap().iter().find(|one| one["path"] == "services.gotosocial.settings.port").unwrap();
+    assert_eq!((&port["type"], &port["static"]), (&"integer between 0 and 65535".into(), &8080.into()));
+    let unknown = system.run(&["options", "gotosocia"]).ends(3).stderr;
+    assert!(unknown.contains("gotosocial"), "{unknown}");
 }
 
 #[test]

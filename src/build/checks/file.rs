@@ -124,6 +124,19 @@ fn attach(place: &Place, file: &File, problems: &mut Problems) {
             if file.format.name == "flags" {
                 problems.add(&place, "words of a command line can't be bound; attach them by environment");
             }
+            if file.format.name == "environment" {
+                problems.add(&place, "systemd reads it before anything is bound; attach it by variables");
+            }
+        }
+        Attach::Variables(built) => {
+            let place = place.key("variables");
+            if file.format.name != "environment" {
+                let problem = format!("only variables can attach so: the format environment, not {}", file.format.name);
+                problems.add(&place, problem);
+            }
+            for name in built.keys().filter(|name| !quote::is_variable_name(name)) {
+                problems.add(&place.key(name), quote::QuoteError::VariableName);
+            }
         }
         Attach::Environment { variable, command, environment } => {
             let place = place.key("environment");

@@ -94,7 +94,7 @@ fn units(place: &Place, service: &Service, problems: &mut Problems) {
             service.files.values().any(|file| file.is_read_by(name) && wanted(&file.attach))
         };
         let binds = read(|attach| matches!(attach, Attach::Bind(_)));
-        let takes_words = read(|attach| matches!(attach, Attach::Environment { .. }));
+        let takes_words = read(|attach| matches!(attach, Attach::Environment { .. } | Attach::Variables(_)));
         if binds && names::exec_section(name).is_none() {
             problems.add(&place, "a unit of this type executes nothing, so no file can be bound for it");
         }

@@ -78,6 +78,8 @@ fn files(place: &Place, unit: &str, service: &Service, problems: &mut Problems) 
                     problems.add(&place.key("bind"), format!("{unit} has the file {other} at {target} already"));
                 }
             }
+            // One that is set twice is the later one.
+            Attach::Variables(_) => {}
             Attach::Environment { variable, .. } => {
                 // A unit has one command line, and so one file of words; in one variable, they would not even be two.
                 match words.replace((name, variable)) {

@@ -82,6 +82,8 @@ fn compare(wanted: &[Wanted], description: &str, path: &Utf8Path, file: &Reached
             return matched(path, wanted, found.into_iter().next()).ok_or(miss);
         }
     }
+    // Where something speaks for a format, what comes near is shown in that one.
+    let shown = miss.nearest.clone();
     for wanted in wanted.iter().take(2) {
         if let Some(found) = attempt(&others, wanted, file, &mut miss) {
             let mut names: Vec<&str> = found.iter().map(|found| found.format.name.as_str()).collect();
@@ -93,6 +95,7 @@ fn compare(wanted: &[Wanted], description: &str, path: &Utf8Path, file: &Reached
             return matched(path, wanted, found.into_iter().next()).ok_or(miss);
         }
     }
+    miss.nearest = shown.or(miss.nearest);
     Err(miss)
 }
 

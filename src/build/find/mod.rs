@@ -14,6 +14,7 @@ mod report;
 mod store;
 mod unit;
 mod value;
+mod variables;
 
 use std::collections::BTreeMap;
 
@@ -48,11 +49,14 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
     for (option, spec) in &service.options {
         let whole = ValueSpec::Option(option.clone());
         let choice = choose(&whole, &spec.static_value, &find.type_description, &reach);
-        if !is_one(&choice, &reach) {
-            return Err(report::undecided(name, option, &spec.static_value, find, &choice, &reach));
-        }
-        for one in choice.matches {
-            attach(&one, find, &reach, &mut service.files, &mut service.units)?;
+        let attached = if is_one(&choice, &reach) {
+            choice.matches.iter().try_for_each(|one| attach(one, find, &reach, &mut service.files, &mut service.units))
+        } else {
+            Err(report::undecided(name, option, &spec.static_value, find, &choice, &reach))
+        };
+        if let Err(why) = attached {
+            let found = variables::find(&spec.static_value, find, &store).map_err(|error| error.to_string())?;
+            found.ok_or(why)?.attach(whole, &mut service.files, &mut service.units);
         }
     }
     Ok(())

@@ -27,11 +27,23 @@ pub fn readings(find: &Find, path: &Utf8Path, file: &Reached) -> Result<Vec<Read
         ways.entry(&way.unit).or_default().push(way);
     }
     let mut readings = Vec::new();
+    let mut templates = Vec::new();
     for (unit, ways) in ways {
-        names::unit(unit).map_err(|problem| format!("{path} is read by a unit that can't be acted on: {problem}"))?;
-        readings.push(reading(find, unit, &ways, path)?);
+        // Instances come and go; those that are to follow are named in `units`.
+        if names::unit(unit).is_err() {
+            templates.push(unit);
+        } else {
+            readings.push(reading(find, unit, &ways, path)?);
+        }
     }
-    if readings.is_empty() { Ok(vec![alone(find, path, file)?]) } else { Ok(readings) }
+    match (readings.is_empty(), templates.as_slice()) {
+        (false, _) => Ok(readings),
+        (true, []) => Ok(vec![alone(find, path, file)?]),
+        (true, templates) => Err(format!(
+            "{path} is read by {} only, which can't be acted on as such; name its instances in units",
+            templates.join(", ")
+        )),
+    }
 }
 
 fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Reading, String> {

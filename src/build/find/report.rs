@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::choose::{Choice, Miss};
@@ -82,7 +83,9 @@ fn tried(text: &mut String, choice: &Choice, find: &Find, reach: &Reach) {
     if choice.misses.is_empty() && choice.matches.is_empty() {
         let _ = writeln!(text, "  no file of text");
     }
-    for path in reach.absent.iter().take(LISTED) {
+    // Programs and their directories are none that a configuration could be.
+    let could_be = |path: &&Utf8PathBuf| path.components().count() <= 4 || path.extension().is_some();
+    for path in reach.absent.iter().filter(could_be).take(LISTED) {
         let _ = writeln!(text, "  {path}, which is not there");
     }
 }

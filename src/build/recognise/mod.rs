@@ -96,7 +96,7 @@ pub fn recognise(candidates: &[FormatSpec], value: &Value, text: &[u8]) -> Recog
 /// Every format that a file can have.
 #[must_use]
 pub fn every_format() -> Vec<FormatSpec> {
-    let files = format::all().iter().filter(|format| format.name != "flags");
+    let files = format::all().iter().filter(|format| !matches!(format.name, "flags" | "environment"));
     files
         .map(|format| FormatSpec { name: format.name.to_owned(), dialect: None, parameters: serde_json::Map::new() })
         .collect()
