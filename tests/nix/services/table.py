@@ -13,10 +13,13 @@ tools that nixpkgs runs, and `dynix generate` looked for the file in it and prov
 **{working} of {count} work ({share} %): {line} in that one line, {option} with the option's path beside it, because it is not
 services.NAME.settings, .configuration or .config{more}.**
 
-The modules are transcripts: what an option is, and what becomes of it, is theirs word for word; descriptions, examples,
-aliases of old names, and for some the sandboxing lines of units, were left out. They were evaluated with the module system of
-nixpkgs 26.11 in a NixOS 20.09, for a whole tree of today could not be had where this was measured; on one,
-`DYNIX_NIXPKGS=... tests/nix/services/measure --write` does without (tests/nix/services/nixpkgs.nix).
+The modules were transcribed by hand from one snapshot of nixpkgs: the options' types and what becomes of their values are
+theirs. Descriptions, examples, aliases of old names and, for many, the sandboxing lines of units were left out; of knot,
+sshwifty, bifrost, ergochat and qdrant more was (scalar options, large default values). evdevremapkeys, bifrost,
+cliproxyapi, dufs and evremap are from other commits, autosuspend from one of about 2024. They were evaluated with the module
+system of nixpkgs 26.11 in a NixOS 20.09 (which knows `notify-reload` for it, and checks no unit's directives), for a whole tree
+of today could not be had where this was measured. On one, `DYNIX_NIXPKGS=... tests/nix/services/measure --write` should do
+without all of that (tests/nix/services/nixpkgs.nix); that was not tried.
 
 *Where* is what of the unit leads to the file. Every file is attached by a bind mount over the path in the store, whatever the
 unit calls it. *Proof* is `bytes` where dynix writes the very bytes, `data` where it writes the same data otherwise.
