@@ -51,7 +51,8 @@ class Evaluator:
         )  # fmt: skip
         took = time.perf_counter() - began
         if done.returncode != 0:
-            return None, done.stderr[-300:].strip()
+            said = [line for line in done.stderr.splitlines() if line.startswith("error: ")] or [f"error: {done.returncode}"]
+            return None, said[-1]
         return done.stdout, took
 
 

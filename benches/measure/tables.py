@@ -108,7 +108,7 @@ def _parts(rounds):
 _WAYS = {
     "dynix": "`dynix append --apply`",
     "sed": "(c) `sed -i`, `systemctl restart`",
-    "RFD": "(a) `nix-instantiate --eval --json`, `json2toml`, link, `systemctl restart`",
+    "RFD": "(a) `nix-instantiate --eval --json`, `json2toml` where it is TOML, link, `systemctl restart`",
     "toplevel": "(b) evaluating `system.build.toplevel`, `systemctl restart`",
 }
 
