@@ -42,7 +42,7 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
 }
 
 fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
-    misread_sections(&Conventions::of(settings), value)
+    misread_sections(&Conventions::of(settings), names_escaped(settings), value)
 }
 
 pub(super) fn names_escaped(settings: &Settings) -> bool {
@@ -73,12 +73,14 @@ pub(super) fn write_sections(
     Ok(())
 }
 
-pub(super) fn misread_sections(conventions: &Conventions, value: &Value) -> Vec<RenderError> {
+pub(super) fn misread_sections(conventions: &Conventions, names_escaped: bool, value: &Value) -> Vec<RenderError> {
     let mut all = Vec::new();
     let Value::Object(sections) = value else { return all };
     for (name, section) in sections {
         let message = if name.contains(['\n', '\r', ']']) {
             Some("the section's name has a line break or a ], after which a reader takes it for something else")
+        } else if names_escaped && name.contains('[') {
+            Some("the section's name has a [, which gets a backslash that readers take as a part of the name")
         } else {
             name.is_empty().then_some("the section's name is empty, so a reader may take [] for a key")
         };

@@ -40,7 +40,7 @@ fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
     let mut all = Vec::new();
     let mut put = |name: &str, error: RenderError| all.extend(Err::<(), _>(error).at(name).err());
     conventions.find_misreadings(&value["globalSection"], &mut |error| put("globalSection", error));
-    for error in misread_sections(&conventions, &value["sections"]) {
+    for error in misread_sections(&conventions, names_escaped(settings), &value["sections"]) {
         put("sections", error);
     }
     all

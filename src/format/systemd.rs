@@ -24,7 +24,7 @@ fn write(out: &mut Vec<u8>, _: &Settings, value: &Value) -> Result<(), RenderErr
 
 /// On top of what every INI file has: a line that ends in a backslash goes on in the next one (systemd.syntax(7)).
 fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
-    let mut all = misread_sections(&Conventions::SYSTEMD, value);
+    let mut all = misread_sections(&Conventions::SYSTEMD, true, value);
     let Value::Object(sections) = value else { return all };
     for (section, attrs) in sections {
         let Value::Object(attrs) = attrs else { continue };
