@@ -1,5 +1,7 @@
 //! The command line's types, and nothing else: completions and man pages are generated from them too.
 
+mod lazy;
+
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -8,6 +10,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::ArgValueCompleter;
 
 use crate::commands::completions;
+pub use lazy::Lazy;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -81,29 +84,29 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Record a new value for an option
-    Append(Append),
+    Append(Lazy<Append>),
     /// Record that an override no longer holds
-    Unset(Unset),
+    Unset(Lazy<Unset>),
     /// Record a return to what held after an earlier record
-    Rollback(Rollback),
+    Rollback(Lazy<Rollback>),
     /// Go back to the built values, and apply
-    Reset(Reset),
+    Reset(Lazy<Reset>),
     /// Put what is recorded into effect
-    Apply(Apply),
+    Apply(Lazy<Apply>),
     /// Keep a change that was applied with --confirm
-    Confirm(Confirm),
+    Confirm(Lazy<Confirm>),
     /// Show an option's value
-    Get(Get),
+    Get(Lazy<Get>),
     /// Show what is overridden and what is in effect
-    Status(Read),
+    Status(Lazy<Read>),
     /// Show which services are dynamic, which could be, and which could not
-    Services(Read),
+    Services(Lazy<Read>),
     /// Show a service's settings with their types and values
-    Options(Options),
+    Options(Lazy<Options>),
     /// Show the recorded overrides, oldest first
-    Log(Read),
+    Log(Lazy<Read>),
     /// Show how the configuration in effect differs from the built one
-    Diff(Diff),
+    Diff(Lazy<Diff>),
     /// Print what there is to measure, in the text format of Prometheus
     Metrics,
     /// Find out whether a rebuild with the recorded values would change anything else
@@ -111,33 +114,33 @@ pub enum Command {
     /// Evaluates the whole configuration without and with them, which takes seconds, and names every unit, file and
     /// setting that a rebuild would make different from what there is now. Nothing is built or changed. Exits with 6 where
     /// there is any.
-    Verify(Verify),
+    Verify(Lazy<Verify>),
     /// Find out what can follow the values of each dynamic service, whatever they are
     ///
     /// Evaluates the whole configuration with every value that can be overridden made unreadable: what can still be
     /// evaluated does not depend on them. What is found is kept for this system, so that most changes need no other check,
     /// and `dynix append` says what else a value decides.
-    Prove(Read),
+    Prove(Lazy<Read>),
     /// Compile a description of services (build time)
-    Generate(Generate),
+    Generate(Lazy<Generate>),
     /// What the system's activation script runs
     #[command(hide = true)]
-    Activate(Activate),
+    Activate(Lazy<Activate>),
     /// Write JSON as a configuration format
-    Render(Render),
+    Render(Lazy<Render>),
     /// Find the format in which a file says a value
-    Recognise(Recognise),
+    Recognise(Lazy<Recognise>),
     /// Change settings for programs that ask over a socket
     ///
     /// systemd starts it when somebody needs it (dynix.socket). Programs speak Varlink with it; `varlinkctl introspect
     /// /run/dynix/dynix.sock` shows what they can ask for.
-    Daemon(Daemon),
+    Daemon(Lazy<Daemon>),
     /// Show dynix at work in a temporary directory
-    Demo(Demo),
+    Demo(Lazy<Demo>),
     /// Write a completion script
-    Completions(Completions),
+    Completions(Lazy<Completions>),
     /// Write the man pages
-    Man(Man),
+    Man(Lazy<Man>),
 }
 
 /// How records are made.

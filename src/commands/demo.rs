@@ -17,7 +17,7 @@ use super::{append, change, generate, screen};
 use crate::apply::rendered::sha256;
 use crate::apply::report::Report;
 use crate::build::{self, Input};
-use crate::cli::{Cli, Command, Demo};
+use crate::cli::{Cli, Command, Demo, Lazy};
 use crate::exit::Exit;
 use crate::fs::{self, atomic, generation};
 use crate::paths::Paths;
@@ -209,7 +209,7 @@ fn lines<'w>(words: impl Iterator<Item = &'w str>) -> String {
 }
 
 fn record(step: &Step, root: &Utf8Path, session: &mut Session) -> anyhow::Result<()> {
-    let Command::Append(arguments) = command_line(root, &["append", step.path, step.value])?.command else {
+    let Command::Append(Lazy(arguments)) = command_line(root, &["append", step.path, step.value])?.command else {
         bail!("append is no command");
     };
     change::run(&Request::Append(append::request(&arguments)?), false, session).map(drop)
@@ -235,7 +235,7 @@ fn check(
 
 fn go_static(root: &Utf8Path, plan: &Plan, paths: &Paths, session: &mut Session) -> anyhow::Result<()> {
     say("$ dynix reset\n")?;
-    let Command::Reset(arguments) = command_line(root, &["reset"])?.command else { bail!("reset is no command") };
+    let Command::Reset(Lazy(arguments)) = command_line(root, &["reset"])?.command else { bail!("reset is no command") };
     let request = Request::Reset(request::Reset { services: arguments.services, confirm: None });
     ensure!(change::run(&request, false, session)? == Exit::Done, "the reset failed");
     for (name, service) in &plan.services {

@@ -36,7 +36,7 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Cli, Command, Lazy};
 use crate::exit::Exit;
 use crate::request::{self, Request};
 use session::Session;
@@ -50,45 +50,47 @@ pub struct Refused(pub String);
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let mut session = Session::new(cli.global);
     match cli.command {
-        Command::Append(arguments) => change::run(&Request::Append(append::request(&arguments)?), false, &session),
-        Command::Unset(cli::Unset { path, recording: cli::Recording { apply, confirm } }) => {
+        Command::Append(Lazy(arguments)) => {
+            change::run(&Request::Append(append::request(&arguments)?), false, &session)
+        }
+        Command::Unset(Lazy(cli::Unset { path, recording: cli::Recording { apply, confirm } })) => {
             change::run(&Request::Unset(request::Unset { path, apply, confirm }), false, &session)
         }
-        Command::Rollback(cli::Rollback { id, recording: cli::Recording { apply, confirm } }) => {
+        Command::Rollback(Lazy(cli::Rollback { id, recording: cli::Recording { apply, confirm } })) => {
             change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), false, &session)
         }
-        Command::Reset(cli::Reset { services, applying: cli::Applying { dry_run, confirm, json } }) => {
+        Command::Reset(Lazy(cli::Reset { services, applying: cli::Applying { dry_run, confirm, json } })) => {
             if dry_run {
                 return apply::dry_run(&services, true, json, &session);
             }
             change::run(&Request::Reset(request::Reset { services, confirm }), json, &session)
         }
-        Command::Apply(cli::Apply { services, expired, applying: cli::Applying { dry_run, confirm, json } }) => {
+        Command::Apply(Lazy(cli::Apply { services, expired, applying: cli::Applying { dry_run, confirm, json } })) => {
             if dry_run {
                 return apply::dry_run(&services, false, json, &session);
             }
             change::run(&Request::Apply(request::Apply { services, expired, confirm }), json, &session)
         }
-        Command::Confirm(cli::Confirm { revert, of, json }) => {
+        Command::Confirm(Lazy(cli::Confirm { revert, of, json })) => {
             change::run(&Request::Confirm(request::Confirm { revert, of }), json, &session)
         }
-        Command::Get(arguments) => get::run(&arguments, &session),
-        Command::Status(arguments) => status::run(&arguments, &session),
-        Command::Services(arguments) => services::run(&arguments, &session),
-        Command::Options(arguments) => options::run(&arguments, &session),
-        Command::Log(arguments) => log::run(&arguments, &session),
+        Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
+        Command::Status(Lazy(arguments)) => status::run(&arguments, &session),
+        Command::Services(Lazy(arguments)) => services::run(&arguments, &session),
+        Command::Options(Lazy(arguments)) => options::run(&arguments, &session),
+        Command::Log(Lazy(arguments)) => log::run(&arguments, &session),
         Command::Metrics => metrics::run(&session),
-        Command::Diff(arguments) => diff::run(&arguments, &session),
-        Command::Prove(arguments) => prove::run(&arguments, &session),
-        Command::Verify(arguments) => verify::run(&arguments, &mut session),
-        Command::Generate(arguments) => generate::run(&arguments),
-        Command::Daemon(arguments) => daemon::run(&arguments, &session),
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Activate(_) => activate::run(&mut session),
-        Command::Render(arguments) => render::run(&arguments),
-        Command::Recognise(arguments) => recognise::run(&arguments),
-        Command::Completions(arguments) => print(&completions::script(&arguments)?),
-        Command::Man(arguments) => man::run(&arguments),
+        Command::Diff(Lazy(arguments)) => diff::run(&arguments, &session),
+        Command::Prove(Lazy(arguments)) => prove::run(&arguments, &session),
+        Command::Verify(Lazy(arguments)) => verify::run(&arguments, &mut session),
+        Command::Generate(Lazy(arguments)) => generate::run(&arguments),
+        Command::Daemon(Lazy(arguments)) => daemon::run(&arguments, &session),
+        Command::Demo(Lazy(arguments)) => demo::run(&arguments),
+        Command::Activate(Lazy(_)) => activate::run(&mut session),
+        Command::Render(Lazy(arguments)) => render::run(&arguments),
+        Command::Recognise(Lazy(arguments)) => recognise::run(&arguments),
+        Command::Completions(Lazy(arguments)) => print(&completions::script(&arguments)?),
+        Command::Man(Lazy(arguments)) => man::run(&arguments),
     }
 }
 
