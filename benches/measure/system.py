@@ -29,13 +29,23 @@ def release():
 @contextmanager
 def scratch(name):
     """A directory on a tmpfs, of the same name every time."""
-    place = Path("/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()) / f"dynix-{name}"
+    place = _memory() / f"dynix-{name}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     try:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _memory():
+    """Where files are in memory and only root makes names, as in /run: below a directory for everybody, such as /dev/shm,
+    dynix looks at every directory each time."""
+    kinds = {words[1]: words[2] for words in (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())}
+    for place in ("/run", "/dev"):
+        if kinds.get(place) in ("tmpfs", "devtmpfs") and os.access(place, os.W_OK):
+            return Path(place)
+    return Path(tempfile.gettempdir())
 
 
 class Tree:

@@ -38,8 +38,9 @@ impl Session {
     }
 
     /// The plan of the system, and where everything is. Links on the way to the plan and to the log's directory are
-    /// followed here, and nowhere later.
+    /// followed here, and nowhere later. A request begins with it, so nothing that an earlier one found counts.
     pub fn load(&self) -> anyhow::Result<(Plan, Paths)> {
+        fs::known::forget();
         let host = Utf8Path::new("/");
         let root = fs::resolve(host, self.root())?;
         let given = Paths::new(&root, None, None);

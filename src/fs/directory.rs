@@ -12,10 +12,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Context, FileError};
+use super::{Context, FileError, known};
 
 /// Links that are followed for one path, as many as the kernel would (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -74,7 +74,7 @@ impl From<Untrusted> for io::Error {
 
 /// Whoever owns `/` can put anything anywhere; in a user namespace that may be nobody we know.
 #[derive(Clone, Copy, Debug)]
-struct Owners {
+pub(super) struct Owners {
     root: u32,
 }
 
@@ -134,16 +134,40 @@ impl Directory {
 
     /// The directory at `path`; `None` where it, or one above it, is not there.
     pub fn open(path: &Utf8Path) -> Result<Option<Self>, FileError> {
+        if let Some(found) = Self::known(path)? {
+            return Ok(Some(found));
+        }
         let mut here = Self::top()?;
+        let mut is_private = !here.is_shared;
         for name in names(path)? {
             let Some(below) = here.below(&name)? else { return Ok(None) };
+            if is_private {
+                known::add(&here.path, here.owners);
+            }
+            is_private &= !below.is_shared;
             here = below;
         }
         Ok(Some(here))
     }
 
+    /// The directory at `path`, by one call instead of three for each name, if all above it have been walked before.
+    /// `None` as well where the walk has to tell what is in the way, or the kernel lacks the call (openat2(2), Linux 5.6).
+    fn known(path: &Utf8Path) -> Result<Option<Self>, FileError> {
+        // Only a name is looked up below what is known: `..` leads out of it.
+        let parent = path.file_name().and(path.parent());
+        let Some(owners) = parent.and_then(known::owners) else { return Ok(None) };
+        let Ok(fd) = rustix::fs::openat2(CWD, path.as_std_path(), ON_THE_WAY, Mode::empty(), ResolveFlags::NO_SYMLINKS) else {
+            return Ok(None);
+        };
+        let found = rustix::fs::fstat(&fd).at("look at", path)?;
+        Self::checked(fd, path.to_owned(), owners, &found).map(Some)
+    }
+
     /// The directory at `path`; what is missing on the way is made, with mode 0755.
     pub fn create(path: &Utf8Path) -> Result<Self, FileError> {
+        if let Some(found) = Self::known(path)? {
+            return Ok(found);
+        }
         let mut here = Self::top()?;
         for name in names(path)? {
             here = match here.below(&name)? {
@@ -288,7 +312,7 @@ impl Directory {
 
     /// The names in it.
     pub fn list(&self) -> Result<Vec<String>, FileError> {
-        let listing = rustix::fs::Dir::read_from(self.readable()?).at("list", &self.path)?;
+        let listing = rustix::fs::Dir::new(self.readable()?).at("list", &self.path)?;
         let mut names = Vec::new();
         for entry in listing {
             let entry = entry.at("list", &self.path)?;
@@ -411,4 +435,66 @@ fn parts(path: &Utf8Path) -> VecDeque<String> {
             Utf8Component::RootDir | Utf8Component::CurDir | Utf8Component::Prefix(_) => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    /// A directory that counts as walked: those of tests are in /tmp, where everybody may make names.
+    fn walked() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().to_owned()).unwrap();
+        known::forget();
+        known::add(&path, Owners { root: 0 });
+        (directory, path)
+    }
+
+    fn reason(path: &Utf8Path) -> Option<Untrusted> {
+        Directory::open(path).err().and_then(|error| error.untrusted())
+    }
+
+    #[test]
+    fn what_is_below_a_known_directory_is_looked_at_each_time() {
+        let (_directory, path) = walked();
+        let (inner, elsewhere) = (path.join("inner"), path.join("elsewhere"));
+        assert!(Directory::open(&inner).unwrap().is_none());
+        std::fs::create_dir(&inner).unwrap();
+        assert_eq!(Directory::known(&inner).unwrap().unwrap().path(), inner);
+        std::fs::set_permissions(&inner, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(reason(&inner), Some(Untrusted::Writable { mode: 0o777 }));
+        std::fs::set_permissions(&inner, Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(&inner, &elsewhere).unwrap();
+        assert!(Directory::open(&inner).unwrap().is_none());
+        symlink(&elsewhere, &inner).unwrap();
+        assert_eq!(reason(&inner), Some(Untrusted::Link));
+        std::fs::remove_file(&inner).unwrap();
+        std::fs::write(&inner, "").unwrap();
+        assert_eq!(Directory::open(&inner).unwrap_err().source.kind(), io::ErrorKind::NotADirectory);
+    }
+
+    #[test]
+    fn nothing_leads_out_of_a_known_directory() {
+        let (_directory, path) = walked();
+        let out = path.join("..");
+        assert_eq!(Directory::open(&out).unwrap_err().source.kind(), io::ErrorKind::InvalidInput);
+        let inner = path.join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        known::forget();
+        assert!(Directory::known(&inner).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_others_may_make_names_in_is_never_known() {
+        let (_directory, path) = walked();
+        known::forget();
+        let inner = path.join("inner/innermost");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o1777)).unwrap();
+        assert!(Directory::open(&inner).unwrap().is_some());
+        assert!(known::owners(&path).is_none() && known::owners(&path.join("inner")).is_none());
+    }
 }

@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod directory;
 pub mod generation;
+pub mod known;
 pub mod lock;
 
 use std::fs::File;
@@ -128,8 +129,8 @@ fn read_checked(
 
 fn read_at_most(file: &File, path: &Utf8Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let size = file.metadata().at("look at", path)?.len();
-    let mut bytes = Vec::new();
-    // It may grow meanwhile.
+    // With one byte more, a second read is the end. It may grow meanwhile.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or_default() + 1);
     let read = if size > limit { size } else { file.take(limit + 1).read_to_end(&mut bytes).at("read", path)? as u64 };
     if read > limit {
         return Err(io::Error::from(Untrusted::TooLarge { size: read, limit })).at("read", path);

@@ -1,0 +1,34 @@
+//! Directories that were found to be changed by nobody else, all the way from `/`.
+//!
+//! Whoever could make that untrue is root or the running user, so within one request they are walked once. None of them is
+//! held open: what is below is found by its name each time, so that one that root replaces is seen.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::directory::Owners;
+
+thread_local! {
+    static KNOWN: RefCell<BTreeMap<Utf8PathBuf, Owners>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Notes a directory in which, and above which, others may not even make names.
+pub(super) fn add(path: &Utf8Path, owners: Owners) {
+    KNOWN.with_borrow_mut(|known| {
+        if !known.contains_key(path) {
+            known.insert(path.to_owned(), owners);
+        }
+    });
+}
+
+/// Who is trusted below a directory that was noted.
+pub(super) fn owners(path: &Utf8Path) -> Option<Owners> {
+    KNOWN.with_borrow(|known| known.get(path).copied())
+}
+
+/// Looks at all of them anew: for a process that lives longer than one request.
+pub fn forget() {
+    KNOWN.with_borrow_mut(BTreeMap::clear);
+}
