@@ -156,7 +156,8 @@ impl Directory {
         // Only a name is looked up below what is known: `..` leads out of it.
         let parent = path.file_name().and(path.parent());
         let Some(owners) = parent.and_then(known::owners) else { return Ok(None) };
-        let Ok(fd) = rustix::fs::openat2(CWD, path.as_std_path(), ON_THE_WAY, Mode::empty(), ResolveFlags::NO_SYMLINKS) else {
+        let Ok(fd) = rustix::fs::openat2(CWD, path.as_std_path(), ON_THE_WAY, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        else {
             return Ok(None);
         };
         let found = rustix::fs::fstat(&fd).at("look at", path)?;

@@ -6,26 +6,27 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::directory::Owners;
 
 thread_local! {
-    static KNOWN: RefCell<BTreeMap<Utf8PathBuf, Owners>> = const { RefCell::new(BTreeMap::new()) };
+    // By the text of a path: those of one directory that differ are walked twice, and to compare names one by one costs more.
+    static KNOWN: RefCell<BTreeMap<String, Owners>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Notes a directory in which, and above which, others may not even make names.
 pub(super) fn add(path: &Utf8Path, owners: Owners) {
     KNOWN.with_borrow_mut(|known| {
-        if !known.contains_key(path) {
-            known.insert(path.to_owned(), owners);
+        if !known.contains_key(path.as_str()) {
+            known.insert(path.to_string(), owners);
         }
     });
 }
 
 /// Who is trusted below a directory that was noted.
 pub(super) fn owners(path: &Utf8Path) -> Option<Owners> {
-    KNOWN.with_borrow(|known| known.get(path).copied())
+    KNOWN.with_borrow(|known| known.get(path.as_str()).copied())
 }
 
 /// Looks at all of them anew: for a process that lives longer than one request.
