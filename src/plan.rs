@@ -232,7 +232,7 @@ pub struct Service {
 }
 
 /// What leads to the files of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Find {
     /// The store (`/nix/store`).
@@ -240,6 +240,9 @@ pub struct Find {
     /// What the option's type says of itself (`TOML value`).
     #[serde(rename = "type", default)]
     pub type_description: String,
+    /// What the file is made of; `None` for one file of each option.
+    #[serde(default)]
+    pub value: Option<ValueSpec>,
     /// The texts of the service's units, by full name.
     pub units: BTreeMap<String, String>,
     /// The service's files under /etc, by name.
@@ -445,6 +448,8 @@ pub enum Attach {
     /// The text is an environment file whose variables come on top of the unit's own; these are what the unit itself sets
     /// for the static values.
     Variables(BTreeMap<String, String>),
+    /// `LoadCredential=ID:/run/dynix/SERVICE/current/FILE`, with the static text as what it is where that is missing.
+    Credential(String),
 }
 
 /// How equal the rendered static file is to what Nix generated.

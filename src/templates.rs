@@ -47,6 +47,7 @@ pub fn unit(template: &str, context: &impl Serialize) -> Result<String, Template
     environment.add_filter("word", |value: &Template| quoted(value, quote::word));
     environment.add_filter("bind_path", |value: &Template| quoted(value, quote::bind_path));
     environment.add_filter("environment_file", |value: &Template| quoted(value, quote::environment_file));
+    environment.add_filter("credential_text", |value: &Template| quoted(value, quote::credential_text));
     environment.add_filter("exec_program", |value: &Template| quoted(value, quote::exec_program));
     environment.add_filter("exec_word", |value: &Template| quoted(value, quote::exec_word));
     environment.add_filter("assignment", |value: &Template, name: &str| {

@@ -12,16 +12,9 @@ let
     );
 in
 {
-  dynamicism.for.autosuspend = {
-    options = [ "services.autosuspend.settings" ];
-    files."autosuspend.conf" = {
-      format.name = "ini";
-      value.attrs = {
-        general.option = "services.autosuspend.settings";
-      }
-      // sections "check" cfg.checks
-      // sections "wakeup" cfg.wakeups;
-    };
-    units."autosuspend.service" = { };
-  };
+  dynamicism.for.autosuspend.value.attrs = {
+    general.option = "services.autosuspend.settings";
+  }
+  // sections "check" cfg.checks
+  // sections "wakeup" cfg.wakeups;
 }

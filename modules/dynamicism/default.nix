@@ -69,12 +69,15 @@ let
 in
 {
   imports = [
+    ./aria2.nix
     ./autosuspend.nix
     ./daemon.nix
     ./distccd.nix
+    ./gonic.nix
     ./gotosocial.nix
     ./harmonia.nix
     ./nostr-rs-relay.nix
+    ./oink.nix
   ];
 
   options.dynamicism = {

@@ -135,7 +135,12 @@ let
       place = "dynamicism.for.${service.name}.options";
       option = optionAt service.name path;
       ofType = schema.toSchema path option.type;
-      static = option.value;
+      # What overrides are put on top of is what goes into the function, not what comes out of it.
+      static =
+        if option ? apply then
+          (lib.modules.mergeDefinitions path option.type option.definitionsWithLocations).mergedValue
+        else
+          option.value;
       secret = relative path (lib.filter (isPrefix path) service.value.secret);
       below = lib.filter (one: isPrefix path one.path);
       names = one: lib.drop (lib.length path) one.path;
@@ -162,7 +167,7 @@ let
     in
     if option._type or null != "option" then
       throw "${place}: ${showOption path} is a set of options; name each of them"
-    else if option ? apply then
+    else if option ? apply && !lib.elem path service.value.applied then
       throw "${place}: ${showOption path} goes through a function (apply) of its module, which can't run on the machine"
     else if option.readOnly or false then
       throw "${place}: ${showOption path} is read-only"
@@ -210,7 +215,11 @@ let
       # What the module system calls them, not an alias.
       from = map (optionAt name) value.options;
       # Where no file is described, the build finds it.
-      isFound = value.files == { };
+      isFound =
+        if value.files != { } && value.value != null then
+          throw "dynamicism.for.${name}.value: it is for a file that is looked for, and files are given; say it in files.<name>.value"
+        else
+          value.files == { };
       # A name that nobody has is left for `dynix generate` to refuse.
       after = lib.filter (other: cfg.for.${other}.enable or true) value.after;
     in
@@ -227,6 +236,7 @@ let
       // lib.optionalAttrs isFound {
         find = find {
           inherit name from;
+          inherit (value) value;
           units = if value.units == { } then null else lib.attrNames value.units;
         };
       };

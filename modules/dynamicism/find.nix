@@ -208,6 +208,8 @@ rec {
       from,
       # The units to look at; with null those of the service.
       units ? null,
+      # What the file is made of; with null each option is one.
+      value ? null,
     }:
     let
       declarations = lib.unique (concatMap (option: option.declarations) from);
@@ -237,5 +239,6 @@ rec {
         source = "${config.environment.etc.${file}.source}";
       });
       inherit userUnits;
-    };
+    }
+    // lib.optionalAttrs (value != null) { inherit value; };
 }

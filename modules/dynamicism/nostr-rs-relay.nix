@@ -5,8 +5,7 @@ let
 in
 {
   dynamicism.for.nostr-rs-relay = {
-    options = [ "services.nostr-rs-relay.settings" ];
-    files."config.toml".value.merge = [
+    value.merge = [
       { option = "services.nostr-rs-relay.settings"; }
       {
         literal = {
@@ -15,7 +14,6 @@ in
         };
       }
     ];
-    units."nostr-rs-relay.service" = { };
     pinned =
       map
         (section: {

@@ -190,6 +190,26 @@ types.submodule (
           is refused with the reason.
         '';
       };
+      applied = mkOption {
+        type = types.listOf optionPath;
+        default = [ ];
+        example = [ "services.example.settings" ];
+        description = ''
+          Of the options, those whose value goes through a function (`apply`) of its module, where `value` says what the
+          function does: no function can run on the machine.
+        '';
+      };
+      value = mkOption {
+        type = types.nullOr types.anything;
+        default = null;
+        example = lib.literalExpression ''
+          { attrs.global.option = "services.example.settings"; }
+        '';
+        description = ''
+          What the file that the build looks for is made of, as in `files.<name>.value`; with null each option is a file of
+          its own.
+        '';
+      };
       files = mkOption {
         type = types.attrsOf file;
         default = { };

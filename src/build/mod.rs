@@ -21,7 +21,7 @@ pub mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use crate::fs;
@@ -134,7 +134,7 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
                 }
                 continue;
             }
-            let path = static_root.join(file.static_file.strip_prefix("/").unwrap_or(&file.static_file));
+            let path = below(static_root, &file.static_file);
             let nix = match fs::read(&path) {
                 Ok(Some(nix)) => nix,
                 Ok(None) => {
@@ -165,7 +165,8 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut tree = Tree::default();
     tree.json("plan.json", plan);
     tree.json("proof.json", &proofs(plan));
-    for (unit, text) in stub::stubs(plan).map_err(|(place, source)| BuildError::Template { place, source })? {
+    let texts = credentials(plan, input.static_root).map_err(BuildError::Proof)?;
+    for (unit, text) in stub::stubs(plan, &texts).map_err(|(place, source)| BuildError::Template { place, source })? {
         tree.text(&format!("lib/systemd/system/{unit}.d/10-dynix.conf"), text, 0o444);
     }
     daemon::add(&mut tree, plan, input)?;
@@ -179,6 +180,36 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
         tree.text(path, text, 0o555);
     }
     Ok(tree)
+}
+
+/// Most bytes of a file that a stub has in it: a line of a unit has at most a megabyte (systemd.syntax(7)), escaped.
+const CREDENTIAL: usize = 256 << 10;
+
+/// The static files that are credentials.
+fn credentials<'p>(plan: &'p Plan, static_root: &Utf8Path) -> Result<BTreeMap<&'p Utf8Path, String>, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let mut texts = BTreeMap::new();
+    for (name, service) in &plan.services {
+        for (file_name, file) in service.files.iter().filter(|(_, file)| matches!(file.attach, Attach::Credential(_))) {
+            let place = Place::top().keys(["services", name, "files", file_name]).key("static");
+            match fs::read(&below(static_root, &file.static_file)) {
+                Ok(Some(bytes)) if bytes.len() > CREDENTIAL => {
+                    let problem = format!("it has {} bytes; as a credential it can have {CREDENTIAL}", bytes.len());
+                    problems.add(&place, problem);
+                }
+                Ok(bytes) => match String::from_utf8(bytes.unwrap_or_default()) {
+                    Ok(text) => drop(texts.insert(file.static_file.as_path(), text)),
+                    Err(error) => problems.add(&place, error),
+                },
+                Err(error) => problems.add(&place, error),
+            }
+        }
+    }
+    problems.or(texts)
+}
+
+fn below(static_root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    static_root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// What was proven of each file, by service and name.

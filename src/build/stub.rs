@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8Path;
 use serde::Serialize;
 
 use crate::apply::rendered::static_values;
@@ -18,6 +19,7 @@ struct Stub<'p> {
     service: &'p str,
     section: &'p str,
     binds: Vec<Bind<'p>>,
+    credentials: Vec<Credential<'p>>,
     environments: Vec<CommandLine<'p>>,
     variables: Vec<String>,
 }
@@ -26,6 +28,13 @@ struct Stub<'p> {
 struct Bind<'p> {
     source: String,
     target: &'p str,
+}
+
+#[derive(Debug, Serialize)]
+struct Credential<'p> {
+    id: &'p str,
+    source: String,
+    text: &'p str,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,30 +47,43 @@ struct CommandLine<'p> {
     environment: &'p BTreeMap<String, String>,
 }
 
-/// The drop-in of every unit that reads a file, by unit.
-pub fn stubs(plan: &Plan) -> Result<BTreeMap<String, String>, (String, TemplateError)> {
-    let mut texts = BTreeMap::new();
+/// The drop-in of every unit that reads a file, by unit. `texts` has the static files that are credentials.
+pub fn stubs(
+    plan: &Plan,
+    texts: &BTreeMap<&Utf8Path, String>,
+) -> Result<BTreeMap<String, String>, (String, TemplateError)> {
+    let mut stubs = BTreeMap::new();
     for (name, service) in &plan.services {
         for unit in service.units.keys() {
             let failed = |source| (format!("stub of {unit}"), source);
-            let stub = stub(name, service, unit).map_err(|problem| failed(TemplateError { problem }))?;
-            if stub.binds.is_empty() && stub.environments.is_empty() && stub.variables.is_empty() {
+            let stub = stub(name, service, unit, texts).map_err(|problem| failed(TemplateError { problem }))?;
+            if service.files.values().all(|file| !file.is_read_by(unit)) {
                 continue;
             }
             let text = templates::unit(include_str!("../../templates/stub.conf"), &stub).map_err(failed)?;
-            texts.insert(unit.clone(), text);
+            stubs.insert(unit.clone(), text);
         }
     }
-    Ok(texts)
+    Ok(stubs)
 }
 
-fn stub<'p>(name: &'p str, service: &'p Service, unit: &str) -> Result<Stub<'p>, String> {
+fn stub<'p>(
+    name: &'p str,
+    service: &'p Service,
+    unit: &str,
+    texts: &'p BTreeMap<&Utf8Path, String>,
+) -> Result<Stub<'p>, String> {
     let section = super::checks::exec_section(unit).unwrap_or_default();
     let mut stub = Stub { service: name, section, ..Stub::default() };
     for (file_name, file) in service.files.iter().filter(|(_, file)| file.is_read_by(unit)) {
         let source = format!("/run/dynix/{name}/current/{file_name}");
         match &file.attach {
             Attach::Variables(_) => stub.variables.push(source),
+            Attach::Credential(id) => {
+                let text = texts.get(file.static_file.as_path());
+                let text = text.ok_or_else(|| format!("the text of {} is not known", file.static_file))?;
+                stub.credentials.push(Credential { id, source, text });
+            }
             Attach::Bind(target) => stub.binds.push(Bind { source, target: target.as_str() }),
             Attach::Environment { variable, command, environment } => {
                 let Some((program, arguments)) = command.split_first() else { continue };

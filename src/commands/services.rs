@@ -61,6 +61,7 @@ fn of_file(file: &File) -> Shown<'_> {
             Attach::Bind(_) => "bind",
             Attach::Environment { .. } => "environment",
             Attach::Variables(_) => "variables",
+            Attach::Credential(_) => "credential",
         },
         static_file: file.static_file.as_str(),
         level: file.proof.as_ref().map(|proof| proof.level),

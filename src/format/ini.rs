@@ -20,7 +20,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     lines::ATOMS_COERCED_TO_LISTS,
     lines::SEPARATOR,
     lines::ESCAPE_KEYS,
-    lines::BOOLEANS,
+    lines::BOOLEANS_OF_LINES,
     lines::NULLS,
     lines::STRINGS,
     lines::FLOATS,

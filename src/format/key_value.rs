@@ -15,7 +15,7 @@ pub(super) static FORMAT: Format = Format {
         lines::ATOMS_COERCED_TO_LISTS,
         lines::SEPARATOR,
         lines::ESCAPE_KEYS,
-        lines::BOOLEANS,
+        lines::BOOLEANS_OF_LINES,
         lines::NULLS,
         lines::STRINGS,
         lines::FLOATS,

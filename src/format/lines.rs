@@ -46,6 +46,25 @@ pub const BOOLEANS: Parameter = Parameter {
     summary: "how true and false are spelled (default \"true/false\")",
 };
 
+/// Booleans of a line, which can also be the key alone (services.dnsmasq).
+pub const BOOLEANS_OF_LINES: Parameter = Parameter {
+    name: BOOLEANS.name,
+    kind: Kind::Choice(&[
+        "true/false",
+        "True/False",
+        "TRUE/FALSE",
+        "yes/no",
+        "Yes/No",
+        "on/off",
+        "On/Off",
+        "1/0",
+        KEY_OR_COMMENT,
+    ]),
+    summary: "how true and false are spelled (default \"true/false\"); \"key/comment\": the key alone, or a comment that says so",
+};
+
+const KEY_OR_COMMENT: &str = "key/comment";
+
 pub const NULLS: Parameter = Parameter {
     name: "nulls",
     kind: Kind::Choice(&["null", "empty", "omit", "comment"]),
@@ -81,6 +100,8 @@ pub struct Conventions<'a> {
     escape_keys: bool,
     yes: &'a str,
     no: &'a str,
+    /// True is the key alone.
+    bare: bool,
     nulls: &'a str,
     strings: &'a str,
     shortest_floats: bool,
@@ -104,7 +125,11 @@ pub fn validate(settings: &Settings) -> Result<(), SpecError> {
 
 impl<'a> Conventions<'a> {
     pub fn of(settings: &'a Settings) -> Self {
-        let (yes, no) = settings.string("booleans").and_then(|both| both.split_once('/')).unwrap_or(("true", "false"));
+        let booleans = settings.string("booleans");
+        let bare = booleans == Some(KEY_OR_COMMENT);
+        // Among the elements of a list that is one value, booleans have no key.
+        let spelled = booleans.filter(|_| !bare).and_then(|both| both.split_once('/'));
+        let (yes, no) = spelled.unwrap_or(("true", "false"));
         let lists = match settings.string("listToValue") {
             Some(separator) => Lists::Joined(separator),
             None if settings.is_set("listsAsDuplicateKeys") => Lists::DuplicateKeys,
@@ -115,6 +140,7 @@ impl<'a> Conventions<'a> {
             escape_keys: settings.parameters.get("escapeKeys") != Some(&Value::Bool(false)),
             yes,
             no,
+            bare,
             nulls: settings.string("nulls").unwrap_or("null"),
             strings: settings.string("strings").unwrap_or("plain"),
             shortest_floats: settings.string("floats") == Some("json"),
@@ -129,6 +155,7 @@ impl<'a> Conventions<'a> {
         escape_keys: false,
         yes: "true",
         no: "false",
+        bare: false,
         nulls: "comment",
         strings: "plain",
         shortest_floats: false,
@@ -188,6 +215,12 @@ impl<'a> Conventions<'a> {
                 out.extend_from_slice(b"# ");
                 out.extend_from_slice(key.as_bytes());
                 out.extend_from_slice(b" is unset\n");
+            }
+            (Value::Bool(truth), _) if self.bare => {
+                out.extend_from_slice(self.indent.as_bytes());
+                let line = if *truth { key.to_owned() } else { format!("# setting `{key}` explicitly set to false") };
+                out.extend_from_slice(line.as_bytes());
+                out.push(b'\n');
             }
             (Value::String(text), _) => {
                 refuse_nul(text)?;

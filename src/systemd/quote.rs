@@ -11,6 +11,7 @@
 //! | `Environment=` | [`environment_assignment`] |
 //! | `EnvironmentFile=` | [`environment_file`] |
 //! | `BindReadOnlyPaths=`, either side of the colon | [`bind_path`] |
+//! | `SetCredential=`, after the colon | [`credential_text`] |
 //! | a directive that takes several words | [`word`] |
 //! | a directive that takes the rest of the line | [`directive_value`] |
 //! | a value in an environment file | [`env_file_value`] |
@@ -251,6 +252,26 @@ pub fn bind_path(path: &str) -> Result<String, QuoteError> {
     Ok(escaped)
 }
 
+/// The text of a `SetCredential=`, after its name and a colon: the rest of the line with C escapes, and nothing else that
+/// has a meaning (`config_parse_set_credential`, src/core/load-fragment.c: `cunescape` alone). A backslash, a `%` and blanks
+/// are escaped all the same, so that no line can go on in the next one or lose its end, and no version can see a specifier.
+pub fn credential_text(text: &str) -> Result<String, QuoteError> {
+    check(text)?;
+    let mut escaped = String::with_capacity(text.len() + text.len() / 8);
+    let end = text.trim_end_matches(' ').len();
+    for (at, ch) in text.char_indices() {
+        match ch {
+            '\n' => escaped.push_str("\\n"),
+            '\t' => escaped.push_str("\\t"),
+            '\\' | '%' => drop(write!(escaped, "\\x{:02x}", u32::from(ch))),
+            ' ' if at == 0 || at >= end => escaped.push_str("\\x20"),
+            ch if ch.is_ascii_control() => drop(write!(escaped, "\\x{:02x}", u32::from(ch))),
+            ch => escaped.push(ch),
+        }
+    }
+    Ok(escaped)
+}
+
 /// Text in a directive that takes the rest of its line as it is, such as `Description=`: `%%` for `%`. A line break
 /// would start another directive and has no escape there, and a backslash at the end would join the next line (see
 /// [`continues_line`]). In directives that take words, quotes keep their meaning: see [`word`].
@@ -282,6 +303,13 @@ mod tests {
         assert_eq!(ok(exec_word("a\"b\\c\n\u{1}")), r#""a\"b\\c\n\x01""#);
         assert_eq!(ok(word("$HOME")), r#""$HOME""#);
         assert_eq!(ok(environment_assignment("PATH", "/a b:/c")), r#""PATH=/a b:/c""#);
+    }
+
+    #[test]
+    fn the_text_of_a_credential_is_one_line() {
+        assert_eq!(ok(credential_text("{\"a b\": \"\\\"%n\"}\n")), r#"{"a b": "\x5c"\x25n"}\n"#);
+        assert_eq!(ok(credential_text(" a  ")), r"\x20a\x20\x20");
+        assert_eq!(ok(credential_text("\r\t\u{e9}")), "\\x0d\\t\u{e9}");
     }
 
     #[test]

@@ -18,7 +18,13 @@ let
     parameters:
     let
       separator = parameters.separator or "=";
-      booleans = splitString "/" (parameters.booleans or "true/false");
+      # Of a list that is one value, elements have no key.
+      booleans = splitString "/" (
+        if parameters.booleans or "" == "key/comment" then
+          "true/false"
+        else
+          parameters.booleans or "true/false"
+      );
       nulls = parameters.nulls or "null";
       strings = parameters.strings or "plain";
       quote = {
@@ -49,6 +55,8 @@ let
         name: value:
         if nulls == "comment" && value == null then
           "# ${name} is unset"
+        else if parameters.booleans or "" == "key/comment" && lib.isBool value then
+          if value then name else "# setting `${name}` explicitly set to false"
         else
           "${key name}${separator}${mkValueString value}";
       listToValue =

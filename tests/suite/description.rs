@@ -40,16 +40,15 @@ fn everything() -> Plan {
         mode: "0444".to_owned(),
         owner: "root".to_owned(),
         group: "root".to_owned(),
-        attach: if index.is_multiple_of(3) {
-            Attach::Bind("/t".into())
-        } else if index % 3 == 1 {
-            Attach::Variables(BTreeMap::from([("A".to_owned(), "b".to_owned())]))
-        } else {
-            Attach::Environment {
+        attach: match index % 4 {
+            0 => Attach::Bind("/t".into()),
+            1 => Attach::Variables(BTreeMap::from([("A".to_owned(), "b".to_owned())])),
+            2 => Attach::Credential("c".to_owned()),
+            _ => Attach::Environment {
                 variable: "V".to_owned(),
                 command: vec!["/bin/x".to_owned(), "y".to_owned()],
                 environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
-            }
+            },
         },
         units: Some(vec!["x.service".to_owned()]),
         // Only in the plan.
@@ -87,6 +86,7 @@ fn everything() -> Plan {
         find: Some(Find {
             store: "/nix/store".to_owned(),
             type_description: "TOML value".to_owned(),
+            value: Some(ValueSpec::Option("a.b".to_owned())),
             units: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
             etc: BTreeMap::from([(
                 "x".to_owned(),

@@ -178,7 +178,7 @@ fn what_a_bound_file_would_not_reach_is_refused() {
     for (lines, why) in [
         (format!("ExecStartPre=+/bin/cp {config} /run/x\nExecStart=/bin/x"), "has the prefix +"),
         (format!("EnvironmentFile={config}\nExecStart=/bin/x"), "is read by systemd itself"),
-        (format!("LoadCredential=x:{config}\nExecStart=/bin/x"), "is read by systemd itself"),
+        (format!("LoadCredentialEncrypted=x:{config}\nExecStart=/bin/x"), "is read by systemd itself"),
         (format!("BindReadOnlyPaths={config}:/etc/x\nExecStart=/bin/x"), "source of a mount"),
     ] {
         let error = store.generate(&service(&settings(), "TOML value", &[("x.service", unit(&lines))])).unwrap_err();
@@ -291,6 +291,56 @@ fn the_files_of_real_units_are_found() {
         assert_eq!(found["format"]["name"], said["services"][service]["files"][file]["format"]["name"]);
         assert_eq!((&found["found"], &found["proof"]["level"]), (&how.into(), &"bytes".into()));
     }
+}
+
+#[test]
+fn a_credential_is_loaded_from_the_dynamic_file_and_is_the_static_text_without_it() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let loads = unit(&format!("LoadCredential=other:/run/keys/x\nLoadCredential=x.conf:{config}\nExecStart=/bin/x"));
+    let mut reloading = loads.clone();
+    reloading.push_str("ExecReload=/bin/x\nX-ReloadIfChanged=true\n");
+    for text in [loads.clone(), reloading] {
+        let (plan, stubs) = store.generate(&service(&settings(), "TOML value", &[("x.service", text)])).unwrap();
+        assert_eq!(only(&plan).1["attach"], json!({ "credential": "x.conf" }));
+        assert_eq!(plan["units"]["x.service"]["onChange"], "restart");
+        let said = "\nLoadCredential=x.conf:/run/dynix/x/current/x.toml\n\
+                    SetCredential=x.conf:port = 8080\\n\\n[log]\\nlevel = \"info\"\\n\n";
+        assert!(stubs.contains(said), "{stubs}");
+    }
+    // One file can't be bound for one unit and loaded for another.
+    let units = [("x.service", loads), ("y.service", unit(&format!("ExecStart=/bin/y {config}")))];
+    let error = store.generate(&service(&settings(), "TOML value", &units)).unwrap_err();
+    assert!(error.contains("is read in several ways"), "{error}");
+    // Nor is one of a directory what systemd loads.
+    let place = config.rsplit_once('/').unwrap().0;
+    let text = unit(&format!("LoadCredential=x:{place}\nExecStart=/bin/x"));
+    store.generate(&service(&settings(), "TOML value", &[("x.service", text)])).unwrap_err();
+}
+
+#[test]
+fn a_file_can_be_made_of_several_options_and_of_constants() {
+    let store = Store::new();
+    let config = store.file("x.json", "{\n  \"global\": {\n    \"ttl\": 5\n  },\n  \"names\": [\n    \"a\"\n  ]\n}\n");
+    let mut service = service(&json!(5), "integer", &[("x.service", unit(&format!("ExecStart=/bin/x {config}")))]);
+    service["options"] = json!({
+        "services.x.settings.ttl": { "static": 5, "schema": {} },
+        "services.x.names": { "static": ["a"], "schema": {} },
+    });
+    // Each by itself is no file.
+    let error = store.generate(&service).unwrap_err();
+    assert!(error.contains("no file was found that services.x.names becomes"), "{error}");
+    let option = |name: &str| json!({ "option": format!("services.x.{name}") });
+    service["find"]["value"] = json!({ "attrs": {
+        "global": { "attrs": { "ttl": option("settings.ttl") } },
+        "names": option("names"),
+    } });
+    let (plan, _) = store.generate(&service).unwrap();
+    let (name, file) = only(&plan);
+    assert_eq!((name, &file["value"]), ("x.json", &service["find"]["value"]));
+    service["find"]["value"]["attrs"]["names"] = option("name");
+    let error = store.generate(&service).unwrap_err();
+    assert!(error.contains("find.value: at attrs.names: the option services.x.name is not one of"), "{error}");
 }
 
 #[test]

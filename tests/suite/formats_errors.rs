@@ -147,7 +147,7 @@ fn unknown_formats_dialects_and_parameters() {
     assert_eq!(
         check("ini", None, json!({ "booleans": "ja/nein" })),
         "parameter booleans of format ini is \"ja/nein\", but has to be \"true/false\" or \"True/False\" or \
-         \"TRUE/FALSE\" or \"yes/no\" or \"Yes/No\" or \"on/off\" or \"On/Off\" or \"1/0\""
+         \"TRUE/FALSE\" or \"yes/no\" or \"Yes/No\" or \"on/off\" or \"On/Off\" or \"1/0\" or \"key/comment\""
     );
     assert_eq!(
         check("ini", None, json!({ "listsAsDuplicateKeys": 1 })),

@@ -77,6 +77,7 @@ tests! {
     autoscale = "autoscale",
     boot = "boot",
     confirm = "confirm",
+    credential = "credential",
     daemon = "daemon",
     daemon_distccd = "daemon-distccd",
     daemon_gotosocial = "daemon-gotosocial",

@@ -51,7 +51,7 @@ fn conventions_are_found_by_trying() {
         "o[t]her": { "a": "\"" },
     });
     for separator in ["=", " = ", ": ", " "] {
-        for booleans in ["true/false", "True/False", "yes/no", "on/off", "1/0"] {
+        for booleans in ["true/false", "True/False", "yes/no", "on/off", "1/0", "key/comment"] {
             for strings in ["plain", "double-quoted", "single-quoted", "json", "shell"] {
                 for lists in [json!({ "listsAsDuplicateKeys": true }), json!({ "listToValue": ", " })] {
                     let others = json!({ "separator": separator, "booleans": booleans, "strings": strings });

@@ -128,6 +128,18 @@ fn attach(place: &Place, file: &File, problems: &mut Problems) {
                 problems.add(&place, "systemd reads it before anything is bound; attach it by variables");
             }
         }
+        Attach::Credential(id) => {
+            let place = place.key("credential");
+            // credential_name_valid, src/shared/creds-util.c: a file name that is a valid fd name.
+            let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b':' | b'/' | b'%');
+            if id.is_empty() || id.len() > 255 || id == "." || id == ".." || !id.bytes().all(is_plain) {
+                problems.add(&place, format!("{id:?} is not the name of a credential: a file name without colon"));
+            }
+            if matches!(file.format.name.as_str(), "flags" | "environment") {
+                problems
+                    .add(&place, format!("what has the format {} is no file that a program reads", file.format.name));
+            }
+        }
         Attach::Variables(built) => {
             let place = place.key("variables");
             if file.format.name != "environment" {

@@ -93,7 +93,8 @@ fn units(place: &Place, service: &Service, problems: &mut Problems) {
         let read = |wanted: fn(&Attach) -> bool| {
             service.files.values().any(|file| file.is_read_by(name) && wanted(&file.attach))
         };
-        let binds = read(|attach| matches!(attach, Attach::Bind(_)));
+        let binds = read(|attach| matches!(attach, Attach::Bind(_) | Attach::Credential(_)));
+        let is_loaded = read(|attach| matches!(attach, Attach::Credential(_)));
         let takes_words = read(|attach| matches!(attach, Attach::Environment { .. } | Attach::Variables(_)));
         if binds && names::exec_section(name).is_none() {
             problems.add(&place, "a unit of this type executes nothing, so no file can be bound for it");
@@ -106,6 +107,8 @@ fn units(place: &Place, service: &Service, problems: &mut Problems) {
                 problems.add(&place.key("onChange"), "only a service can be reloaded; say restart");
             } else if takes_words {
                 problems.add(&place.key("onChange"), "a reload does not read a new command line; say restart");
+            } else if is_loaded {
+                problems.add(&place.key("onChange"), "a reload does not load a new credential; say restart");
             }
         }
     }

@@ -69,6 +69,7 @@ fn order(plan: &Plan, problems: &mut Problems) {
 /// Two files that `unit` would see in one place.
 fn files(place: &Place, unit: &str, service: &Service, problems: &mut Problems) {
     let mut targets: BTreeMap<&Utf8Path, &str> = BTreeMap::new();
+    let mut credentials: BTreeMap<&str, &str> = BTreeMap::new();
     let mut words: Option<(&str, &str)> = None;
     for (name, file) in service.files.iter().filter(|(_, file)| file.is_read_by(unit)) {
         let place = place.keys(["files", name, "attach"]);
@@ -76,6 +77,12 @@ fn files(place: &Place, unit: &str, service: &Service, problems: &mut Problems) 
             Attach::Bind(target) => {
                 if let Some(other) = targets.insert(target, name) {
                     problems.add(&place.key("bind"), format!("{unit} has the file {other} at {target} already"));
+                }
+            }
+            Attach::Credential(id) => {
+                if let Some(other) = credentials.insert(id, name) {
+                    let problem = format!("{unit} has the file {other} as the credential {id} already");
+                    problems.add(&place.key("credential"), problem);
                 }
             }
             // One that is set twice is the later one.

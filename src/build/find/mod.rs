@@ -21,10 +21,11 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::problem::{Place, Problem, Problems};
+use crate::apply::rendered::static_values;
 use crate::plan::{Attach, File, Find, Plan, ProofLevel, Service, Unit, ValueSpec};
 use choose::{Choice, Match, choose};
 use reach::{Reach, Reached, reach};
-use reading::readings;
+use reading::{Reading, readings};
 use store::Store;
 
 /// Fills in the files and units of every service that is to be looked through.
@@ -46,20 +47,29 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
     }
     let store = Store::new(static_root, &find.store);
     let reach = reach(find, &store).map_err(|error| error.to_string())?;
-    for (option, spec) in &service.options {
-        let whole = ValueSpec::Option(option.clone());
-        let choice = choose(&whole, &spec.static_value, &find.type_description, &reach);
+    let values = static_values(service);
+    for spec in made_of(service, find) {
+        let value = spec.evaluate(&values).map_err(|error| format!("find.value: {error}"))?;
+        let choice = choose(&spec, &value, &find.type_description, &reach);
         let attached = if is_one(&choice, &reach) {
             choice.matches.iter().try_for_each(|one| attach(one, find, &reach, &mut service.files, &mut service.units))
         } else {
-            Err(report::undecided(name, option, &spec.static_value, find, &choice, &reach))
+            Err(report::undecided(name, &spec.options().join(", "), &value, find, &choice, &reach))
         };
         if let Err(why) = attached {
-            let found = variables::find(&spec.static_value, find, &store).map_err(|error| error.to_string())?;
-            found.ok_or(why)?.attach(whole, &mut service.files, &mut service.units);
+            let found = variables::find(&value, find, &store).map_err(|error| error.to_string())?;
+            found.ok_or(why)?.attach(spec.clone(), &mut service.files, &mut service.units);
         }
     }
     Ok(())
+}
+
+/// What is looked for: the file that is said, else one of each option.
+fn made_of(service: &Service, find: &Find) -> Vec<ValueSpec> {
+    match &find.value {
+        Some(spec) => vec![spec.clone()],
+        None => service.options.keys().cloned().map(ValueSpec::Option).collect(),
+    }
 }
 
 /// Whether it is one text, however many files have it.
@@ -94,13 +104,28 @@ fn attach(
         mode: "0444".to_owned(),
         owner: "root".to_owned(),
         group: "root".to_owned(),
-        attach: Attach::Bind(place(one, find, reached)),
+        attach: seen(one, find, reached, &readings)?,
         units: Some(readings.into_iter().map(|reading| reading.unit).collect()),
         found: Some(how.join("; ")),
         proof: None,
     };
     files.insert(free_name(&one.path, files), file);
     Ok(())
+}
+
+/// How the units see it.
+fn seen(one: &Match, find: &Find, reached: &Reached, readings: &[Reading]) -> Result<Attach, String> {
+    let mut credentials: Vec<Option<&String>> = readings.iter().map(|reading| reading.credential.as_ref()).collect();
+    credentials.dedup();
+    match credentials.as_slice() {
+        [Some(id)] => Ok(Attach::Credential((*id).clone())),
+        [None] => Ok(Attach::Bind(place(one, find, reached))),
+        _ => Err(format!(
+            "{} is read in several ways, each of which takes a file of its own: {}",
+            one.path,
+            readings.iter().map(|reading| reading.how.as_str()).collect::<Vec<_>>().join("; ")
+        )),
+    }
 }
 
 /// Where the units see it. What is a link under /etc leads to the store, and so does a bound store path; what is copied

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::reach::{Reached, Way};
-use super::unit::{Reader, last, settings};
+use super::unit::{Reader, Setting, last, settings};
 use crate::build::checks::names;
 use crate::plan::{Find, OnChange};
 
@@ -18,6 +18,8 @@ pub struct Reading {
     pub on_change: OnChange,
     /// How it is known that it reads it, for people.
     pub how: String,
+    /// The name of the credential that systemd reads it for.
+    pub credential: Option<String>,
 }
 
 /// The units that read a file, or why a bound one would not do for each of them.
@@ -49,6 +51,15 @@ pub fn readings(find: &Find, path: &Utf8Path, file: &Reached) -> Result<Vec<Read
 fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Reading, String> {
     let by = |reader: Reader| ways.iter().find(|way| way.reader == reader).copied();
     let reads = by(Reader::Program).or_else(|| by(Reader::Preparation));
+    let text = find.units.get(unit).map_or("", String::as_str);
+    let settings = settings(text);
+    if reads.is_none()
+        && by(Reader::Privileged).is_none()
+        && let Some((way, id)) = by(Reader::Credential).and_then(|way| Some((way, credential(&settings, way)?)))
+    {
+        let (unit, how) = (unit.to_owned(), said(way));
+        return Ok(Reading { unit, on_change: OnChange::Restart, how, credential: Some(id) });
+    }
     if reads.is_none() {
         for (reader, why) in [
             (Reader::Privileged, "has the prefix +, so it runs outside the unit's mount namespace"),
@@ -67,15 +78,21 @@ fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Re
     let trigger = by(Reader::ReloadTrigger).or_else(|| by(Reader::RestartTrigger));
     // Only units that read the file have a way to it.
     let how = reads.or(trigger).map_or_else(String::new, said);
-    let text = find.units.get(unit).map_or("", String::as_str);
-    let settings = settings(text);
     let is_yes = |value: &str| matches!(value, "true" | "yes" | "1" | "on");
     let reloads = by(Reader::ReloadTrigger).is_some() || last(&settings, "X-ReloadIfChanged").is_some_and(is_yes);
     // What is copied before the start is copied by a restart only.
     let is_copied = by(Reader::Preparation).is_some() || by(Reader::Privileged).is_some();
     let can_reload = last(&settings, "ExecReload").is_some_and(|command| !command.is_empty());
     let on_change = if reloads && !is_copied && can_reload { OnChange::Reload } else { OnChange::Restart };
-    Ok(Reading { unit: unit.to_owned(), on_change, how })
+    Ok(Reading { unit: unit.to_owned(), on_change, how, credential: None })
+}
+
+/// The name under which the unit loads the very file: `ID:PATH`. One of a directory is not it, nor an encrypted one.
+fn credential(settings: &[Setting], way: &Way) -> Option<String> {
+    let [path] = way.through.as_slice() else { return None };
+    let loads = settings.iter().filter(|setting| setting.key == "LoadCredential");
+    let mut pairs = loads.filter_map(|setting| setting.value.split_once(':'));
+    pairs.find(|(_, loaded)| loaded == path).map(|(id, _)| id.to_owned())
 }
 
 /// `ExecStart of x.service, through /nix/store/...-start`
@@ -109,6 +126,7 @@ fn alone(find: &Find, path: &Utf8Path, file: &Reached) -> Result<Reading, String
             unit: (*unit).clone(),
             on_change: OnChange::Restart,
             how: format!("{place}, which no unit names; {unit} is the only one that runs"),
+            credential: None,
         }),
         [] => Err(format!("{place} is named by no unit, and none of the service's units goes on running")),
         several => {

@@ -64,7 +64,7 @@ def lines_parameters(documents, format):
     if maybe():
         parameters["separator"] = pick(["=", " = ", ": ", " ", ":"])
     if maybe():
-        parameters["booleans"] = pick(["true/false", "True/False", "yes/no", "on/off", "1/0"])
+        parameters["booleans"] = pick(["true/false", "True/False", "yes/no", "on/off", "1/0", "key/comment"])
     if maybe():
         parameters["nulls"] = pick(["null", "empty", "comment"] + ["omit"] * (lists != "duplicates"))
     if maybe():

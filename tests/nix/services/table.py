@@ -12,6 +12,7 @@ tools that nixpkgs runs, and `dynix generate` looked for the file in it and prov
 
 **{working} of {count} work ({share} %): {line} in that one line, {option} with the option's path beside it, because it is not
 services.NAME.settings, .configuration or .config{more}.**
+What the file has besides the settings is said in `modules/dynamicism/` for {given}.
 
 The modules were transcribed by hand from one snapshot of nixpkgs: the options' types and what becomes of their values are
 theirs. Descriptions, examples, aliases of old names and, for many, the sandboxing lines of units were left out; of knot,
@@ -21,12 +22,14 @@ system of nixpkgs 26.11 in a NixOS 20.09 (which knows `notify-reload` for it, an
 of today could not be had where this was measured. On one, `DYNIX_NIXPKGS=... tests/nix/services/measure --write` should do
 without all of that (tests/nix/services/nixpkgs.nix); that was not tried.
 
-*Where* is what of the unit leads to the file. Every file is attached by a bind mount over the path in the store, whatever the
-unit calls it. *Proof* is `bytes` where dynix writes the very bytes, `data` where it writes the same data otherwise.
+*Where* is what of the unit leads to the file; none, where the program knows the place under /etc by itself. *Attach* is how
+the unit sees the dynamic one ([description.md](description.md#files)): a bind mount over the path that the unit reads, a
+credential, or variables on top of the unit's own.
+*Proof* is `bytes` where dynix writes the very bytes, `data` where it writes the same data otherwise.
 *Reload* is what the unit offers; it is used where `units.UNIT.onChange = "reload"` says that it is enough.
 {flows}
-| service | option | format | where | proof | dynamic user | reload |{column}
-| --- | --- | --- | --- | --- | --- | --- |{line_below}
+| service | option | format | where | attach | proof | dynamic user | reload |{column}
+| --- | --- | --- | --- | --- | --- | --- | --- |{line_below}
 """
 
 FLOWS = """*Also* is what else of the system follows the settings (`dynix prove`): with another value there, dynix says what a
@@ -62,6 +65,11 @@ def also(result):
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
+def given(result):
+    """Whether the modules say of what the file is made."""
+    return result["description"].get("find", {}).get("value") is not None
+
+
 def reload(result):
     if any("reload" in value for value in unit_values(result, "Type")):
         return "notify-reload"
@@ -70,13 +78,15 @@ def reload(result):
 
 
 def row(result):
-    [(_, proof)] = list(result["proof"].items())[:1]
+    [(file, proof)] = list(result["proof"].items())[:1]
+    attach = result["plan"]["files"][file]["attach"]
     dialect = f" ({proof['dialect']})" if proof.get("dialect") else ""
     cells = [
         result["name"],
         next(iter(result["plan"]["options"])),
         proof["format"] + dialect,
         where(proof.get("found", "")),
+        next(iter(attach)),
         proof["level"],
         "yes" if "true" in unit_values(result, "DynamicUser") else "",
         reload(result),
@@ -104,6 +114,7 @@ def render(results, takes):
         working=len(working),
         share=round(100 * len(working) / len(results)),
         line=len(plain),
+        given=", ".join(one["name"] for one in working if given(one)),
         option=len(option),
         flows=FLOWS if any("flows" in one for one in working) else NO_FLOWS,
         column=" also |" if any("flows" in one for one in working) else "",

@@ -25,7 +25,6 @@
     dynamic = as "services.prometheus.alertmanager.configuration";
   };
 
-  aria2.takes = "`value.attrs` with the port ranges as text: the module writes the list `listen-port` with a function of its own";
   aria2.services.aria2 = {
     enable = true;
     rpcSecretFile = secret;
@@ -101,7 +100,6 @@
     };
   };
 
-  dnsmasq.takes = "a convention of `keyValue`: `true` as the bare name, `false` as a comment. Without booleans (as in the test machine) it works";
   dnsmasq.services.dnsmasq = {
     enable = true;
     resolveLocalQueries = false;

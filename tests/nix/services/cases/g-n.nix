@@ -65,7 +65,6 @@
     };
   };
 
-  gonic.takes = "nixpkgs to give the defaults as options instead of merging them in `apply`";
   gonic.services.gonic = {
     enable = true;
     settings = {

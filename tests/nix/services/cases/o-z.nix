@@ -5,7 +5,6 @@
   secret,
 }:
 {
-  oink.takes = "`options` with both paths and `value.attrs`: `settings` is a set of options, not one";
   oink.services.oink = {
     enable = true;
     apiKeyFile = secret;
@@ -389,7 +388,6 @@
     dynamic = as "services.prometheus.xmpp-alerts.settings";
   };
 
-  xray.takes = "a drop-in with `LoadCredential=`: systemd reads the file outside of what binds reach";
   xray.services.xray = {
     enable = true;
     settings = {
