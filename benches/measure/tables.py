@@ -178,10 +178,7 @@ def _machine(found):
         sections["many"] = table(head, rows) + (f"\nIt ended here: {stopped}\n" if stopped else "")
         graphs["many"] = graph.lines("Units restarted in one apply", list(series.items()), "units", _MS, logarithmic=True)
     if "activation" in found:
-        rows = [
-            [name, statistics.median(times), min(times), len(times)]
-            for name, times in (("boot", found["activation"]["boot"]), ("`switch-to-configuration switch`", found["activation"]["switch"]))
-        ]
+        rows = [[name, statistics.median(times), min(times), len(times)] for name, times in found["activation"].items()]
         sections["activation"] = table(["activation", "median, ms", "fastest, ms", "times"], rows)
     return sections, graphs
 

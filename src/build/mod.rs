@@ -1,9 +1,9 @@
 //! Build time: from the description to everything that run time needs.
 //!
 //! Takes the description's text and a place to read the static files from; gives a [`Tree`] in memory, or every problem
-//! found. In order: [`description`] reads it, [`find`] looks for the files that it does not name, [`checks`] holds it against itself, [`proof`] shows that our serialisers
-//! write what Nix wrote, [`stub`] gives the units' drop-ins, [`tree`] writes. The same input gives the same output to
-//! the byte: nothing in it says when or where it was made.
+//! found. In order: [`description`] reads it, [`find`] looks for the files that it does not name, [`checks`] holds it
+//! against itself, [`proof`] shows that our serialisers write what Nix wrote, [`stub`] gives the units' drop-ins,
+//! [`tree`] writes. The same input gives the same output to the byte: nothing in it says when or where it was made.
 
 pub mod checks;
 pub mod daemon;
@@ -23,8 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::fs;
+use crate::paths::Paths;
 use crate::plan::{Attach, Plan, ProofLevel};
 use crate::templates::{self, TemplateError};
 use problem::{Place, Problem, Problems};
@@ -170,7 +172,14 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
         tree.text(&format!("lib/systemd/system/{unit}.d/10-dynix.conf"), text, 0o444);
     }
     daemon::add(&mut tree, plan, input)?;
-    let context = BTreeMap::from([("dynix", input.dynix), ("plan", input.plan)]);
+    let places = Paths::new(Utf8Path::new("/"), None, plan.overrides_file.clone());
+    let context = json!({
+        "dynix": input.dynix,
+        "plan": input.plan,
+        "log": places.overrides(),
+        "run": places.run(),
+        "measured": plan.metrics.is_some(),
+    });
     for (path, template) in [
         ("activate", include_str!("../../templates/activate")),
         ("bin/apply-dynamic-configuration", include_str!("../../templates/apply-dynamic-configuration")),

@@ -112,10 +112,14 @@ proptest! {
 
 /// A dynix at a path that is hard to write, and the output of generate that names it.
 fn scripts(root: &Utf8Path) -> Utf8PathBuf {
+    scripts_of(root, &bundled::description())
+}
+
+fn scripts_of(root: &Utf8Path, description: &serde_json::Value) -> Utf8PathBuf {
     let program = root.join("it's a $(exit 9) \"dynix\"");
     symlink(assert_cmd::cargo::cargo_bin("dynix"), &program).unwrap();
     let input = Input {
-        description: &bundled::description().to_string(),
+        description: &description.to_string(),
         static_root: &bundled::root(),
         dynix: &program,
         plan: &root.join("out/plan.json"),
@@ -145,6 +149,21 @@ fn the_scripts_run_the_dynix_that_they_name() {
     let applied = run(&out.join("activate"), &root, &[]);
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
     assert_eq!(std::fs::read_to_string(current).unwrap(), "max_connection_rate = 256\nworkers = 20\n");
+}
+
+#[test]
+fn an_activation_starts_nothing_where_nothing_was_ever_done() {
+    let (_keep, root) = directory();
+    let out = scripts(&root);
+    // It would say that it is gone.
+    std::fs::remove_file(root.join("it's a $(exit 9) \"dynix\"")).unwrap();
+    let says = || String::from_utf8(run(&out.join("activate"), &root, &[]).stderr).unwrap();
+    assert_eq!(says(), "");
+    for place in ["etc/nixos/dynamic.nix", "run/dynix"] {
+        std::fs::create_dir_all(root.join(place)).unwrap();
+        assert!(says().contains("(exit code 127)"), "{place}");
+        std::fs::remove_dir(root.join(place)).unwrap();
+    }
 }
 
 #[test]
