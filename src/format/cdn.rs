@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::number::{self, NixNumber};
+use super::number;
 use super::walk::{self, Part};
 use super::{Format, RenderError, Settings, json};
 
@@ -60,10 +60,7 @@ fn write_json(out: &mut Vec<u8>, value: &Value) -> Result<(), RenderError> {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => match number::read(number)? {
-            NixNumber::Integer(integer) => number::write_integer(out, integer),
-            NixNumber::Float(float) => number::write_nix_json(out, float),
-        },
+        Value::Number(number) => number::write(out, number, number::write_nix_json)?,
         Value::String(text) => json::write_nix_string(out, text),
         Value::Array(items) => {
             out.push(b'[');

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::lines::{attributes, refuse_nul, write_escaped};
-use super::number::{self, NixNumber};
+use super::number;
 use super::parameters::{Kind, Parameter};
 use super::{At, Format, RenderError, Settings};
 
@@ -104,10 +104,7 @@ fn write_line(out: &mut Vec<u8>, key: &str, value: &Value) -> Result<(), RenderE
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => match number::read(number)? {
-            NixNumber::Integer(integer) => number::write_integer(out, integer),
-            NixNumber::Float(float) => number::write_fixed(out, float),
-        },
+        Value::Number(number) => number::write(out, number, number::write_fixed)?,
         Value::String(text) => {
             refuse_nul(text)?;
             write_string(out, text);

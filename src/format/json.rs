@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::number::{self, NixNumber};
+use super::number;
 use super::{At, Format, RenderError, Settings, never_misread, toml};
 
 pub(super) static FORMAT: Format = Format {
@@ -53,10 +53,7 @@ impl Writer<'_> {
             Value::Null => self.out.extend_from_slice(b"null"),
             Value::Bool(true) => self.out.extend_from_slice(b"true"),
             Value::Bool(false) => self.out.extend_from_slice(b"false"),
-            Value::Number(number) => match number::read(number)? {
-                NixNumber::Integer(integer) => number::write_integer(self.out, integer),
-                NixNumber::Float(float) => number::write_jq(self.out, float),
-            },
+            Value::Number(number) => number::write(self.out, number, number::write_jq)?,
             Value::String(text) => write_string(self.out, text),
             Value::Array(items) if items.is_empty() => self.out.extend_from_slice(b"[]"),
             Value::Array(items) => {

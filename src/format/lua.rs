@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use super::number::{self, NixNumber};
+use super::number;
 use super::parameters::{Kind, Parameter};
 use super::walk::{self, Part};
 use super::{At, Format, RenderError, Settings, json};
@@ -114,10 +114,7 @@ impl Writer<'_> {
             Value::Null => self.out.extend_from_slice(b"nil"),
             Value::Bool(true) => self.out.extend_from_slice(b"true"),
             Value::Bool(false) => self.out.extend_from_slice(b"false"),
-            Value::Number(number) => match number::read(number)? {
-                NixNumber::Integer(integer) => number::write_integer(self.out, integer),
-                NixNumber::Float(float) => number::write_nix_json(self.out, float),
-            },
+            Value::Number(number) => number::write(self.out, number, number::write_nix_json)?,
             Value::String(text) => self.write_string(text),
             Value::Array(items) if items.is_empty() => self.out.extend_from_slice(b"{}"),
             Value::Array(items) => {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::lines::{attributes, misread_key, misread_value, refuse_nul, write_escaped};
-use super::number::{self, NixNumber};
+use super::number;
 use super::parameters::{Kind, Parameter};
 use super::{At, Format, RenderError, Settings};
 
@@ -60,10 +60,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value, unique: bool) -> Result<(), Ren
         Value::Null => {}
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => match number::read(number)? {
-            NixNumber::Integer(integer) => number::write_integer(out, integer),
-            NixNumber::Float(float) => number::write_fixed(out, float),
-        },
+        Value::Number(number) => number::write(out, number, number::write_fixed)?,
         Value::String(text) => {
             refuse_nul(text)?;
             out.extend_from_slice(text.as_bytes());

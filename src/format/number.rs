@@ -29,6 +29,19 @@ pub fn read(number: &Number) -> Result<NixNumber, RenderError> {
     }
 }
 
+/// Appends a number: an integer in decimal, a float as `write_float` has it.
+pub fn write(
+    out: &mut Vec<u8>,
+    number: &Number,
+    write_float: impl FnOnce(&mut Vec<u8>, f64),
+) -> Result<(), RenderError> {
+    match read(number)? {
+        NixNumber::Integer(integer) => write_integer(out, integer),
+        NixNumber::Float(float) => write_float(out, float),
+    }
+    Ok(())
+}
+
 /// Appends a decimal integer.
 pub fn write_integer(out: &mut Vec<u8>, integer: i64) {
     // The digits from the last to the first; 20 bytes hold i64::MIN.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::number::{self, NixNumber};
+use super::number;
 use super::parameters::{Kind, Parameter};
 use super::walk::{self, Part};
 use super::{At, Format, RenderError, Settings};
@@ -37,10 +37,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value) -> Result<(), RenderError> {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => match number::read(number)? {
-            NixNumber::Integer(integer) => number::write_integer(out, integer),
-            NixNumber::Float(float) => number::write_fixed(out, float),
-        },
+        Value::Number(number) => number::write(out, number, number::write_fixed)?,
         Value::String(text) => write_string(out, text),
         Value::Array(items) => {
             out.push(b'[');

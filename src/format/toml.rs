@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::number::{self, NixNumber};
+use super::number;
 use super::{At, Format, RenderError, Settings, never_misread, tomlkit};
 
 pub(super) static FORMAT: Format = Format {
@@ -118,10 +118,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value) -> Result<(), RenderError> {
         Value::Null => return Err(null()),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => match number::read(number)? {
-            NixNumber::Integer(integer) => number::write_integer(out, integer),
-            NixNumber::Float(float) => number::write_positional(out, float),
-        },
+        Value::Number(number) => number::write(out, number, number::write_positional)?,
         Value::String(text) => write_string(out, text),
         Value::Array(items) => {
             out.push(b'[');
