@@ -383,10 +383,14 @@ pub struct Generate {
 
 /// `dynix activate`
 #[derive(Debug, Args)]
-pub struct Activate {}
+pub struct Activate {
+    /// The system that is being activated
+    #[arg(long, value_name = "DIRECTORY")]
+    pub system: Option<Utf8PathBuf>,
+}
 
 /// `dynix verify`
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Verify {
     /// Print JSON
     #[arg(long)]
@@ -394,6 +398,9 @@ pub struct Verify {
     /// Keep what is found for `dynix status`, and do what the plan says about it
     #[arg(long, hide = true)]
     pub background: bool,
+    /// Begin when this system is the one that runs, and its switch is over
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
+    pub system: Option<Utf8PathBuf>,
 }
 
 /// `dynix render`

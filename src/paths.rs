@@ -8,6 +8,7 @@ pub struct Paths {
     root: Utf8PathBuf,
     overrides: Utf8PathBuf,
     plan: Utf8PathBuf,
+    activated: Option<Utf8PathBuf>,
 }
 
 impl Paths {
@@ -18,6 +19,7 @@ impl Paths {
             overrides: overrides.unwrap_or_else(|| root.join("etc/nixos/dynamic.nix")),
             plan: plan.unwrap_or_else(|| root.join("etc/dynix/plan.json")),
             root: root.to_owned(),
+            activated: None,
         }
     }
 
@@ -31,6 +33,24 @@ impl Paths {
     #[must_use]
     pub fn below_root(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The same while `system` is being activated: it is the one that runs as soon as that is done.
+    #[must_use]
+    pub fn activating(self, system: Option<Utf8PathBuf>) -> Self {
+        Self { activated: system, ..self }
+    }
+
+    /// The system that is being activated.
+    #[must_use]
+    pub fn activated(&self) -> Option<&Utf8Path> {
+        self.activated.as_deref()
+    }
+
+    /// What leads to the system that runs.
+    #[must_use]
+    pub fn current_system(&self) -> Utf8PathBuf {
+        self.root.join("run/current-system")
     }
 
     /// The compiled plan of the running system.

@@ -6,14 +6,16 @@
 use super::apply::Task;
 use super::session::Session;
 use crate::apply::Occasion;
+use crate::cli;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Change;
 use crate::plan::OnSwitch;
 
 /// Does the right thing for who runs it.
-pub fn run(session: &mut Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: cli::Activate, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
+    let paths = paths.activating(arguments.system);
     let action = std::env::var("NIXOS_ACTION").unwrap_or_default();
     let inside_switch = !action.is_empty();
     let static_wins = match (action.as_str(), plan.on_switch) {

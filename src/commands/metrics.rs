@@ -1,14 +1,14 @@
 //! `dynix metrics`: what there is to measure.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::session::Session;
-use crate::apply::report::Report;
+use super::verify;
 use crate::apply::state::State;
 use crate::exit::Exit;
 use crate::fs::atomic::{self, Durability};
 use crate::fs::lock;
-use crate::metrics::{self, Counters, FILE};
+use crate::metrics::{self, Counters, FILE, Measured};
 use crate::paths::Paths;
 use crate::plan::Plan;
 
@@ -27,28 +27,40 @@ pub fn text(session: &Session) -> anyhow::Result<String> {
 }
 
 fn of(plan: &Plan, paths: &Paths, session: &Session, counters: &Counters) -> anyhow::Result<String> {
-    let folded = session.log(plan, paths).fold()?;
-    Ok(metrics::text(plan, &State::load(&paths.state())?, &folded, counters))
+    let (folded, state) = (session.log(plan, paths).fold()?, State::load(&paths.state())?);
+    let verdict = verify::known(plan, paths)?;
+    Ok(metrics::text(Measured { plan, state: &state, folded: &folded, counters, verdict: verdict.as_ref() }))
 }
 
-/// Counts an apply, and writes the text where a collector looks for it; where nobody wants to know, nothing.
+/// Counts, and writes the text where a collector looks for it; where nobody wants to know, nothing.
 pub fn count(
     plan: &Plan,
     paths: &Paths,
     session: &Session,
-    (report, took, now): (&Report, Duration, SystemTime),
+    counting: impl FnOnce(&mut Counters),
 ) -> anyhow::Result<()> {
     if plan.metrics.is_none() && plan.daemon.is_none() {
         return Ok(());
     }
     let _counting = lock::acquire(&paths.run().join("metrics.lock"), PATIENCE, |_| ())?;
     let mut counters = Counters::load(&paths.counters())?;
-    counters.count(report, took, now);
+    counting(&mut counters);
     counters.save(&paths.counters())?;
-    if let Some(spec) = &plan.metrics {
-        let text = of(plan, paths, session, &counters)?;
-        let path = paths.below_root(&spec.textfile).join(FILE);
-        atomic::write(&path, text.as_bytes(), 0o644, Durability::Volatile)?;
+    write(plan, paths, session, &counters)
+}
+
+/// Writes the text anew where a collector looks for it: something else than what is counted has changed.
+pub fn refresh(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<()> {
+    if plan.metrics.is_none() {
+        return Ok(());
     }
-    Ok(())
+    let _counting = lock::acquire(&paths.run().join("metrics.lock"), PATIENCE, |_| ())?;
+    write(plan, paths, session, &Counters::load(&paths.counters())?)
+}
+
+fn write(plan: &Plan, paths: &Paths, session: &Session, counters: &Counters) -> anyhow::Result<()> {
+    let Some(spec) = &plan.metrics else { return Ok(()) };
+    let text = of(plan, paths, session, counters)?;
+    let path = paths.below_root(&spec.textfile).join(FILE);
+    Ok(atomic::write(&path, text.as_bytes(), 0o644, Durability::Volatile)?)
 }

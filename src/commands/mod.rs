@@ -86,7 +86,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Generate(Lazy(arguments)) => generate::run(&arguments),
         Command::Daemon(Lazy(arguments)) => daemon::run(&arguments, &session),
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
-        Command::Activate(Lazy(_)) => activate::run(&mut session),
+        Command::Activate(Lazy(arguments)) => activate::run(arguments, &mut session),
         Command::Render(Lazy(arguments)) => render::run(&arguments),
         Command::Recognise(Lazy(arguments)) => recognise::run(&arguments),
         Command::Completions(Lazy(arguments)) => print(&completions::script(&arguments)?),

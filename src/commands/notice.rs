@@ -32,7 +32,13 @@ pub fn tell(
             Entry::outcome(service, outcome, by, &causes, took).send();
         }
     }
-    if let Err(error) = metrics::count(plan, paths, session, (report, took, SystemTime::now())) {
+    let now = SystemTime::now();
+    if_counted(metrics::count(plan, paths, session, |counters| counters.count(report, took, now)));
+}
+
+/// Says so where what there is to measure could not be written.
+pub fn if_counted(counted: anyhow::Result<()>) {
+    if let Err(error) = counted {
         messages::warn(format!("what there is to measure can't be written: {}", messages::chain(&error)));
     }
 }

@@ -47,10 +47,13 @@ pub fn kept(paths: &Paths) -> anyhow::Result<Option<Proof>> {
     Ok(proof::load(&paths.proof(), &identity(paths)?)?)
 }
 
-/// What tells the running system from others.
+/// What tells the running system, or the one that is being activated, from others.
 pub fn identity(paths: &Paths) -> anyhow::Result<String> {
     let plan = fs::read(paths.plan())?.unwrap_or_default();
-    let system = fs::read_link(&paths.below_root(Utf8Path::new("/run/current-system"))).unwrap_or_default();
+    let system = match paths.activated() {
+        Some(system) => Some(system.to_string()),
+        None => fs::read_link(&paths.current_system()).unwrap_or_default(),
+    };
     Ok(proof::identity(&plan, system.as_deref()))
 }
 

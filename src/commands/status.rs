@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::place::{self, Place};
-use super::screen;
 use super::session::Session;
+use super::{screen, verify};
 use crate::apply::desired::LeftOut;
 use crate::apply::state::{Setback, State, Trial, Went};
 use crate::apply::survey::survey;
@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Record;
 use crate::secrets::Secrets;
-use crate::verify::verdict::{self, Verdict};
+use crate::verify::verdict::Verdict;
 
 /// What there is to say of all services.
 #[derive(Debug, Serialize)]
@@ -112,7 +112,7 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
         services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
     }
     let awaiting = state.trial.as_ref().map(Trial::awaiting);
-    let verified = verdict::load(&paths.verdict())?;
+    let verified = verify::known(&plan, &paths)?;
     let warnings = folded.warnings.clone();
     Ok((Status { services, awaiting, left_out: desired.left_out, verified }, warnings))
 }

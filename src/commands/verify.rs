@@ -2,21 +2,23 @@
 //! background after each apply.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use camino::Utf8Path;
 
 use super::apply::Task;
-use super::prove;
 use super::session::Session;
+use super::{metrics, notice, prove};
 use crate::apply::state::State;
 use crate::apply::trial;
 use crate::apply::view::{View, view};
 use crate::attr_path::AttrPath;
 use crate::cli::Verify;
 use crate::exit::Exit;
+use crate::fs;
 use crate::fs::lock::{self, LockError};
+use crate::journal::Entry;
 use crate::messages;
 use crate::overrides::{Change, Kind, Overlay};
 use crate::paths::Paths;
@@ -35,12 +37,16 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 static STARTED: AtomicU64 = AtomicU64::new(0);
 /// How long one that runs is waited for.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// How long a switch may take until what it led to is verified beside it.
+const SWITCHING: Duration = Duration::from_secs(10 * 60);
+/// How long a system is waited for before it is looked at again.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Evaluates, judges and prints; in the background it keeps what it found, and does what the plan says.
 pub fn run(arguments: &Verify, session: &mut Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     if arguments.background {
-        return in_background(&plan, &paths, session);
+        return in_background(arguments, &plan, &paths, session);
     }
     let verdict = found(&plan, &paths, session, None)?;
     let exit = match verdict.verdict {
@@ -54,6 +60,15 @@ pub fn run(arguments: &Verify, session: &mut Session) -> anyhow::Result<Exit> {
         super::print(messages::visible(&verdict.text()).as_bytes())?
     };
     Ok(exit)
+}
+
+/// What is known of the values in effect on the system that runs; nothing where nobody looks.
+pub fn known(plan: &Plan, paths: &Paths) -> anyhow::Result<Option<Verdict>> {
+    if plan.verify == plan::Verify::Off {
+        return Ok(None);
+    }
+    let Some(verdict) = verdict::load(&paths.verdict())? else { return Ok(None) };
+    Ok(Some(verdict).filter(|verdict| prove::identity(paths).is_ok_and(|system| system == verdict.system)))
 }
 
 /// After an apply: sound by the proof, or to be found out in the background. Never delays or fails the apply.
@@ -74,7 +89,11 @@ fn begin(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<()> {
         None => None,
     };
     if let Some(verdict) = known {
-        return keep(paths, verdict);
+        let before = verdict::load(&paths.verdict())?.map(|before| before.verdict);
+        if before != Some(verdict.verdict) {
+            Entry::verified(&verdict).send();
+        }
+        return keep(plan, paths, session, verdict);
     }
     if !booted::is_ours() {
         return Ok(());
@@ -85,6 +104,7 @@ fn begin(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<()> {
         command.extend(path.iter().flat_map(|path| [name.to_owned(), path.to_string()]));
     }
     command.extend(["verify", "--background"].map(str::to_owned));
+    command.extend(paths.activated().into_iter().flat_map(|system| ["--system".to_owned(), system.to_string()]));
     let background = Background {
         // One that was started just now may still run; they wait for each other (see `in_background`).
         unit: format!("dynix-verify-{}-{}.service", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed)),
@@ -97,7 +117,13 @@ fn begin(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<()> {
 
 /// One runs and one waits at most: whoever comes while one waits leaves it to that one, which reads the log only when its
 /// turn has come. So many applies in a row cost two evaluations, and the last one is always looked at.
-fn in_background(plan: &Plan, paths: &Paths, session: &mut Session) -> anyhow::Result<Exit> {
+fn in_background(arguments: &Verify, plan: &Plan, paths: &Paths, session: &mut Session) -> anyhow::Result<Exit> {
+    if let Some(system) = &arguments.system
+        && !is_switched_to(system, paths)?
+    {
+        messages::info(format!("{system} is not the system that runs: nothing is verified of it"));
+        return Ok(Exit::Done);
+    }
     let turn = match lock::acquire(&paths.run().join("verify-next.lock"), Duration::ZERO, |_| ()) {
         Ok(turn) => turn,
         Err(LockError::Held { .. }) => return Ok(Exit::Done),
@@ -112,13 +138,13 @@ fn in_background(plan: &Plan, paths: &Paths, session: &mut Session) -> anyhow::R
             .ok(),
     };
     let verdict = found(plan, paths, session, proof.as_ref())?;
-    for line in verdict.text().lines() {
-        if verdict.verdict == Outcome::Sound { messages::info(line) } else { messages::warn(line) }
+    if session.global.root.is_none() {
+        Entry::verified(&verdict).send();
     }
     let unsound = verdict.verdict == Outcome::Unsound;
     let take_back = unsound && plan.verify == plan::Verify::Rollback && !verdict.judgement.stale;
     let before = verdict::load(&paths.verdict())?.map_or(0, |before| before.sound_until);
-    keep(paths, verdict.clone())?;
+    keep(plan, paths, session, verdict.clone())?;
     if take_back {
         return reject(plan, paths, session, before, &verdict);
     }
@@ -141,6 +167,7 @@ fn reject(
         let (by, reason) = (session.user(), verdict.reasons());
         let report = trial::revert(plan, &log, &by, Some(&trial.timer), &reason, &machine, super::waiting)?;
         messages::warn("went back from the change on trial, which a rebuild would not agree with");
+        count_unsound(plan, paths, session, trial.marks.len());
         let exit = super::apply::show(&report, false, false)?;
         after_apply(plan, paths, session);
         return Ok(exit);
@@ -157,17 +184,46 @@ fn reject(
     }
     log.append(&changes, &session.user(), None, super::waiting)?;
     messages::warn(format!("took back {} records that a rebuild would not agree with", changes.len()));
+    count_unsound(plan, paths, session, changes.len());
     Task::new(plan, paths, None, session).run(session)
 }
 
-fn keep(paths: &Paths, verdict: Verdict) -> anyhow::Result<()> {
+/// Waits until a system that is being activated is the one that runs and its switch is over, which nothing here is to slow
+/// down; `false` if that does not come.
+fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result<bool> {
+    let begin = Instant::now();
+    while fs::read_link(&paths.current_system())?.as_deref() != Some(system.as_str()) {
+        if begin.elapsed() > SWITCHING {
+            return Ok(false);
+        }
+        std::thread::sleep(RETRY);
+    }
+    // Who runs the activation script by itself takes no lock.
+    if fs::exists(&paths.switch_lock())? {
+        match lock::acquire(&paths.switch_lock(), SWITCHING.saturating_sub(begin.elapsed()), |_| ()) {
+            // Whatever takes so long is in nobody's way if this is not.
+            Ok(_) | Err(LockError::Held { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+fn count_unsound(plan: &Plan, paths: &Paths, session: &Session, records: usize) {
+    let counted = metrics::count(plan, paths, session, |counters| counters.unsound += records as u64);
+    notice::if_counted(counted);
+}
+
+fn keep(plan: &Plan, paths: &Paths, session: &Session, verdict: Verdict) -> anyhow::Result<()> {
     let system = prove::identity(paths)?;
     let before = verdict::load(&paths.verdict())?.filter(|before| before.system == system);
     let sound_until = match verdict.verdict {
         Outcome::Sound => verdict.record,
         _ => before.map_or(0, |before| before.sound_until),
     };
-    Ok(verdict::save(&paths.verdict(), &Verdict { sound_until, system, ..verdict })?)
+    verdict::save(&paths.verdict(), &Verdict { sound_until, system, ..verdict })?;
+    notice::if_counted(metrics::refresh(plan, paths, session));
+    Ok(())
 }
 
 /// Sound by the proof, where it speaks of every value in effect.

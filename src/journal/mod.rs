@@ -1,6 +1,7 @@
-//! The journal: one entry for each service that an apply was about, with fields for programs.
+//! The journal: one entry for each service that an apply was about, and for each verdict on what is in effect, with fields
+//! for programs.
 //!
-//! Takes what came of an apply; gives entries, and sends them by the journal's own protocol
+//! Takes what came of an apply or a verification; gives entries, and sends them by the journal's own protocol
 //! (`systemd.io/JOURNAL_NATIVE_PROTOCOL`). Written here because it is a dozen lines for entries that fit a datagram: the
 //! crates for it are loggers for the `log` facade, or libsystemd as a whole. A secret is in none of it: values are not
 //! told, and reasons are those that are recorded.
@@ -9,6 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use crate::apply::report::Outcome;
+use crate::verify::verdict::{self, Verdict};
 
 /// Where the journal listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -32,12 +34,23 @@ pub enum Kind {
     RollbackFailed,
     /// Somebody asked for what they may not have.
     Denied,
+    /// Whether a rebuild would change more than dynix did.
+    Verified(verdict::Outcome),
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Applied, Self::Refused, Self::Failed, Self::RolledBack, Self::RollbackFailed, Self::Denied];
+    pub const ALL: [Self; 9] = [
+        Self::Applied,
+        Self::Refused,
+        Self::Failed,
+        Self::RolledBack,
+        Self::RollbackFailed,
+        Self::Denied,
+        Self::Verified(verdict::Outcome::Sound),
+        Self::Verified(verdict::Outcome::Unsound),
+        Self::Verified(verdict::Outcome::Unverified),
+    ];
 
     /// Its id (sd-id128(3)).
     #[must_use]
@@ -49,6 +62,9 @@ impl Kind {
             Self::RolledBack => "d7c708ff25b34f80afe2d9c7608c960b",
             Self::RollbackFailed => "6539a9f231994beb864aacb82a0e1a8a",
             Self::Denied => "3d13a8b80c9f410fae5f7fb0a32b5b7f",
+            Self::Verified(verdict::Outcome::Sound) => "073892d81ed54fd9971729f23c04d6cd",
+            Self::Verified(verdict::Outcome::Unsound) => "33b2c8cf90144b8a86d21f6b3fe8913e",
+            Self::Verified(verdict::Outcome::Unverified) => "b1df57f85d6d475382848f551963f93c",
         }
     }
 
@@ -62,14 +78,15 @@ impl Kind {
             Self::RolledBack => "rolled-back",
             Self::RollbackFailed => "rollback-failed",
             Self::Denied => "denied",
+            Self::Verified(outcome) => outcome.name(),
         }
     }
 
     /// As in syslog(3).
     fn priority(self) -> u8 {
         match self {
-            Self::Applied => 6,
-            Self::Denied => 4,
+            Self::Applied | Self::Verified(verdict::Outcome::Sound) => 6,
+            Self::Denied | Self::Verified(_) => 4,
             Self::Refused | Self::Failed | Self::RolledBack => 3,
             Self::RollbackFailed => 2,
         }
@@ -104,7 +121,7 @@ impl Entry {
         let about = if options.is_empty() { String::new() } else { format!(" ({})", options.join(", ")) };
         let reason = outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
         let mut fields = vec![
-            ("MESSAGE", format!("{service} {}{about} by {by}{reason}", kind.words())),
+            ("MESSAGE", format!("{service} {}{about} by {by}{reason}", words(outcome))),
             ("DYNIX_SERVICE", service.to_owned()),
             ("DYNIX_BY", by.to_owned()),
             ("DYNIX_DURATION_US", took.as_micros().to_string()),
@@ -125,6 +142,16 @@ impl Entry {
             ("DYNIX_UID", uid.to_string()),
         ];
         Self { kind: Kind::Denied, fields }
+    }
+
+    /// What was found of the values in effect.
+    #[must_use]
+    pub fn verified(verdict: &Verdict) -> Self {
+        let mut fields = vec![("MESSAGE", verdict.text().trim_end().to_owned())];
+        if verdict.record > 0 {
+            fields.push(("DYNIX_ID", verdict.record.to_string()));
+        }
+        Self { kind: Kind::Verified(verdict.verdict), fields }
     }
 
     /// As the protocol has it.
@@ -162,22 +189,21 @@ impl Entry {
     }
 }
 
-impl Kind {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Applied => "changed",
-            Self::Refused => "was refused its new values",
-            Self::Failed => "could not be changed",
-            Self::RolledBack => "did not work on new values and went back",
-            Self::RollbackFailed => "works neither on new values nor on what it had",
-            Self::Denied => "was denied",
-        }
+/// What became of a service, in words.
+fn words(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied => "changed",
+        Outcome::Refused { .. } => "was refused its new values",
+        Outcome::Failed { .. } => "could not be changed",
+        Outcome::RolledBack { .. } => "did not work on new values and went back",
+        Outcome::RollbackFailed { .. } => "works neither on new values nor on what it had",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::{Finding, Judgement};
 
     #[test]
     fn an_entry_says_what_programs_look_for() {
@@ -202,6 +228,18 @@ mod tests {
         let causes: Vec<(u64, String)> = (0..10_000).map(|id| (id, "services.x.a".repeat(100))).collect();
         let bytes = Entry::outcome("x", &outcome, "mallory", &causes, Duration::ZERO).bytes();
         assert!(bytes.len() < 200_000, "{}", bytes.len());
+    }
+
+    #[test]
+    fn a_verdict_says_of_which_record_it_is() {
+        let finding = Finding { kind: "etc".to_owned(), name: "x.conf".to_owned(), changes: vec!["4 -> 5".to_owned()] };
+        let judgement = Judgement { findings: vec![finding], ..Judgement::default() };
+        let bytes = Entry::verified(&Verdict::judged(9, judgement)).bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        for line in ["PRIORITY=4", "DYNIX_RESULT=unsound", "DYNIX_ID=9"] {
+            assert!(text.contains(&format!("{line}\n")), "{line}: {text}");
+        }
+        assert!(text.contains("a rebuild would also change /etc/x.conf: 4 -> 5\nnot sound: "), "{text}");
     }
 
     #[test]

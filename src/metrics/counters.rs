@@ -24,6 +24,9 @@ pub struct Counters {
     pub last_change: BTreeMap<String, f64>,
     /// Of applies that changed something.
     pub durations: Durations,
+    /// Records that were taken back because a rebuild would not agree with them.
+    #[serde(default)]
+    pub unsound: u64,
 }
 
 /// A histogram.

@@ -15,13 +15,30 @@ use crate::apply::state::State;
 use crate::commands::place;
 use crate::overrides::Folded;
 use crate::plan::Plan;
+use crate::verify::verdict::{Outcome, Verdict};
 
 /// The file's name in the directory of the textfile collector.
 pub const FILE: &str = "dynix.prom";
 
+/// What the text is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<'m> {
+    /// The services.
+    pub plan: &'m Plan,
+    /// What is in effect.
+    pub state: &'m State,
+    /// What is recorded.
+    pub folded: &'m Folded,
+    /// What was counted.
+    pub counters: &'m Counters,
+    /// What is known of what is in effect.
+    pub verdict: Option<&'m Verdict>,
+}
+
 /// The text.
 #[must_use]
-pub fn text(plan: &Plan, state: &State, folded: &Folded, counters: &Counters) -> String {
+pub fn text(measured: Measured<'_>) -> String {
+    let Measured { plan, state, folded, counters, verdict } = measured;
     let mut text = Text::default();
     let generation =
         |name: &String| state.services.get(name).and_then(|one| one.in_effect.generation).unwrap_or_default();
@@ -49,8 +66,24 @@ pub fn text(plan: &Plan, state: &State, folded: &Folded, counters: &Counters) ->
     text.sample("dynix_last_record", &[], folded.last_id);
     text.metric("dynix_awaiting_confirmation", "gauge", "Whether a change awaits its confirmation.");
     text.sample("dynix_awaiting_confirmation", &[], u8::from(state.trial.is_some()));
+    verified(&mut text, verdict);
     counted(&mut text, counters);
     text.0
+}
+
+fn verified(text: &mut Text, verdict: Option<&Verdict>) {
+    let name = "dynix_verified";
+    text.metric(
+        name,
+        "gauge",
+        "Whether a rebuild would change more: 1 for what was found last; 0 for all where nothing was.",
+    );
+    for outcome in Outcome::ALL {
+        let is_it = verdict.is_some_and(|verdict| verdict.verdict == outcome);
+        text.sample(name, &[("verdict", outcome.name())], u8::from(is_it));
+    }
+    text.metric("dynix_verified_record", "gauge", "The newest record that this was found of.");
+    text.sample("dynix_verified_record", &[], verdict.map_or(0, |verdict| verdict.record));
 }
 
 fn counted(text: &mut Text, counters: &Counters) {
@@ -60,6 +93,8 @@ fn counted(text: &mut Text, counters: &Counters) {
             text.sample("dynix_applies_total", &[("service", service), ("result", result)], count);
         }
     }
+    text.metric("dynix_unsound_rejected_total", "counter", "Records taken back because a rebuild would change more.");
+    text.sample("dynix_unsound_rejected_total", &[], counters.unsound);
     text.metric("dynix_last_change_timestamp_seconds", "gauge", "When a service last came to have other values.");
     for (service, time) in &counters.last_change {
         text.sample("dynix_last_change_timestamp_seconds", &[("service", service)], time);

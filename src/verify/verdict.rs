@@ -22,6 +22,21 @@ pub enum Outcome {
     Unverified,
 }
 
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sound, Self::Unsound, Self::Unverified];
+
+    /// As fields and measurements say it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sound => "sound",
+            Self::Unsound => "unsound",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
 /// What was found, of which values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

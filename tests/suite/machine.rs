@@ -74,6 +74,8 @@ tests! {
     dnscrypt_proxy = "dnscrypt-proxy",
     radicale = "radicale",
     adversity = "adversity",
+    after_switch = "after-switch",
+    after_switch_off = "after-switch-off",
     autoscale = "autoscale",
     boot = "boot",
     confirm = "confirm",

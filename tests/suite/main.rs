@@ -43,3 +43,4 @@ mod sound;
 mod start_script;
 mod state_versions;
 mod support;
+mod verdicts;

@@ -37,10 +37,11 @@ exec /usr/lib/systemd/systemd
 # An activation script has a PATH of its own, without the system's programs.
 _ACTIVATE = f"""\
 #!/bin/sh
+systemConfig={_TOPLEVEL}
 export PATH=/usr/bin:/bin
 status=0
 . {_GENERATED}/activate || status=$?
-ln -sfn {_TOPLEVEL} /run/current-system
+ln -sfn "$systemConfig" /run/current-system
 exit $status
 """
 
