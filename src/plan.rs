@@ -495,8 +495,11 @@ pub struct Exempt {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Check {
     /// Program and arguments; each word is a minijinja template with `files`, the staged paths by file name
-    /// (`{{ files["prometheus.yml"] }}`). No shell.
+    /// (`{{ files["prometheus.yml"] }}`), and `file`, the first of them. No shell.
     pub command: Vec<String>,
+    /// `generate` tries it on the static values, and leaves it out where it does not accept them; in the plan always false.
+    #[serde(default)]
+    pub on_trial: bool,
     /// Seconds.
     #[serde(default = "default_check_deadline")]
     pub deadline: f64,

@@ -63,10 +63,18 @@ pub fn script(template: &str, context: &impl Serialize) -> Result<String, Templa
     Ok(environment.render_str(template, Template::from(Serde(context)))?)
 }
 
-/// The words of a command. Each word is a template by itself, with `files`, the staged path of each file by its name.
+#[derive(Serialize)]
+struct Staged<'f> {
+    files: &'f BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'f str>,
+}
+
+/// The words of a command. Each word is a template by itself, with `files`, the staged path of each file by its name, and
+/// `file`, the first of them.
 pub fn command(words: &[String], files: &BTreeMap<String, String>) -> Result<Vec<String>, TemplateError> {
     let environment = strict()?;
-    let context = BTreeMap::from([("files", files)]);
+    let context = Staged { files, file: files.values().next().map(String::as_str) };
     words.iter().map(|word| Ok(environment.render_str(word, Template::from(Serde(&context)))?)).collect()
 }
 

@@ -82,7 +82,12 @@ in
 
   options.dynamicism = {
     for = mkOption {
-      type = types.attrsOf (import ./service.nix { inherit lib; });
+      type = types.attrsOf (
+        import ./service.nix {
+          inherit lib;
+          checks = import ./checks.nix { inherit config lib pkgs; };
+        }
+      );
       default = { };
       example = lib.literalExpression ''
         {

@@ -228,7 +228,12 @@ let
       description = {
         options = lib.listToAttrs (map (one: lib.nameValuePair one.name one.value.description) described);
         files = mapAttrs (describeFile service) value.files;
-        inherit (value) dropIns check health;
+        inherit (value) dropIns health;
+        check =
+          if value.check == null || value.check.onTrial then
+            value.check
+          else
+            removeAttrs value.check [ "onTrial" ];
         units = mapAttrs (_: lib.filterAttrs (_: value: value != null)) value.units;
       }
       // lib.optionalAttrs (value.exempt != [ ]) { inherit (value) exempt; }

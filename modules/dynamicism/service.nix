@@ -2,7 +2,11 @@
 #
 # What a service file has to say is little: its options, its files by name, its units. The rest has defaults that fit a
 # service whose `settings` become one file that its unit names.
-{ lib }:
+{
+  lib,
+  # The checks that services have by default, by name.
+  checks ? { },
+}:
 let
   inherit (lib) mkEnableOption mkOption types;
   format = import ./format.nix { inherit lib; };
@@ -266,14 +270,26 @@ types.submodule (
                   [ "''${pkgs.prometheus.cli}/bin/promtool" "check" "config" "{{ files['prometheus.yml'] }}" ]
                 '';
                 description = ''
-                  Program and arguments, no shell. In each word `{{ files["NAME"] }}` is the path of a staged file.
+                  Program and arguments, no shell. In each word `{{ files["NAME"] }}` is the path of a staged file, and
+                  `{{ file }}` that of the first, for a service that has one.
+                '';
+              };
+              onTrial = mkOption {
+                type = types.bool;
+                default = false;
+                description = ''
+                  Whether the build tries it on the static values, and leaves it out with a warning where it does not accept
+                  them. Otherwise it is used in any case.
                 '';
               };
               deadline = seconds 10 "Seconds until it is given up.";
             };
           }
         );
-        default = null;
+        default = checks.${name} or null;
+        defaultText = lib.literalMD ''
+          null; for the services in `modules/dynamicism/checks.nix` the validator that their module runs in the build, on trial
+        '';
         description = "A command run on the rendered files before they come into effect; where it fails, the values are refused.";
       };
       health = mkOption {

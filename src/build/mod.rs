@@ -1,9 +1,10 @@
 //! Build time: from the description to everything that run time needs.
 //!
 //! Takes the description's text and a place to read the static files from; gives a [`Tree`] in memory, or every problem
-//! found. In order: [`description`] reads it, [`find`] looks for the files that it does not name, [`checks`] holds it
-//! against itself, [`proof`] shows that our serialisers write what Nix wrote, [`stub`] gives the units' drop-ins,
-//! [`tree`] writes. The same input gives the same output to the byte: nothing in it says when or where it was made.
+//! found. In order: [`description`] reads it, [`find`] looks for the files that it does not name, [`checks`] holds it against
+//! itself, [`proof`] shows that our serialisers write what Nix wrote, [`trial`] tries the checks that nobody vouches for,
+//! [`stub`] gives the units' drop-ins, [`tree`] writes. The same input, programs to try included, gives the same output to
+//! the byte: nothing in it says when or where it was made.
 
 pub mod checks;
 pub mod daemon;
@@ -18,6 +19,7 @@ pub mod recognise;
 pub mod script;
 pub mod stub;
 pub mod tree;
+pub mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +28,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::fs;
+use crate::messages;
 use crate::paths::Paths;
 use crate::plan::{Attach, Plan, ProofLevel};
 use crate::templates::{self, TemplateError};
@@ -102,6 +105,9 @@ pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     let given = with_dialect(&plan);
     prove(&mut plan, input.static_root).map_err(BuildError::Proof)?;
     dialects::agree(&mut plan, &given);
+    for unused in trial::checks(&mut plan) {
+        messages::warn(unused);
+    }
     emit(&plan, input)
 }
 

@@ -77,7 +77,7 @@ fn everything() -> Plan {
         files: values.iter().cloned().enumerate().map(|(n, value)| (format!("f{n}"), file(n + index, value))).collect(),
         drop_ins: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
         exempt: vec![Exempt { kind: "package".to_owned(), name: "x".to_owned(), reason: "it may".to_owned() }],
-        check: Some(Check { command: vec!["/bin/x".to_owned()], deadline: 1.5 }),
+        check: Some(Check { command: vec!["/bin/x".to_owned()], on_trial: true, deadline: 1.5 }),
         health: Some(Health { probe, grace: 0.5, interval: 0.5, deadline: 2.0 }),
         units: [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)]
             .map(|(name, on_change)| (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0) }))

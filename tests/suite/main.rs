@@ -43,4 +43,5 @@ mod sound;
 mod start_script;
 mod state_versions;
 mod support;
+mod trial;
 mod verdicts;
