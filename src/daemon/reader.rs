@@ -1,11 +1,9 @@
 //! The thread that looks: values, status, records, measurements, and what changed. It waits for nobody who applies.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::json;
 
-use super::events::{self, Said};
+use super::events;
 use super::interface::{self, Query};
 use super::outlet::Outlet;
 use super::server::{Look, News, Queues};
@@ -15,11 +13,13 @@ use crate::cli::Global;
 use crate::commands::session::Session;
 use crate::commands::{self, get, status};
 use crate::messages;
-use crate::overrides::{Kind, Record};
+use crate::overrides::Most;
 use crate::secrets::Secrets;
 
-/// Most bytes that a page of records may have.
-const PAGE: usize = 1 << 20;
+/// Most bytes of the log that are on a page.
+const PAGE: u64 = 1 << 20;
+/// Most records that are read at once for streams.
+const PORTION: usize = 1000;
 
 /// Looks until there is nothing more to look for.
 pub fn run(global: &Global, queues: &Queues, outlet: &Outlet) {
@@ -61,58 +61,49 @@ fn failed(error: &anyhow::Error) -> Reply {
 /// Some records.
 #[derive(Serialize)]
 struct Page {
-    records: Vec<Said>,
+    records: Vec<events::Said>,
     complete: bool,
 }
 
-fn page(after: u64, limit: usize, session: &Session) -> anyhow::Result<Page> {
-    let mut left = newer(after, session)?.into_iter().peekable();
-    let (mut records, mut size) = (Vec::new(), 0);
-    while let Some(next) = left.peek() {
-        size += serde_json::to_vec(next)?.len();
-        if records.len() == limit || size > PAGE && !records.is_empty() {
-            break;
-        }
-        records.extend(left.next());
-    }
-    Ok(Page { records, complete: left.peek().is_none() })
-}
-
-/// The records behind one, with what became of them.
-fn newer(after: u64, session: &Session) -> anyhow::Result<Vec<Said>> {
+fn page(after: u64, records: usize, session: &Session) -> anyhow::Result<Page> {
     let (plan, paths) = session.load()?;
     let secrets = Secrets::of(&plan);
-    let history: Vec<(Record, bool)> = session.log(&plan, &paths).history()?;
-    let rejections: BTreeMap<u64, String> = history
-        .iter()
-        .filter_map(|(record, counts)| match &record.kind {
-            Kind::Reject { id, reason } if *counts => Some((*id, reason.clone())),
-            _ => None,
-        })
-        .collect();
-    let newer = history.into_iter().filter(|(record, _)| record.id > after);
-    Ok(newer
-        .map(|(record, counts)| {
-            let rejected = rejections.get(&record.id);
-            Said::of(secrets.shown_record(record), counts, rejected)
-        })
-        .collect())
+    let page = session.log(&plan, &paths).page(after, Most { records, bytes: PAGE })?;
+    let said = page.records.into_iter().map(|(record, counts)| {
+        let rejected = page.rejections.get(&record.id);
+        events::Said::of(secrets.shown_record(record), counts, rejected)
+    });
+    Ok(Page { records: said.collect(), complete: page.complete })
 }
 
 /// Tells streams what changed since the last look, and gives what there is now.
 fn changes(seen: &mut Option<events::Look>, session: &Session, outlet: &Outlet) -> anyhow::Result<events::Look> {
     let (plan, paths) = session.load()?;
-    let last_record = session.log(&plan, &paths).fold()?.last_id;
+    let log = session.log(&plan, &paths);
+    if seen.is_some() {
+        log.settle();
+    }
+    let last_record = log.fold()?.last_id;
     let now = events::Look::of(last_record, plan.services.keys(), &State::load(&paths.state())?);
     if let Some(before) = seen.as_ref().filter(|before| **before != now) {
-        let records = if last_record > before.last_record { newer(before.last_record, session)? } else { Vec::new() };
-        // What came meanwhile is for the next look.
-        let records = records.into_iter().filter(|record| record.id() <= last_record).collect();
-        for event in events::between(before, &now, records) {
-            outlet.tell(News::Event(stream(&event)));
+        let (recorded, mut behind) = (events::Look { last_record, ..before.clone() }, before.last_record);
+        while behind < last_record {
+            let page = page(behind, PORTION, session)?;
+            // What came meanwhile is for the next look.
+            let records: Vec<_> = page.records.into_iter().filter(|record| record.id() <= last_record).collect();
+            let Some(last) = records.last() else { break };
+            behind = last.id();
+            tell(before, &recorded, records, outlet);
         }
+        tell(&recorded, &now, Vec::new(), outlet);
     }
     Ok(seen.insert(now).clone())
+}
+
+fn tell(before: &events::Look, now: &events::Look, records: Vec<events::Said>, outlet: &Outlet) {
+    for event in events::between(before, now, records) {
+        outlet.tell(News::Event(stream(&event)));
+    }
 }
 
 fn stream(event: &events::Event) -> Reply {

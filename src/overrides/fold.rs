@@ -123,11 +123,15 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     Ok(Outcome { state, end, checkpoint })
 }
 
-/// Checks the whole log without evaluating anything, and shows every record to `see`.
-pub(super) fn survey(source: &Source<'_>, mut see: impl FnMut(&Entry<'_>, u64)) -> Result<(Survey, End), LogError> {
-    let mut survey = Survey::new(None, None);
-    let end = each(source, None, |entry, found| {
-        see(&entry, found.id);
+/// Checks the log behind `base`, or all of it, without evaluating anything, and shows every record there to `see`.
+pub(super) fn survey(
+    source: &Source<'_>,
+    base: Option<&State>,
+    mut see: impl FnMut(&Entry<'_>, &Found),
+) -> Result<(Survey, End), LogError> {
+    let mut survey = Survey::new(base, None);
+    let end = each(source, base, |entry, found| {
+        see(&entry, &found);
         survey.visit(source.path, entry, found)
     })?;
     Ok((survey, end))
@@ -254,7 +258,12 @@ impl Survey {
     /// The records of a whole log that hold.
     pub fn chain(&self) -> Chain {
         // Nothing lies before the start of a log.
-        Chain::walk(self.folding.state.place.id, &self.controls, 0).unwrap_or_default()
+        self.chain_from(0).unwrap_or_default()
+    }
+
+    /// Those behind the record `base`, where the survey began; `None` where that depends on the records before it.
+    pub fn chain_from(&self, base: u64) -> Option<Chain> {
+        Chain::walk(self.folding.state.place.id, &self.controls, base).ok()
     }
 
     /// The expressions among the records that hold.

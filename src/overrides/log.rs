@@ -68,8 +68,8 @@ impl Folded {
 /// The override log.
 #[derive(Clone, Debug)]
 pub struct LogFile {
-    path: Utf8PathBuf,
-    cache: Cache,
+    pub(super) path: Utf8PathBuf,
+    pub(super) cache: Cache,
     evaluator: Option<Evaluator>,
 }
 
@@ -149,9 +149,9 @@ impl LogFile {
         let Some(file) = self.open_to_read()? else { return Ok((records, None)) };
         let size = self.state_of(&file)?.size;
         let source = Source { file: &file, path: &self.path, size, until: None, further: &[] };
-        let survey = fold::survey(&source, |entry, id| {
-            if wanted(id) {
-                records.push(entry.clone().into_record(id));
+        let survey = fold::survey(&source, None, |entry, found| {
+            if wanted(found.id) {
+                records.push(entry.clone().into_record(found.id));
             }
         })?;
         Ok((records, Some(survey)))
@@ -391,7 +391,7 @@ impl LogFile {
             return Ok(Known { lineage: Some(lineage), place, ids, open_line, torn: None });
         }
         let source = Source { file, path: &self.path, size: now.size, until: None, further: &[] };
-        let (survey, end) = fold::survey(&source, |_, _| {})?;
+        let (survey, end) = fold::survey(&source, None, |_, _| {})?;
         let offset = end.torn.as_ref().map_or(now.size, |torn| torn.offset);
         let (place, open_line) = (Place { offset, ..end.place }, end.open_line);
         Ok(Known { lineage: None, place, ids: survey.into_ids(), open_line, torn: end.torn })
@@ -453,7 +453,7 @@ impl LogFile {
         })
     }
 
-    fn open_to_read(&self) -> Result<Option<File>, LogError> {
+    pub(super) fn open_to_read(&self) -> Result<Option<File>, LogError> {
         self.open(OFlags::RDONLY)
     }
 
@@ -489,7 +489,7 @@ impl LogFile {
 
     /// One process at a time adds to the log. The lock has a file of its own, which only who may add to the log can open:
     /// everybody may read the log, and who can open a file can lock it (flock(2)), for ever.
-    fn lock(&self, patience: Duration, waiting: impl FnOnce(&str)) -> Result<Lock, LockError> {
+    pub(super) fn lock(&self, patience: Duration, waiting: impl FnOnce(&str)) -> Result<Lock, LockError> {
         let name = self.path.file_name().unwrap_or("dynamic.nix");
         lock::acquire(&self.directory().join(format!(".{name}.lock")), patience, waiting)
     }
@@ -518,7 +518,7 @@ impl LogFile {
         }
     }
 
-    fn state_of(&self, file: &File) -> Result<FileState, LogError> {
+    pub(super) fn state_of(&self, file: &File) -> Result<FileState, LogError> {
         Ok(FileState::of(&file.metadata().at("look at", &self.path)?))
     }
 }

@@ -28,6 +28,7 @@ mod inputs;
 mod interface;
 mod log;
 mod machine;
+mod pages;
 mod properties;
 mod real_nix;
 mod real_units;

@@ -36,6 +36,10 @@ impl Daemon {
         Self { system, process }
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn socket(&self) -> Utf8PathBuf {
         socket(&self.system)
     }

@@ -1,5 +1,7 @@
 //! What can be looked at: the service itself, values, status, records, and a stream of what changes.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::{Client, Daemon, JOBS, WORKERS};
@@ -94,4 +96,31 @@ fn a_stream_tells_what_changes_whoever_changes_it() {
             }
         }
     }
+}
+
+/// Bytes that a process read, whether from a disk or not (`proc_pid_io(5)`).
+fn bytes_read(process: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/io")).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_change_does_not_cost_a_stream_the_whole_log() {
+    let system = System::new();
+    let mut text = dynix::overrides::HEADER.to_owned();
+    for id in 1..=40_000 {
+        let stamp = format!("id = {id}; time = \"2026-11-21T10:00:00Z\"; by = \"root\";");
+        writeln!(text, "{{ {stamp} set.{WORKERS} = {}; }}", id % 64 + 1).unwrap();
+    }
+    system.write("etc/nixos/dynamic.nix", &text);
+    system.run(&["apply"]).ends(0);
+    let daemon = Daemon::on(system, &[]);
+    let mut stream = monitor(&daemon);
+    let before = bytes_read(daemon.id());
+    daemon.system.run(&["append", WORKERS, "20"]).ends(0);
+    let event = stream.hear()["parameters"]["event"].clone();
+    assert_eq!((&event["event"], &event["record"]["id"]), (&json!("recorded"), &json!(40_001)));
+    let read = bytes_read(daemon.id()) - before;
+    println!("{read} bytes read of a log of {}", text.len());
+    assert!(read < text.len() as u64 / 4, "{read} bytes read of a log of {}", text.len());
 }
