@@ -89,6 +89,12 @@ impl Paths {
         self.run().join("metrics.json")
     }
 
+    /// What the daemon counts of its callers.
+    #[must_use]
+    pub fn uses(&self) -> Utf8PathBuf {
+        self.run().join("uses.json")
+    }
+
     /// Rendered generations, the state file and the lock.
     #[must_use]
     pub fn run(&self) -> Utf8PathBuf {

@@ -1,12 +1,12 @@
 //! The daemon's gate: lets a request through, or says why not. Root may do everything; for everybody else the plan's
-//! rules decide ([`policy`](super::policy)), and what they may do how often is counted here.
+//! rules decide ([`policy`](super::policy)), and what they may do how often is counted by [`uses`](super::uses).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Instant;
+use std::collections::BTreeSet;
 
 use super::answer::Denied;
 use super::peer::{Names, Peer};
-use super::policy::{self, Effect, Rate, Used};
+use super::policy::{self, Effect};
+use super::uses::{self, Uses};
 use crate::apply::state::State;
 use crate::attr_path::AttrPath;
 use crate::commands::change::{Context, planned};
@@ -17,10 +17,11 @@ use crate::overrides::Change;
 use crate::plan::{DaemonSpec, Method};
 use crate::request::Request;
 
-/// When each part of a rule last let each user through.
+/// Lets requests through, and counts them.
 #[derive(Debug, Default)]
 pub struct Gate {
-    uses: BTreeMap<(u32, Used), VecDeque<Instant>>,
+    /// What was let through.
+    pub uses: Uses,
 }
 
 /// A request that may go on.
@@ -35,7 +36,7 @@ impl Gate {
     pub fn admit(
         &mut self,
         request: &Request,
-        peer: Peer,
+        peer: &Peer,
         names: &Names,
         context: &Context<'_>,
     ) -> Result<Admitted, Denied> {
@@ -58,35 +59,9 @@ impl Gate {
         if used.is_empty() {
             return Err(Denied::NotAllowed(format!("{} has nothing to go back from there", names.user)));
         }
-        self.count(peer.user, &used, spec, Instant::now())?;
+        self.uses.count(peer.user, &used, spec, uses::now())?;
         let services = effects.iter().filter_map(|effect| place::find(context.plan, &effect.path).ok());
         Ok(Admitted { only: Some(services.map(|place| place.service_name.to_owned()).collect()) })
-    }
-
-    /// Counts one use of each part of a rule, or none of them.
-    fn count(&mut self, caller: u32, parts: &[Used], spec: &DaemonSpec, now: Instant) -> Result<(), Denied> {
-        let limited: Vec<(&Used, Rate, &str)> = parts
-            .iter()
-            .filter_map(|one| {
-                let rate = spec.allow.get(&one.rule)?.options.get(&one.pattern)?.rate.as_deref()?;
-                // One that can't be read was refused when the system was built.
-                Some((one, Rate::parse(rate).ok()?, rate))
-            })
-            .collect();
-        for (one, rate, text) in &limited {
-            let times = self.uses.entry((caller, (*one).clone())).or_default();
-            while times.front().is_some_and(|first| now.duration_since(*first) >= rate.period) {
-                times.pop_front();
-            }
-            if let (true, Some(first)) = (times.len() >= rate.times as usize, times.front()) {
-                let retry = rate.period.saturating_sub(now.duration_since(*first));
-                return Err(Denied::TooOften { reason: format!("{}: only {text} are allowed", one.pattern), retry });
-            }
-        }
-        for (one, ..) in limited {
-            self.uses.entry((caller, one.clone())).or_default().push_back(now);
-        }
-        Ok(())
     }
 }
 
@@ -151,28 +126,5 @@ fn confirmed(names: &Names, context: &Context<'_>) -> Result<Admitted, Denied> {
             Err(Denied::NotAllowed(format!("the change that awaits its confirmation is not {}'s", names.user)))
         }
         _ => Ok(Admitted::default()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn more_often_than_allowed_is_refused_until_the_time_is_over() {
-        let spec: DaemonSpec =
-            serde_json::from_value(json!({"allow": {"r": {"options": {"a": {"rate": "2/min"}}}}})).unwrap();
-        let used = [Used { rule: "r".to_owned(), pattern: "a".to_owned() }];
-        let (mut gate, now) = (Gate::default(), Instant::now());
-        let mut count = |user, seconds| gate.count(user, &used, &spec, now + Duration::from_secs(seconds));
-        assert_eq!((count(1, 0), count(1, 10)), (Ok(()), Ok(())));
-        let Err(Denied::TooOften { retry, .. }) = count(1, 20) else { panic!("it is let through") };
-        assert_eq!(retry, Duration::from_secs(40));
-        assert_eq!(count(2, 20), Ok(()));
-        assert_eq!((count(1, 60), count(1, 61).is_err(), count(1, 70)), (Ok(()), true, Ok(())));
     }
 }

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod queue;
 pub mod reader;
 pub mod server;
+pub mod uses;
 pub mod watch;
 pub mod wire;
 pub mod worker;
@@ -31,10 +32,12 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::cli::Global;
+use crate::messages;
 use crate::paths::Paths;
 use gate::Gate;
 use outlet::{Inlet, outlets};
 use server::{Limits, Queues, Server};
+use uses::Uses;
 use watch::Watch;
 use worker::Worker;
 
@@ -59,6 +62,8 @@ impl Daemon {
         let queues = Arc::new(Queues::default());
         let ([for_worker, for_reader], Inlet { news, wake }) = outlets().context("cannot connect the threads")?;
         let watch = Watch::new(&self.paths);
+        let kept = self.paths.uses();
+        let uses = Uses::load(&kept)?;
         let (global, window) = (self.global, self.window);
         let server = Server {
             listener: self.listener,
@@ -71,7 +76,11 @@ impl Daemon {
         };
         let looks = (global.clone(), queues.clone());
         let working = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            Worker { global, queues: &queues, outlet: &for_worker, window, gate: Gate::default() }.run();
+            let worker = Worker { global, queues: &queues, outlet: &for_worker, window, gate: Gate { uses } };
+            let gate = worker.run();
+            if let Err(error) = gate.uses.save(&kept) {
+                messages::warn(format!("how often each user asked is not kept: {error}"));
+            }
         })?;
         let looking = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             reader::run(&looks.0, &looks.1, &for_reader);

@@ -372,22 +372,23 @@ impl Server<'_> {
                 }
             };
             let oneway = call.oneway;
-            let peer = connection.peer;
+            let user = connection.peer.user;
             let known = match interface::understand(call) {
                 Ok(Asked::Known(reply)) | Err(reply) => Some(reply),
                 Ok(Asked::Change(request)) => {
                     connection.stage = Stage::Busy { oneway };
-                    self.queues.changes.push(peer.user, Change { token, peer, request: *request });
+                    let peer = connection.peer.clone();
+                    self.queues.changes.push(user, Change { token, peer, request: *request });
                     None
                 }
                 Ok(Asked::Read(query)) => {
                     connection.stage = Stage::Busy { oneway };
-                    self.queues.looks.push(peer.user, Look::Query { token, query });
+                    self.queues.looks.push(user, Look::Query { token, query });
                     None
                 }
                 Ok(Asked::Monitor) => {
                     connection.stage = Stage::Busy { oneway: false };
-                    self.queues.looks.push(peer.user, Look::Begin { token });
+                    self.queues.looks.push(user, Look::Begin { token });
                     None
                 }
             };

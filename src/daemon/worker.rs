@@ -52,8 +52,9 @@ struct Pending {
 }
 
 impl Worker<'_> {
-    /// Works until there is nothing more to do.
-    pub fn run(mut self) {
+    /// Works until there is nothing more to do. Gives what the next one goes on from.
+    #[must_use]
+    pub fn run(mut self) -> Gate {
         while let Some(first) = self.queues.changes.pop() {
             let waits = applies_together(&first.request) && applies(&first.request);
             let mut batch = vec![first];
@@ -66,6 +67,7 @@ impl Worker<'_> {
             }
             self.work(batch);
         }
+        self.gate
     }
 
     fn work(&mut self, batch: Vec<Change>) {
@@ -80,16 +82,16 @@ impl Worker<'_> {
                 return;
             }
         };
-        let mut known: BTreeMap<u32, Names> = BTreeMap::new();
+        let mut known: BTreeMap<Peer, Names> = BTreeMap::new();
         let mut pending = Vec::new();
         for Change { token, peer, request } in batch {
-            let names = known.entry(peer.user).or_insert_with(|| peer.names()).clone();
+            let names = known.entry(peer.clone()).or_insert_with(|| peer.names()).clone();
             let by = names.by();
             let context = Context { plan: &plan, paths: &paths, by: &by, session: &session };
-            let admitted = match self.gate.admit(&request, peer, &names, &context) {
+            let admitted = match self.gate.admit(&request, &peer, &names, &context) {
                 Ok(admitted) => admitted,
                 Err(denied) => {
-                    self.deny(token, peer, &names, &denied);
+                    self.deny(token, &peer, &names, &denied);
                     continue;
                 }
             };
@@ -147,7 +149,7 @@ impl Worker<'_> {
         self.outlet.tell(News::Reply(token, interface::answered(answer)));
     }
 
-    fn deny(&self, token: Token, peer: Peer, names: &Names, denied: &Denied) {
+    fn deny(&self, token: Token, peer: &Peer, names: &Names, denied: &Denied) {
         Entry::denied(&names.user, peer.user, &denied.to_string()).send();
         self.outlet.tell(News::Reply(token, interface::denied(denied)));
     }
