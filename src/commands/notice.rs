@@ -10,7 +10,7 @@ use crate::apply::report::Report;
 use crate::apply::state::State;
 use crate::journal::Entry;
 use crate::messages;
-use crate::overrides::LogFile;
+use crate::overrides::{Folded, Record};
 use crate::paths::Paths;
 use crate::plan::Plan;
 
@@ -27,8 +27,13 @@ pub fn tell(
     }
     if session.global.root.is_none() {
         let log = session.log(plan, paths);
+        let folded = log.fold().unwrap_or_default();
+        let rejected = match report.rejected.as_slice() {
+            [] => Vec::new(),
+            some => log.find(|id| some.contains(&id)).unwrap_or_default(),
+        };
         for (service, outcome) in &report.services {
-            let causes = causes(plan, &log, service, before.log_id(service), &report.rejected);
+            let causes = causes(plan, service, before.log_id(service), &folded, &rejected);
             Entry::outcome(service, outcome, by, &causes, took).send();
         }
     }
@@ -44,22 +49,13 @@ pub fn if_counted(counted: anyhow::Result<()>) {
 }
 
 /// The records that a service's change is from, each with an option that it sets; best effort.
-fn causes(plan: &Plan, log: &LogFile, service: &str, applied: u64, rejected: &[u64]) -> Vec<(u64, String)> {
+fn causes(plan: &Plan, service: &str, applied: u64, folded: &Folded, rejected: &[Record]) -> Vec<(u64, String)> {
     let is_ours = |path: &_| place::find(plan, path).is_ok_and(|place| place.service_name == service);
-    let folded = log.fold().unwrap_or_default();
-    let mut causes: BTreeSet<(u64, String)> = folded
-        .overlay
-        .leaves()
-        .into_iter()
-        .filter(|(path, one)| one.id > applied && is_ours(path))
-        .map(|(path, one)| (one.id, path.to_string()))
-        .collect();
-    if !rejected.is_empty() {
-        let records = log.find(|id| rejected.contains(&id)).unwrap_or_default();
-        for record in &records {
-            let paths = record.paths().into_iter().filter(|path| concerns(plan, service, path));
-            causes.extend(paths.map(|path| (record.id, path.to_string())));
-        }
+    let overrides = folded.overlay.leaves().into_iter().filter(|(path, one)| one.id > applied && is_ours(path));
+    let mut causes: BTreeSet<(u64, String)> = overrides.map(|(path, one)| (one.id, path.to_string())).collect();
+    for record in rejected {
+        let paths = record.paths().into_iter().filter(|path| concerns(plan, service, path));
+        causes.extend(paths.map(|path| (record.id, path.to_string())));
     }
     causes.into_iter().collect()
 }
