@@ -11,6 +11,7 @@
 lib.genAttrs
   [
     "boot"
+    "daemon"
     "distccd"
     "gotosocial"
     "harmonia"
