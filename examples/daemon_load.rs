@@ -1,16 +1,19 @@
-//! How much the daemon takes: `cargo run --release --example daemon_load [SECONDS]`.
+//! How much the daemon takes: `cargo build --release && cargo run --release --example daemon_load [--write] [SECONDS]`.
 //!
-//! Starts the `dynix daemon` that was built beside it (`cargo build --release` first) on a tree of its own, and asks it with 1 to 200 clients at a time, each of which
-//! asks as soon as it is answered. Prints a table for docs/daemon.md.
+//! Starts the `dynix daemon` that was built beside it on a tree of its own, and asks it with 1 to 200 clients at a time, each
+//! of which asks as soon as it is answered. Prints what docs/daemon.md has of it, or writes it there.
 
-#![allow(clippy::unwrap_used)] // whoever runs it looks at what went wrong
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // whoever runs it looks at what went wrong
 
-use std::io::{BufRead, BufReader, Write};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Between these lines of the documentation.
+const MARKS: [&str; 2] = ["<!-- daemon_load -->\n", "<!-- end of daemon_load -->\n"];
 const CLIENTS: [usize; 5] = [1, 10, 50, 100, 200];
 
 /// What is asked: a name, a call for the client and its turn, and the window.
@@ -40,10 +43,31 @@ fn append(client: usize, turn: usize, apply: bool) -> String {
 }
 
 fn main() {
-    let seconds = std::env::args().nth(1).map_or(2.0, |text| text.parse().unwrap());
+    let (options, words): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    assert!(options.iter().all(|option| option == "--write"), "usage: daemon_load [--write] [SECONDS]");
+    let text = measured(words.first().map_or(2.0, |text| text.parse().unwrap()));
+    if options.is_empty() {
+        print!("{text}");
+    } else {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/daemon.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = document.split_once(MARKS[0]).expect("the document has the marks");
+        let (_, after) = rest.split_once(MARKS[1]).expect("the document has the marks");
+        std::fs::write(path, [before, MARKS[0], &text, MARKS[1], after].concat()).unwrap();
+    }
+}
+
+/// What was measured, as Markdown.
+fn measured(seconds: f64) -> String {
     let program = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("dynix");
-    println!("| call | clients | a second | median | 90 % | 99 % | slowest | memory |");
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let processors = std::thread::available_parallelism().unwrap();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let load = load.split_once(' ').unwrap().0;
+    let mut text = format!("A {build} build on {processors} processors, with a load of {load} before it began:\n\n");
+    text.push_str("| call | clients | a second | median | 90 % | 99 % | slowest | memory |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for question in QUESTIONS {
         for clients in CLIENTS {
             let daemon = Daemon::start(&program, question.window);
@@ -60,7 +84,8 @@ fn main() {
             };
             #[allow(clippy::cast_precision_loss)] // a rate
             let rate = times.len() as f64 / took;
-            println!(
+            writeln!(
+                text,
                 "| {} | {clients} | {rate:.0} | {} | {} | {} | {} | {} |",
                 question.name,
                 at(0.5),
@@ -68,9 +93,11 @@ fn main() {
                 at(0.99),
                 at(1.0),
                 daemon.memory()
-            );
+            )
+            .unwrap();
         }
     }
+    text
 }
 
 /// How long each answer took.

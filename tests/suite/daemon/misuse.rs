@@ -40,6 +40,8 @@ fn half_a_message_and_silence_are_in_nobodys_way() {
 #[test]
 fn a_hundred_megabytes_are_not_kept() {
     let daemon = Daemon::new();
+    // Reading the plan takes more than all that is kept of garbage, and is not what this is about.
+    assert_eq!(daemon.connect().get(WORKERS)["value"], 4);
     let before = daemon.resident();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -54,7 +56,8 @@ fn a_hundred_megabytes_are_not_kept() {
     });
     assert_eq!(daemon.connect().get(WORKERS)["value"], 4);
     let grown = daemon.resident() - before;
-    assert!(grown < 32 << 10, "it grew by {grown} kB");
+    // A quarter of a megabyte of each, in a buffer of twice that.
+    assert!(grown < 4 << 10, "it grew by {grown} kB");
 }
 
 #[test]
