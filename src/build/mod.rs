@@ -27,6 +27,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::apply::rendered::static_values;
 use crate::fs;
 use crate::messages;
 use crate::paths::Paths;
@@ -155,7 +156,12 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
                 }
             };
             match proof::prove(service, file, &nix) {
-                Ok(proof) => found.push((file_name.clone(), proof)),
+                Ok((format, mut proof)) => {
+                    if file.found.is_some() && find::leaves_open(&file.value, &static_values(service)) {
+                        proof.undecided.push("prune".to_owned());
+                    }
+                    found.push((file_name.clone(), (format, proof)));
+                }
                 Err(problem) => problems.add(&place, problem),
             }
         }

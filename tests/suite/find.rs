@@ -110,7 +110,8 @@ fn a_path_in_a_unit_is_found_wherever_it_stands() {
         assert_eq!(file["found"], how, "{line}");
         assert_eq!(plan["units"]["x.service"]["onChange"], "restart", "{line}");
         assert!(stubs.contains(&format!("BindReadOnlyPaths=-/run/dynix/x/current/x.toml:{config}\n")), "{stubs}");
-        // What the module left out stays out.
+        // What the module left out stays out; that it would be left out of a list too, nothing shows.
+        assert_eq!(file["proof"]["undecided"], json!(["prune"]), "{line}");
         assert_eq!(file["value"]["prune"]["drop"], json!(["null"]), "{line}");
         assert!(plan.get("find").is_none());
     }

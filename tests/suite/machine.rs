@@ -99,6 +99,7 @@ tests! {
     sound = "sound",
     sound_rollback = "sound-rollback",
     strings = "strings",
+    validators = "validators",
 }
 
 #[test]

@@ -27,6 +27,7 @@ use choose::{Choice, Match, choose};
 use reach::{Reach, Reached, reach};
 use reading::{Reading, readings};
 use store::Store;
+pub use value::leaves_open;
 
 /// Fills in the files and units of every service that is to be looked through.
 pub fn find(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {

@@ -1,6 +1,6 @@
 //! What a file may be of an option's value: all of it, or what is left without the nulls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -37,6 +37,15 @@ pub fn wanted(spec: &ValueSpec, value: &Value) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+/// Whether the values show too little of what is left out: another convention would have given the same.
+#[must_use]
+pub fn leaves_open(spec: &ValueSpec, values: &BTreeMap<String, Value>) -> bool {
+    let from = if let ValueSpec::Prune { from, .. } = spec { from } else { spec };
+    let (Ok(whole), Ok(written)) = (from.evaluate(values), spec.evaluate(values)) else { return false };
+    let pruned = LEFT_OUT.iter().map(|(drop, within)| ValueSpec::prune(&whole, drop, *within));
+    pruned.filter(|value| value == written.as_ref()).count() + usize::from(whole == written) > 1
 }
 
 /// Whether nothing is in it that could tell one file from another.
@@ -79,4 +88,37 @@ fn collect<'v>(value: &'v Value, found: &mut BTreeSet<&'v str>) {
 #[must_use]
 pub fn share(names: &BTreeSet<&str>, text: &str) -> (usize, usize) {
     (names.iter().filter(|name| text.contains(**name)).count(), names.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_null_shows_what_becomes_of_nulls_and_how_deep() {
+        let option = ValueSpec::Option("a".to_owned());
+        let left_out =
+            |drop: &[Drop], within| ValueSpec::Prune { from: Box::new(option.clone()), drop: drop.to_vec(), within };
+        let nulls = [Drop::Null];
+        for (value, spec, open) in [
+            (json!({ "a": 1 }), option.clone(), true),
+            (json!({ "a": null }), option.clone(), false),
+            (json!({ "a": null }), left_out(&nulls, Within::Sets), true),
+            (
+                json!({ "a": null, "b": { "c": null, "d": [{ "e": null }], "f": {} } }),
+                left_out(&nulls, Within::Sets),
+                false,
+            ),
+            (
+                json!({ "a": null, "b": { "c": null, "d": [{ "e": null }], "f": {} } }),
+                left_out(&nulls, Within::Top),
+                false,
+            ),
+        ] {
+            let values = BTreeMap::from([("a".to_owned(), value.clone())]);
+            assert_eq!(leaves_open(&spec, &values), open, "{value} {spec:?}");
+        }
+    }
 }

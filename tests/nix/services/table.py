@@ -27,6 +27,9 @@ the unit sees the dynamic one ([description.md](description.md#files)): a bind m
 credential, or variables on top of the unit's own.
 *Proof* is `bytes` where dynix writes the very bytes, `data` where it writes the same data otherwise.
 *Reload* is what the unit offers; it is used where `units.UNIT.onChange = "reload"` says that it is enough.
+The validator that the module itself runs (`modules/dynamicism/checks.nix`) judges new values, if it accepts the static ones, of
+{checked}.
+For alertmanager, dnsmasq and nats that was seen in the test machine (`tests/machine/run validators`); here are no programs.
 {flows}
 | service | option | format | where | attach | proof | dynamic user | reload |{column}
 | --- | --- | --- | --- | --- | --- | --- | --- |{line_below}
@@ -115,6 +118,7 @@ def render(results, takes):
         share=round(100 * len(working) / len(results)),
         line=len(plain),
         given=", ".join(one["name"] for one in working if given(one)),
+        checked=", ".join(one["name"] for one in working if one["description"].get("check")),
         option=len(option),
         flows=FLOWS if any("flows" in one for one in working) else NO_FLOWS,
         column=" also |" if any("flows" in one for one in working) else "",
