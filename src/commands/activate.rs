@@ -5,6 +5,7 @@
 
 use super::apply::Task;
 use super::session::Session;
+use super::{metrics, notice};
 use crate::apply::Occasion;
 use crate::cli;
 use crate::exit::Exit;
@@ -38,5 +39,8 @@ pub fn run(arguments: cli::Activate, session: &mut Session) -> anyhow::Result<Ex
     if inside_switch {
         task.request.occasion = Occasion::Switch { static_wins };
     }
-    task.run(session)
+    let exit = task.run(session)?;
+    // What a collector reads may speak of services that this system does not have.
+    notice::if_counted(metrics::refresh(&plan, &paths, session));
+    Ok(exit)
 }

@@ -167,6 +167,17 @@ fn an_activation_starts_nothing_where_nothing_was_ever_done() {
 }
 
 #[test]
+fn an_activation_writes_what_is_measured_in_any_case() {
+    let (_keep, root) = directory();
+    let mut description = bundled::description();
+    description["metrics"] = serde_json::json!({ "textfile": "/var/lib/textfile" });
+    let out = scripts_of(&root, &description);
+    std::fs::create_dir_all(root.join("var/lib/textfile")).unwrap();
+    assert!(run(&out.join("activate"), &root, &[]).status.success());
+    assert!(root.join("var/lib/textfile/dynix.prom").exists());
+}
+
+#[test]
 fn an_activation_never_fails_for_dynix() {
     let (_keep, root) = directory();
     let out = scripts(&root);
