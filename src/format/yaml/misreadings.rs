@@ -1,10 +1,10 @@
 //! Strings that the emitters write in a way that does not read back, or that breaks the document. They are PyYAML's and
-//! ruamel's mistakes, and all of them concern strings that are written over several lines, so those are read again here.
+//! ruamel's mistakes. Nearly all of them concern strings that are written over several lines, so those are read again here.
 
 use serde_json::Value;
 
-use super::Style;
 use super::scalar::{Context, Scalar};
+use super::{Style, resolve};
 use crate::attr_path::AttrPath;
 use crate::format::RenderError;
 
@@ -63,7 +63,9 @@ impl Search {
         self.written.clear();
         let column = scalar.write(&mut self.written, context);
         let written = std::str::from_utf8(&self.written).unwrap_or_default();
-        let message = if written.contains(['\u{85}', '\u{2028}', '\u{2029}']) && !scalar.is_plain() {
+        let message = if scalar.is_plain() && resolve::is_float_by_specification(text, self.style) {
+            "a text that readers of YAML 1.2 take for a number"
+        } else if written.contains(['\u{85}', '\u{2028}', '\u{2029}']) && !scalar.is_plain() {
             "one of the line breaks U+0085, U+2028 and U+2029, which are read back as spaces"
         } else if !written.contains('\n') {
             return column;
@@ -173,6 +175,20 @@ mod tests {
 
     use crate::format;
     use crate::plan::FormatSpec;
+
+    #[test]
+    fn what_only_ruamel_takes_for_a_text_is_refused() {
+        let spec = |name: &str| FormatSpec { name: name.to_owned(), dialect: None, parameters: serde_json::Map::new() };
+        let refused = |name, value| format::misreadings(&spec(name), &Value::Null, &value).is_err();
+        for text in [".1e3", "+.1E3", "-.25e0"] {
+            assert!(refused("yaml_1_2", json!({"text": text})) && refused("yaml_1_2", json!({text: 1})), "{text}");
+            // A version that has no such number.
+            assert!(!refused("yaml_1_1", json!({"text": text})), "{text}");
+        }
+        for text in [".1e", ".e3", ".1e+3", ".1e3x", "1e3", "x.1e3"] {
+            assert!(!refused("yaml_1_2", json!({"text": text})), "{text}");
+        }
+    }
 
     #[test]
     fn a_long_word_on_a_line_of_its_own_is_read_as_itself() {

@@ -108,6 +108,16 @@ fn is_float(bytes: &[u8], style: Style) -> bool {
     }
 }
 
+/// Whether ruamel writes `text` plain in YAML 1.2, and the specification has it as a float: `.1e3`. ruamel wants a sign in
+/// the exponent where no digit is before the point (YAML 1.2.2, section 10.3.2, has `[-+]?` there).
+pub(super) fn is_float_by_specification(text: &str, style: Style) -> bool {
+    let mut rest = text.as_bytes();
+    take_sign(&mut rest);
+    let [b'.', rest @ ..] = rest else { return false };
+    let mut rest = rest;
+    style == Style::Ruamel12 && take(&mut rest, |byte| byte.is_ascii_digit()) > 0 && is_exponent(rest, false)
+}
+
 fn is_integer(bytes: &[u8], style: Style) -> bool {
     let mut rest = bytes;
     take_sign(&mut rest);
