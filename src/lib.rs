@@ -27,6 +27,7 @@ pub mod nix;
 pub mod order;
 pub mod overrides;
 pub mod paths;
+pub mod places;
 pub mod plan;
 pub mod process;
 pub mod request;

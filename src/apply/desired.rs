@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::rendered::static_values;
 use crate::attr_path::AttrPath;
 use crate::overrides::{Conflict, Overlay};
-use crate::plan::{OptionSpec, Plan, Service};
+use crate::places::{Place, Places};
+use crate::plan::Plan;
 use crate::secrets::{self, Reveal};
 use crate::types::Type;
 
@@ -45,15 +46,14 @@ pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, 
     let places = Places::of(plan);
     let mut overridden: BTreeSet<usize> = BTreeSet::new();
     for (path, one) in overlay.leaves() {
-        if let Some(place) = places.find(&path) {
-            overridden.insert(place);
+        if let Some(position) = places.position(&path) {
+            overridden.insert(position);
         } else if only.is_none() {
             let reason = "no service has such an option".to_owned();
             desired.strangers.push(LeftOut { path, id: one.id, reason });
         }
     }
-    for place in overridden {
-        let place = &places.0[place];
+    for place in places.at(overridden) {
         if only.is_some_and(|only| !only.contains(place.service_name)) {
             continue;
         }
@@ -65,39 +65,6 @@ pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, 
         }
     }
     desired
-}
-
-/// One option of the plan.
-struct Place<'p> {
-    path: AttrPath,
-    service_name: &'p str,
-    service: &'p Service,
-    option_name: &'p str,
-    option: &'p OptionSpec,
-}
-
-/// The options of the plan, by path.
-struct Places<'p>(Vec<Place<'p>>);
-
-impl<'p> Places<'p> {
-    fn of(plan: &'p Plan) -> Self {
-        let options = plan.services.iter().flat_map(|(service_name, service)| {
-            service.options.iter().filter_map(move |(option_name, option)| {
-                let path = AttrPath::parse(option_name).ok()?;
-                Some(Place { path, service_name, service, option_name, option })
-            })
-        });
-        let mut places: Vec<Place<'p>> = options.collect();
-        places.sort_by(|one, other| one.path.cmp(&other.path));
-        Self(places)
-    }
-
-    /// The option that `path` is or is below: the longest that is one.
-    fn find(&self, path: &AttrPath) -> Option<usize> {
-        (1..=path.0.len())
-            .rev()
-            .find_map(|length| self.0.binary_search_by(|place| place.path.names().cmp(&path.0[..length])).ok())
-    }
 }
 
 /// The option's value with as many of its overrides as can hold; `None` if none of them can. `overrides` are those

@@ -1,17 +1,18 @@
 //! What the outside is told of an apply: entries in the journal, and measurements. Neither ever fails or delays it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use super::metrics;
 use super::session::Session;
-use super::{metrics, place};
 use crate::apply::concerns;
 use crate::apply::report::Report;
 use crate::apply::state::State;
 use crate::journal::Entry;
 use crate::messages;
-use crate::overrides::{Folded, Record};
+use crate::overrides::Folded;
 use crate::paths::Paths;
+use crate::places::Places;
 use crate::plan::Plan;
 
 /// Tells of an apply. `before`: what was in effect.
@@ -32,9 +33,14 @@ pub fn tell(
             [] => Vec::new(),
             some => log.find(|id| some.contains(&id)).unwrap_or_default(),
         };
+        let mut causes = causes(plan, before, &folded);
         for (service, outcome) in &report.services {
-            let causes = causes(plan, service, before.log_id(service), &folded, &rejected);
-            Entry::outcome(service, outcome, by, &causes, took).send();
+            let mut causes = causes.remove(service.as_str()).unwrap_or_default();
+            for record in &rejected {
+                let paths = record.paths().into_iter().filter(|path| concerns(plan, service, path));
+                causes.extend(paths.map(|path| (record.id, path.to_string())));
+            }
+            Entry::outcome(service, outcome, by, &Vec::from_iter(causes), took).send();
         }
     }
     let now = SystemTime::now();
@@ -48,14 +54,15 @@ pub fn if_counted(counted: anyhow::Result<()>) {
     }
 }
 
-/// The records that a service's change is from, each with an option that it sets; best effort.
-fn causes(plan: &Plan, service: &str, applied: u64, folded: &Folded, rejected: &[Record]) -> Vec<(u64, String)> {
-    let is_ours = |path: &_| place::find(plan, path).is_ok_and(|place| place.service_name == service);
-    let overrides = folded.overlay.leaves().into_iter().filter(|(path, one)| one.id > applied && is_ours(path));
-    let mut causes: BTreeSet<(u64, String)> = overrides.map(|(path, one)| (one.id, path.to_string())).collect();
-    for record in rejected {
-        let paths = record.paths().into_iter().filter(|path| concerns(plan, service, path));
-        causes.extend(paths.map(|path| (record.id, path.to_string())));
+/// The records that each service's change is from, each with an option that it sets.
+fn causes<'p>(plan: &'p Plan, before: &State, folded: &Folded) -> BTreeMap<&'p str, BTreeSet<(u64, String)>> {
+    let places = Places::of(plan);
+    let mut causes: BTreeMap<&str, BTreeSet<(u64, String)>> = BTreeMap::new();
+    for (path, one) in folded.overlay.leaves() {
+        let Some(service) = places.find(&path).map(|place| place.service_name) else { continue };
+        if one.id > before.log_id(service) {
+            causes.entry(service).or_default().insert((one.id, path.to_string()));
+        }
     }
-    causes.into_iter().collect()
+    causes
 }

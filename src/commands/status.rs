@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::place::{self, Place};
 use super::session::Session;
 use super::{screen, verify};
 use crate::apply::desired::LeftOut;
@@ -15,10 +14,12 @@ use crate::apply::survey::survey;
 use crate::apply::trial::Awaiting;
 use crate::apply::trial::NOT_CONFIRMED;
 use crate::apply::view::{View, view};
+use crate::attr_path::AttrPath;
 use crate::cli::Read;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Record;
+use crate::places::{Place, Places};
 use crate::secrets::Secrets;
 use crate::verify::verdict::Verdict;
 
@@ -96,13 +97,14 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
         services.insert(name.clone(), status);
     }
     let secrets = Secrets::of(&plan);
+    let places = Places::of(&plan);
     for (path, one) in folded.overlay.leaves() {
-        let Ok(place) = place::find(&plan, &path) else { continue };
+        let Some(place) = places.find(&path) else { continue };
         let record = records.get(&one.id);
         let shown = Shown {
             path: path.to_string(),
             value: secrets.shown(&path, one.value),
-            r#static: static_value(&place).map(|value| secrets.shown(&path, &value)),
+            r#static: static_value(place, &path).map(|value| secrets.shown(&path, &value)),
             record: one.id,
             by: record.and_then(|record| record.by.clone()),
             time: record.and_then(|record| record.time.clone()),
@@ -117,8 +119,12 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
     Ok((Status { services, awaiting, left_out: desired.left_out, verified }, warnings))
 }
 
-fn static_value(place: &Place<'_>) -> Option<Value> {
-    place.below.names().iter().try_fold(&place.option.static_value, |value, name| value.get(name)).cloned()
+fn static_value(place: &Place<'_>, path: &AttrPath) -> Option<Value> {
+    path.strip_prefix(&place.path)?
+        .names()
+        .iter()
+        .try_fold(&place.option.static_value, |value, name| value.get(name))
+        .cloned()
 }
 
 fn text(status: &Status) -> String {

@@ -22,6 +22,7 @@ use crate::journal::Entry;
 use crate::messages;
 use crate::overrides::{Change, Kind, Overlay};
 use crate::paths::Paths;
+use crate::places::Places;
 use crate::plan::{self, Plan};
 use crate::secrets::Secrets;
 use crate::systemd::background::Background;
@@ -229,8 +230,9 @@ fn keep(plan: &Plan, paths: &Paths, session: &Session, verdict: Verdict) -> anyh
 /// Sound by the proof, where it speaks of every value in effect.
 fn by_proof(plan: &Plan, paths: &Paths, session: &Session, proof: &Proof) -> anyhow::Result<Option<Verdict>> {
     let View { folded, last_id, .. } = in_effect(plan, paths, session)?;
+    let places = Places::of(plan);
     let free = |path: &AttrPath| {
-        let flows = super::place::find(plan, path).ok().and_then(|place| proof.flows(plan, place.service_name, path));
+        let flows = places.find(path).and_then(|place| proof.flows(plan, place.service_name, path));
         flows.is_some_and(|flows| flows.is_empty())
     };
     let sound = folded.overlay.leaves().iter().all(|(path, _)| free(path));

@@ -12,8 +12,8 @@ use std::fmt::{Display, Write as _};
 pub use counters::{BUCKETS, Counters};
 
 use crate::apply::state::State;
-use crate::commands::place;
 use crate::overrides::Folded;
+use crate::places::Places;
 use crate::plan::Plan;
 use crate::verify::verdict::{Outcome, Verdict};
 
@@ -112,8 +112,9 @@ fn counted(text: &mut Text, counters: &Counters) {
 }
 
 fn overridden<'p>(plan: &'p Plan, folded: &Folded) -> BTreeMap<&'p str, usize> {
+    let places = Places::of(plan);
     folded.overlay.leaves().into_iter().fold(BTreeMap::new(), |mut counts, (path, _)| {
-        if let Ok(place) = place::find(plan, &path) {
+        if let Some(place) = places.find(&path) {
             *counts.entry(place.service_name).or_default() += 1;
         }
         counts
