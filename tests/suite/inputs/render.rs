@@ -52,11 +52,13 @@ fn read_yaml(text: &str, strict: bool) -> Result<Value, String> {
     serde_yaml::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
-/// Strings that YAML 1.1 and 1.2 read differently, which PyYAML leaves plain, and our reader is one of 1.2.
+/// Strings that YAML 1.1 and 1.2 read differently, which PyYAML leaves plain, and our reader is one of 1.2; and `oN`, which
+/// is a boolean to that reader and to no version.
 fn has_version_differences(value: &Value) -> bool {
     let differs = |text: &str| {
         let number = text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
-        number || matches!(text, "y" | "Y" | "n" | "N" | "t" | "T" | "f" | "F") || text.eq_ignore_ascii_case("nan")
+        let words = ["y", "n", "t", "f", "nan", "yes", "no", "on", "off", "true", "false"];
+        number || words.iter().any(|word| text.eq_ignore_ascii_case(word))
     };
     match value {
         Value::String(text) => differs(text),
