@@ -50,7 +50,8 @@ def timed(words):
     took = (time.perf_counter() - began) * 1e3
     print(f"{words[:4]}: {took:.0f} ms", file=sys.stderr, flush=True)
     if done.returncode != 0:
-        raise Failed(f"{' '.join(words[-3:])} exited with {done.returncode}: {done.stderr[-300:]}")
+        said = "\n".join(line for line in done.stderr.splitlines() if not line.startswith("timings:"))
+        raise Failed(f"{' '.join(words[-3:])} exited with {done.returncode}: {said[-300:]}")
     return took, done.stderr
 
 
