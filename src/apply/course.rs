@@ -13,10 +13,14 @@ use super::change::{self, Change};
 use super::execute::{Fault, Faults, Machine, Material, run};
 use super::report::Outcome;
 use super::state::InEffect;
+use super::turns::Turns;
 use crate::fs::generation::StagedFile;
 use crate::order;
 use crate::plan::{File, Plan};
 use crate::timings;
+
+/// Services that are acted on at a time, below what the bus allows (see [`Turns`]).
+const AT_ONCE: usize = 100;
 
 /// Where a service goes that does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,7 @@ pub fn take(
         return (steps, arrivals);
     }
     let (senders, receivers): (Vec<_>, Vec<_>) = changes.iter().map(|_| mpsc::channel::<()>()).unzip();
+    let turns = Turns::new(AT_ONCE);
     let before: Vec<BTreeSet<&str>> = changes.iter().map(|change| order::predecessors(plan, change.name)).collect();
     let arrivals = std::thread::scope(|scope| {
         let mut running = Vec::new();
@@ -78,11 +83,14 @@ pub fn take(
             let waits = changes.iter().filter(|other| before[number].contains(other.name)).count();
             let behind = before.iter().zip(&senders).filter(|(before, _)| before.contains(change.name));
             let behind: Vec<mpsc::Sender<()>> = behind.map(|(_, sender)| sender.clone()).collect();
-            let (course, fault) = (&course, faults.get(change.name).cloned());
+            let (course, turns, fault) = (&course, &turns, faults.get(change.name).cloned());
             running.push(scope.spawn(move || {
                 // One that broke down has dropped its senders: nobody waits for it for ever.
                 (0..waits).for_each(|_| done.recv().unwrap_or_default());
-                let arrival = course.run(change, fault);
+                let arrival = {
+                    let _turn = turns.take();
+                    course.run(change, fault)
+                };
                 for sender in &behind {
                     sender.send(()).unwrap_or_default();
                 }

@@ -25,6 +25,7 @@ pub mod view;
 mod leftover;
 mod pass;
 mod rejection;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,6 @@
-"""A hundred services in one apply: each unit restarted once, together, and systemd reloaded at most once."""
+"""Two hundred services in one apply, more than the bus takes calls of at once: each unit restarted once, together, and systemd reloaded at most once."""
 
-COUNT = 100
+COUNT = 200
 UNITS = [f"wide-{number}.service" for number in range(COUNT)]
 
 
