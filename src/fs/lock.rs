@@ -9,6 +9,9 @@ use rustix::fs::OFlags;
 
 use super::{Context, Directory, FileError};
 
+/// How often a holder is looked for.
+const LOOKS: usize = 5;
+
 /// How long a held lock is left alone before the next try.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -72,27 +75,29 @@ fn try_lock(file: &File, path: &Utf8Path) -> Result<bool, FileError> {
     }
 }
 
-/// Who holds the lock, from /proc/locks (`proc_locks(5)`) and /proc/PID/comm; best effort, for messages.
+/// Who holds the lock, from /proc/locks and /proc/PID/comm; best effort, for messages.
 fn holder(file: &File) -> String {
-    let unknown = || "another process".to_owned();
-    let (Ok(metadata), Ok(locks)) = (file.metadata(), std::fs::read_to_string("/proc/locks")) else {
-        return unknown();
-    };
-    let device = metadata.dev();
-    let place = format!("{:02x}:{:02x}:{}", rustix::fs::major(device), rustix::fs::minor(device), metadata.ino());
-    let pid = locks.lines().find_map(|line| {
-        // `1: FLOCK  ADVISORY  WRITE 1234 00:1a:5678 0 EOF`; waiting ones have `->` in second place.
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        match words[..] {
-            [_, "FLOCK", _, _, pid, at, ..] if at == place => Some(pid),
-            _ => None,
-        }
-    });
-    let Some(pid) = pid else { return unknown() };
+    // The file is read in pieces: where many others lock and unlock meanwhile, a line can be missed.
+    let Some(pid) = (0..LOOKS).find_map(|_| holding(file)) else { return "another process".to_owned() };
     match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
         Ok(command) => format!("{} (process {pid})", command.trim_end()),
         Err(_) => format!("process {pid}"),
     }
+}
+
+/// The process that holds it (`proc_locks(5)`).
+fn holding(file: &File) -> Option<String> {
+    let (metadata, locks) = (file.metadata().ok()?, std::fs::read_to_string("/proc/locks").ok()?);
+    let device = metadata.dev();
+    let place = format!("{:02x}:{:02x}:{}", rustix::fs::major(device), rustix::fs::minor(device), metadata.ino());
+    locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 00:1a:5678 0 EOF`; waiting ones have `->` in second place.
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            [_, "FLOCK", _, _, pid, at, ..] if at == place => Some(pid.to_owned()),
+            _ => None,
+        }
+    })
 }
 
 #[cfg(test)]
