@@ -114,7 +114,7 @@ impl<'f> Reader<'f> {
                 }
                 return Err(self.fault("is not UTF-8"));
             };
-            let record = text.trim_ascii_start();
+            let record = text.trim_start_matches([' ', '\t', '\r', '\n']);
             let kind = match record.as_bytes().first() {
                 None => Line::Nothing,
                 Some(b'{' | b'(') => Line::Record,
@@ -277,7 +277,7 @@ impl<'f> Reader<'f> {
     fn comment(&mut self, length: usize, terminated: bool) -> Result<(), LogError> {
         let line = &self.buffer[self.at..self.at + length];
         let Ok(text) = std::str::from_utf8(line) else { return Err(self.fault("is not UTF-8")) };
-        let comment = text.trim_ascii_start();
+        let comment = text.trim_start_matches([' ', '\t', '\r', '\n']);
         if !comment.starts_with("/*") {
             hand::check_comment(comment).map_err(|problem| self.fault(&problem))?;
             self.pass(length, terminated);
