@@ -5,6 +5,9 @@
 
 use serde_json::Value;
 
+/// What Nix takes as space between words; the rest of ASCII's and Unicode's white space is an error to it.
+pub const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// How deep lists and attribute sets may nest, and how many names a path may have.
 pub const MAX_DEPTH: usize = 128;
 

@@ -1,6 +1,7 @@
-//! The options of a plan by path, for whoever looks up many: pure.
+//! The options of a plan by path: pure.
 //!
-//! In: the plan. Out: the option that a path is or is below, in the time of a search in a sorted list.
+//! In: the plan. Out: the option that a path is or is below; for whoever looks up many, in the time of a search in a sorted
+//! list.
 
 use crate::attr_path::AttrPath;
 use crate::plan::{OptionSpec, Plan, Service};
@@ -20,7 +21,30 @@ pub struct Place<'p> {
     pub option: &'p OptionSpec,
 }
 
-/// All options of the plan.
+impl Place<'_> {
+    /// The names of `path` below the option: none where it is the option itself, or is not below it.
+    #[must_use]
+    pub fn below(&self, path: &AttrPath) -> AttrPath {
+        path.strip_prefix(&self.path).unwrap_or_default()
+    }
+}
+
+/// The option that `path` is or is below, the longest that is one: for whoever looks up one.
+#[must_use]
+pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Option<Place<'p>> {
+    all(plan).filter(|place| path.starts_with(&place.path)).max_by_key(|place| place.path.names().len())
+}
+
+fn all(plan: &Plan) -> impl Iterator<Item = Place<'_>> {
+    plan.services.iter().flat_map(|(service_name, service)| {
+        service.options.iter().filter_map(move |(option_name, option)| {
+            let path = AttrPath::parse(option_name).ok()?;
+            Some(Place { path, service_name, service, option_name, option })
+        })
+    })
+}
+
+/// All options of the plan, in the order of their paths.
 #[derive(Debug)]
 pub struct Places<'p>(Vec<Place<'p>>);
 
@@ -28,13 +52,7 @@ impl<'p> Places<'p> {
     /// Those of a plan.
     #[must_use]
     pub fn of(plan: &'p Plan) -> Self {
-        let options = plan.services.iter().flat_map(|(service_name, service)| {
-            service.options.iter().filter_map(move |(option_name, option)| {
-                let path = AttrPath::parse(option_name).ok()?;
-                Some(Place { path, service_name, service, option_name, option })
-            })
-        });
-        let mut places: Vec<Place<'p>> = options.collect();
+        let mut places: Vec<Place<'p>> = all(plan).collect();
         places.sort_by(|one, other| one.path.cmp(&other.path));
         Self(places)
     }

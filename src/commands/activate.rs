@@ -41,6 +41,6 @@ pub fn run(arguments: cli::Activate, session: &mut Session) -> anyhow::Result<Ex
     }
     let exit = task.run(session)?;
     // What a collector reads may speak of services that this system does not have.
-    notice::if_counted(metrics::refresh(&plan, &paths, session));
+    notice::unless_written(metrics::refresh(&plan, &paths, session));
     Ok(exit)
 }

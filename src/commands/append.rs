@@ -6,13 +6,14 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::change::{Context, Recorded};
-use super::place::{self, Place, nearest};
+use super::place::{self, nearest};
 use super::{Refused, prove, recording, screen};
 use crate::apply::rendered;
 use crate::attr_path::AttrPath;
 use crate::cli;
 use crate::overrides::{Change, Conflict, Folded, LogFile};
 use crate::paths::Paths;
+use crate::places::Place;
 use crate::plan::Plan;
 use crate::request::Append;
 use crate::secrets::{self, SecretFiles, Secrets};
@@ -58,7 +59,7 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
     let log = context.log();
     let path = place::parse(&request.path)?;
     let place = place::find(plan, &path)?;
-    if !place.option.may_change(place.below.names()) {
+    if !place.option.may_change(place.below(&path).names()) {
         return Err(not_dynamic(&path, &place).into());
     }
     let asked = Asked { path: &path, place: &place, log: &log, secrets: &Secrets::of(plan) };
@@ -91,7 +92,7 @@ fn flows(plan: &Plan, paths: &Paths, place: &Place<'_>, path: &AttrPath) -> Opti
 }
 
 fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {
-    let allowed = place.option.dynamic.iter().flatten().map(|below| place.option_path.join(below).to_string());
+    let allowed = place.option.dynamic.iter().flatten().map(|below| place.path.join(below).to_string());
     Refused(format!(
         "{path} may not change at run time: {} marks only these: {}",
         place.option_name,
@@ -115,7 +116,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
         return Err(Refused(format!("{path}: give exactly one of value, text, expression and secretFile")).into());
     }
     if let Some(file) = &request.secret_file {
-        if !place.option.is_secret(&place.below) {
+        if !place.option.is_secret(&place.below(path)) {
             return Err(Refused(format!(
                 "{path} is not marked as secret, so what it is made into may be for everybody; mark it \
                  (dynamicism.for.{}.secret), or give its value",
@@ -128,8 +129,8 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
         }
         return Ok(Change::Replace(path.clone(), secrets::reference(file)));
     }
-    if place.option.is_secret(&place.below)
-        || request.expression.is_some() && place.option.concerns_secret(&place.below)
+    if place.option.is_secret(&place.below(path))
+        || request.expression.is_some() && place.option.concerns_secret(&place.below(path))
     {
         return Err(Refused(format!(
             "{path} is marked as secret, and everybody can read the log: put the value into a file that others can't \
@@ -140,7 +141,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
     if let Some(text) = request.expression.clone() {
         return Ok(Change::Expression { path: path.clone(), text, replace: request.replace });
     }
-    let places = types::below(&place.option.schema, place.below.names());
+    let places = types::below(&place.option.schema, place.below(path).names());
     if let Subschemas::NoSuchName { name, known } = &places {
         let hint = match nearest(name, known.iter().cloned()).as_slice() {
             [] => "it has nothing below it".to_owned(),
@@ -151,7 +152,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
     let value = match (&request.value, &request.text) {
         (Some(value), None) => value.clone(),
         (None, Some(text)) => types::read(&places, text, ReadAs::Type).map_err(|error| {
-            if place.option.concerns_secret(&place.below) {
+            if place.option.concerns_secret(&place.below(path)) {
                 // The text may have one in it.
                 return Refused(format!("{path}: {error}"));
             }
@@ -174,16 +175,16 @@ fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Res
         refuse(Conflict { given, ..error }.to_string())
     })?;
     let value = secrets::reveal(place.option, value, files)
-        .map_err(|error| Refused(format!("{}: {error}", place.option_path.join(&error.path))))?;
+        .map_err(|error| Refused(format!("{}: {error}", place.path.join(&error.path))))?;
     let kind = Type::new(&place.option.schema).with_context(|| format!("the plan's type of {}", place.option_name))?;
-    let concerns = |fault: &AttrPath| fault.starts_with(&place.below) || place.below.starts_with(fault);
+    let concerns = |fault: &AttrPath| fault.starts_with(&place.below(path)) || place.below(path).starts_with(fault);
     if let Some(fault) = kind.mismatches(&value).into_iter().find(|fault| concerns(&fault.path)) {
         let problem = if place.option.secret.is_empty() {
             format!("{} is refused: {}; expected {}", screen::value(&fault.given), fault.problem, fault.allowed)
         } else {
             format!("it is refused; expected {}", fault.allowed)
         };
-        return Err(Refused(format!("{}: {problem}{}", place.option_path.join(&fault.path), standing(asked))).into());
+        return Err(Refused(format!("{}: {problem}{}", place.path.join(&fault.path), standing(asked))).into());
     }
     timings::mark("type");
     let mut values = rendered::static_values(place.service);
@@ -195,8 +196,8 @@ fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Res
 
 /// The option's effective value.
 pub(super) fn effective(place: &Place<'_>, folded: &Folded) -> Result<Value, crate::overrides::Conflict> {
-    folded.overlay.below(&place.option_path).effective(&place.option.static_value).map_err(|mut conflict| {
-        conflict.path = place.option_path.join(&conflict.path);
+    folded.overlay.below(&place.path).effective(&place.option.static_value).map_err(|mut conflict| {
+        conflict.path = place.path.join(&conflict.path);
         conflict
     })
 }
@@ -204,7 +205,7 @@ pub(super) fn effective(place: &Place<'_>, folded: &Folded) -> Result<Value, cra
 /// What stands at a path now, for messages.
 fn standing(asked: &Asked<'_>) -> String {
     let Asked { path, place, log, secrets } = *asked;
-    let at = |value: &Value| match place.below.names().iter().try_fold(value, |value, name| value.get(name)) {
+    let at = |value: &Value| match place.below(path).names().iter().try_fold(value, |value, name| value.get(name)) {
         Some(value) => screen::value(&secrets.shown(path, value)),
         None => "not set".to_owned(),
     };

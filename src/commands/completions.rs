@@ -72,7 +72,7 @@ pub fn values(current: &OsStr) -> Vec<CompletionCandidate> {
     let given = words.iter().skip_while(|word| *word != "append").skip(1).find(|word| !word.starts_with('-'));
     let Some(path) = given.and_then(|path| place::parse(path).ok()) else { return Vec::new() };
     let Ok(place) = place::find(&plan, &path) else { return Vec::new() };
-    let Subschemas::Any(parts) = below(&place.option.schema, place.below.names()) else { return Vec::new() };
+    let Subschemas::Any(parts) = below(&place.option.schema, place.below(&path).names()) else { return Vec::new() };
     let mut offered: Vec<String> =
         parts.into_iter().flat_map(listed).filter(|text| text.starts_with(current)).collect();
     offered.dedup();

@@ -52,7 +52,7 @@ pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
     let state = State::load(&paths.state())?;
     let View { folded, .. } = view(&plan, &paths, &session.log(&plan, &paths), &state.on_trial(), only.as_ref())?;
     let effective = append::effective(&place, &folded)?;
-    let at = |value: &Value| place.below.names().iter().try_fold(value, |value, name| value.get(name)).cloned();
+    let at = |value: &Value| place.below(&path).names().iter().try_fold(value, |value, name| value.get(name)).cloned();
     let secrets = Secrets::of(&plan);
     let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
     let records: Vec<u64> = folded
@@ -65,7 +65,7 @@ pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
     let applied_up_to = state.log_id(place.service_name);
     Ok(Answer {
         path: path.to_string(),
-        option: place.option_path.to_string(),
+        option: place.path.to_string(),
         value: shown(at(&effective)),
         r#static: shown(at(&place.option.static_value)),
         applied: records.iter().all(|id| *id <= applied_up_to),

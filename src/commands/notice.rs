@@ -44,11 +44,11 @@ pub fn tell(
         }
     }
     let now = SystemTime::now();
-    if_counted(metrics::count(plan, paths, session, |counters| counters.count(report, took, now)));
+    unless_written(metrics::count(plan, paths, session, |counters| counters.count(report, took, now)));
 }
 
 /// Says so where what there is to measure could not be written.
-pub fn if_counted(counted: anyhow::Result<()>) {
+pub fn unless_written(counted: anyhow::Result<()>) {
     if let Err(error) = counted {
         messages::warn(format!("what there is to measure can't be written: {}", messages::chain(&error)));
     }

@@ -46,7 +46,7 @@ pub fn run(arguments: &Options, session: &Session) -> anyhow::Result<Exit> {
         let effective = append::effective(&place, &folded)?;
         let built = &place.option.static_value;
         for below_option in paths_below(&place.option.schema, &[built, &effective]) {
-            let path = place.option_path.join(&below_option);
+            let path = place.path.join(&below_option);
             let at = |value: &Value| {
                 let value = below_option.names().iter().try_fold(value, |value, name| value.get(name))?;
                 Some(secrets.shown(&path, value))

@@ -4,24 +4,8 @@ use strsim::damerau_levenshtein;
 
 use super::Refused;
 use crate::attr_path::AttrPath;
-use crate::plan::{OptionSpec, Plan, Service};
-
-/// Where a path points to.
-#[derive(Clone, Debug)]
-pub struct Place<'p> {
-    /// The service's name.
-    pub service_name: &'p str,
-    /// The service.
-    pub service: &'p Service,
-    /// The option's full name.
-    pub option_name: &'p str,
-    /// The option.
-    pub option: &'p OptionSpec,
-    /// The option's path.
-    pub option_path: AttrPath,
-    /// The names below the option.
-    pub below: AttrPath,
-}
+use crate::places::{self, Place};
+use crate::plan::Plan;
 
 /// Reads a path as people write it.
 pub fn parse(text: &str) -> Result<AttrPath, Refused> {
@@ -30,17 +14,7 @@ pub fn parse(text: &str) -> Result<AttrPath, Refused> {
 
 /// The option that `path` is or is below; else the nearest names.
 pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Result<Place<'p>, Refused> {
-    let mut found: Option<Place<'p>> = None;
-    for (service_name, service) in &plan.services {
-        for (option_name, option) in &service.options {
-            let Ok(option_path) = AttrPath::parse(option_name) else { continue };
-            let Some(below) = path.strip_prefix(&option_path) else { continue };
-            if found.as_ref().is_none_or(|other| other.option_path.names().len() < option_path.names().len()) {
-                found = Some(Place { service_name, service, option_name, option, option_path, below });
-            }
-        }
-    }
-    found.ok_or_else(|| {
+    places::find(plan, path).ok_or_else(|| {
         let options = plan.services.values().flat_map(|service| service.options.keys().cloned());
         let hint = match nearest(&cut(path), options).as_slice() {
             [] => "no service is dynamic-enabled".to_owned(),

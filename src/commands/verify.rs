@@ -212,7 +212,7 @@ fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result<bool> {
 
 fn count_unsound(plan: &Plan, paths: &Paths, session: &Session, records: usize) {
     let counted = metrics::count(plan, paths, session, |counters| counters.unsound += records as u64);
-    notice::if_counted(counted);
+    notice::unless_written(counted);
 }
 
 fn keep(plan: &Plan, paths: &Paths, session: &Session, verdict: Verdict) -> anyhow::Result<()> {
@@ -223,7 +223,7 @@ fn keep(plan: &Plan, paths: &Paths, session: &Session, verdict: Verdict) -> anyh
         _ => before.map_or(0, |before| before.sound_until),
     };
     verdict::save(&paths.verdict(), &Verdict { sound_until, system, ..verdict })?;
-    notice::if_counted(metrics::refresh(plan, paths, session));
+    notice::unless_written(metrics::refresh(plan, paths, session));
     Ok(())
 }
 

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Denied;
 use super::policy::{Rate, Used};
-use crate::fs::atomic::{self, Durability};
-use crate::fs::{self, FileError};
+use crate::fs::{FileError, kept};
 use crate::plan::DaemonSpec;
 
 /// What was let through and still counts.
@@ -39,16 +38,14 @@ pub fn now() -> Duration {
 }
 
 impl Uses {
-    /// Those that the daemon before kept. What can't be understood was not written by this dynix, and counts for nothing.
+    /// Those that the daemon before kept.
     pub fn load(path: &Utf8Path) -> Result<Self, FileError> {
-        let bytes = fs::read_trusted(path, fs::OWN)?.unwrap_or_default();
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+        Ok(kept::load(path)?.unwrap_or_default())
     }
 
     /// Keeps them for the next daemon.
     pub fn save(&self, path: &Utf8Path) -> Result<(), FileError> {
-        // Plain numbers and text: they can be written.
-        atomic::write(path, &serde_json::to_vec(self).unwrap_or_default(), 0o600, Durability::Volatile)
+        kept::save(path, self, 0o600)
     }
 
     /// Counts one use of each part of a rule, or none of them.

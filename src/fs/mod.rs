@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod directory;
 pub mod generation;
+pub mod kept;
 pub mod known;
 pub mod lock;
 

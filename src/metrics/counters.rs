@@ -7,8 +7,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use crate::apply::report::{Outcome, Report};
-use crate::fs::atomic::{self, Durability};
-use crate::fs::{self, FileError};
+use crate::fs::{FileError, kept};
 use crate::journal::Kind;
 
 /// Upper bounds of the histogram's buckets, in seconds.
@@ -42,16 +41,14 @@ pub struct Durations {
 }
 
 impl Counters {
-    /// Those that were kept. What can't be understood is counted anew: nothing depends on it.
+    /// Those that were kept; else all begins anew, nothing depends on it.
     pub fn load(path: &Utf8Path) -> Result<Self, FileError> {
-        let bytes = fs::read_trusted(path, fs::OWN)?.unwrap_or_default();
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+        Ok(kept::load(path)?.unwrap_or_default())
     }
 
     /// Keeps them.
     pub fn save(&self, path: &Utf8Path) -> Result<(), FileError> {
-        // Plain numbers and text: they can be written.
-        atomic::write(path, &serde_json::to_vec(self).unwrap_or_default(), 0o644, Durability::Volatile)
+        kept::save(path, self, 0o644)
     }
 
     /// Counts an apply.

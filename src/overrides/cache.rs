@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::fold::{Ids, State};
 use super::reader::Place;
-use crate::fs::{self, atomic};
+use crate::fs::kept;
 
 /// Changes whenever the meaning of these files does.
 const VERSION: u32 = 1;
@@ -144,15 +144,13 @@ pub(super) struct Good {
     pub open_line: bool,
 }
 
+/// Best effort, like [`store`]: without the cache, all works as well.
 fn load<T: DeserializeOwned>(path: &Utf8Path) -> Option<T> {
-    serde_json::from_slice(&fs::read_trusted(path, fs::OWN).ok()??).ok()
+    kept::load(path).ok()?
 }
 
-/// Best effort: without the cache, all works as well.
 fn store(path: &Utf8Path, content: &impl Serialize) {
-    if let Ok(bytes) = serde_json::to_vec(content) {
-        let _ = atomic::write(path, &bytes, 0o644, atomic::Durability::Volatile);
-    }
+    let _ = kept::save(path, content, 0o644);
 }
 
 /// Digest of the file's last bytes before `end`.

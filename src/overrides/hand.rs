@@ -89,7 +89,7 @@ pub(super) fn extent(text: &str) -> Result<Extent, String> {
 }
 
 fn check_space(token: &str) -> Result<(), String> {
-    match token.chars().find(|character| !matches!(character, ' ' | '\t' | '\r' | '\n')) {
+    match token.chars().find(|character| !nix::SPACE.contains(character)) {
         Some(other) => Err(format!("has {other:?} outside of a string, which is no space to Nix")),
         None => Ok(()),
     }

@@ -17,6 +17,7 @@ use super::entry::Entry;
 use super::hand::{self, Extent};
 use super::scan::{self, is_plain_time};
 use crate::fs::Context;
+use crate::nix;
 
 /// How much is read at once.
 const BLOCK: usize = 256 * 1024;
@@ -114,7 +115,7 @@ impl<'f> Reader<'f> {
                 }
                 return Err(self.fault("is not UTF-8"));
             };
-            let record = text.trim_start_matches([' ', '\t', '\r', '\n']);
+            let record = text.trim_start_matches(nix::SPACE);
             let kind = match record.as_bytes().first() {
                 None => Line::Nothing,
                 Some(b'{' | b'(') => Line::Record,
@@ -277,7 +278,7 @@ impl<'f> Reader<'f> {
     fn comment(&mut self, length: usize, terminated: bool) -> Result<(), LogError> {
         let line = &self.buffer[self.at..self.at + length];
         let Ok(text) = std::str::from_utf8(line) else { return Err(self.fault("is not UTF-8")) };
-        let comment = text.trim_start_matches([' ', '\t', '\r', '\n']);
+        let comment = text.trim_start_matches(nix::SPACE);
         if !comment.starts_with("/*") {
             hand::check_comment(comment).map_err(|problem| self.fault(&problem))?;
             self.pass(length, terminated);

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::words;
 use crate::apply::rendered::sha256;
 use crate::attr_path::AttrPath;
-use crate::fs::atomic::{self, Durability};
-use crate::fs::{self, FileError};
+use crate::fs::{self, FileError, kept};
 use crate::plan::Plan;
 
 /// The only version that this dynix reads.
@@ -102,8 +101,8 @@ struct Kept {
 
 /// The proof of the system of this identity, if there is one. A file that can't be read as one is none: it is made anew.
 pub fn load(path: &Utf8Path, identity: &str) -> Result<Option<Proof>, FileError> {
-    let kept = fs::read_trusted(path, fs::OWN)?.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-    Ok(kept.filter(|kept| kept.identity == identity && kept.proof.version == VERSION).map(|kept| kept.proof))
+    let found: Option<Kept> = kept::load(path)?;
+    Ok(found.filter(|kept| kept.identity == identity && kept.proof.version == VERSION).map(|kept| kept.proof))
 }
 
 /// Keeps a proof, in the place of the one before.
@@ -111,8 +110,5 @@ pub fn save(path: &Utf8Path, identity: &str, proof: &Proof) -> Result<(), FileEr
     if let Some(directory) = path.parent() {
         fs::create_dir(directory)?;
     }
-    let kept = Kept { identity: identity.to_owned(), proof: proof.clone() };
-    // Plain data with string keys: it can't fail to be JSON.
-    let bytes = serde_json::to_vec(&kept).unwrap_or_default();
-    atomic::write(path, &bytes, 0o644, Durability::Volatile)
+    kept::save(path, &Kept { identity: identity.to_owned(), proof: proof.clone() }, 0o644)
 }

@@ -6,8 +6,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Judgement};
-use crate::fs::atomic::{self, Durability};
-use crate::fs::{self, FileError};
+use crate::fs::{FileError, kept};
 
 /// Whether a rebuild would change more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,12 +114,10 @@ impl Verdict {
 
 /// The last verdict, if there is one. A file that can't be read as one is none.
 pub fn load(path: &Utf8Path) -> Result<Option<Verdict>, FileError> {
-    Ok(fs::read_trusted(path, fs::OWN)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    kept::load(path)
 }
 
 /// Keeps a verdict, in the place of the one before.
 pub fn save(path: &Utf8Path, verdict: &Verdict) -> Result<(), FileError> {
-    // Plain data with string keys: it can't fail to be JSON.
-    let bytes = serde_json::to_vec(verdict).unwrap_or_default();
-    atomic::write(path, &bytes, 0o644, Durability::Volatile)
+    kept::save(path, verdict, 0o644)
 }
