@@ -30,7 +30,8 @@ pub fn check(data: &[u8]) {
     let read = match format.name {
         "json" => serde_json::from_str(&text).map_err(|error| error.to_string()),
         "toml" => toml::from_str(&text).map_err(|error| error.to_string()),
-        "yaml_1_1" if has_version_differences(&value) => return,
+        "yaml_1_1" if has(&value, differs_by_version) => return,
+        "yaml_1_2" if has(&value, has_capital_base) => return,
         "yaml_1_1" => read_yaml(&text, false),
         "yaml_1_2" => read_yaml(&text, true),
         "ini" => Ok(read_ini(&text)),
@@ -54,16 +55,24 @@ fn read_yaml(text: &str, strict: bool) -> Result<Value, String> {
 
 /// Strings that YAML 1.1 and 1.2 read differently, which PyYAML leaves plain, and our reader is one of 1.2; and `oN`, which
 /// is a boolean to that reader and to no version.
-fn has_version_differences(value: &Value) -> bool {
-    let differs = |text: &str| {
-        let number = text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
-        let words = ["y", "n", "t", "f", "nan", "yes", "no", "on", "off", "true", "false"];
-        number || words.iter().any(|word| text.eq_ignore_ascii_case(word))
-    };
+fn differs_by_version(text: &str) -> bool {
+    let number = text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
+    let words = ["y", "n", "t", "f", "nan", "yes", "no", "on", "off", "true", "false"];
+    number || words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// `0B1`, `0O7` and `0XA`, which are integers to our reader and to no version.
+fn has_capital_base(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    ["0B", "0O", "0X"].iter().any(|base| digits.starts_with(base))
+}
+
+/// Whether a string of the value is such a one.
+fn has(value: &Value, is_one: fn(&str) -> bool) -> bool {
     match value {
-        Value::String(text) => differs(text),
-        Value::Array(items) => items.iter().any(has_version_differences),
-        Value::Object(map) => map.iter().any(|(name, value)| differs(name) || has_version_differences(value)),
+        Value::String(text) => is_one(text),
+        Value::Array(items) => items.iter().any(|item| has(item, is_one)),
+        Value::Object(map) => map.iter().any(|(name, value)| is_one(name) || has(value, is_one)),
         _ => false,
     }
 }
