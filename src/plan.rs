@@ -444,12 +444,23 @@ pub enum Attach {
         /// Further environment that the start script had set (`PATH`).
         #[serde(default)]
         environment: BTreeMap<String, String>,
+        /// All words of the unit's own `ExecStart=`, where that is no start script.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        built: Option<Vec<String>>,
     },
     /// The text is an environment file whose variables come on top of the unit's own; these are what the unit itself sets
     /// for the static values.
     Variables(BTreeMap<String, String>),
     /// `LoadCredential=ID:/run/dynix/SERVICE/current/FILE`, with the static text as what it is where that is missing.
     Credential(String),
+}
+
+impl Attach {
+    /// Whether it is the unit itself that says the static values, and no file.
+    #[must_use]
+    pub fn is_of_the_unit(&self) -> bool {
+        matches!(self, Self::Variables(_) | Self::Environment { built: Some(_), .. })
+    }
 }
 
 /// How equal the rendered static file is to what Nix generated.

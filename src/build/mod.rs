@@ -136,29 +136,19 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
         for (file_name, file) in &service.files {
             let place = Place::top().keys(["services", name, "files", file_name]);
             // What the unit itself says is in the description.
-            if matches!(file.attach, Attach::Variables(_)) {
-                match proof::prove(service, file, b"") {
-                    Ok(proof) => found.push((file_name.clone(), proof)),
-                    Err(problem) => problems.add(&place, problem),
-                }
-                continue;
-            }
-            let path = below(static_root, &file.static_file);
-            let nix = match fs::read(&path) {
-                Ok(Some(nix)) => nix,
-                Ok(None) => {
-                    problems.add(&place.key("static"), format!("there is no file at {path}"));
-                    continue;
-                }
-                Err(error) => {
-                    problems.add(&place.key("static"), error);
+            let nix = if file.attach.is_of_the_unit() { Ok(Vec::new()) } else { text(static_root, &file.static_file) };
+            let nix = match nix {
+                Ok(nix) => nix,
+                Err(problem) => {
+                    problems.add(&place.key("static"), problem);
                     continue;
                 }
             };
             match proof::prove(service, file, &nix) {
                 Ok((format, mut proof)) => {
-                    if file.found.is_some() && find::leaves_open(&file.value, &static_values(service)) {
-                        proof.undecided.push("prune".to_owned());
+                    if file.found.is_some() {
+                        let open = find::undecided(file, &static_values(service));
+                        proof.undecided.extend(open.into_iter().map(str::to_owned));
                     }
                     found.push((file_name.clone(), (format, proof)));
                 }
@@ -173,6 +163,13 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
         }
     }
     problems.or(())
+}
+
+/// What Nix wrote to a file.
+fn text(static_root: &Utf8Path, path: &Utf8Path) -> Result<Vec<u8>, String> {
+    let path = below(static_root, path);
+    let text = fs::read(&path).map_err(|error| error.to_string())?;
+    text.ok_or_else(|| format!("there is no file at {path}"))
 }
 
 fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {

@@ -31,19 +31,24 @@ pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, 
             let rendered = format::render(&file.format, &value).map_err(|error| error.to_string())?;
             Ok((file.format.clone(), proof(ProofLevel::Bytes, &rendered, &rendered)))
         }
-        Attach::Environment { command, environment, .. } => {
-            let theirs = script::read(nix)
-                .map_err(|problem| format!("{} is no start script that can be proven: {problem}", file.static_file))?;
+        Attach::Environment { command, environment, built, .. } => {
+            let theirs = match built {
+                Some(words) => Script { environment: BTreeMap::new(), words: words.clone() },
+                None => script::read(nix).map_err(|problem| {
+                    format!("{} is no start script that can be proven: {problem}", file.static_file)
+                })?,
+            };
             let words = format::flags::words(&file.format.parameters, &value).map_err(|error| error.to_string())?;
             let ours = Script { environment: environment.clone(), words: [command.clone(), words].concat() };
             if theirs != ours {
                 return Err(format!(
-                    "the start script {} does not run what the option's values give:\n{}",
+                    "{} does not run what the option's values give:\n{}",
                     file.static_file,
                     difference(theirs.to_string().as_bytes(), ours.to_string().as_bytes())
                 ));
             }
             let rendered = format::render(&file.format, &value).map_err(|error| error.to_string())?;
+            let nix = if built.is_some() { &rendered } else { nix };
             Ok((file.format.clone(), proof(ProofLevel::Bytes, nix, &rendered)))
         }
     }

@@ -85,7 +85,7 @@ fn stub<'p>(
                 stub.credentials.push(Credential { id, source, text });
             }
             Attach::Bind(target) => stub.binds.push(Bind { source, target: target.as_str() }),
-            Attach::Environment { variable, command, environment } => {
+            Attach::Environment { variable, command, environment, .. } => {
                 let Some((program, arguments)) = command.split_first() else { continue };
                 let words = static_words(service, file)?;
                 stub.environments.push(CommandLine { source, variable, words, program, arguments, environment });

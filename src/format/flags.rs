@@ -1,16 +1,20 @@
 //! `flags`: command-line options. Not one of `pkgs.formats`, but what modules do with flags by hand.
 //!
-//! The value is a list, in the order of the command line. An item is a word, or
-//! `{ "flag": "--jobs", "value": X }`: null and false leave it out, true gives the bare flag (with `booleans`, both are
-//! values), a list repeats it for each element (with `join`, the elements are one value), anything else is its value.
-//! That is what `lib.cli.toCommandLine` does by its `sep` and `explicitBool`. What comes out are the words ([`words`]), or a line of an environment file that gives systemd these very words for an unbraced `$VARIABLE`.
+//! The value is a list, in the order of the command line. An item is one of
+//!
+//! - a word;
+//! - `{ "flag": "--jobs", "value": X }`: null and false leave it out, true gives the bare flag (with `booleans`, both are
+//!   values), a list repeats it for each element (with `join`, the elements are one value), anything else is its value;
+//! - `{ "flags": { "jobs": X, ... } }`: the same for each attribute, in the order of their names.
+//!
+//! That is what `lib.cli.toCommandLine` does by its `option`, `sep` and `explicitBool` (lib/cli.nix). What comes out are the
+//! words ([`words`]), or a line of an environment file that gives systemd these very words for an unbraced `$VARIABLE`.
 
 use serde_json::{Map, Value};
 
-use super::lines::BOOLEANS;
 use super::number::{self, NixNumber};
 use super::parameters::{self, Kind, Parameter};
-use super::{At, Format, RenderError, Settings, never_misread};
+use super::{At, Format, RenderError, Settings};
 use crate::systemd::quote;
 
 pub(super) static FORMAT: Format = Format {
@@ -25,12 +29,17 @@ pub(super) static FORMAT: Format = Format {
         },
         Parameter {
             name: "separator",
-            kind: Kind::Choice(&[" ", "=", ""]),
-            summary: "between flag and value: \" \" gives two words (default), \"=\" and \"\" one; an item may have its own",
+            kind: Kind::Choice(SEPARATORS),
+            summary: "between flag and value: \" \" gives two words (default), \"=\" and \"\" one, \"gnu\" a = after --flag and nothing after -f; an item may have its own",
+        },
+        Parameter {
+            name: "dashes",
+            kind: Kind::Choice(DASHES),
+            summary: "before the names of attributes: \"gnu\" is - before one character and -- before more (default); an item may have its own",
         },
         Parameter {
             name: "booleans",
-            kind: BOOLEANS.kind,
+            kind: Kind::Choice(SPELLINGS),
             summary: "true and false are values, spelled so (default: true is the bare flag, false none); an item may have its own",
         },
         Parameter {
@@ -41,8 +50,17 @@ pub(super) static FORMAT: Format = Format {
     ],
     validate: None,
     write,
-    misread: never_misread,
+    misread,
 };
+
+/// What can be between a flag and its value.
+pub const SEPARATORS: &[&str] = &[" ", "=", "", "gnu"];
+
+/// How true and false can be spelled where both are values.
+pub use super::lines::SPELLINGS;
+
+/// What can be before a name.
+pub const DASHES: &[&str] = &["gnu", "--", "-"];
 
 /// Linux refuses a longer string among arguments and environment (`MAX_ARG_STRLEN`, execve(2)).
 const LONGEST: usize = 128 * 1024 - 1;
@@ -101,7 +119,18 @@ fn for_each_word(parameters: &Map<String, Value>, value: &Value, sink: &mut Sink
     };
     for (index, item) in items.iter().enumerate() {
         match item {
-            Value::Object(item) => write_item(parameters, item, sink).at_index(index)?,
+            Value::Object(item) => Conventions::of(parameters, item)
+                .and_then(|conventions| match item.get("flags") {
+                    Some(Value::Object(flags)) => flags.iter().try_for_each(|(name, value)| {
+                        let flag = conventions.flag(name)?;
+                        conventions.write(&flag, value, sink).at(name)
+                    }),
+                    Some(other) => {
+                        Err(RenderError::here(format!("is {}, but has to be an attribute set", kind(other))))
+                    }
+                    None => write_item(&conventions, item, sink),
+                })
+                .at_index(index)?,
             Value::String(word) => checked(word).and_then(|()| sink(word)).at_index(index)?,
             other => {
                 let message = format!("is {}, but has to be a word or {{ flag, value }}", kind(other));
@@ -119,58 +148,138 @@ fn checked(word: &str) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// One `{ flag, value }`, with its own `separator`, `booleans` and `join` where it has them.
-fn write_item(parameters: &Map<String, Value>, item: &Map<String, Value>, sink: &mut Sink) -> Result<(), RenderError> {
-    for name in item.keys() {
-        if !matches!(name.as_str(), "flag" | "value" | "separator" | "booleans" | "join") {
-            let message = "is not known here; a flag has flag, value, separator, booleans and join";
-            return Err(RenderError::here(message)).at(name);
+/// How flags and their values are spelled.
+struct Conventions<'a> {
+    separator: Option<&'a str>,
+    dashes: &'a str,
+    booleans: Option<(&'a str, &'a str)>,
+    join: Option<&'a str>,
+}
+
+impl<'a> Conventions<'a> {
+    /// An item's own, and the format's where it has none.
+    fn of(parameters: &'a Map<String, Value>, item: &'a Map<String, Value>) -> Result<Self, RenderError> {
+        let named: &[&str] = if item.contains_key("flags") { &["flags", "dashes"] } else { &["flag", "value"] };
+        for name in item.keys() {
+            if !named.contains(&name.as_str()) && !matches!(name.as_str(), "separator" | "booleans" | "join") {
+                let message = "is not known here; an item has flag and value or flags and dashes, and separator, \
+                               booleans and join";
+                return Err(RenderError::here(message)).at(name);
+            }
+        }
+        let own = |name: &str| match item.get(name).or_else(|| parameters.get(name)) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(RenderError::here("has to be a string or null")).at(name),
+        };
+        let one_of = |name: &str, choices: &'static [&str]| match own(name)? {
+            Some(given) if !choices.contains(&given) => {
+                Err(RenderError::here(format!("has to be {}", Kind::Choice(choices)))).at(name)
+            }
+            given => Ok(given),
+        };
+        Ok(Self {
+            separator: one_of("separator", SEPARATORS)?.filter(|separator| *separator != " "),
+            dashes: one_of("dashes", DASHES)?.unwrap_or("gnu"),
+            booleans: one_of("booleans", SPELLINGS)?.and_then(|both| both.split_once('/')),
+            join: own("join")?,
+        })
+    }
+
+    /// The flag of an attribute.
+    fn flag(&self, name: &str) -> Result<String, RenderError> {
+        if name.is_empty() {
+            return Err(RenderError::here("a flag has a name, and an attribute here has none"));
+        }
+        checked(name).at(name)?;
+        // lib/cli.nix counts with `stringLength`, which gives bytes.
+        let is_short = name.len() == 1;
+        let dashes = match self.dashes {
+            "gnu" if is_short => "-",
+            "gnu" => "--",
+            dashes => dashes,
+        };
+        Ok(format!("{dashes}{name}"))
+    }
+
+    /// What stands between a flag and its value in one word; `None` where they are two.
+    fn between(&self, flag: &str) -> Option<&'a str> {
+        match self.separator {
+            Some("gnu") => Some(if flag.starts_with("--") { "=" } else { "" }),
+            separator => separator,
         }
     }
+
+    /// The words of one flag.
+    fn write(&self, flag: &str, value: &Value, sink: &mut Sink) -> Result<(), RenderError> {
+        let mut put = |value: &Value| match (value, self.booleans) {
+            (Value::Null, _) | (Value::Bool(false), None) => Ok(()),
+            (Value::Bool(true), None) => sink(flag),
+            (value, booleans) => match (text(value, booleans)?, self.between(flag)) {
+                (text, Some(separator)) => sink(&format!("{flag}{separator}{text}")),
+                (text, None) => sink(flag).and_then(|()| sink(&text)),
+            },
+        };
+        match (value, self.join) {
+            (Value::Array(elements), None) => {
+                elements.iter().enumerate().try_for_each(|(index, element)| put(element).at_index(index))
+            }
+            (Value::Array(elements), Some(_)) if elements.is_empty() => Ok(()),
+            (Value::Array(elements), Some(join)) => {
+                let texts =
+                    elements.iter().enumerate().map(|(index, element)| text(element, self.booleans).at_index(index));
+                texts.collect::<Result<Vec<_>, _>>().and_then(|texts| put(&texts.join(join).into()))
+            }
+            (value, _) => put(value),
+        }
+    }
+}
+
+/// One `{ flag, value }`.
+fn write_item(conventions: &Conventions<'_>, item: &Map<String, Value>, sink: &mut Sink) -> Result<(), RenderError> {
     let Some(Value::String(flag)) = item.get("flag") else {
         return Err(RenderError::here("has to be a word such as \"--jobs\"")).at("flag");
     };
     checked(flag).at("flag")?;
-    let own = |name: &str| match item.get(name).or_else(|| parameters.get(name)) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(RenderError::here("has to be a string or null")).at(name),
-    };
-    let separator = match own("separator")? {
-        None | Some(" ") => None,
-        Some(separator @ ("=" | "")) => Some(separator),
-        Some(_) => return Err(RenderError::here("has to be \" \", \"=\" or \"\"")).at("separator"),
-    };
-    let booleans = match own("booleans")? {
-        None => None,
-        Some(both) if BOOLEANS.kind.allows(&both.into()) => both.split_once('/'),
-        Some(_) => return Err(RenderError::here(format!("has to be {}", BOOLEANS.kind))).at("booleans"),
-    };
-    let join = own("join")?;
     let Some(value) = item.get("value") else {
         return Err(RenderError::here("is missing; null leaves the flag out, true gives it without a value"))
             .at("value");
     };
-    let mut put = |value: &Value| match (value, booleans) {
-        (Value::Null, _) | (Value::Bool(false), None) => Ok(()),
-        (Value::Bool(true), None) => sink(flag),
-        (value, _) => match (text(value, booleans)?, separator) {
-            (text, Some(separator)) => sink(&format!("{flag}{separator}{text}")),
-            (text, None) => sink(flag).and_then(|()| sink(&text)),
-        },
-    };
-    match (value, join) {
-        (Value::Array(elements), None) => {
-            elements.iter().enumerate().try_for_each(|(index, element)| put(element).at_index(index))
+    conventions.write(flag, value, sink).at("value")
+}
+
+/// Names of attributes that a program would split elsewhere, and empty values that it would not see.
+fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
+    let mut all = Vec::new();
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        let Some((item, flags)) = item.as_object().and_then(|item| Some((item, item.get("flags")?.as_object()?)))
+        else {
+            continue;
+        };
+        let Ok(conventions) = Conventions::of(settings.parameters, item) else { continue };
+        for (name, value) in flags {
+            let Ok(flag) = conventions.flag(name) else { continue };
+            let message = if name.starts_with('-') {
+                Some("the name begins with a dash, so its flag is another one's, or none")
+            } else if name.contains('=') {
+                Some("the name has a =, after which a program takes the rest for the value")
+            } else if conventions.between(&flag) == Some("") && has_empty(value) {
+                Some("an empty value right after its flag can't be told from none")
+            } else {
+                None
+            };
+            all.extend(message.and_then(|text| Err::<(), _>(RenderError::here(text)).at(name).at_index(index).err()));
         }
-        (Value::Array(elements), Some(_)) if elements.is_empty() => Ok(()),
-        (Value::Array(elements), Some(join)) => {
-            let texts = elements.iter().enumerate().map(|(index, element)| text(element, booleans).at_index(index));
-            texts.collect::<Result<Vec<_>, _>>().and_then(|texts| put(&texts.join(join).into()))
-        }
-        (value, _) => put(value),
     }
-    .at("value")
+    all
+}
+
+fn has_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(elements) => elements.iter().any(has_empty),
+        _ => false,
+    }
 }
 
 /// A value as Nix's `toString` gives it; booleans as they are spelled.

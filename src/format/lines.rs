@@ -42,9 +42,13 @@ pub const ESCAPE_KEYS: Parameter = Parameter {
 
 pub const BOOLEANS: Parameter = Parameter {
     name: "booleans",
-    kind: Kind::Choice(&["true/false", "True/False", "TRUE/FALSE", "yes/no", "Yes/No", "on/off", "On/Off", "1/0"]),
+    kind: Kind::Choice(SPELLINGS),
     summary: "how true and false are spelled (default \"true/false\")",
 };
+
+/// True and false.
+pub const SPELLINGS: &[&str] =
+    &["true/false", "True/False", "TRUE/FALSE", "yes/no", "Yes/No", "on/off", "On/Off", "1/0"];
 
 /// Booleans of a line, which can also be the key alone (services.dnsmasq).
 pub const BOOLEANS_OF_LINES: Parameter = Parameter {

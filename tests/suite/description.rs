@@ -48,6 +48,7 @@ fn everything() -> Plan {
                 variable: "V".to_owned(),
                 command: vec!["/bin/x".to_owned(), "y".to_owned()],
                 environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
+                built: None,
             },
         },
         units: Some(vec!["x.service".to_owned()]),

@@ -344,6 +344,104 @@ fn a_file_can_be_made_of_several_options_and_of_constants() {
     assert!(error.contains("find.value: at attrs.names: the option services.x.name is not one of"), "{error}");
 }
 
+/// `lib.cli.toCommandLineShellGNU { } flags()`
+const FLAGS: &str = "'--endpoint=https://a.example' --id x -p8080 '--tag=a b' --tag=c --verbose";
+
+fn flags() -> Value {
+    json!({
+        "endpoint": "https://a.example", "id": "x", "none": null, "p": 8080, "quiet": false, "tag": ["a b", "c"],
+        "verbose": true,
+    })
+}
+
+#[test]
+fn settings_that_are_flags_are_found_in_the_command() {
+    let store = Store::new();
+    let gnu = FLAGS.replace("--id x", "--id=x");
+    let words = "--endpoint https://a.example --id x -p 8080 --tag 'a b' --tag c --verbose".to_owned();
+    let go = gnu.replace("--", "-").replace("-p8080", "-p=8080");
+    let told = "--endpoint=https://a.example --id=x -p=8080 --quiet=off '--tag=a b,c' --verbose=on".to_owned();
+    for (given, parameters) in [
+        (&gnu, json!({ "separator": "gnu" })),
+        (&words, json!({})),
+        (&go, json!({ "dashes": "-", "separator": "=" })),
+        (&told, json!({ "separator": "=", "booleans": "on/off", "join": "," })),
+    ] {
+        let text = unit(&format!("ExecStart=/bin/x run --now {given} -- last"));
+        let (plan, stubs) = store.generate(&service(&flags(), "CLI value", &[("x.service", text)])).unwrap();
+        let (name, file) = only(&plan);
+        assert_eq!(name, "flags");
+        let mut found = file["format"]["parameters"].clone();
+        found.as_object_mut().unwrap().remove("variable");
+        assert_eq!(found, parameters, "{given}");
+        assert_eq!(file["found"], "flags in ExecStart of x.service", "{given}");
+        assert_eq!(
+            file["value"],
+            json!({ "list": [
+            { "attrs": { "flags": { "option": "services.x.settings" } } }, { "literal": "--" }, { "literal": "last" },
+        ] })
+        );
+        assert_eq!(file["attach"]["environment"]["command"], json!(["/bin/x", "run", "--now"]));
+        assert_eq!(file["proof"]["level"], "bytes");
+        assert_eq!(file["proof"].get("undecided"), None, "{given}");
+        assert!(stubs.contains("ExecStart=\nExecStart=/bin/x run --now $DYNIX_FLAGS\n"), "{stubs}");
+    }
+    // Words that several conventions write.
+    let units = [("x.service", unit("ExecStart=/bin/x --id=x"))];
+    let (plan, _) = store.generate(&service(&json!({ "id": "x" }), "CLI value", &units)).unwrap();
+    let undecided = &only(&plan).1["proof"]["undecided"];
+    assert_eq!(undecided, &json!(["separator", "booleans", "join"]));
+}
+
+#[test]
+fn flags_are_found_in_a_start_script_and_beside_the_modules_own() {
+    let store = Store::new();
+    let gnu = FLAGS.replace("--id x", "--host=h --id=x").replace("--verbose", "--trace --verbose");
+    let text = format!("#!/nix/store/x-bash/bin/bash\nset -e\n\nexport A='b'\nexec /bin/x {gnu}\n");
+    let script = store.file("unit-script-x-start/bin/x-start", &text);
+    let units = [("x.service", unit(&format!("ExecStart={script} ")))];
+    let (plan, stubs) = store.generate(&service(&flags(), "CLI value", &units)).unwrap();
+    let file = only(&plan).1;
+    assert_eq!(file["found"], format!("flags in ExecStart of x.service, through {script}"));
+    // They stay, whatever the settings come to be.
+    assert_eq!(
+        file["value"]["list"][0]["attrs"]["flags"]["merge"],
+        json!([
+            { "option": "services.x.settings" }, { "literal": { "host": "h", "trace": true } },
+        ])
+    );
+    assert!(stubs.contains("Environment=A=b\n"), "{stubs}");
+    // What the settings have themselves, and what stands in no order, is none of it.
+    for (from, to) in [("--host=h", "--quiet=h"), ("--host=h", "--zone=h"), ("--host=h", "positional")] {
+        let other = store.file("other-start", &text.replace(from, to));
+        let units = [("x.service", unit(&format!("ExecStart={other}")))];
+        let error = store.generate(&service(&flags(), "CLI value", &units)).unwrap_err();
+        assert!(error.contains("no file was found that services.x.settings becomes"), "{error}");
+        fs::remove_file(store.root.join(&other[1..])).unwrap();
+    }
+}
+
+#[test]
+fn a_command_that_systemd_acts_on_has_no_flags() {
+    let store = Store::new();
+    let gnu = FLAGS.replace("--id x", "--id=x");
+    for lines in [
+        format!("ExecStart=+/bin/x {gnu}"),
+        format!("ExecStart=/bin/x {gnu} $MORE"),
+        format!("ExecStart=/bin/x {gnu} --name=%n"),
+        format!("ExecStart=/bin/x {gnu}\nExecStart=/bin/y"),
+        // Whose are they?
+        format!("ExecStart=/bin/x {gnu} -- {gnu}"),
+        "ExecStart=/bin/x".to_owned(),
+    ] {
+        let error = store.generate(&service(&flags(), "CLI value", &[("x.service", unit(&lines))])).unwrap_err();
+        assert!(error.contains("no file was found that services.x.settings becomes"), "{lines}: {error}");
+    }
+    // Nothing says where they would stand.
+    let units = [("x.service", unit("ExecStart=/bin/x"))];
+    store.generate(&service(&json!({ "quiet": false }), "CLI value", &units)).unwrap_err();
+}
+
 #[test]
 fn a_template_is_left_out() {
     let store = Store::new();

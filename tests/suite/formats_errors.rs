@@ -105,7 +105,7 @@ fn flags_that_are_none() {
     refused(json!([{ "value": 1 }]), "\"0\".flag: has to be a word such as \"--jobs\"");
     refused(
         json!([{ "flag": "-x", "values": 1 }]),
-        "\"0\".values: is not known here; a flag has flag, value, separator, booleans and join",
+        "\"0\".values: is not known here; an item has flag and value or flags and dashes, and separator, booleans and join",
     );
     refused(
         json!([{ "flag": "-x", "value": [1, true], "join": "," }]),
@@ -115,7 +115,10 @@ fn flags_that_are_none() {
         json!([{ "flag": "-x", "value": [1, [2]] }]),
         "\"0\".value.\"1\": is a list, but has to be a string or a number here",
     );
-    refused(json!([{ "flag": "-x", "value": 1, "separator": ":" }]), "\"0\".separator: has to be \" \", \"=\" or \"\"");
+    refused(
+        json!([{ "flag": "-x", "value": 1, "separator": ":" }]),
+        "\"0\".separator: has to be \" \" or \"=\" or \"\" or \"gnu\"",
+    );
     refused(json!([{ "flag": "-x", "value": 1, "join": 1 }]), "\"0\".join: has to be a string or null");
     refused(json!(["a\0"]), "\"0\": has a NUL character, which nothing that systemd reads can hold");
     refused(

@@ -107,3 +107,68 @@ fn values_become_flags() {
     let value = json!([{ "flag": "--allow", "value": ["a", "b"] }, { "flag": "-v", "value": true }]);
     assert_eq!(flags::words(joined.as_object().unwrap(), &value).unwrap(), ["--allow=a,b", "-v"]);
 }
+
+#[test]
+fn attributes_become_flags_as_lib_cli_writes_them() {
+    // The example of toCommandLineGNU in lib/cli.nix.
+    let attributes = json!({
+        "v": true, "verbose": [true, true, false, null], "i": ".bak", "testsuite": ["unit", "integration"],
+        "e": ["s/a/b/", "s/b/c/"], "n": false, "data": "{\"id\":0}",
+    });
+    let words = |parameters: Value, item: Value| flags::words(parameters.as_object().unwrap(), &json!([item]));
+    let gnu = [
+        "--data={\"id\":0}",
+        "-es/a/b/",
+        "-es/b/c/",
+        "-i.bak",
+        "--testsuite=unit",
+        "--testsuite=integration",
+        "-v",
+        "--verbose",
+        "--verbose",
+    ];
+    assert_eq!(words(json!({ "separator": "gnu" }), json!({ "flags": attributes })).unwrap(), gnu);
+    // That of toCommandLine, with -NAME=VALUE and explicit booleans; an item's own conventions come first.
+    let item = json!({ "flags": attributes, "dashes": "-", "separator": "=", "booleans": "true/false" });
+    let go = [
+        "-data={\"id\":0}",
+        "-e=s/a/b/",
+        "-e=s/b/c/",
+        "-i=.bak",
+        "-n=false",
+        "-testsuite=unit",
+        "-testsuite=integration",
+        "-v=true",
+        "-verbose=true",
+        "-verbose=true",
+        "-verbose=false",
+    ];
+    assert_eq!(words(json!({ "separator": "gnu" }), item).unwrap(), go);
+    // lib.stringLength counts bytes.
+    assert_eq!(words(json!({}), json!({ "flags": { "é": 1 } })).unwrap(), ["--é", "1"]);
+    for (item, problem) in [
+        (json!({ "flags": [] }), "\"0\": is a list, but has to be an attribute set"),
+        (json!({ "flags": { "": 1 } }), "\"0\": a flag has a name, and an attribute here has none"),
+        (json!({ "flags": { "a": { "b": 1 } } }), "\"0\".a: is an attribute set"),
+        (json!({ "flags": {}, "value": 1 }), "\"0\".value: is not known here"),
+        (json!({ "flags": {}, "dashes": "+" }), "\"0\".dashes: has to be"),
+        (json!({ "flag": "--a", "value": 1, "dashes": "-" }), "\"0\".dashes: is not known here"),
+    ] {
+        let error = words(json!({}), item.clone()).unwrap_err().to_string();
+        assert!(error.starts_with(problem), "{item}: {error}");
+    }
+}
+
+#[test]
+fn flags_that_would_be_read_as_others_are_misreadings() {
+    let misread = |item: Value| {
+        let parameters = json!({ "variable": "FLAGS", "separator": "gnu" }).as_object().unwrap().clone();
+        let spec = FormatSpec { name: "flags".to_owned(), dialect: None, parameters };
+        let found = format::misreadings(&spec, &json!([]), &json!(["--word=", item]));
+        found.map_or_else(|error| error.to_string(), |()| String::new())
+    };
+    assert_eq!(misread(json!({ "flags": { "a": "", "long": "", "b": ["x"] }, "separator": " " })), "");
+    assert!(misread(json!({ "flags": { "a=b": 1 } })).starts_with("\"1\".\"a=b\": the name has a ="));
+    assert!(misread(json!({ "flags": { "-": "x" } })).contains("the name begins with a dash"));
+    assert!(misread(json!({ "flags": { "a": ["x", ""], "long": "" } })).starts_with("\"1\".a: an empty value"));
+}

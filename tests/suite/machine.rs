@@ -90,6 +90,7 @@ tests! {
     expressions = "expressions",
     fail_safe = "fail-safe",
     failures = "failures",
+    flags = "flags",
     intruder = "intruder",
     minimal = "minimal",
     order = "order",

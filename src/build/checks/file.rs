@@ -150,7 +150,7 @@ fn attach(place: &Place, file: &File, problems: &mut Problems) {
                 problems.add(&place.key(name), quote::QuoteError::VariableName);
             }
         }
-        Attach::Environment { variable, command, environment } => {
+        Attach::Environment { variable, command, environment, .. } => {
             let place = place.key("environment");
             if file.format.name != "flags" {
                 let problem =

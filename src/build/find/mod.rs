@@ -2,11 +2,14 @@
 //!
 //! Takes the plan as it was read and the store, gives the plan with files and units. The file is looked for in all that
 //! the service's units lead to ([`reach`]): it is the one whose text is what the option's value gives in some format,
-//! dialect and convention ([`choose`]). The units that it is attached to are those that lead to it ([`reading`]). What is
-//! found goes through the same checks and the same proof as what is written down.
+//! dialect and convention ([`choose`]). The units that it is attached to are those that lead to it ([`reading`]). Where there
+//! is none, the value may be [`variables`] of a unit or [`flags`] of its command. What is found goes through the same checks
+//! and the same proof as what is written down.
 
 mod choose;
+mod command;
 mod family;
+mod flags;
 mod mentions;
 mod reach;
 mod reading;
@@ -19,6 +22,7 @@ mod variables;
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
 
 use super::problem::{Place, Problem, Problems};
 use crate::apply::rendered::static_values;
@@ -27,7 +31,6 @@ use choose::{Choice, Match, choose};
 use reach::{Reach, Reached, reach};
 use reading::{Reading, readings};
 use store::Store;
-pub use value::leaves_open;
 
 /// Fills in the files and units of every service that is to be looked through.
 pub fn find(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
@@ -57,12 +60,33 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
         } else {
             Err(report::undecided(name, &spec.options().join(", "), &value, find, &choice, &reach))
         };
-        if let Err(why) = attached {
-            let found = variables::find(&value, find, &store).map_err(|error| error.to_string())?;
-            found.ok_or(why)?.attach(spec.clone(), &mut service.files, &mut service.units);
+        let Err(why) = attached else { continue };
+        if let Some(found) = variables::find(&value, find, &store).map_err(|error| error.to_string())? {
+            found.attach(spec.clone(), &mut service.files, &mut service.units);
+            continue;
+        }
+        let found = flags::find(&value, find, &store).map_err(|error| error.to_string())?;
+        if found.is_empty() {
+            return Err(why);
+        }
+        for one in found {
+            one.attach(spec.clone(), &mut service.files, &mut service.units);
         }
     }
     Ok(())
+}
+
+/// What the built values do not show of how a file that was found is made.
+#[must_use]
+pub fn undecided(file: &File, values: &BTreeMap<String, Value>) -> Vec<&'static str> {
+    match &file.attach {
+        Attach::Bind(_) | Attach::Credential(_) if value::leaves_open(&file.value, values) => vec!["prune"],
+        Attach::Bind(_) | Attach::Credential(_) | Attach::Variables(_) => Vec::new(),
+        Attach::Environment { .. } => {
+            let value = file.value.evaluate(values);
+            value.map(|value| flags::undecided(&file.format.parameters, &value)).unwrap_or_default()
+        }
+    }
 }
 
 /// What is looked for: the file that is said, else one of each option.

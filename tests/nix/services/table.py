@@ -24,7 +24,7 @@ without all of that (tests/nix/services/nixpkgs.nix); that was not tried.
 
 *Where* is what of the unit leads to the file; none, where the program knows the place under /etc by itself. *Attach* is how
 the unit sees the dynamic one ([description.md](description.md#files)): a bind mount over the path that the unit reads, a
-credential, or variables on top of the unit's own.
+credential, variables on top of the unit's own, or its command line (`environment`).
 *Proof* is `bytes` where dynix writes the very bytes, `data` where it writes the same data otherwise.
 *Reload* is what the unit offers; it is used where `units.UNIT.onChange = "reload"` says that it is enough.
 The validator that the module itself runs (`modules/dynamicism/checks.nix`) judges new values, if it accepts the static ones, of
@@ -63,6 +63,8 @@ def where(found):
 def also(result):
     """What the settings flow into, but the service's own units and values."""
     flows = result["flows"]
+    if "error" in flows:
+        return f"not found out: {flows['error'][:100].replace('|', ' ')}"
     own = set(result.get("units", {}))
     names = [name for kind in ("unit", "etc", "user", "group", "package") for name in flows.get(kind, []) if name not in own]
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -301,4 +301,14 @@
       inotify = "yes";
     };
   };
+
+  newt.services.newt = {
+    enable = true;
+    environmentFile = secret;
+    settings = {
+      endpoint = "pangolin.example.com";
+      id = "8yfsghj438a20ol";
+      accept-clients = true;
+    };
+  };
 }

@@ -1,0 +1,215 @@
+//! Settings that are flags of a unit's command, as `lib.cli` writes them (lib/cli.nix): in `ExecStart=` itself, or in the
+//! start script that it names.
+//!
+//! Where the settings' own flags stand one after the other, in the order of their names, all flags of the settings go. What
+//! stands between them is the module's own (`lib.recursiveUpdate settings { blueprint-file = ...; }`).
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Map, Value, json};
+
+use super::command;
+use super::free_name;
+use super::store::{Entry, Store};
+use super::unit::settings;
+use crate::build::checks::names;
+use crate::build::script::{self, Script};
+use crate::format::flags;
+use crate::fs::FileError;
+use crate::plan::{Attach, File, Find, FormatSpec, OnChange, Unit, ValueSpec};
+
+/// The variable of the words.
+const VARIABLE: &str = "DYNIX_FLAGS";
+
+/// A unit whose command has the flags of an option.
+#[derive(Clone, Debug)]
+pub struct Flags {
+    unit: String,
+    /// The start script, or the unit itself.
+    said_in: Utf8PathBuf,
+    started: Started,
+    place: Spot,
+}
+
+/// What a unit runs, and whether it says so itself.
+#[derive(Clone, Debug)]
+struct Started {
+    script: Script,
+    is_of_the_unit: bool,
+}
+
+/// Where the flags stand among the words, and how they are spelled.
+#[derive(Clone, Debug, PartialEq)]
+struct Spot {
+    parameters: Map<String, Value>,
+    begin: usize,
+    end: usize,
+    /// Flags of the module's own between them.
+    others: Map<String, Value>,
+}
+
+/// The units whose command has every attribute of `value` as a flag.
+pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Vec<Flags>, FileError> {
+    let Value::Object(attributes) = value else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (unit, text) in find.units.iter().filter(|(unit, _)| unit.ends_with(".service") && names::unit(unit).is_ok()) {
+        let Some((said_in, started)) = started(unit, text, store)? else { continue };
+        if let Some(place) = spot(&started.script.words, attributes) {
+            found.push(Flags { unit: unit.clone(), said_in, started, place });
+        }
+    }
+    Ok(found)
+}
+
+impl Flags {
+    /// Puts the file of words, and the unit, into a service.
+    pub fn attach(self, value: ValueSpec, files: &mut BTreeMap<String, File>, units: &mut BTreeMap<String, Unit>) {
+        let Script { environment, words } = self.started.script;
+        let of = if self.place.others.is_empty() {
+            value
+        } else {
+            ValueSpec::Merge(vec![value, ValueSpec::Literal(Value::Object(self.place.others))])
+        };
+        let item = ValueSpec::Attrs(BTreeMap::from([("flags".to_owned(), of)]));
+        let after = words[self.place.end..].iter().map(|word| ValueSpec::Literal(word.as_str().into()));
+        let how = if self.started.is_of_the_unit { String::new() } else { format!(", through {}", self.said_in) };
+        let file = File {
+            format: FormatSpec { name: "flags".to_owned(), dialect: None, parameters: self.place.parameters },
+            value: ValueSpec::List(std::iter::once(item).chain(after).collect()),
+            static_file: self.said_in,
+            mode: "0444".to_owned(),
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            attach: Attach::Environment {
+                variable: VARIABLE.to_owned(),
+                command: words[..self.place.begin].to_vec(),
+                environment,
+                built: self.started.is_of_the_unit.then_some(words),
+            },
+            found: Some(format!("flags in ExecStart of {}{how}", self.unit)),
+            units: Some(vec![self.unit.clone()]),
+            proof: None,
+        };
+        units.entry(self.unit).or_insert_with(|| Unit::with(OnChange::Restart));
+        files.insert(free_name(Utf8Path::new("flags"), files), file);
+    }
+}
+
+/// What a unit runs, if that is one command that can be read.
+fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<(Utf8PathBuf, Started)>, FileError> {
+    let settings = settings(text);
+    let mut commands = settings.iter().filter(|setting| setting.key == "ExecStart");
+    let (Some(one), None) = (commands.next(), commands.next()) else { return Ok(None) };
+    let Some(words) = command::words(&one.value) else { return Ok(None) };
+    if let [program] = words.as_slice()
+        && program.starts_with(&store.place)
+        && let Entry::Text(path, text) = store.at(Utf8Path::new(program))?
+    {
+        let read = script::read(text.as_bytes()).ok();
+        return Ok(read.map(|script| (path, Started { script, is_of_the_unit: false })));
+    }
+    let itself = Utf8Path::new("/etc/systemd/system").join(unit);
+    let script = Script { environment: BTreeMap::new(), words };
+    Ok(Some((itself, Started { script, is_of_the_unit: true })))
+}
+
+/// What tells one convention from another.
+const PARAMETERS: [&str; 4] = ["dashes", "separator", "booleans", "join"];
+
+/// How flags may be spelled, the commonest first: `lib.cli.toCommandLineGNU`, `toGNUCommandLine`, Go's, ...
+fn conventions() -> impl Iterator<Item = Map<String, Value>> {
+    let spellings = [("gnu", "gnu"), ("gnu", " "), ("gnu", "="), ("-", "="), ("-", " "), ("--", "="), ("--", " ")];
+    let booleans = std::iter::once(None).chain(flags::SPELLINGS.iter().copied().map(Some));
+    booleans.flat_map(move |booleans| {
+        [None, Some(","), Some(" ")].into_iter().flat_map(move |join| {
+            spellings.into_iter().map(move |(dashes, separator)| {
+                let given = [
+                    ("dashes", Some(dashes).filter(|dashes| *dashes != "gnu")),
+                    ("separator", Some(separator).filter(|separator| *separator != " ")),
+                    ("booleans", booleans),
+                    ("join", join),
+                ];
+                given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect()
+            })
+        })
+    })
+}
+
+/// Where the flags of all attributes stand, in the first convention in which they do.
+fn spot(words: &[String], attributes: &Map<String, Value>) -> Option<Spot> {
+    conventions().find_map(|parameters| {
+        let each: Vec<(&str, Vec<String>)> = attributes
+            .iter()
+            .map(|(name, value)| Some((name.as_str(), of_one(&parameters, name, value)?)))
+            .collect::<Option<_>>()?;
+        let shown: Vec<_> = each.into_iter().filter(|(_, words)| !words.is_empty()).collect();
+        if shown.is_empty() {
+            return None;
+        }
+        let mut spots = (1..words.len()).filter_map(|begin| from(words, begin, &shown, attributes, &parameters));
+        // In two places, it can't be known which is theirs.
+        let (Some(spot), None) = (spots.next(), spots.next()) else { return None };
+        Some(spot)
+    })
+}
+
+/// The words of one flag; `None` where it can't be written.
+fn of_one(parameters: &Map<String, Value>, name: &str, value: &Value) -> Option<Vec<String>> {
+    flags::words(parameters, &json!([{ "flags": { name: value } }])).ok()
+}
+
+/// The flags from the word at `begin` on, if all are there.
+fn from(
+    words: &[String],
+    begin: usize,
+    shown: &[(&str, Vec<String>)],
+    attributes: &Map<String, Value>,
+    parameters: &Map<String, Value>,
+) -> Option<Spot> {
+    let mut others = Map::new();
+    let mut end = begin;
+    let mut before: Option<&str> = None;
+    for (name, theirs) in shown {
+        while !words[end..].starts_with(theirs) {
+            // Only what stands between them.
+            let other = other(words.get(end)?, parameters)?;
+            let is_between = before? < other.0.as_str()
+                && other.0.as_str() < *name
+                && others.keys().next_back().is_none_or(|last: &String| *last < other.0);
+            if !is_between || attributes.contains_key(&other.0) {
+                return None;
+            }
+            others.extend([other]);
+            end += 1;
+        }
+        end += theirs.len();
+        before = Some(name);
+    }
+    Some(Spot { parameters: parameters.clone(), begin, end, others })
+}
+
+/// A flag of the module's own in one word, where they are spelled so: its name and value.
+fn other(word: &str, parameters: &Map<String, Value>) -> Option<(String, Value)> {
+    let (name, value) = match word.split_once('=') {
+        Some((flag, value)) => (flag.trim_start_matches('-'), Value::from(value)),
+        None => (word.trim_start_matches('-'), Value::Bool(true)),
+    };
+    // Only where it is written as it is read.
+    let is_written = of_one(parameters, name, &value)?;
+    (is_written.as_slice() == [word]).then(|| (name.to_owned(), value))
+}
+
+/// Parameters that the flags of the built values do not show: in another convention that differs in nothing else, the words
+/// would be the same.
+#[must_use]
+pub fn undecided(parameters: &Map<String, Value>, value: &Value) -> Vec<&'static str> {
+    let Ok(written) = flags::words(parameters, value) else { return Vec::new() };
+    let same: Vec<_> =
+        conventions().filter(|other| flags::words(other, value).is_ok_and(|words| words == written)).collect();
+    let differs = |other: &Map<String, Value>| {
+        PARAMETERS.into_iter().filter(|name| other.get(*name) != parameters.get(*name)).collect::<Vec<_>>()
+    };
+    let open: Vec<_> = same.iter().map(differs).filter(|names| names.len() == 1).flatten().collect();
+    PARAMETERS.into_iter().filter(|name| open.contains(name)).collect()
+}
