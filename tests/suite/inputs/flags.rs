@@ -33,29 +33,31 @@ pub fn check(data: &[u8]) {
             let words = flags::words(&Map::new(), &alone).unwrap();
             let read: Vec<(&str, Option<&str>)> = words.iter().map(|word| option(word)).collect();
             let meant: Vec<_> = item["flags"].as_object().unwrap().iter().flat_map(given).collect();
-            let is_same = |(read, meant): (&(&str, Option<&str>), &(&str, Option<&Value>))| {
-                read.0 == meant.0
-                    && match (read.1, meant.1) {
-                        (Some(read), Some(Value::String(meant))) => read == meant,
-                        (Some(read), Some(Value::Number(meant))) => read
-                            .parse::<f64>()
-                            .is_ok_and(|read| (read - meant.as_f64().unwrap()).abs() < 1e-6 * read.abs().max(1.0)),
-                        (read, meant) => read.is_none() && meant.is_none(),
-                    }
-            };
-            assert!(read.len() == meant.len() && read.iter().zip(&meant).all(is_same), "{item}: {read:?}");
+            assert!(
+                read.len() == meant.len()
+                    && read.iter().zip(&meant).all(|(read, meant)| read.0 == meant.0 && is_meant(read.1, meant.1)),
+                "{item}: {read:?}"
+            );
         }
     }
 }
 
-/// A word as getopt_long(3) has it.
+/// A word as `getopt_long(3)` has it.
 fn option(word: &str) -> (&str, Option<&str>) {
-    match word.strip_prefix("--") {
-        Some(long) => long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value))),
-        None => {
-            let (name, value) = word.strip_prefix('-').unwrap().split_at(1);
-            (name, Some(value).filter(|value| !value.is_empty()))
+    if let Some(long) = word.strip_prefix("--") {
+        return long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+    }
+    let (name, value) = word.strip_prefix('-').unwrap().split_at(1);
+    (name, Some(value).filter(|value| !value.is_empty()))
+}
+
+fn is_meant(read: Option<&str>, meant: Option<&Value>) -> bool {
+    match (read, meant) {
+        (Some(read), Some(Value::String(meant))) => read == meant,
+        (Some(read), Some(Value::Number(meant))) => {
+            read.parse::<f64>().is_ok_and(|read| (read - meant.as_f64().unwrap()).abs() < 1e-6 * read.abs().max(1.0))
         }
+        (read, meant) => read.is_none() && meant.is_none(),
     }
 }
 
