@@ -7,8 +7,9 @@
 //! * **Run time** (on the machine): [`overrides`] (the append-only log and its fold) → effective values → [`types`]
 //!   (JSON Schema) → [`format`] (native config text) → [`apply`] (a new generation, swapped in; actions on units).
 //!
-//! [`daemon`] does for programs what [`commands`] does for people. [`plan`] is the contract between both flows. Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus),
-//! [`evaluator`] (Nix). [`verify`] asks whether a rebuild would give the same system. [`cli`] has the command line's types and [`commands`] one module per verb.
+//! [`plan`] is the contract between both flows. [`cli`] has the command line's types and [`commands`] one module per verb;
+//! [`daemon`] does for programs what they do for people. [`verify`] asks whether a rebuild would give the same system.
+//! Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus), [`evaluator`] (Nix).
 
 pub mod apply;
 pub mod attr_path;

@@ -448,18 +448,33 @@ pub enum Attach {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         built: Option<Vec<String>>,
     },
-    /// The text is an environment file whose variables come on top of the unit's own; these are what the unit itself sets
-    /// for the static values.
-    Variables(BTreeMap<String, String>),
+    /// The text is an environment file whose variables come on top of the unit's own.
+    Variables {
+        /// What the unit itself sets for the static values.
+        built: BTreeMap<String, String>,
+        /// The `EnvironmentFile=` of each unit that has some which are to stay on top.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, OwnFiles>,
+    },
     /// `LoadCredential=ID:/run/dynix/SERVICE/current/FILE`, with the static text as what it is where that is missing.
     Credential(String),
+}
+
+/// The values of a unit's own `EnvironmentFile=`, as they are written: systemd reads them in order, the later on top.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OwnFiles {
+    /// Those below the dynamic file.
+    pub below: Vec<String>,
+    /// Those on top of it.
+    pub above: Vec<String>,
 }
 
 impl Attach {
     /// Whether it is the unit itself that says the static values, and no file.
     #[must_use]
     pub fn is_of_the_unit(&self) -> bool {
-        matches!(self, Self::Variables(_) | Self::Environment { built: Some(_), .. })
+        matches!(self, Self::Variables { .. } | Self::Environment { built: Some(_), .. })
     }
 }
 

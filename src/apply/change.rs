@@ -161,7 +161,7 @@ impl<'p> Change<'p> {
                         .map_or_else(|| file.static_file.clone(), |directory| directory.join(name)),
                     target: target.clone(),
                 }),
-                Attach::Environment { .. } | Attach::Variables(_) | Attach::Credential(_) => None,
+                Attach::Environment { .. } | Attach::Variables { .. } | Attach::Credential(_) => None,
             })
         })
     }

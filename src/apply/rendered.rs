@@ -49,7 +49,7 @@ fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Ren
     for (name, file) in &service.files {
         let unrenderable = |problem: String| Unrenderable { place: name.clone(), problem };
         let value = file.value.evaluate(values).map_err(|error| unrenderable(error.to_string()))?;
-        if let Attach::Variables(built) = &file.attach {
+        if let Attach::Variables { built, .. } = &file.attach {
             kept(&file.format.parameters, &value, built).map_err(unrenderable)?;
         }
         let bytes = format::render(&file.format, &value).map_err(|error| unrenderable(error.to_string()))?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::apply::rendered::static_values;
 use crate::format;
-use crate::plan::{Attach, File, Plan, Service};
+use crate::plan::{Attach, File, OwnFiles, Plan, Service};
 use crate::systemd::quote;
 use crate::templates::{self, TemplateError};
 
@@ -21,7 +21,13 @@ struct Stub<'p> {
     binds: Vec<Bind<'p>>,
     credentials: Vec<Credential<'p>>,
     environments: Vec<CommandLine<'p>>,
-    variables: Vec<String>,
+    variables: Vec<Variables<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Variables<'p> {
+    source: String,
+    own: Option<&'p OwnFiles>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,7 +84,7 @@ fn stub<'p>(
     for (file_name, file) in service.files.iter().filter(|(_, file)| file.is_read_by(unit)) {
         let source = format!("/run/dynix/{name}/current/{file_name}");
         match &file.attach {
-            Attach::Variables(_) => stub.variables.push(source),
+            Attach::Variables { files, .. } => stub.variables.push(Variables { source, own: files.get(unit) }),
             Attach::Credential(id) => {
                 let text = texts.get(file.static_file.as_path());
                 let text = text.ok_or_else(|| format!("the text of {} is not known", file.static_file))?;

@@ -60,7 +60,7 @@ fn of_file(file: &File) -> Shown<'_> {
         attach: match file.attach {
             Attach::Bind(_) => "bind",
             Attach::Environment { .. } => "environment",
-            Attach::Variables(_) => "variables",
+            Attach::Variables { .. } => "variables",
             Attach::Credential(_) => "credential",
         },
         static_file: file.static_file.as_str(),

@@ -120,11 +120,7 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
 }
 
 fn static_value(place: &Place<'_>, path: &AttrPath) -> Option<Value> {
-    path.strip_prefix(&place.path)?
-        .names()
-        .iter()
-        .try_fold(&place.option.static_value, |value, name| value.get(name))
-        .cloned()
+    place.below(path).names().iter().try_fold(&place.option.static_value, |value, name| value.get(name)).cloned()
 }
 
 fn text(status: &Status) -> String {

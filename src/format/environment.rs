@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::lines::attributes;
-use super::number::{self, NixNumber};
+use super::number;
 use super::parameters::{self, Kind, Parameter};
 use super::{At, Format, RenderError, Settings, never_misread};
 use crate::systemd::quote;
@@ -63,14 +63,7 @@ pub fn variables(parameters: &Map<String, Value>, value: &Value) -> Result<BTree
             Value::Null => continue,
             Value::Bool(truth) => if *truth { yes } else { no }.to_owned(),
             Value::String(text) => text.clone(),
-            Value::Number(number) => {
-                let mut text = Vec::new();
-                match number::read(number).at(name)? {
-                    NixNumber::Integer(integer) => number::write_integer(&mut text, integer),
-                    NixNumber::Float(float) => number::write_fixed(&mut text, float),
-                }
-                String::from_utf8(text).unwrap_or_default()
-            }
+            Value::Number(number) => number::to_text(number).at(name)?,
             Value::Array(_) | Value::Object(_) => {
                 return Err(RenderError::here("a variable can't be a list or an attribute set")).at(name);
             }

@@ -12,7 +12,7 @@
 
 use serde_json::{Map, Value};
 
-use super::number::{self, NixNumber};
+use super::number;
 use super::parameters::{self, Kind, Parameter};
 use super::{At, Format, RenderError, Settings};
 use crate::systemd::quote;
@@ -287,14 +287,7 @@ fn text(value: &Value, booleans: Option<(&str, &str)>) -> Result<String, RenderE
     match (value, booleans) {
         (Value::String(text), _) => checked(text).map(|()| text.clone()),
         (Value::Bool(truth), Some((yes, no))) => Ok(if *truth { yes } else { no }.to_owned()),
-        (Value::Number(number), _) => {
-            let mut out = Vec::new();
-            match number::read(number)? {
-                NixNumber::Integer(integer) => number::write_integer(&mut out, integer),
-                NixNumber::Float(float) => number::write_fixed(&mut out, float),
-            }
-            Ok(String::from_utf8(out).unwrap_or_default())
-        }
+        (Value::Number(number), _) => number::to_text(number),
         (other, _) => Err(RenderError::here(format!("is {}, but has to be a string or a number here", kind(other)))),
     }
 }

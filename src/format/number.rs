@@ -42,6 +42,14 @@ pub fn write(
     Ok(())
 }
 
+/// What Nix's `toString` gives.
+pub fn to_text(number: &Number) -> Result<String, RenderError> {
+    let mut text = Vec::new();
+    write(&mut text, number, write_fixed)?;
+    // Digits, a sign and a point.
+    Ok(String::from_utf8(text).unwrap_or_default())
+}
+
 /// Appends a decimal integer.
 pub fn write_integer(out: &mut Vec<u8>, integer: i64) {
     // The digits from the last to the first; 20 bytes hold i64::MIN.

@@ -6,7 +6,8 @@ use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::plan::{
     Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health,
-    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
+    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify,
+    Within,
 };
 use serde_json::{Value, json};
 
@@ -42,7 +43,10 @@ fn everything() -> Plan {
         group: "root".to_owned(),
         attach: match index % 4 {
             0 => Attach::Bind("/t".into()),
-            1 => Attach::Variables(BTreeMap::from([("A".to_owned(), "b".to_owned())])),
+            1 => Attach::Variables {
+                built: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
+                files: BTreeMap::from([("x.service".to_owned(), OwnFiles::default())]),
+            },
             2 => Attach::Credential("c".to_owned()),
             _ => Attach::Environment {
                 variable: "V".to_owned(),

@@ -253,8 +253,8 @@ fn settings_that_are_variables_come_on_top_of_the_units_own() {
         let (name, file) = only(&plan);
         assert_eq!((name, &file["units"]), ("environment", &json!(["x.service"])));
         assert_eq!(file["format"]["parameters"]["booleans"], booleans);
-        assert_eq!(file["attach"]["variables"]["X_QUIET"], no);
-        assert_eq!(file["attach"]["variables"].as_object().unwrap().len(), 4);
+        assert_eq!(file["attach"]["variables"]["built"]["X_QUIET"], no);
+        assert_eq!(file["attach"]["variables"]["built"].as_object().unwrap().len(), 4);
         assert!(stubs.contains("\nEnvironmentFile=-/run/dynix/x/current/environment\n"), "{stubs}");
     }
     // A file of variables is systemd's to read; on top of it, the same.
@@ -262,7 +262,31 @@ fn settings_that_are_variables_come_on_top_of_the_units_own() {
     let value = json!({ "X_PORT": 8080, "X_NAME": "a b" });
     let units = [("x.service", unit(&format!("EnvironmentFile={file}\nExecStart=/bin/x")))];
     let (plan, _) = store.generate(&service(&value, "attribute set of anything", &units)).unwrap();
-    assert_eq!(only(&plan).1["attach"]["variables"]["X_NAME"], "a b");
+    assert_eq!(only(&plan).1["attach"]["variables"]["built"]["X_NAME"], "a b");
+
+    // A file that may have secrets in it stays on top, as it is for a rebuild.
+    for (lines, stub) in [
+        (
+            format!("EnvironmentFile=-{file}\nEnvironmentFile=/run/keys/%%n"),
+            format!("EnvironmentFile=-{file}\nEnvironmentFile=-DYNIX\nEnvironmentFile=/run/keys/%%n\n"),
+        ),
+        (
+            "Environment=X_PORT=8080\nEnvironment=\"X_NAME=a b\"\nEnvironmentFile=/run/keys/x".to_owned(),
+            "EnvironmentFile=-DYNIX\nEnvironmentFile=/run/keys/x\n".to_owned(),
+        ),
+    ] {
+        let units = [("x.service", unit(&format!("{lines}\nExecStart=/bin/x")))];
+        let (_, stubs) = store.generate(&service(&value, "attribute set of anything", &units)).unwrap();
+        let stub = stub.replace("DYNIX", "/run/dynix/x/current/environment");
+        assert!(stubs.contains(&format!("[Service]\nEnvironmentFile=\n{stub}")), "{stubs}");
+    }
+    let units =
+        [("x.service", unit(&format!("EnvironmentFile={file}\nEnvironmentFile=/run/keys/%n\nExecStart=/bin/x")))];
+    store.generate(&service(&value, "attribute set of anything", &units)).unwrap_err();
+    // What another file of the store puts in its place is not what the unit has.
+    let other = store.file("y.env", "X_PORT=1\n");
+    let units = [("x.service", unit(&format!("EnvironmentFile={file}\nEnvironmentFile={other}\nExecStart=/bin/x")))];
+    store.generate(&service(&value, "attribute set of anything", &units)).unwrap_err();
 
     // What the unit sets can't be taken away from outside.
     let plan: dynix::plan::Service = serde_json::from_value(plan).unwrap();

@@ -140,14 +140,20 @@ fn attach(place: &Place, file: &File, problems: &mut Problems) {
                     .add(&place, format!("what has the format {} is no file that a program reads", file.format.name));
             }
         }
-        Attach::Variables(built) => {
+        Attach::Variables { built, files } => {
             let place = place.key("variables");
+            for (unit, own) in files {
+                for value in own.below.iter().chain(&own.above).filter(|value| value.is_empty() || value.contains('\n'))
+                {
+                    problems.add(&place.keys(["files", unit]), format!("{value:?} is no value of EnvironmentFile="));
+                }
+            }
             if file.format.name != "environment" {
                 let problem = format!("only variables can attach so: the format environment, not {}", file.format.name);
                 problems.add(&place, problem);
             }
             for name in built.keys().filter(|name| !quote::is_variable_name(name)) {
-                problems.add(&place.key(name), quote::QuoteError::VariableName);
+                problems.add(&place.keys(["built", name]), quote::QuoteError::VariableName);
             }
         }
         Attach::Environment { variable, command, environment, .. } => {

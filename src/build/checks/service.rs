@@ -95,7 +95,7 @@ fn units(place: &Place, service: &Service, problems: &mut Problems) {
         };
         let binds = read(|attach| matches!(attach, Attach::Bind(_) | Attach::Credential(_)));
         let is_loaded = read(|attach| matches!(attach, Attach::Credential(_)));
-        let takes_words = read(|attach| matches!(attach, Attach::Environment { .. } | Attach::Variables(_)));
+        let takes_words = read(|attach| matches!(attach, Attach::Environment { .. } | Attach::Variables { .. }));
         if binds && names::exec_section(name).is_none() {
             problems.add(&place, "a unit of this type executes nothing, so no file can be bound for it");
         }

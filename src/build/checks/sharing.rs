@@ -86,7 +86,7 @@ fn files(place: &Place, unit: &str, service: &Service, problems: &mut Problems) 
                 }
             }
             // One that is set twice is the later one.
-            Attach::Variables(_) => {}
+            Attach::Variables { .. } => {}
             Attach::Environment { variable, .. } => {
                 // A unit has one command line, and so one file of words; in one variable, they would not even be two.
                 match words.replace((name, variable)) {

@@ -81,7 +81,7 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
 pub fn undecided(file: &File, values: &BTreeMap<String, Value>) -> Vec<&'static str> {
     match &file.attach {
         Attach::Bind(_) | Attach::Credential(_) if value::leaves_open(&file.value, values) => vec!["prune"],
-        Attach::Bind(_) | Attach::Credential(_) | Attach::Variables(_) => Vec::new(),
+        Attach::Bind(_) | Attach::Credential(_) | Attach::Variables { .. } => Vec::new(),
         Attach::Environment { .. } => {
             let value = file.value.evaluate(values);
             value.map(|value| flags::undecided(&file.format.parameters, &value)).unwrap_or_default()

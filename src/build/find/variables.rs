@@ -6,12 +6,12 @@ use camino::Utf8Path;
 use serde_json::{Map, Value};
 
 use super::store::{Entry, Store};
-use super::unit::settings;
+use super::unit::{Setting, settings};
 use super::value::is_empty;
 use crate::build::checks::names;
 use crate::format::environment;
 use crate::fs::FileError;
-use crate::plan::{Attach, File, Find, FormatSpec, OnChange, Unit, ValueSpec};
+use crate::plan::{Attach, File, Find, FormatSpec, OnChange, OwnFiles, Unit, ValueSpec};
 
 /// What was found of an option.
 #[derive(Clone, Debug)]
@@ -19,9 +19,9 @@ pub struct Variables {
     /// How they are spelled.
     parameters: Map<String, Value>,
     /// The variables with their built values.
-    pub built: BTreeMap<String, String>,
-    /// The units that have them.
-    pub units: Vec<String>,
+    built: BTreeMap<String, String>,
+    /// The units that have them, each with its own files.
+    units: BTreeMap<String, OwnFiles>,
 }
 
 /// The units that have every attribute of `value` as a variable.
@@ -31,7 +31,7 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Option<Vari
     }
     let mut environments = Vec::new();
     for (unit, text) in find.units.iter().filter(|(unit, _)| names::unit(unit).is_ok()) {
-        environments.push((unit, environment_of(text, store)?));
+        environments.push((unit, Environment::of(text, store)?));
     }
     for booleans in environment::BOOLEANS {
         let parameters = match *booleans {
@@ -39,11 +39,8 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Option<Vari
             spelled => Map::from_iter([("booleans".to_owned(), spelled.into())]),
         };
         let Ok(built) = environment::variables(&parameters, value) else { return Ok(None) };
-        let has = |environment: &BTreeMap<String, String>| {
-            built.iter().all(|(name, text)| environment.get(name) == Some(text))
-        };
-        let having = environments.iter().filter(|(_, environment)| has(environment));
-        let units: Vec<String> = having.map(|(unit, _)| (*unit).clone()).collect();
+        let own = environments.iter().filter_map(|(unit, one)| Some(((*unit).clone(), one.own_files(&built)?)));
+        let units: BTreeMap<String, OwnFiles> = own.collect();
         if !units.is_empty() {
             return Ok(Some(Variables { parameters, built, units }));
         }
@@ -54,10 +51,11 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Option<Vari
 impl Variables {
     /// Puts the file of variables, and the units, into a service.
     pub fn attach(self, value: ValueSpec, files: &mut BTreeMap<String, File>, units: &mut BTreeMap<String, Unit>) {
-        for unit in &self.units {
+        for unit in self.units.keys() {
             units.entry(unit.clone()).or_insert_with(|| Unit::with(OnChange::Restart));
         }
-        let first = self.units.first().cloned().unwrap_or_default();
+        let names: Vec<String> = self.units.keys().cloned().collect();
+        let first = names.first().cloned().unwrap_or_default();
         let mut name = "environment".to_owned();
         while files.contains_key(&name) {
             name.push('-');
@@ -70,31 +68,77 @@ impl Variables {
             mode: "0444".to_owned(),
             owner: "root".to_owned(),
             group: "root".to_owned(),
-            attach: Attach::Variables(self.built),
-            found: Some(format!("environment of {}", self.units.join(", "))),
-            units: Some(self.units),
+            attach: Attach::Variables {
+                built: self.built,
+                files: self.units.into_iter().filter(|(_, own)| !own.above.is_empty()).collect(),
+            },
+            found: Some(format!("environment of {}", names.join(", "))),
+            units: Some(names),
             proof: None,
         };
         files.insert(name, file);
     }
 }
 
-/// The variables of a unit, the later setting of one on top; a file's are on top of the unit's own (systemd.exec(5)).
-fn environment_of(text: &str, store: &Store<'_>) -> Result<BTreeMap<String, String>, FileError> {
-    let mut variables = BTreeMap::new();
-    let settings = settings(text);
-    for setting in settings.iter().filter(|setting| setting.key == "Environment") {
-        variables.extend(assignment(&setting.value));
-    }
-    for setting in settings.iter().filter(|setting| setting.key == "EnvironmentFile") {
-        let path = Utf8Path::new(setting.value.trim_start_matches('-'));
-        if path.starts_with(&store.place)
-            && let Entry::Text(_, text) = store.at(path)?
-        {
-            variables.extend(text.lines().filter_map(plain));
+/// What sets a unit's variables, the later on top (systemd.exec(5)).
+#[derive(Debug, Default)]
+struct Environment {
+    /// By the unit itself.
+    own: BTreeMap<String, String>,
+    /// By each of its files, with the value of the setting; nothing is known of those outside of the store.
+    files: Vec<(String, BTreeMap<String, String>)>,
+}
+
+impl Environment {
+    fn of(text: &str, store: &Store<'_>) -> Result<Self, FileError> {
+        let mut environment = Self::default();
+        for Setting { key, value } in settings(text) {
+            match (key.as_str(), value.is_empty()) {
+                ("Environment", true) => environment.own.clear(),
+                ("Environment", false) => environment.own.extend(assignment(&value)),
+                ("EnvironmentFile", true) => environment.files.clear(),
+                ("EnvironmentFile", false) => {
+                    let path = Utf8Path::new(value.trim_start_matches('-'));
+                    let known = match store.at(path)? {
+                        Entry::Text(_, text) if path.starts_with(&store.place) => {
+                            text.lines().filter_map(plain).collect()
+                        }
+                        _ => BTreeMap::new(),
+                    };
+                    environment.files.push((value, known));
+                }
+                _ => {}
+            }
         }
+        Ok(environment)
     }
-    Ok(variables)
+
+    /// Where a file of variables has to stand among the unit's own to take the place of what says `built`: on top of that,
+    /// and below the files after it, if there are any. `None` where the unit does not have them.
+    fn own_files(&self, built: &BTreeMap<String, String>) -> Option<OwnFiles> {
+        let mut variables = self.own.clone();
+        let has =
+            |variables: &BTreeMap<String, String>| built.iter().all(|(name, text)| variables.get(name) == Some(text));
+        let mut below = has(&variables).then_some(0);
+        for (number, (_, known)) in self.files.iter().enumerate() {
+            variables.extend(known.clone());
+            below = if has(&variables) { below.or(Some(number + 1)) } else { None };
+        }
+        let (under, over) = self.files.split_at(below?);
+        if over.is_empty() {
+            return Some(OwnFiles::default());
+        }
+        let values = |files: &[(String, _)]| -> Option<Vec<String>> {
+            files.iter().map(|(value, _)| without_specifiers(value)).collect()
+        };
+        Some(OwnFiles { below: values(under)?, above: values(over)? })
+    }
+}
+
+/// What a setting says, if no part of it is for systemd to fill in.
+fn without_specifiers(value: &str) -> Option<String> {
+    let text = value.replace("%%", "\0");
+    (!text.contains('%')).then(|| text.replace('\0', "%"))
 }
 
 /// One assignment, as nixpkgs writes it: `"NAME=VALUE"` with the escapes of JSON (nixos/lib/systemd-lib.nix). A specifier
