@@ -453,7 +453,7 @@ pub enum Attach {
         /// What the unit itself sets for the static values.
         built: BTreeMap<String, String>,
         /// The `EnvironmentFile=` of each unit that has some which are to stay on top.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(default)]
         files: BTreeMap<String, OwnFiles>,
     },
     /// `LoadCredential=ID:/run/dynix/SERVICE/current/FILE`, with the static text as what it is where that is missing.

@@ -52,7 +52,7 @@ fn everything() -> Plan {
                 variable: "V".to_owned(),
                 command: vec!["/bin/x".to_owned(), "y".to_owned()],
                 environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
-                built: None,
+                built: Some(vec!["/bin/x".to_owned(), "y".to_owned()]),
             },
         },
         units: Some(vec!["x.service".to_owned()]),

@@ -145,7 +145,7 @@ fn unknown_formats_dialects_and_parameters() {
     assert_eq!(check("json", None, json!({ "indent": 2 })), "format json has no parameter \"indent\"; it has none");
     assert_eq!(
         check("flags", None, json!({ "variabel": "X" })),
-        "format flags has no parameter \"variabel\"; it has variable, separator, booleans, join"
+        "format flags has no parameter \"variabel\"; it has variable, separator, dashes, booleans, join"
     );
     assert_eq!(
         check("ini", None, json!({ "booleans": "ja/nein" })),
