@@ -42,7 +42,7 @@ pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, 
             let ours = Script { environment: environment.clone(), words: [command.clone(), words].concat() };
             if theirs != ours {
                 return Err(format!(
-                    "{} does not run what the option's values give:\n{}",
+                    "the start script {} does not run what the option's values give:\n{}",
                     file.static_file,
                     difference(theirs.to_string().as_bytes(), ours.to_string().as_bytes())
                 ));
