@@ -22,14 +22,16 @@ let
     filter
     listToAttrs
     mapAttrs
+    toJSON
     tryEval
     unsafeDiscardStringContext
     ;
+  inherit (lib) showOption;
   pieces = import ../verify/pieces.nix { inherit lib; };
   leaf = import ./leaf.nix { inherit lib; };
 
+  inherit (leaf) evaluates;
   try = value: tryEval (deepSeq value value);
-  evaluates = value: (tryEval (deepSeq value true)).success;
 
   services = config.dynamicism.description.services;
   ownUnits = concatMap (service: attrNames service.units) (attrValues services);
@@ -159,6 +161,77 @@ let
         attrNames services.${service}.units
       );
     };
+
+  # Whether an option is declared by itself and has no function of its own: not one of those within another's values.
+  isDeclared =
+    option:
+    let
+      found = lib.attrByPath option.loc { } options;
+    in
+    found._type or null == "option" && !(found ? apply);
+
+  # An option's value where a path in it is defined once more, as overrides are (lib/verify): at the highest priority of all.
+  once =
+    option: path: value:
+    let
+      declared = lib.getAttrFromPath option.loc options;
+      definitions = map (
+        one: one // { value = lib.mkOverride declared.highestPrio one.value; }
+      ) declared.definitionsWithLocations;
+      more = lib.setAttrByPath path (lib.mkOverride (-1) value);
+      extended = plainly [
+        {
+          _file = "dynix";
+          config = lib.setAttrByPath option.loc more;
+        }
+      ];
+    in
+    if isDeclared option then
+      (lib.modules.mergeDefinitions option.loc option.type (
+        definitions
+        ++ [
+          {
+            file = "dynix";
+            value = more;
+          }
+        ]
+      )).mergedValue
+    else
+      lib.getAttrFromPath option.loc extended.config;
+
+  allOptions = lib.concatLists (attrValues dynamicOptions);
+  whole = option: {
+    inherit option;
+    paths = [ [ ] ];
+  };
+
+  # The dynamic values whose definitions read one of those that are replaced, whatever service they are of.
+  following =
+    replaced:
+    let
+      system = plainly (
+        map (
+          { option, paths }: if isDeclared option then leaf.asRead option paths else leaf.asWhole option
+        ) replaced
+      );
+      isReplaced = option: lib.any (one: one.option.loc == option.loc) replaced;
+      # Before it is replaced for those who read it.
+      defined = option: pieces.merged (lib.getAttrFromPath option.loc system.options);
+      follows = option: path: !(evaluates (lib.attrByPath path leaf.forced (defined option)));
+    in
+    concatMap (
+      option:
+      map (path: showOption (option.loc ++ path)) (
+        if isDeclared option then
+          filter (follows option) (leaf.leaves [ ] option.value)
+        # Its definitions can't be looked at: whether it follows itself can't be known.
+        else if isReplaced option || !(evaluates (lib.getAttrFromPath option.loc system.config)) then
+          [ [ ] ]
+        else
+          [ ]
+      )
+    ) allOptions;
+  followersOfAll = following (map whole allOptions);
 in
 {
   # All that is evaluated.
@@ -170,7 +243,7 @@ in
       skip ? { },
     }:
     let
-      everything = map leaf.asWhole (lib.concatLists (attrValues dynamicOptions));
+      everything = map leaf.asWhole allOptions;
       # Of a kind of which the names can't be known, that alone.
       names = mapAttrs (_: part: if evaluates (attrNames part) then attrNames part else [ every ]) (
         all first
@@ -210,10 +283,6 @@ in
         in
         together (map (service: ownFlows service given) (attrNames services));
 
-      # Values that follow others of the same option: dynix sets each by itself.
-      withinOption =
-        option: names: flat { value = map (path: lib.showOption (option.loc ++ path)) names; };
-
       proveService =
         service: options:
         let
@@ -222,26 +291,52 @@ in
               { }
             else
               left service forced (map leaf.asWhole options);
-          notPlain = filter (option: !(leaf.isPlain { } option.type)) options;
-          flows = together ([ ofOthers ] ++ map (option: withinOption option [ [ ] ]) notPlain);
+          # By the option's name.
+          entangled = listToAttrs (
+            map (
+              option: lib.nameValuePair (showOption option.loc) (leaf.entangled option (once option))
+            ) options
+          );
+          isEntangled =
+            option:
+            lib.any (one: one == null || one.told != [ ]) (attrValues entangled.${showOption option.loc});
+          followers = if followersOfAll == [ ] then [ ] else following (map whole options);
+          flows = together [
+            ofOthers
+            (flat {
+              value = followers;
+              # For values that there are not yet: dynix sets each by itself.
+              within = map (option: showOption option.loc) (filter isEntangled options);
+            })
+          ];
           ofPath =
             option: path:
             let
-              read = leaf.entangled option path (
-                modules: lib.getAttrFromPath option.loc (plainly modules).config
-              );
-              decided = left service (suspectsOf ofOthers) [ (leaf.asRead option read) ];
+              one = entangled.${showOption option.loc}.${toJSON path};
+              replaced = {
+                inherit option;
+                paths = one.read;
+              };
             in
             {
               path = option.loc ++ path;
               # Null: as all of the service.
               flows =
-                if read == null then
+                if one == null then
                   null
                 else
                   together [
-                    (if ofOthers == { } then { } else decided)
-                    (withinOption option (lib.remove path read))
+                    (
+                      if ofOthers == { } then
+                        { }
+                      else
+                        left service (suspectsOf ofOthers) [ (leaf.asRead option one.read) ]
+                    )
+                    (flat {
+                      value =
+                        map (path: showOption (option.loc ++ path)) one.told
+                        ++ lib.optionals (followers != [ ]) (following [ replaced ]);
+                    })
                   ];
             };
         in
@@ -255,7 +350,7 @@ in
         };
     in
     {
-      version = 1;
+      version = 2;
       generated = unsafeDiscardStringContext config.dynamicism.generated.outPath;
       parts = lib.foldl' (sum: names: sum + lib.length names) 0 (attrValues wanted);
       services = mapAttrs proveService dynamicOptions;

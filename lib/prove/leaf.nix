@@ -18,6 +18,7 @@ let
     stringLength
     substring
     tail
+    toJSON
     tryEval
     deepSeq
     ;
@@ -48,7 +49,7 @@ let
     else
       [ path ];
 
-  # Whether each leaf of a value is made of the definitions of this very leaf and of nothing else.
+  # Whether each leaf of a value is made of the definitions of this very leaf and of nothing else, as far as they count.
   isPlain =
     seen: type:
     if
@@ -78,7 +79,7 @@ let
   renamed = path: "${builtins.storeDir}/11111111111111111111111111111111-${fileName path}";
 in
 rec {
-  inherit isPlain leaves;
+  inherit evaluates forced leaves;
 
   # An option as a whole: nothing of it can be read, not even what its module adds.
   asWhole = option: asDefined option [ ];
@@ -92,24 +93,84 @@ rec {
     );
   };
 
-  # The leaves of an option that can't be told from `path`, itself among them; null where none can. `valueWith` gives the
-  # option's value in a system with more modules.
+  # What else a rebuild changes within an option where one of its leaves is overridden, by the leaf's path as JSON: `read`,
+  # the leaves that may have other values then, itself among them, and `told`, those that dynix leaves as they are; null
+  # where the leaf can't be told from the others. `once` gives the option's value where a path is defined once more.
   entangled =
-    option: path: valueWith:
-    if isPlain { } option.type then
-      [ path ]
-    else if option.type.name != "submodule" then
-      null
+    option: once:
+    let
+      all = leaves [ ] option.value;
+      valueAt = path: lib.getAttrFromPath path option.value;
+      # Against a set that is forced, what is defined in it does not hold at all.
+      ignored = path: evaluates (lib.attrByPath path forced (once path forced));
+      # The same for what would be new in an empty one.
+      ignoredBelow =
+        path: isSet (valueAt path) && valueAt path == { } && evaluates (once (path ++ [ "new" ]) forced);
+      found =
+        path: others:
+        let
+          self = lib.optional (ignored path || ignoredBelow path) path;
+        in
+        {
+          read = [ path ] ++ others;
+          told = self ++ others;
+        };
+
+      # Of the definitions of a set, only those of the highest priority count (lib/modules.nix, filterOverrides'). So where a
+      # set around the leaf has another one, all that is in it is lost but for the leaf. That is the same for all leaves of
+      # one set.
+      lostWith =
+        path:
+        let
+          value = once path (valueAt path);
+          isLost =
+            other:
+            let
+              now = lib.attrByPath other forced value;
+            in
+            !(evaluates now) || now != valueAt other;
+        in
+        filter isLost (lib.remove path all);
+      ofSet =
+        paths:
+        let
+          first = head paths;
+          lost = lostWith first;
+          isIgnored = ignored first;
+        in
+        listToAttrs (
+          map (
+            path:
+            let
+              others = if lost == [ ] then [ ] else lib.remove path ([ first ] ++ lost);
+            in
+            lib.nameValuePair (toJSON path) {
+              read = [ path ] ++ others;
+              told = lib.optional (isIgnored || ignoredBelow path) path ++ others;
+            }
+          ) paths
+        );
+
+      # Options of a submodule may be made of others in it.
+      within =
+        path:
+        let
+          value = once path forced;
+          follows = other: !(evaluates (lib.attrByPath other forced value));
+        in
+        if evaluates (attrNames value) then found path (filter follows (lib.remove path all)) else null;
+    in
+    # Where it is one, it is all there is.
+    if all == [ [ ] ] then
+      { "[]" = found [ ] [ ]; }
+    else if isPlain { } option.type then
+      lib.foldl' (sets: paths: sets // ofSet paths) { } (
+        attrValues (lib.groupBy (path: toJSON (lib.init path)) all)
+      )
+    else if option.type.name == "submodule" then
+      listToAttrs (map (path: lib.nameValuePair (toJSON path) (within path)) all)
     else
-      let
-        # Options of the submodule may be made of others in it.
-        value = valueWith [ (asDefined option path) ];
-        follows = other: !(evaluates (lib.getAttrFromPath other value));
-      in
-      if evaluates (attrNames value) then
-        lib.unique ([ path ] ++ filter follows (leaves [ ] option.value))
-      else
-        null;
+      listToAttrs (map (path: lib.nameValuePair (toJSON path) null) all);
 
   # `pkgs`, where what makes one of `files` does not ask for its content and gives another path.
   pkgsWith =

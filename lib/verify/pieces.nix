@@ -124,7 +124,7 @@ let
     );
 in
 {
-  inherit plain;
+  inherit merged plain;
 
   # Of what system.build.toplevel is made, that of which single parts can be told apart: all that is in /etc, units among
   # it, and all packages.

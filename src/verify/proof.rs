@@ -14,7 +14,7 @@ use crate::fs::{self, FileError, kept};
 use crate::plan::Plan;
 
 /// The only version that this dynix reads.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Parts of a system: names by kind.
 pub type Flows = BTreeMap<String, Vec<String>>;
@@ -65,13 +65,10 @@ impl Proof {
                 names.retain(|name| *name != exempt.name);
             }
         }
-        // Values that follow others do so within their option.
-        if let Some(names) = flows.get_mut("value") {
-            names.retain(|name| {
-                AttrPath::parse(name)
-                    .map_or(true, |name| path.starts_with(&name) || exact.is_some() || path.0.is_empty())
-            });
-        }
+        // What is known of a whole option only counts for what is in it.
+        let mut within = flows.remove("within").unwrap_or_default();
+        within.retain(|name| AttrPath::parse(name).map_or(true, |option| path.starts_with(&option)));
+        flows.entry("value".to_owned()).or_default().extend(within);
         flows.retain(|_, names| !names.is_empty());
         Some(flows)
     }

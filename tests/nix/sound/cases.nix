@@ -280,6 +280,115 @@ let
         "value s.sub.q"
       ];
     };
+    # What dynix leaves as it is, and a rebuild does not.
+    beside-a-default = {
+      # A value of one's own takes the place of the whole default that it is in.
+      modules = [
+        {
+          s.settings.log = lib.mkDefault {
+            level = "info";
+            file = "/x";
+          };
+        }
+      ];
+      set."s.settings.log.level" = "debug";
+      expected = [ "value s.settings" ];
+      flows = [ "value s.settings.log.file" ];
+    };
+    beside-a-default-twin = {
+      modules = [
+        {
+          s.settings.log = {
+            level = lib.mkDefault "info";
+            file = lib.mkDefault "/x";
+          };
+        }
+      ];
+      set."s.settings.log.level" = "debug";
+    };
+    beside-a-default-elsewhere-twin = {
+      modules = [
+        {
+          s.settings.log = lib.mkDefault {
+            level = "info";
+            file = "/x";
+          };
+        }
+      ];
+      set."s.settings.a" = 9;
+    };
+    within-what-is-forced = {
+      # Nor does it hold against one that is forced.
+      modules = [
+        {
+          s.settings.log = lib.mkForce {
+            level = "info";
+            file = "/x";
+          };
+        }
+      ];
+      set."s.settings.log.level" = "debug";
+      expected = [ "value s.settings" ];
+      flows = [ "value s.settings.log.level" ];
+    };
+    all-that-is-a-default = {
+      modules = [ ];
+      set."s.ports.http" = 8080;
+      expected = [ "value s.ports" ];
+      flows = [ "value s.ports.https" ];
+    };
+    all-that-is-a-default-twin = {
+      modules = [ { s.ports.http = 8080; } ];
+      set."s.ports.http" = 8081;
+    };
+    new-in-what-is-forced = {
+      modules = [ { s.settings.log = lib.mkForce { }; } ];
+      set."s.settings.log.level" = "debug";
+      expected = [ "value s.settings" ];
+      flows = [ "value s.settings" ];
+    };
+    new-in-what-is-forced-twin = {
+      modules = [ { s.settings.log = { }; } ];
+      set."s.settings.log.level" = "debug";
+    };
+    lost-and-read = {
+      # What is lost is read elsewhere.
+      modules = [
+        {
+          s.settings.log = lib.mkDefault {
+            level = "info";
+            file = "/x";
+          };
+        }
+        ({ config, ... }: unit "other.service" (config.s.settings.log.file or "none"))
+      ];
+      set."s.settings.log.level" = "debug";
+      expected = [
+        "unit other.service"
+        "value s.settings"
+      ];
+      flows = [
+        "unit other.service"
+        "value s.settings.log.file"
+      ];
+    };
+    follows-beside = {
+      # One setting is made of another one, by who configures them.
+      modules = [ ({ config, ... }: { s.sub.q = config.s.sub.p + 5; }) ];
+      set."s.sub.p" = 9;
+      expected = [ "value s.sub" ];
+      flows = [ "value s.sub.q" ];
+    };
+    follows-in-another-option = {
+      modules = [ ({ config, ... }: { s.threads = config.s.settings.a; }) ];
+      set."s.settings.a" = 9;
+      expected = [ "value s.threads" ];
+      flows = [ "value s.threads" ];
+    };
+    follows-in-another-option-twin = {
+      modules = [ ({ config, ... }: { s.threads = config.s.settings.a; }) ];
+      set."s.settings.b" = 9;
+    };
     within-a-submodule-twin = {
       modules = [ ({ config, ... }: unit "other.service" config.s.threads) ];
       set."s.sub.q" = 5;
@@ -314,6 +423,7 @@ let
       proof = machine.prove { };
       static = {
         "s.settings" = machine.config.s.settings;
+        "s.ports" = machine.config.s.ports;
         "s.sub" = machine.config.s.sub;
         "s.threads" = machine.config.s.threads;
       };

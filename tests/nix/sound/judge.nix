@@ -14,11 +14,18 @@ let
   # Values to try at each path, besides the built ones.
   values = {
     "settings.a" = [ 5 ];
-    "settings.b" = [ 0 ];
+    "settings.log.level" = [ "debug" ];
     "settings.new" = [ 3 ];
     "threads" = [ 9 ];
     "sub.p" = [ 4 ];
+    "ports.http" = [ 8080 ];
   };
+  dynamic = [
+    "ports"
+    "settings"
+    "sub"
+    "threads"
+  ];
   paths = attrNames values;
   pathOf = name: [ "s" ] ++ lib.splitString "." name;
 
@@ -47,9 +54,21 @@ let
     let
       base = import ./machine.nix { inherit lib modules; };
 
-      # What of a system is not the service's own, as text; of what is its own, all but the file that it names.
+      # A dynamic option's value as dynix has it in effect.
+      effective =
+        overrides: name:
+        lib.foldl' (
+          value: one:
+          let
+            below = lib.drop 2 one.path;
+          in
+          if below == [ ] then one.value else lib.recursiveUpdate value (lib.setAttrByPath below one.value)
+        ) base.config.s.${name} (filter (one: lib.elemAt one.path 1 == name) overrides);
+
+      # What of a system is not the service's own, as text; of what is its own, all but the file that it names; and which
+      # values are others than in effect.
       seen =
-        system:
+        overrides: system:
         let
           inherit (system) config;
           own = config.dynamicism.description.services.s.files."s.json".static;
@@ -77,8 +96,11 @@ let
             ) config.environment.systemPackages
           );
           assertion.assertions = part (messages system);
-          # It is never set itself, and dynix would leave it as it is.
-          value."s.sub.q" = part config.s.sub.q;
+          value = lib.genAttrs (filter (
+            name:
+            part config.s.${lib.removePrefix "s." name}
+            != part (effective overrides (lib.removePrefix "s." name))
+          ) (map (name: "s.${name}") dynamic)) (_: "another");
         };
 
       messages =
@@ -101,11 +123,11 @@ let
           ];
         };
 
-      before = seen base;
+      before = seen [ ] base;
       differing =
         overrides:
         let
-          after = seen (with' overrides);
+          after = seen overrides (with' overrides);
         in
         lib.filterAttrs (_: names: names != [ ]) (
           lib.mapAttrs (
@@ -124,7 +146,23 @@ let
           exact = (lib.head found).flows;
         in
         # Of a path that was not there nothing more exact is known; nor of one that can't be told from others.
-        if found == [ ] || exact == null then proof.flows else exact;
+        if found == [ ] || exact == null then
+          together [
+            (removeAttrs proof.flows [ "within" ])
+            { value = filter (option: lib.hasPrefix "${option}." "s.${name}.") (proof.flows.within or [ ]); }
+          ]
+        else
+          exact;
+      together = lib.foldAttrs (names: all: names ++ all) [ ];
+      # A value is told by its option.
+      byOption =
+        flows:
+        lib.filterAttrs (_: names: names != [ ]) (
+          flows
+          // lib.optionalAttrs (flows ? value) {
+            value = map (name: lib.concatStringsSep "." (lib.take 2 (lib.splitString "." name))) flows.value;
+          }
+        );
       counted = lib.filterAttrs (
         kind: _:
         !(lib.elem kind [
@@ -132,16 +170,17 @@ let
           "warning"
         ])
       );
-      # Values follow others within their option.
-      atHome = name: flows: if lib.hasPrefix "sub." name then flows else removeAttrs flows [ "value" ];
-      flows = lib.genAttrs paths (name: atHome name (counted (flowsAt name)));
-      foreign = removeAttrs proof.flows [ "value" ];
+      flows = lib.genAttrs paths (name: byOption (counted (flowsAt name)));
+      foreign = removeAttrs proof.flows [
+        "value"
+        "within"
+      ];
       free = filter (name: flows.${name} == { }) paths;
 
       truth = map (overrides: {
         inherit overrides;
         differs = differing overrides;
-        seen = seen (with' overrides);
+        seen = seen overrides (with' overrides);
       }) choices;
       changing = filter (one: one.differs != { }) truth;
 
@@ -191,6 +230,9 @@ let
             // lib.optionalAttrs (lib.subtractLists (messages base) (messages (with' one.overrides)) != [ ]) {
               assertion = [ "assertions" ];
             };
+          values = filter (
+            name: own.after.options.${name} != effective one.overrides (lib.removePrefix "s." name)
+          ) (map (name: "s.${name}") dynamic);
           units = filter (name: name != "s.service" || unmasked) (attrNames given.changed.unit or { });
           told =
             lib.mapAttrs (_: attrNames) (
@@ -201,9 +243,7 @@ let
                 "user"
               ]) given.changed
             )
-            // lib.optionalAttrs (own.after.options."s.sub".q != own.before.options."s.sub".q) {
-              value = [ "s.sub.q" ];
-            }
+            // lib.optionalAttrs (values != [ ]) { value = values; }
             // lib.optionalAttrs (units != [ ]) { unit = units; }
             // lib.optionalAttrs (given.failedAssertions != [ ]) { assertion = [ "assertions" ]; };
         in

@@ -58,6 +58,10 @@ let
       options = {
         s.settings = option (pkgs.formats.json { }).type { };
         s.threads = option types.int 1;
+        s.ports = option (types.attrsOf types.int) {
+          http = 80;
+          https = 443;
+        };
         s.sub = option (types.submodule (
           { config, ... }:
           {
@@ -131,6 +135,7 @@ let
         options = {
           "s.settings".static = config.s.settings;
           "s.threads".static = config.s.threads;
+          "s.ports".static = config.s.ports;
           "s.sub".static = config.s.sub;
         };
         files."s.json".static = (pkgs.formats.json { }).generate "s.json" config.s.settings;
@@ -181,6 +186,7 @@ evaluated
             inherit (options.s.${name}) loc type value;
           })
           [
+            "ports"
             "settings"
             "sub"
             "threads"
