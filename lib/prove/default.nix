@@ -11,6 +11,8 @@
   extendModules,
   # By service: [ { name, loc, type, value } ].
   dynamicOptions,
+  # By service: the files that the build found for it, and the units that read them.
+  found ? { },
 }:
 let
   inherit (builtins)
@@ -28,18 +30,21 @@ let
     ;
   inherit (lib) showOption;
   pieces = import ../verify/pieces.nix { inherit lib; };
+  file = import ../verify/files.nix { inherit lib; };
   leaf = import ./leaf.nix { inherit lib; };
 
   inherit (leaf) evaluates;
   try = value: tryEval (deepSeq value value);
 
   services = config.dynamicism.description.services;
-  ownUnits = concatMap (service: attrNames service.units) (attrValues services);
-  # The generated files of a service, as its units name them.
+  unitsOf = service: attrNames services.${service}.units ++ found.${service}.units or [ ];
+  ownUnits = concatMap unitsOf (attrNames services);
+  # The generated files of a service, as its units or the scripts of these name them.
   generated =
     service:
     filter (lib.hasPrefix builtins.storeDir) (
       map (file: pieces.plain file.static) (attrValues services.${service}.files)
+      ++ found.${service}.files or [ ]
     );
 
   # All that is compared, by kind.
@@ -84,11 +89,7 @@ let
     extendModules {
       modules = modules ++ [
         (pieces.hold config)
-        {
-          _file = "dynix";
-          # It is given with a priority of its own, in different ways.
-          _module.args.pkgs = lib.mkOverride (-1) (leaf.pkgsWith pkgs files);
-        }
+        (file.replacing pkgs files)
       ];
     };
 
@@ -141,25 +142,32 @@ let
       tried.success && tried.value == was.${kind}.${name}
     ) (parts given) was;
 
-  # The units of a service that differ in more than the files that they name.
+  # The units of a service that differ in more than the files that they name, by themselves or in their scripts. `same` is
+  # a system with nothing replaced but the paths of these files.
   ownFlows =
-    service: given:
+    service: given: same:
     let
+      # A script that names a file has another path too; then only another system with that path can tell.
+      isSame =
+        was: now: rename:
+        now // { text = leaf.settings (rename now.text); } == was // { text = leaf.settings was.text; };
       follows =
         name:
         let
-          tried = try (all given).unit.${name};
-          now = tried.value // {
-            text = leaf.settings (leaf.rename (generated service) tried.value.text);
-          };
+          now = try (all given).unit.${name};
           was = (all base).unit.${name};
+          known = try (all same).unit.${name};
         in
-        !(tried.success && now == was // { text = leaf.settings was.text; });
+        !(
+          now.success
+          && (
+            isSame was now.value (file.rename (generated service))
+            || same != null && known.success && isSame known.value now.value lib.id
+          )
+        );
     in
     flat {
-      unit = filter (name: (all base).unit ? ${name} && follows name) (
-        attrNames services.${service}.units
-      );
+      unit = filter (name: (all base).unit ? ${name} && follows name) (unitsOf service);
     };
 
   # Whether an option is declared by itself and has no function of its own: not one of those within another's values.
@@ -235,7 +243,7 @@ let
 in
 {
   # All that is evaluated.
-  namesOf = _: without { unit = ownUnits; } (namesOf (all base));
+  namesOf = without { unit = ownUnits; } (namesOf (all base));
 
   # `skip`: names that are not evaluated, and count as depending on everything.
   prove =
@@ -261,7 +269,7 @@ in
           flows = changing all given (together [
             suspects
             # The units of others force their own leaves.
-            { unit = lib.subtractLists (attrNames services.${service}.units) ownUnits; }
+            { unit = lib.subtractLists (unitsOf service) ownUnits; }
           ]);
           within = if flows ? rest then changing inRest given (namesOf (inRest base)) else { };
         in
@@ -269,7 +277,7 @@ in
           skip
           flows
           within
-          (ownFlows service given)
+          (ownFlows service given (besidesFiles (generated service) [ ]))
         ];
 
       # A flow of `rest` stands for what is in it.
@@ -281,7 +289,7 @@ in
         let
           given = besidesFiles (concatMap generated (attrNames services)) everything;
         in
-        together (map (service: ownFlows service given) (attrNames services));
+        together (map (service: ownFlows service given null) (attrNames services));
 
       proveService =
         service: options:

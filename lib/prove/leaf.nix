@@ -1,4 +1,4 @@
-# Leaves of dynamic options, replaced by `throw`: the modules that do it, and what stands for a file made of them.
+# Leaves of dynamic options, replaced by `throw`: the modules that do it, and what else a rebuild does to those beside them.
 #
 # Pure functions of an option ({ loc, type, value }).
 { lib }:
@@ -11,12 +11,7 @@ let
     filter
     head
     isAttrs
-    isFunction
     listToAttrs
-    mapAttrs
-    replaceStrings
-    stringLength
-    substring
     tail
     toJSON
     tryEval
@@ -72,11 +67,6 @@ let
         "deferredModule"
         "submodule"
       ]);
-
-  fileName = path: substring (stringLength builtins.storeDir + 34) (-1) path;
-
-  # Another path for a generated file.
-  renamed = path: "${builtins.storeDir}/11111111111111111111111111111111-${fileName path}";
 in
 rec {
   inherit evaluates forced leaves;
@@ -171,49 +161,6 @@ rec {
       listToAttrs (map (path: lib.nameValuePair (toJSON path) (within path)) all)
     else
       listToAttrs (map (path: lib.nameValuePair (toJSON path) null) all);
-
-  # `pkgs`, where what makes one of `files` does not ask for its content and gives another path.
-  pkgsWith =
-    pkgs: files:
-    let
-      paths = listToAttrs (map (path: lib.nameValuePair (fileName path) (renamed path)) files);
-      named =
-        name: otherwise:
-        if paths ? ${name} then
-          {
-            type = "derivation";
-            inherit name;
-            outPath = paths.${name};
-            drvPath = "${paths.${name}}.drv";
-            outputName = "out";
-          }
-        else
-          otherwise;
-      format =
-        make: parameters:
-        let
-          made = make parameters;
-        in
-        made // { generate = name: value: named name (made.generate name value); };
-    in
-    pkgs
-    // {
-      formats = mapAttrs (_: make: if isFunction make then format make else make) pkgs.formats;
-    }
-    //
-      lib.genAttrs
-        [
-          "writeScript"
-          "writeShellScript"
-          "writeText"
-        ]
-        (
-          writer: name: text:
-          named name (pkgs.${writer} name text)
-        );
-
-  # A text in which these files have their own paths again.
-  rename = files: replaceStrings (map renamed files) files;
 
   # A unit's text without what only switch-to-configuration reads.
   settings =

@@ -7,16 +7,21 @@
   lib,
   config,
   options,
+  pkgs,
   extendModules,
+  # By service: the files that the build found for it, and the units that read them.
+  found ? { },
 }:
 let
   inherit (builtins)
     attrNames
     deepSeq
+    filter
     mapAttrs
     tryEval
     ;
   pieces = import ./pieces.nix { inherit lib; };
+  file = import ./files.nix { inherit lib; };
 
   try = value: tryEval (deepSeq value value);
 
@@ -82,6 +87,30 @@ let
     else
       lib.filterAttrs (_: difference: difference != null) (lib.genAttrs (lib.unique (old ++ new)) one);
 
+  # What differs of units in more than the files that the build found, which their description doesn't name.
+  besidesFound =
+    overrides:
+    { files, units }:
+    let
+      unitsWith =
+        modules:
+        let
+          system = extendModules {
+            modules = modules ++ [
+              (pieces.hold config)
+              (file.replacing pkgs files)
+            ];
+          };
+        in
+        lib.getAttrs units (pieces.parts system.config).unit;
+      renamed =
+        side:
+        if side ? text && side.text != null then side // { text = file.rename files side.text; } else side;
+    in
+    mapAttrs (
+      _: difference: if difference ? fails then difference else mapAttrs (_: renamed) difference
+    ) (compareKind (unitsWith [ ]) (unitsWith [ (toModule overrides) ]));
+
   # What dynix itself changes of a system: its services' files and the units that read them.
   ofService =
     config: name:
@@ -115,7 +144,19 @@ in
           after = kinds overridden.config;
         in
         mapAttrs (kind: before: compareKind before after.${kind}) (kinds config);
-      parts = compare pieces.parts;
+      compared = compare pieces.parts;
+      # A unit that is there on one side only is not one that reads other files.
+      differing = filter (
+        name:
+        (compared.unit.${name}.before or null) != null && (compared.unit.${name}.after or null) != null
+      ) (attrNames compared.unit);
+      byService = mapAttrs (_: one: one // { units = lib.intersectLists one.units differing; }) found;
+      parts = compared // {
+        unit = lib.foldl' (
+          units: one:
+          if one.units == [ ] then units else removeAttrs units one.units // besidesFound overrides one
+        ) compared.unit (lib.attrValues byService);
+      };
       assertions = {
         before = try (pieces.failedAssertions options);
         after = try (pieces.failedAssertions overridden.options);

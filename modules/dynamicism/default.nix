@@ -52,6 +52,26 @@ let
         ];
       }).config.dynamicism.generated;
 
+  # This system, for lib/verify and lib/prove.
+  evaluation = {
+    inherit
+      lib
+      config
+      options
+      pkgs
+      extendModules
+      ;
+  };
+  proving =
+    found:
+    import ../../lib/prove (
+      evaluation
+      // {
+        inherit (described) dynamicOptions;
+        inherit found;
+      }
+    );
+
   applyDynamicConfiguration =
     {
       baseConfiguration ? null,
@@ -264,33 +284,25 @@ in
         inherit (import ./mk-dynamic.nix) mkDynamic;
         # The override log as a module for an evaluation that is to include it: { log, arguments ? { } } -> module.
         overridesModule = (import ./definitions.nix { inherit lib; }).toModule;
-        # What `dynix verify` evaluates.
-        inherit
-          (import ../../lib/verify {
-            inherit
-              lib
-              config
-              options
-              extendModules
-              ;
-          })
-          verify
-          ;
+        # What `dynix verify` evaluates. `found` is what only the build knows: { SERVICE = { files, units }; }.
+        verify =
+          {
+            overrides,
+            found ? { },
+          }:
+          (import ../../lib/verify (evaluation // { inherit found; })).verify { inherit overrides; };
         # What `dynix prove` evaluates.
-        inherit
-          (import ../../lib/prove {
-            inherit
-              lib
-              config
-              options
-              pkgs
-              extendModules
-              ;
-            inherit (described) dynamicOptions;
-          })
-          namesOf
-          prove
-          ;
+        namesOf =
+          {
+            found ? { },
+          }:
+          (proving found).namesOf;
+        prove =
+          {
+            skip ? { },
+            found ? { },
+          }:
+          (proving found).prove { inherit skip; };
       };
     }
     (lib.mkIf enabled {

@@ -25,7 +25,7 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
 pub fn prove(plan: &Plan, paths: &Paths) -> anyhow::Result<Proof> {
     let evaluator = plan.evaluator.as_ref().context("this system's plan has no evaluator (dynamicism.evaluator)")?;
     let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
-    let proof = evaluation::prove(evaluator, directory)?;
+    let proof = evaluation::prove(evaluator, plan, directory)?;
     let built = paths.plan().canonicalize_utf8().ok();
     let built = built.as_deref().and_then(Utf8Path::parent).filter(|built| built.starts_with("/nix/store"));
     if built.is_some_and(|built| built != proof.generated) {

@@ -273,7 +273,7 @@ fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -
         return Ok(Verdict::unverified(last_id, reason));
     };
     let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
-    match evaluation::compare(evaluator, &overlay, directory) {
+    match evaluation::compare(evaluator, plan, &overlay, directory) {
         Ok(Evaluated::Compared(comparison)) => {
             let judged = judge(plan, &desired.services, &comparison);
             judgement.notes.extend(judged.notes);

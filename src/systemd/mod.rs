@@ -10,6 +10,7 @@ mod proxies;
 pub mod quote;
 mod timer;
 mod transient;
+pub mod written;
 
 pub use bus::Bus;
 pub use timer::{Timer, When};

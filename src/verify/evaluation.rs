@@ -10,7 +10,7 @@ use super::comparison::{self, Comparison};
 use super::proof::{self, Flows, Proof};
 use crate::evaluator::{EvaluatorError, evaluate};
 use crate::overrides::Overlay;
-use crate::plan::Evaluator;
+use crate::plan::{Evaluator, File, Plan};
 
 /// Until an evaluation is given up.
 const DEADLINE: f64 = 600.0;
@@ -28,13 +28,18 @@ pub enum Evaluated {
     FailsWithOverrides(String),
 }
 
-/// Compares the system without and with `overrides`. An error says why nothing can be said.
-pub fn compare(evaluator: &Evaluator, overrides: &Overlay, directory: &Utf8Path) -> anyhow::Result<Evaluated> {
-    match ask(evaluator, "verify", &arguments(overrides), directory) {
+/// Compares the system of `plan` without and with `overrides`. An error says why nothing can be said.
+pub fn compare(
+    evaluator: &Evaluator,
+    plan: &Plan,
+    overrides: &Overlay,
+    directory: &Utf8Path,
+) -> anyhow::Result<Evaluated> {
+    match ask(evaluator, "verify", &arguments(plan, overrides), directory) {
         Ok(value) => Ok(Evaluated::Compared(Box::new(read(value)?))),
         Err(Asking::Evaluator(EvaluatorError::Failed { words, .. })) => {
             // Whose fault is it?
-            match ask(evaluator, "verify", &arguments(&Overlay::default()), directory) {
+            match ask(evaluator, "verify", &arguments(plan, &Overlay::default()), directory) {
                 Ok(_) => Ok(Evaluated::FailsWithOverrides(last_words(&words))),
                 Err(Asking::Evaluator(EvaluatorError::Failed { words, .. })) => {
                     bail!("the configuration can't be evaluated: {}", last_words(&words))
@@ -78,9 +83,11 @@ fn ask(evaluator: &Evaluator, function: &str, arguments: &Value, directory: &Utf
     Ok(evaluate(&evaluator, &expression, directory)?)
 }
 
-/// Proves what the values of dynamic services flow into. An error says why nothing can be said.
-pub fn prove(evaluator: &Evaluator, directory: &Utf8Path) -> anyhow::Result<Proof> {
-    let try_without = |skip: &Flows| match ask(evaluator, "prove", &json!({ "skip": skip }), directory) {
+/// Proves what the values of the plan's services flow into. An error says why nothing can be said.
+pub fn prove(evaluator: &Evaluator, plan: &Plan, directory: &Utf8Path) -> anyhow::Result<Proof> {
+    let found = found(plan);
+    let try_without = |skip: &Flows| match ask(evaluator, "prove", &json!({ "skip": skip, "found": found }), directory)
+    {
         Ok(value) => {
             let proof: Proof = serde_json::from_value(value).context(UNKNOWN)?;
             if proof.version != proof::VERSION {
@@ -101,7 +108,8 @@ pub fn prove(evaluator: &Evaluator, directory: &Utf8Path) -> anyhow::Result<Proo
     };
     // Something fails in a way that Nix can't go on from (builtins.tryEval takes but throw and assert): it is looked for,
     // and counts as following every value.
-    let names: Flows = serde_json::from_value(ask(evaluator, "namesOf", &json!({}), directory)?).context(UNKNOWN)?;
+    let names: Flows =
+        serde_json::from_value(ask(evaluator, "namesOf", &json!({ "found": found }), directory)?).context(UNKNOWN)?;
     let all: Vec<(String, String)> =
         names.into_iter().flat_map(|(kind, names)| names.into_iter().map(move |name| (kind.clone(), name))).collect();
     let mut failing: Vec<&(String, String)> = Vec::new();
@@ -136,11 +144,23 @@ fn grouped<'n>(names: impl Iterator<Item = &'n (String, String)>) -> Flows {
     })
 }
 
-fn arguments(overrides: &Overlay) -> Value {
+/// What the evaluation can't know: the files that the build found, and the units that read them.
+fn found(plan: &Plan) -> Value {
+    let services = plan.services.iter().filter_map(|(name, service)| {
+        let found: Vec<&File> = service.files.values().filter(|file| file.found.is_some()).collect();
+        let files: Vec<&Utf8Path> =
+            found.iter().filter(|file| !file.attach.is_of_the_unit()).map(|file| file.static_file.as_path()).collect();
+        let units: Vec<&String> = service.units.keys().collect();
+        (!found.is_empty()).then(|| (name.clone(), json!({ "files": files, "units": units })))
+    });
+    services.collect::<serde_json::Map<_, _>>().into()
+}
+
+fn arguments(plan: &Plan, overrides: &Overlay) -> Value {
     let leaves = overrides.leaves();
     let leaves: Vec<Value> =
         leaves.iter().map(|(path, one)| json!({"path": path, "value": one.value, "id": one.id})).collect();
-    json!({ "overrides": leaves })
+    json!({ "overrides": leaves, "found": found(plan) })
 }
 
 fn read(value: Value) -> anyhow::Result<Comparison> {

@@ -1,8 +1,8 @@
 //! What dynix changed of a unit itself, taken off the difference between two texts of it.
 //!
 //! A unit of a dynamic service names the file that Nix generated; with other values that is another file, and dynix puts
-//! its own in the place of the first. What follows from a value by a declared drop-in, the drop-in says. All else is a
-//! change that only a rebuild would make.
+//! its own in the place of the first. Values that the unit says itself (variables, flags) dynix says in its stub. What
+//! follows from a value by a declared drop-in, the drop-in says. All else is a change that only a rebuild would make.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::comparison::Comparison;
 use super::{Values, words};
 use crate::apply::rendered::static_values;
-use crate::plan::{Plan, Service};
+use crate::format::{environment, flags};
+use crate::plan::{Attach, File, Plan, Service};
+use crate::systemd::written;
 use crate::templates;
 
 /// What is left of a difference.
@@ -44,6 +46,7 @@ pub fn remaining(
     };
     let mut new = new.to_owned();
     let mut drop_ins = Vec::new();
+    let mut said = Vec::new();
     for (name, service) in services {
         for (path, other) in replaced(comparison, name, service, unit) {
             new = new.replace(&other, &path);
@@ -53,10 +56,20 @@ pub fn remaining(
                 Ok(text) => drop_ins.extend(text),
                 Err(error) => return Remaining::Changes(vec![error.to_string()]),
             }
+            for file in service.files.values().filter(|file| file.is_read_by(unit)) {
+                match in_the_unit(file, values) {
+                    Ok(one) => said.extend(one),
+                    Err(error) => return Remaining::Changes(vec![error]),
+                }
+            }
         }
     }
-    let old_settings = Settings::read(old).with(&drop_ins);
-    let new_settings = Settings::read(&new);
+    let mut old_settings = Settings::read(old).with(&drop_ins);
+    let mut new_settings = Settings::read(&new);
+    for (before, after) in said {
+        old_settings.take(&before);
+        new_settings.take(&after);
+    }
     let mut left = differences(&old_settings, &new_settings);
     let without_text = |value: &Value| {
         let mut value = value.clone();
@@ -65,6 +78,29 @@ pub fn remaining(
     };
     left.extend(words::changes(&without_text(before), &without_text(after)));
     if left.is_empty() { Remaining::Nothing } else { Remaining::Changes(left) }
+}
+
+/// What a unit says itself of the values of a service.
+#[derive(Debug)]
+enum Said {
+    Variables(BTreeMap<String, String>),
+    Command(Vec<String>),
+}
+
+/// What it says of the built values, and what it has to say of these.
+fn in_the_unit(file: &File, values: &BTreeMap<String, Value>) -> Result<Option<(Said, Said)>, String> {
+    let value = || file.value.evaluate(values).map_err(|error| error.to_string());
+    match &file.attach {
+        Attach::Variables { built, .. } => {
+            let now = environment::variables(&file.format.parameters, &*value()?).map_err(|error| error.to_string())?;
+            Ok(Some((Said::Variables(built.clone()), Said::Variables(now))))
+        }
+        Attach::Environment { command, built: Some(built), .. } => {
+            let words = flags::words(&file.format.parameters, &*value()?).map_err(|error| error.to_string())?;
+            Ok(Some((Said::Command(built.clone()), Said::Command([command.clone(), words].concat()))))
+        }
+        Attach::Bind(_) | Attach::Credential(_) | Attach::Environment { .. } => Ok(None),
+    }
 }
 
 /// The drop-in of `unit` that is there with these values.
@@ -103,6 +139,26 @@ impl Settings {
             self.add(text, true);
         }
         self
+    }
+
+    /// Takes off what is said so, and nothing else.
+    fn take(&mut self, said: &Said) {
+        let service = |key: &str| ("Service".to_owned(), key.to_owned());
+        match said {
+            Said::Variables(variables) => {
+                if let Some(values) = self.0.get_mut(&service("Environment")) {
+                    values.retain(|value| {
+                        written::assignment(value).is_none_or(|(name, text)| variables.get(&name) != Some(&text))
+                    });
+                }
+            }
+            Said::Command(words) => {
+                if let Some(values) = self.0.get_mut(&service("ExecStart")) {
+                    values.retain(|value| written::words(value).as_ref() != Some(words));
+                }
+            }
+        }
+        self.0.retain(|_, values| !values.is_empty());
     }
 
     fn add(&mut self, text: &str, drop_in: bool) {
@@ -179,6 +235,29 @@ mod tests {
         let drop_in = "[Service]\nEnvironment=B=2\nLimitNOFILE=6\n";
         assert_eq!(left(old, drop_in, "[Service]\nEnvironment=A=1\nEnvironment=B=2\nLimitNOFILE=6\n"), [""; 0]);
         assert_eq!(left(old, drop_in, "[Service]\nEnvironment=B=2\nLimitNOFILE=6\n").len(), 1);
+    }
+
+    #[test]
+    fn what_the_unit_says_of_the_values_is_taken_off() {
+        let left = |old: &str, new: &str, before: &Said, after: &Said| {
+            let (mut old, mut new) = (Settings::read(old), Settings::read(new));
+            old.take(before);
+            new.take(after);
+            differences(&old, &new)
+        };
+        let variables = |port: &str| Said::Variables(BTreeMap::from([("PORT".to_owned(), port.to_owned())]));
+        let unit = |port: &str, path: &str| {
+            format!("[Service]\nEnvironment=\"PATH={path}\"\nEnvironment=\"PORT={port}\"\nExecStart=/x\n")
+        };
+        let (before, after) = (variables("80"), variables("81"));
+        assert_eq!(left(&unit("80", "/a"), &unit("81", "/a"), &before, &after), [""; 0]);
+        // Another value than dynix gives it, and what else there is.
+        assert_eq!(left(&unit("80", "/a"), &unit("82", "/a"), &before, &after).len(), 1);
+        assert_eq!(left(&unit("80", "/a"), &unit("81", "/b"), &before, &after).len(), 1);
+        let words = |port: &str| Said::Command(vec!["/x".to_owned(), format!("--port={port}")]);
+        let unit = |port: &str| format!("[Service]\nExecStart=/x '--port={port}'\n");
+        assert_eq!(left(&unit("80"), &unit("81"), &words("80"), &words("81")), [""; 0]);
+        assert_eq!(left(&unit("80"), &unit("82"), &words("80"), &words("81")), ["ExecStart /x '--port=82' is new"]);
     }
 
     #[test]

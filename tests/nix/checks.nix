@@ -77,6 +77,12 @@ let
     ]
   );
 
+  # Of which the description names no file.
+  unsaid = system [
+    imported
+    ./unsaid.nix
+  ];
+
   # None does.
   independent = system [
     imported
@@ -113,7 +119,9 @@ in
   # For `dynix verify` and `dynix prove`.
   flowingServices = flowing.config.dynamicism.description.services;
   independentServices = independent.config.dynamicism.description.services;
-  inherit flowing independent;
+  unsaidServices = unsaid.config.dynamicism.description.services;
+  unsaidTexts = unsaid.config.services.texts;
+  inherit flowing independent unsaid;
 
   # For the cost: one at a time.
   toplevel = {

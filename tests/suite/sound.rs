@@ -24,6 +24,7 @@ struct Case {
     expected: Vec<String>,
     flows: Vec<String>,
     drop_ins: Value,
+    file: String,
     comparison: Comparison,
     proof: Proof,
     r#static: BTreeMap<String, Value>,
@@ -33,7 +34,7 @@ impl Case {
     fn plan(&self) -> Plan {
         let option = |value: &Value| json!({"static": value, "schema": {}});
         let options: BTreeMap<_, _> = self.r#static.iter().map(|(name, value)| (name, option(value))).collect();
-        let file = self.comparison.services["s"].before.files["s.json"].clone();
+        let file = &self.file;
         serde_json::from_value(json!({"version": 1, "services": {"s": {
             "options": options,
             "files": {"s.json": {"format": {"name": "json"}, "value": {"option": "s.settings"}, "static": file,

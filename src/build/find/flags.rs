@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 
-use super::command;
 use super::free_name;
 use super::store::{Entry, Store};
 use super::unit::settings;
@@ -18,6 +17,7 @@ use crate::build::script::{self, Script};
 use crate::format::flags;
 use crate::fs::FileError;
 use crate::plan::{Attach, File, Find, FormatSpec, OnChange, Unit, ValueSpec};
+use crate::systemd::written;
 
 /// The variable of the words.
 const VARIABLE: &str = "DYNIX_FLAGS";
@@ -101,7 +101,7 @@ fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<(Utf8Path
     let settings = settings(text);
     let mut commands = settings.iter().filter(|setting| setting.key == "ExecStart");
     let (Some(one), None) = (commands.next(), commands.next()) else { return Ok(None) };
-    let Some(words) = command::words(&one.value) else { return Ok(None) };
+    let Some(words) = written::words(&one.value) else { return Ok(None) };
     if let [program] = words.as_slice()
         && program.starts_with(&store.place)
         && let Entry::Text(path, text) = store.at(Utf8Path::new(program))?

@@ -7,7 +7,6 @@
 //! and the same proof as what is written down.
 
 mod choose;
-mod command;
 mod family;
 mod flags;
 mod mentions;

@@ -12,6 +12,7 @@ use crate::build::checks::names;
 use crate::format::environment;
 use crate::fs::FileError;
 use crate::plan::{Attach, File, Find, FormatSpec, OnChange, OwnFiles, Unit, ValueSpec};
+use crate::systemd::written;
 
 /// What was found of an option.
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ impl Environment {
         for Setting { key, value } in settings(text) {
             match (key.as_str(), value.is_empty()) {
                 ("Environment", true) => environment.own.clear(),
-                ("Environment", false) => environment.own.extend(assignment(&value)),
+                ("Environment", false) => environment.own.extend(written::assignment(&value)),
                 ("EnvironmentFile", true) => environment.files.clear(),
                 ("EnvironmentFile", false) => {
                     let path = Utf8Path::new(value.trim_start_matches('-'));
@@ -141,15 +142,6 @@ fn without_specifiers(value: &str) -> Option<String> {
     (!text.contains('%')).then(|| text.replace('\0', "%"))
 }
 
-/// One assignment, as nixpkgs writes it: `"NAME=VALUE"` with the escapes of JSON (nixos/lib/systemd-lib.nix). A specifier
-/// is something else than what it is written as.
-fn assignment(value: &str) -> Option<(String, String)> {
-    let text: String = if value.starts_with('"') { serde_json::from_str(value).ok()? } else { value.to_owned() };
-    let is_one = value.starts_with('"') || !value.contains(char::is_whitespace);
-    let (name, value) = text.split_once('=').filter(|_| is_one && !text.contains('%'))?;
-    Some((name.to_owned(), value.to_owned()))
-}
-
 /// A line of an environment file without quotes and escapes, or with quotes around all of its value.
 fn plain(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once('=').filter(|_| !line.starts_with(['#', ';']))?;
@@ -164,16 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn assignments_are_those_of_nixpkgs() {
-        for (value, pair) in [
-            (r#""A=b c""#, Some(("A", "b c"))),
-            (r#""A=\"b\"""#, Some(("A", "\"b\""))),
-            ("A=b", Some(("A", "b"))),
-            ("A=b C=d", None),
-            (r#""A=%n""#, None),
-        ] {
-            assert_eq!(assignment(value), pair.map(|(name, value)| (name.to_owned(), value.to_owned())), "{value}");
-        }
+    fn lines_of_a_file_are_plain() {
         for (line, pair) in [
             ("A=b", Some(("A", "b"))),
             ("A=\"b c\"", Some(("A", "b c"))),

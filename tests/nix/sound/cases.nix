@@ -389,24 +389,66 @@ let
       modules = [ ({ config, ... }: { s.threads = config.s.settings.a; }) ];
       set."s.settings.b" = 9;
     };
+    # The description does not name the file: the build found it.
+    found-twin = found ({ file, ... }: "ExecStart=/bin/s --config ${file}");
+    found-through-a-script-twin = found ({ script, ... }: "ExecStart=${script}") // {
+      # Its own script is another one.
+      flows = [ ];
+    };
+    found-and-followed =
+      found ({ config, script, ... }: "ExecStart=${script}\nNice=${toString config.s.settings.a}")
+      // {
+        expected = [ "unit s.service" ];
+      };
+    found-and-followed-in-the-script = found ({ config, script, ... }: "ExecStart=${script}") // {
+      set."s.threads" = 9;
+      expected = [ "unit s.service" ];
+    };
     within-a-submodule-twin = {
       modules = [ ({ config, ... }: unit "other.service" config.s.threads) ];
       set."s.sub.q" = 5;
     };
   };
 
+  # A service of which the build found the file, with the lines of its unit.
+  found = lines: {
+    modules = [
+      (
+        {
+          config,
+          lib,
+          pkgs,
+          ...
+        }:
+        let
+          file = (pkgs.formats.json { }).generate "s.json" config.s.settings;
+          script = pkgs.writeText "s-start" "exec /bin/s --config ${file} --threads ${toString config.s.threads}";
+        in
+        {
+          systemd.units."s.service".text = lib.mkForce "[Service]\n${
+            lines { inherit config file script; }
+          }\n";
+        }
+      )
+    ];
+    set."s.settings.a" = 9;
+    isFound = true;
+  };
+
   judge =
     {
       modules,
+      isFound ? false,
       set ? threads,
       expected ? [ ],
       flows ? expected,
       dropIns ? { },
     }:
     let
-      machine = import ./machine.nix { inherit lib modules; };
+      machine = import ./machine.nix { inherit lib modules isFound; };
     in
     {
+      inherit (machine) file;
       inherit
         set
         expected

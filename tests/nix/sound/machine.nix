@@ -1,8 +1,13 @@
 # A system in miniature, under the real module system: the options that lib/verify and lib/prove read, and one dynamic
 # service `s` with settings, two options beside them and a submodule.
 #
-# Takes modules, gives their evaluation with `verify` and `prove` on it.
-{ lib, modules }:
+# Takes modules, gives their evaluation with `verify` and `prove` on it. With `isFound`, its description does not name
+# the service's file and unit, as where the build finds them.
+{
+  lib,
+  modules,
+  isFound ? false,
+}:
 let
   inherit (lib) mkOption types;
 
@@ -138,8 +143,10 @@ let
           "s.ports".static = config.s.ports;
           "s.sub".static = config.s.sub;
         };
-        files."s.json".static = (pkgs.formats.json { }).generate "s.json" config.s.settings;
-        units."s.service" = { };
+        files = lib.optionalAttrs (!isFound) {
+          "s.json".static = (pkgs.formats.json { }).generate "s.json" config.s.settings;
+        };
+        units = lib.optionalAttrs (!isFound) { "s.service" = { }; };
       };
     };
 
@@ -156,42 +163,49 @@ let
     ++ modules;
   };
   inherit (evaluated) config options extendModules;
+  evaluation = {
+    inherit
+      lib
+      config
+      options
+      pkgs
+      extendModules
+      ;
+    # What the build found.
+    found = lib.optionalAttrs isFound {
+      s = {
+        files = [ file ];
+        units = [ "s.service" ];
+      };
+    };
+  };
+  # As a plan has it.
+  file = builtins.unsafeDiscardStringContext "${(pkgs.formats.json { }).generate "s.json"
+    config.s.settings
+  }";
 in
 evaluated
 // {
+  inherit file;
+  inherit (import ../../../lib/verify evaluation) verify;
   inherit
-    (import ../../../lib/verify {
-      inherit
-        lib
-        config
-        options
-        extendModules
-        ;
-    })
-    verify
-    ;
-  inherit
-    (import ../../../lib/prove {
-      inherit
-        lib
-        config
-        options
-        pkgs
-        extendModules
-        ;
-      dynamicOptions.s =
-        map
-          (name: {
-            name = "s.${name}";
-            inherit (options.s.${name}) loc type value;
-          })
-          [
-            "ports"
-            "settings"
-            "sub"
-            "threads"
-          ];
-    })
+    (import ../../../lib/prove (
+      evaluation
+      // {
+        dynamicOptions.s =
+          map
+            (name: {
+              name = "s.${name}";
+              inherit (options.s.${name}) loc type value;
+            })
+            [
+              "ports"
+              "settings"
+              "sub"
+              "threads"
+            ];
+      }
+    ))
     prove
     namesOf
     ;

@@ -1,7 +1,7 @@
-//! The words of a command line in a unit (systemd.service(5), "Command lines").
+//! What nixpkgs writes into units, read back. Anything that systemd would act on is read as nothing.
 
 /// The words of a value of `ExecStart=` that says nothing but a program by its whole path and arguments: no prefix, no
-/// specifier, no variable, one command. `None` for anything else, which systemd would act on.
+/// specifier, no variable, one command (systemd.service(5), "Command lines").
 #[must_use]
 pub fn words(value: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
@@ -50,6 +50,16 @@ fn escaped(ch: char) -> Option<char> {
     }
 }
 
+/// The assignment of an `Environment=`: `"NAME=VALUE"` with the escapes of JSON (nixos/lib/systemd-lib.nix). A specifier
+/// is something else than what it is written as.
+#[must_use]
+pub fn assignment(value: &str) -> Option<(String, String)> {
+    let text: String = if value.starts_with('"') { serde_json::from_str(value).ok()? } else { value.to_owned() };
+    let is_one = value.starts_with('"') || !value.contains(char::is_whitespace);
+    let (name, value) = text.split_once('=').filter(|_| is_one && !text.contains('%'))?;
+    Some((name.to_owned(), value.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -76,6 +86,19 @@ mod tests {
         ] {
             let words = words(value);
             assert_eq!(words, expected.map(|words| words.into_iter().map(str::to_owned).collect()), "{value}");
+        }
+    }
+
+    #[test]
+    fn assignments_are_those_of_nixpkgs() {
+        for (value, pair) in [
+            (r#""A=b c""#, Some(("A", "b c"))),
+            (r#""A=\"b\"""#, Some(("A", "\"b\""))),
+            ("A=b", Some(("A", "b"))),
+            ("A=b C=d", None),
+            (r#""A=%n""#, None),
+        ] {
+            assert_eq!(assignment(value), pair.map(|(name, value)| (name.to_owned(), value.to_owned())), "{value}");
         }
     }
 
