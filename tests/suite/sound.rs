@@ -117,5 +117,6 @@ fn what_is_found_is_said_in_words() {
     assert_eq!(said("capability"), ["a rebuild would also change s.service: AmbientCapabilities CAP_X is new"]);
     assert_eq!(said("assertion"), ["a rebuild would fail: too many threads"]);
     assert_eq!(said("shell"), ["a rebuild would also change the user alice: shell /bin/sh1 -> /bin/sh9"]);
+    assert_eq!(said("all-that-is-a-default"), ["a rebuild would give s.ports another value: https 443 is gone"]);
     assert_eq!(said("copied"), ["a rebuild would also change other.service: ExecStart=/bin/other 1 -> 9"]);
 }
