@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{System, description};
 
 const WORKERS: &str = "services.harmonia.settings.workers";
-const NOTHING: &str = r#"{"version": 1, "generated": "", "parts": 0, "services": {}}"#;
+const NOTHING: &str = r#"{"version": 2, "generated": "", "parts": 0, "services": {}}"#;
 
 /// A system with a configuration in which a file follows harmonia's workers.
 fn system(policy: &str) -> System {

@@ -21,7 +21,7 @@ in
 {
   config.lib.dynamicism = {
     verify =
-      { overrides }:
+      { overrides, ... }:
       builtins.seq slow (
         nothing
         // {
@@ -33,8 +33,8 @@ in
               { };
         }
       );
-    prove = { skip }: {
-      version = 1;
+    prove = { skip, ... }: {
+      version = 2;
       generated = "BUILT";
       parts = 1;
       services.harmonia = {

@@ -36,7 +36,8 @@ For alertmanager, dnsmasq and nats that was seen in the test machine (`tests/mac
 """
 
 FLOWS = """*Also* is what else of the system follows the settings (`dynix prove`): with another value there, dynix says what a
-rebuild would change besides.
+rebuild would change besides. *Values beside it* are lost in a rebuild, because all of a set is a default there
+([soundness.md](soundness.md#where-a-default-is-a-set)), or can't be told apart.
 """
 NO_FLOWS = """What else of the system follows the settings was not measured here (`--flows`).
 """
@@ -67,7 +68,8 @@ def also(result):
         return f"not found out: {flows['error'][:100].replace('|', ' ')}"
     own = set(result.get("units", {}))
     names = [name for kind in ("unit", "etc", "user", "group", "package") for name in flows.get(kind, []) if name not in own]
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    told = names[:4] + ([f"{len(names) - 4} more"] if len(names) > 4 else [])
+    return ", ".join(told + (["values beside it"] if flows.get("within") or flows.get("value") else []))
 
 
 def given(result):
