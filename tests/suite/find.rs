@@ -283,6 +283,11 @@ fn settings_that_are_variables_come_on_top_of_the_units_own() {
     let units =
         [("x.service", unit(&format!("EnvironmentFile={file}\nEnvironmentFile=/run/keys/%n\nExecStart=/bin/x")))];
     store.generate(&service(&value, "attribute set of anything", &units)).unwrap_err();
+    // One outside of the store is not even looked for: the name of this one is longer than any file's.
+    fs::create_dir_all(store.root.join("run/keys")).unwrap();
+    let lines = format!("EnvironmentFile={file}\nEnvironmentFile=/run/keys/{}", "x".repeat(300));
+    let units = [("x.service", unit(&format!("{lines}\nExecStart=/bin/x")))];
+    store.generate(&service(&value, "attribute set of anything", &units)).unwrap();
     // What another file of the store puts in its place is not what the unit has.
     let other = store.file("y.env", "X_PORT=1\n");
     let units = [("x.service", unit(&format!("EnvironmentFile={file}\nEnvironmentFile={other}\nExecStart=/bin/x")))];

@@ -100,11 +100,13 @@ impl Environment {
                 ("EnvironmentFile", true) => environment.files.clear(),
                 ("EnvironmentFile", false) => {
                     let path = Utf8Path::new(value.trim_start_matches('-'));
-                    let known = match store.at(path)? {
-                        Entry::Text(_, text) if path.starts_with(&store.place) => {
-                            text.lines().filter_map(plain).collect()
-                        }
-                        _ => BTreeMap::new(),
+                    // What is elsewhere may be secret, and is another on each machine.
+                    let known = if path.starts_with(&store.place)
+                        && let Entry::Text(_, text) = store.at(path)?
+                    {
+                        text.lines().filter_map(plain).collect()
+                    } else {
+                        BTreeMap::new()
                     };
                     environment.files.push((value, known));
                 }
