@@ -111,12 +111,13 @@ struct Asked<'a> {
 /// What is to be recorded: the value read by the option's type, or where a secret is.
 fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
     let Asked { path, place, .. } = *asked;
+    let below = place.below(path);
     let given = [request.text.is_some(), request.value.is_some(), request.expression.is_some()];
     if given.into_iter().chain([request.secret_file.is_some()]).filter(|given| *given).count() != 1 {
         return Err(Refused(format!("{path}: give exactly one of value, text, expression and secretFile")).into());
     }
     if let Some(file) = &request.secret_file {
-        if !place.option.is_secret(&place.below(path)) {
+        if !place.option.is_secret(&below) {
             return Err(Refused(format!(
                 "{path} is not marked as secret, so what it is made into may be for everybody; mark it \
                  (dynamicism.for.{}.secret), or give its value",
@@ -129,9 +130,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
         }
         return Ok(Change::Replace(path.clone(), secrets::reference(file)));
     }
-    if place.option.is_secret(&place.below(path))
-        || request.expression.is_some() && place.option.concerns_secret(&place.below(path))
-    {
+    if place.option.is_secret(&below) || request.expression.is_some() && place.option.concerns_secret(&below) {
         return Err(Refused(format!(
             "{path} is marked as secret, and everybody can read the log: put the value into a file that others can't \
              read, and say --secret-file FILE"
@@ -141,7 +140,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
     if let Some(text) = request.expression.clone() {
         return Ok(Change::Expression { path: path.clone(), text, replace: request.replace });
     }
-    let places = types::below(&place.option.schema, place.below(path).names());
+    let places = types::below(&place.option.schema, below.names());
     if let Subschemas::NoSuchName { name, known } = &places {
         let hint = match nearest(name, known.iter().cloned()).as_slice() {
             [] => "it has nothing below it".to_owned(),
@@ -152,7 +151,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
     let value = match (&request.value, &request.text) {
         (Some(value), None) => value.clone(),
         (None, Some(text)) => types::read(&places, text, ReadAs::Type).map_err(|error| {
-            if place.option.concerns_secret(&place.below(path)) {
+            if place.option.concerns_secret(&below) {
                 // The text may have one in it.
                 return Refused(format!("{path}: {error}"));
             }
@@ -177,7 +176,8 @@ fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Res
     let value = secrets::reveal(place.option, value, files)
         .map_err(|error| Refused(format!("{}: {error}", place.path.join(&error.path))))?;
     let kind = Type::new(&place.option.schema).with_context(|| format!("the plan's type of {}", place.option_name))?;
-    let concerns = |fault: &AttrPath| fault.starts_with(&place.below(path)) || place.below(path).starts_with(fault);
+    let below = place.below(path);
+    let concerns = |fault: &AttrPath| fault.starts_with(&below) || below.starts_with(fault);
     if let Some(fault) = kind.mismatches(&value).into_iter().find(|fault| concerns(&fault.path)) {
         let problem = if place.option.secret.is_empty() {
             format!("{} is refused: {}; expected {}", screen::value(&fault.given), fault.problem, fault.allowed)
@@ -205,7 +205,8 @@ pub(super) fn effective(place: &Place<'_>, folded: &Folded) -> Result<Value, cra
 /// What stands at a path now, for messages.
 fn standing(asked: &Asked<'_>) -> String {
     let Asked { path, place, log, secrets } = *asked;
-    let at = |value: &Value| match place.below(path).names().iter().try_fold(value, |value, name| value.get(name)) {
+    let below = place.below(path);
+    let at = |value: &Value| match below.names().iter().try_fold(value, |value, name| value.get(name)) {
         Some(value) => screen::value(&secrets.shown(path, value)),
         None => "not set".to_owned(),
     };

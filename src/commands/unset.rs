@@ -3,6 +3,7 @@
 use super::change::{Context, Recorded};
 use super::{place, recording};
 use crate::overrides::Change;
+use crate::places;
 use crate::request::Unset;
 
 /// Records it.
@@ -26,7 +27,7 @@ pub fn record(request: &Unset, context: &Context<'_>) -> anyhow::Result<Recorded
         recorded.notes.push(format!("recorded {}: unset {path}", recorded.records[0]));
     }
     if request.apply {
-        let services = concerned.iter().chain([&path]).filter_map(|path| place::find(context.plan, path).ok());
+        let services = concerned.iter().chain([&path]).filter_map(|path| places::find(context.plan, path));
         let mut apply = context.apply(Some(services.map(|place| place.service_name.to_owned()).collect()));
         apply.trial = trial;
         recorded.apply = Some(apply);

@@ -10,10 +10,11 @@ use super::uses::{self, Uses};
 use crate::apply::state::State;
 use crate::attr_path::AttrPath;
 use crate::commands::change::{Context, planned};
-use crate::commands::{exit_of, place};
+use crate::commands::exit_of;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Change;
+use crate::places;
 use crate::plan::{DaemonSpec, Method};
 use crate::request::Request;
 
@@ -60,7 +61,7 @@ impl Gate {
             return Err(Denied::NotAllowed(format!("{} has nothing to go back from there", names.user)));
         }
         self.uses.count(peer.user, &used, spec, uses::now())?;
-        let services = effects.iter().filter_map(|effect| place::find(context.plan, &effect.path).ok());
+        let services = effects.iter().filter_map(|effect| places::find(context.plan, &effect.path));
         Ok(Admitted { only: Some(services.map(|place| place.service_name.to_owned()).collect()) })
     }
 }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 
-use super::free_name;
 use super::store::{Entry, Store};
 use super::unit::settings;
+use super::{Found, free_name};
 use crate::build::checks::names;
 use crate::build::script::{self, Script};
 use crate::format::flags;
@@ -26,16 +26,16 @@ const VARIABLE: &str = "DYNIX_FLAGS";
 #[derive(Clone, Debug)]
 pub struct Flags {
     unit: String,
-    /// The start script, or the unit itself.
-    said_in: Utf8PathBuf,
     started: Started,
     place: Spot,
 }
 
-/// What a unit runs, and whether it says so itself.
+/// What a unit runs, and where that is said.
 #[derive(Clone, Debug)]
 struct Started {
     script: Script,
+    /// The start script, or the unit itself.
+    said_in: Utf8PathBuf,
     is_of_the_unit: bool,
 }
 
@@ -54,9 +54,9 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Vec<Flags>,
     let Value::Object(attributes) = value else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for (unit, text) in find.units.iter().filter(|(unit, _)| unit.ends_with(".service") && names::unit(unit).is_ok()) {
-        let Some((said_in, started)) = started(unit, text, store)? else { continue };
+        let Some(started) = started(unit, text, store)? else { continue };
         if let Some(place) = spot(&started.script.words, attributes) {
-            found.push(Flags { unit: unit.clone(), said_in, started, place });
+            found.push(Flags { unit: unit.clone(), started, place });
         }
     }
     Ok(found)
@@ -73,31 +73,28 @@ impl Flags {
         };
         let item = ValueSpec::Attrs(BTreeMap::from([("flags".to_owned(), of)]));
         let after = words[self.place.end..].iter().map(|word| ValueSpec::Literal(word.as_str().into()));
-        let how = if self.started.is_of_the_unit { String::new() } else { format!(", through {}", self.said_in) };
-        let file = File {
+        let how =
+            if self.started.is_of_the_unit { String::new() } else { format!(", through {}", self.started.said_in) };
+        let file = Found {
             format: FormatSpec { name: "flags".to_owned(), dialect: None, parameters: self.place.parameters },
             value: ValueSpec::List(std::iter::once(item).chain(after).collect()),
-            static_file: self.said_in,
-            mode: "0444".to_owned(),
-            owner: "root".to_owned(),
-            group: "root".to_owned(),
+            static_file: self.started.said_in,
             attach: Attach::Environment {
                 variable: VARIABLE.to_owned(),
                 command: words[..self.place.begin].to_vec(),
                 environment,
                 built: self.started.is_of_the_unit.then_some(words),
             },
-            found: Some(format!("flags in ExecStart of {}{how}", self.unit)),
-            units: Some(vec![self.unit.clone()]),
-            proof: None,
+            how: format!("flags in ExecStart of {}{how}", self.unit),
+            units: vec![self.unit.clone()],
         };
         units.entry(self.unit).or_insert_with(|| Unit::with(OnChange::Restart));
-        files.insert(free_name(Utf8Path::new("flags"), files), file);
+        files.insert(free_name(Utf8Path::new("flags"), files), file.file());
     }
 }
 
 /// What a unit runs, if that is one command that can be read.
-fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<(Utf8PathBuf, Started)>, FileError> {
+fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<Started>, FileError> {
     let settings = settings(text);
     let mut commands = settings.iter().filter(|setting| setting.key == "ExecStart");
     let (Some(one), None) = (commands.next(), commands.next()) else { return Ok(None) };
@@ -107,11 +104,11 @@ fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<(Utf8Path
         && let Entry::Text(path, text) = store.at(Utf8Path::new(program))?
     {
         let read = script::read(text.as_bytes()).ok();
-        return Ok(read.map(|script| (path, Started { script, is_of_the_unit: false })));
+        return Ok(read.map(|script| Started { script, said_in: path, is_of_the_unit: false }));
     }
-    let itself = Utf8Path::new("/etc/systemd/system").join(unit);
+    let said_in = Utf8Path::new("/etc/systemd/system").join(unit);
     let script = Script { environment: BTreeMap::new(), words };
-    Ok(Some((itself, Started { script, is_of_the_unit: true })))
+    Ok(Some(Started { script, said_in, is_of_the_unit: true }))
 }
 
 /// What tells one convention from another.

@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use super::problem::{Place, Problem, Problems};
 use crate::apply::rendered::static_values;
-use crate::plan::{Attach, File, Find, Plan, ProofLevel, Service, Unit, ValueSpec};
+use crate::plan::{Attach, File, Find, FormatSpec, Plan, ProofLevel, Service, Unit, ValueSpec};
 use choose::{Choice, Match, choose};
 use reach::{Reach, Reached, reach};
 use reading::{Reading, readings};
@@ -121,20 +121,45 @@ fn attach(
     for reading in &readings {
         units.entry(reading.unit.clone()).or_insert_with(|| Unit::with(reading.on_change));
     }
-    let file = File {
+    let file = Found {
         format: one.found.format.clone(),
         value: one.value.clone(),
         static_file: one.path.clone(),
-        mode: "0444".to_owned(),
-        owner: "root".to_owned(),
-        group: "root".to_owned(),
         attach: seen(one, find, reached, &readings)?,
-        units: Some(readings.into_iter().map(|reading| reading.unit).collect()),
-        found: Some(how.join("; ")),
-        proof: None,
-    };
+        units: readings.into_iter().map(|reading| reading.unit).collect(),
+        how: how.join("; "),
+    }
+    .file();
     files.insert(free_name(&one.path, files), file);
     Ok(())
+}
+
+/// What is known of a file that was found.
+struct Found {
+    format: FormatSpec,
+    value: ValueSpec,
+    static_file: Utf8PathBuf,
+    attach: Attach,
+    units: Vec<String>,
+    how: String,
+}
+
+impl Found {
+    /// The file: everybody may read it, as what is in the store.
+    fn file(self) -> File {
+        File {
+            format: self.format,
+            value: self.value,
+            static_file: self.static_file,
+            mode: "0444".to_owned(),
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            attach: self.attach,
+            units: Some(self.units),
+            found: Some(self.how),
+            proof: None,
+        }
+    }
 }
 
 /// How the units see it.

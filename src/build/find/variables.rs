@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde_json::{Map, Value};
 
+use super::Found;
 use super::store::{Entry, Store};
 use super::unit::{Setting, settings};
 use super::value::is_empty;
@@ -61,23 +62,19 @@ impl Variables {
         while files.contains_key(&name) {
             name.push('-');
         }
-        let file = File {
+        let file = Found {
             format: FormatSpec { name: "environment".to_owned(), dialect: None, parameters: self.parameters },
             value,
             // It is the unit itself that says them.
             static_file: Utf8Path::new("/etc/systemd/system").join(&first),
-            mode: "0444".to_owned(),
-            owner: "root".to_owned(),
-            group: "root".to_owned(),
             attach: Attach::Variables {
                 built: self.built,
                 files: self.units.into_iter().filter(|(_, own)| !own.above.is_empty()).collect(),
             },
-            found: Some(format!("environment of {}", names.join(", "))),
-            units: Some(names),
-            proof: None,
+            how: format!("environment of {}", names.join(", ")),
+            units: names,
         };
-        files.insert(name, file);
+        files.insert(name, file.file());
     }
 }
 
