@@ -36,6 +36,10 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   cargoLock.lockFile = ./Cargo.lock;
 
+  # Optimised as a whole, which takes minutes: only for what is installed.
+  buildType = "dist";
+  checkType = "release";
+
   nativeBuildInputs = [ installShellFiles ];
 
   postInstall = ''
