@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::ArgValueCompleter;
 
@@ -53,6 +54,38 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Verbs of other tools, each with what to run here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("set", "dynix append PATH VALUE --apply"),
+    ("edit", "dynix append PATH VALUE --apply"),
+    ("undo", "dynix rollback, or dynix unset PATH"),
+    ("revert", "dynix rollback, dynix reset, or dynix confirm --revert"),
+    ("remove", "dynix unset PATH"),
+    ("delete", "dynix unset PATH"),
+    ("history", "dynix log"),
+    ("list", "dynix status, dynix services, or dynix options SERVICE"),
+    ("show", "dynix get PATH, or dynix status"),
+    ("export", "dynix status --json"),
+    ("switch", "dynix apply"),
+    ("reload", "dynix apply"),
+];
+
+/// Reads the command line; ends the program where it is wrong, or asks for help.
+#[must_use]
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit())
+}
+
+/// Adds what to run to an error about a verb that only other tools have.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    if let Some((_, here)) = ELSEWHERE.iter().find(|(name, _)| name == verb) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![format!("run {here}").into()]));
+    }
+    error
 }
 
 /// Options of every command.

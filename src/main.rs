@@ -1,7 +1,6 @@
 //! The `dynix` binary: reads the command line, runs it, and is the only place that exits.
 
-use clap::Parser;
-use dynix::cli::Cli;
+use dynix::cli;
 use dynix::exit::Exit;
 use dynix::{commands, messages, surroundings, timings};
 
@@ -18,13 +17,14 @@ fn run() -> Exit {
         return Exit::Failed;
     }
     commands::completions::answer();
-    let cli = Cli::parse();
+    let cli = cli::parse();
     timings::mark("command line");
     match commands::run(cli) {
         Ok(exit) => exit,
         Err(error) => {
-            messages::error(messages::chain(&error));
-            commands::exit_of(&error)
+            let exit = commands::exit_of(&error);
+            messages::error(messages::chain(&commands::with_hint(error)));
+            exit
         }
     }
 }

@@ -9,13 +9,18 @@ use super::{metrics, notice};
 use crate::apply::Occasion;
 use crate::cli;
 use crate::exit::Exit;
+use crate::fs::FileError;
 use crate::messages;
 use crate::overrides::Change;
 use crate::plan::OnSwitch;
 
 /// Does the right thing for who runs it.
 pub fn run(arguments: cli::Activate, session: &mut Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
+    let (plan, paths) = match session.load() {
+        // A place that may not be used is nobody's concern before something is recorded there.
+        Err(error) if error.is::<FileError>() && session.nothing_recorded()? => return Ok(Exit::Done),
+        loaded => loaded?,
+    };
     let paths = paths.activating(arguments.system);
     let action = std::env::var("NIXOS_ACTION").unwrap_or_default();
     let inside_switch = !action.is_empty();
@@ -39,7 +44,7 @@ pub fn run(arguments: cli::Activate, session: &mut Session) -> anyhow::Result<Ex
     if inside_switch {
         task.request.occasion = Occasion::Switch { static_wins };
     }
-    let exit = task.run(session)?;
+    let exit = task.run(&[], session)?;
     // What a collector reads may speak of services that this system does not have.
     notice::unless_written(metrics::refresh(&plan, &paths, session));
     Ok(exit)

@@ -74,11 +74,13 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
     let mut trial = recording::start(request.confirm, context)?;
     recorded.records = recording::record(&log, &[change], &mut trial, until, context.by)?;
     timings::mark("append to the log");
-    recorded.notes.extend(recorded.records.iter().map(|id| format!("recorded {id}: {path}")));
+    recorded.what = path.to_string();
     if request.apply {
         let mut apply = context.apply(Some([place.service_name.to_owned()].into()));
         apply.trial = trial;
         recorded.apply = Some(apply);
+    } else {
+        recorded.next = Some(format!("dynix apply {}", place.service_name));
     }
     Ok(recorded)
 }

@@ -48,9 +48,9 @@ impl<'t> Task<'t> {
         Self { plan, paths, request, json: false, activating: false }
     }
 
-    /// Applies, and says what came of it.
-    pub fn run(&self, session: &Session) -> anyhow::Result<Exit> {
-        let exit = show(&self.report(session)?, self.json, false);
+    /// Applies, and says what came of it; `records`: those that were made for it.
+    pub fn run(&self, records: &[u64], session: &Session) -> anyhow::Result<Exit> {
+        let exit = show(&self.report(session)?, records, self.json, false);
         super::verify::after_apply(self.plan, self.paths, session);
         timings::mark("report");
         exit
@@ -73,12 +73,12 @@ impl<'t> Task<'t> {
         let recall = session.recall(self.activating)?;
         let machine = session.machine(self.paths, &recall, &|_| ());
         let report = apply::dry_run(self.plan, &log, changes, &self.request, &machine)?;
-        show(&report, self.json, true)
+        show(&report, &[], self.json, true)
     }
 }
 
-/// Prints a report, and gives its exit code.
-pub fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
+/// Prints a report, and gives its exit code; `records`: those that were made for it.
+pub fn show(report: &Report, records: &[u64], json: bool, dry: bool) -> anyhow::Result<Exit> {
     for warning in &report.warnings {
         messages::warn(warning);
     }
@@ -89,7 +89,7 @@ pub fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
         ));
     }
     if json {
-        super::print_json(&Summary { exit: report.exit() as u8, report })?;
+        super::print_json(&Summary { exit: report.exit() as u8, records, report })?;
     } else {
         super::print(lines(report, dry).as_bytes())?;
     }
@@ -118,6 +118,7 @@ pub fn show(report: &Report, json: bool, dry: bool) -> anyhow::Result<Exit> {
 #[derive(serde::Serialize)]
 struct Summary<'r> {
     exit: u8,
+    records: &'r [u64],
     #[serde(flatten)]
     report: &'r Report,
 }

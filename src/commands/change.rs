@@ -3,6 +3,8 @@
 //! Takes a [`Request`]; gives what was recorded and, where it is to be applied, the apply to run. Nothing here prints:
 //! who asks is told by whoever asked.
 
+use std::collections::BTreeSet;
+
 use super::session::Session;
 use super::{append, apply, confirm, place, recording, reset, rollback, unset};
 use crate::apply as engine;
@@ -37,7 +39,7 @@ impl Context<'_> {
 
     /// An apply of some services or of all.
     #[must_use]
-    pub fn apply(&self, services: Option<std::collections::BTreeSet<String>>) -> engine::Request {
+    pub fn apply(&self, services: Option<BTreeSet<String>>) -> engine::Request {
         engine::Request { services, by: self.by.to_owned(), ..engine::Request::default() }
     }
 }
@@ -47,10 +49,30 @@ impl Context<'_> {
 pub struct Recorded {
     /// The records.
     pub records: Vec<u64>,
-    /// What there is to say of them.
+    /// What they say, in a few words.
+    pub what: String,
+    /// What else there is to say.
     pub notes: Vec<String>,
+    /// The command that puts it into effect, where no apply is asked for.
+    pub next: Option<String>,
     /// The apply that is asked for besides.
     pub apply: Option<engine::Request>,
+}
+
+impl Recorded {
+    /// The line for people; programs find the ids in it. `None` where nothing was recorded.
+    #[must_use]
+    pub fn line(records: &[u64], what: &str) -> Option<String> {
+        let ids: Vec<String> = records.iter().map(u64::to_string).collect();
+        (!ids.is_empty()).then(|| format!("recorded {}: {what}\n", ids.join(", ")))
+    }
+
+    /// What else there is to say, with how to put into effect what was only recorded.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let next = self.next.iter().map(|next| format!("not in effect yet; run `{next}`"));
+        self.notes.iter().cloned().chain(next).collect()
+    }
 }
 
 /// Records what is asked for.
@@ -109,7 +131,11 @@ pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<E
         return confirm::show(&confirm::perform(one, &context)?, json);
     }
     let recorded = record(request, &context)?;
-    recorded.notes.iter().for_each(messages::info);
+    if let (false, Some(line)) = (json, Recorded::line(&recorded.records, &recorded.what)) {
+        super::print(line.as_bytes())?;
+    }
+    recorded.notes().iter().for_each(messages::info);
     let Some(request) = recorded.apply else { return Ok(Exit::Done) };
-    apply::Task { plan: &plan, paths: &paths, request, json, activating: false }.run(session)
+    let task = apply::Task { request, json, ..apply::Task::new(&plan, &paths, None, session) };
+    task.run(&recorded.records, session)
 }

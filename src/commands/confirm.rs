@@ -52,7 +52,7 @@ pub fn perform(request: &Confirm, context: &Context<'_>) -> anyhow::Result<Settl
 /// Says what came of it.
 pub fn show(settled: &Settled, json: bool) -> anyhow::Result<Exit> {
     let Settled { confirmed, report } = settled;
-    let Some(confirmed) = confirmed else { return apply::show(report, json, false) };
+    let Some(confirmed) = confirmed else { return apply::show(report, &[], json, false) };
     report.warnings.iter().for_each(messages::warn);
     if json {
         return super::print_json(confirmed);

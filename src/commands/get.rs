@@ -1,14 +1,16 @@
-//! `dynix get`: an option's value as it is recorded, with where it is from.
+//! `dynix get`: an option's value in effect, with where it is from, and what is recorded besides.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::session::Session;
-use super::{Refused, append, place};
+use super::{append, place, screen};
 use crate::apply::state::State;
 use crate::apply::view::{View, view};
 use crate::cli::Get;
 use crate::exit::Exit;
+use crate::messages;
+use crate::overrides::Change;
 use crate::secrets::Secrets;
 
 /// One value.
@@ -19,28 +21,43 @@ pub struct Answer {
     /// The option that it is of.
     #[serde(skip)]
     option: String,
+    /// As recorded: in effect after the next apply.
     value: Option<Value>,
+    /// What the service has now.
+    in_effect: Option<Value>,
     r#static: Option<Value>,
     /// The records that the value, or part of it, is from.
     records: Vec<u64>,
     /// Whether the service has applied them.
     applied: bool,
+    /// The service.
+    #[serde(skip)]
+    service: String,
 }
 
 /// Prints a value.
 pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     let answer = answer(&arguments.path, session)?;
+    let Answer { path, option, value, in_effect, service, .. } = &answer;
     if arguments.json {
-        return super::print_json(&answer);
+        super::print_json(&answer)?;
+    } else if let Some(value) = in_effect {
+        let mut text = match value {
+            Value::String(text) => text.clone(),
+            other => serde_json::to_string_pretty(&other)?,
+        };
+        text.push('\n');
+        super::print(text.as_bytes())?;
     }
-    let Answer { path, option, value, .. } = answer;
-    let mut text = match value {
-        None => return Err(Refused(format!("{path} is not set; see `dynix get {option}`")).into()),
-        Some(Value::String(text)) => text,
-        Some(other) => serde_json::to_string_pretty(&other)?,
-    };
-    text.push('\n');
-    super::print(text.as_bytes())
+    if value != in_effect {
+        let recorded = value.as_ref().map_or_else(|| "not set".to_owned(), screen::value);
+        messages::info(format!("recorded, and not in effect yet: {recorded}; run `dynix apply {service}`"));
+    }
+    if in_effect.is_some() {
+        return Ok(Exit::Done);
+    }
+    messages::error(format!("{path} is not set; see `dynix get {option}`"));
+    Ok(Exit::Failed)
 }
 
 /// Finds a value.
@@ -50,8 +67,21 @@ pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
     let place = place::find(&plan, &path)?;
     let only = Some([place.service_name.to_owned()].into());
     let state = State::load(&paths.state())?;
-    let View { folded, .. } = view(&plan, &paths, &session.log(&plan, &paths), &state.on_trial(), only.as_ref())?;
+    let log = session.log(&plan, &paths);
+    let look = |changes: &[Change]| view(&plan, &paths, &log, changes, only.as_ref());
+    let View { folded, last_id, .. } = look(&state.on_trial())?;
     let effective = append::effective(&place, &folded)?;
+    let applied_up_to = state.log_id(place.service_name);
+    let in_effect = if last_id <= applied_up_to {
+        effective.clone()
+    } else {
+        let applied = [vec![Change::Rollback(applied_up_to)], state.on_trial()].concat();
+        match look(&applied) {
+            Ok(View { folded, .. }) => append::effective(&place, &folded)?,
+            // A log that was edited no longer says what was applied.
+            Err(_) => effective.clone(),
+        }
+    };
     let at = |value: &Value| place.below(&path).names().iter().try_fold(value, |value, name| value.get(name)).cloned();
     let secrets = Secrets::of(&plan);
     let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
@@ -62,11 +92,12 @@ pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
         .filter(|(leaf, _)| leaf.starts_with(&path) || path.starts_with(leaf))
         .map(|(_, one)| one.id)
         .collect();
-    let applied_up_to = state.log_id(place.service_name);
     Ok(Answer {
         path: path.to_string(),
         option: place.path.to_string(),
         value: shown(at(&effective)),
+        in_effect: shown(at(&in_effect)),
+        service: place.service_name.to_owned(),
         r#static: shown(at(&place.option.static_value)),
         applied: records.iter().all(|id| *id <= applied_up_to),
         records,

@@ -107,8 +107,28 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     if unrecordable || error.downcast_ref::<Refused>().is_some() { Exit::Refused } else { Exit::Failed }
 }
 
+/// The error, with what to do where rights are missing.
+#[must_use]
+pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
+    let denied = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|cause| {
+        // Others have words of their own.
+        cause.raw_os_error().is_some_and(|number| {
+            [rustix::io::Errno::ACCESS.raw_os_error(), rustix::io::Errno::PERM.raw_os_error()].contains(&number)
+        })
+    });
+    if !denied || rustix::process::geteuid().is_root() {
+        return error;
+    }
+    let problem = crate::messages::chain(&error);
+    anyhow::anyhow!(
+        "{problem}; run it as root (sudo dynix ...), or let root enable the daemon for others \
+         (dynamicism.daemon.enable; it does not listen at {})",
+        crate::daemon::client::SOCKET
+    )
+}
+
 /// Writes data to standard output. A reader that has seen enough (`dynix log | head`) is no error.
-fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
+pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
     match std::io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
         result => result.map(|()| Exit::Done).context("cannot write to standard output"),

@@ -19,6 +19,7 @@ pub fn record(request: &Reset, context: &Context<'_>) -> anyhow::Result<Recorded
         recorded.notes.push("nothing is overridden".to_owned());
     } else {
         recorded.records = recording::record(&log, &changes, &mut trial, None, context.by)?;
+        "reset".clone_into(&mut recorded.what);
     }
     let mut apply = context.apply(services);
     // The way out of anything: also of a change that awaits its confirmation.

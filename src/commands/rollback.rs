@@ -2,7 +2,7 @@
 
 use super::change::{Context, Recorded};
 use super::recording;
-use crate::overrides::Change;
+use crate::overrides::{Change, LogError, LogFile};
 use crate::request::Rollback;
 
 /// Records it.
@@ -12,7 +12,8 @@ pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recor
     let found = match request.id {
         None => recording::take_back(&log, &mut trial, context.by)?,
         Some(to) => {
-            let ids = recording::record(&log, &[Change::Rollback(to)], &mut trial, None, context.by)?;
+            let ids = recording::record(&log, &[Change::Rollback(to)], &mut trial, None, context.by)
+                .map_err(|error| missing(error, to, &log))?;
             ids.first().map(|id| (to, *id))
         }
     };
@@ -21,7 +22,7 @@ pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recor
         None => recorded.notes.push("no record holds; there is nothing to take back".to_owned()),
         Some((to, id)) => {
             recorded.records.push(id);
-            recorded.notes.push(format!("recorded {id}: rollback to {to}"));
+            recorded.what = format!("rollback to {to}");
         }
     }
     if request.apply {
@@ -29,5 +30,18 @@ pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recor
         apply.trial = trial;
         recorded.apply = Some(apply);
     }
+    if recorded.apply.is_none() && !recorded.records.is_empty() {
+        recorded.next = Some("dynix apply".to_owned());
+    }
     Ok(recorded)
+}
+
+/// An error about the record that this would have been is of no use to anybody: it was never written.
+fn missing(error: anyhow::Error, to: u64, log: &LogFile) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(LogError::Chain { source, .. }) if source.named == to => {
+            LogError::NoSuchRecord { path: log.path().to_string(), id: to }.into()
+        }
+        _ => error,
+    }
 }

@@ -40,6 +40,25 @@ impl Session {
     /// The plan of the system, and where everything is. Links on the way to the plan and to the log's directory are
     /// followed here, and nowhere later. A request begins with it, so nothing that an earlier one found counts.
     pub fn load(&self) -> anyhow::Result<(Plan, Paths)> {
+        let (plan, path, root) = self.load_plan()?;
+        let overrides = match &self.global.overrides {
+            Some(file) => named_log(Utf8Path::new("/"), file)?,
+            None => log_place(&root, &usual_log(&plan, &root))?,
+        };
+        let paths = Paths::new(&root, Some(path), Some(overrides));
+        Ok((plan, paths))
+    }
+
+    /// Whether nothing was ever recorded on this system, and nothing is in effect: then it does not matter whether a log
+    /// could be kept.
+    pub fn nothing_recorded(&self) -> anyhow::Result<bool> {
+        let (plan, _, root) = self.load_plan()?;
+        let log = self.global.overrides.clone().unwrap_or_else(|| usual_log(&plan, &root));
+        Ok(!fs::exists(&log)? && !fs::exists(&Paths::new(&root, None, None).state())?)
+    }
+
+    /// The plan, where it is, and the root.
+    fn load_plan(&self) -> anyhow::Result<(Plan, Utf8PathBuf, Utf8PathBuf)> {
         fs::known::forget();
         let host = Utf8Path::new("/");
         let root = fs::resolve(host, self.root())?;
@@ -56,13 +75,7 @@ impl Session {
             )
         };
         let plan = read_plan(&bytes).with_context(|| format!("cannot use the plan {named}"))?;
-        let overrides = match (&self.global.overrides, &plan.overrides_file) {
-            (Some(file), _) => log_place(host, file)?,
-            (None, Some(file)) => log_place(&root, &given.below_root(file))?,
-            (None, None) => log_place(&root, given.overrides())?,
-        };
-        let paths = Paths::new(&root, Some(path), Some(overrides));
-        Ok((plan, paths))
+        Ok((plan, path, root))
     }
 
     /// The log of a system.
@@ -142,6 +155,12 @@ impl Session {
     }
 }
 
+/// Where a system keeps its log.
+fn usual_log(plan: &Plan, root: &Utf8Path) -> Utf8PathBuf {
+    let usual = Paths::new(root, None, None);
+    plan.overrides_file.as_ref().map_or_else(|| usual.overrides().to_owned(), |file| usual.below_root(file))
+}
+
 /// Where the log is: its directory may be reached through links (/etc/nixos often is one), itself it may be none.
 fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
     match (path.parent(), path.file_name()) {
@@ -150,6 +169,15 @@ fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileEr
             Ok(fs::resolve(root, parent)?.join(name))
         }
         _ => Ok(path.to_owned()),
+    }
+}
+
+/// A log that somebody names: its directory has to be there, for a name that is misspelled must not make one.
+fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let place = log_place(host, path)?;
+    match place.parent() {
+        Some(parent) if !fs::exists(parent)? => bail!("--overrides {path}: there is no directory {parent}"),
+        _ => Ok(place),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `dynix unset`: an override no longer holds.
 
+use std::collections::BTreeSet;
+
 use super::change::{Context, Recorded};
 use super::{place, recording};
 use crate::overrides::Change;
@@ -24,13 +26,16 @@ pub fn record(request: &Unset, context: &Context<'_>) -> anyhow::Result<Recorded
         recorded.notes.push(format!("nothing is overridden at {path}; see `dynix status`"));
     } else {
         recorded.records = recording::record(&log, &[Change::Unset(path.clone())], &mut trial, None, context.by)?;
-        recorded.notes.push(format!("recorded {}: unset {path}", recorded.records[0]));
+        recorded.what = format!("unset {path}");
     }
+    let services = concerned.iter().chain([&path]).filter_map(|path| places::find(context.plan, path));
+    let services: BTreeSet<String> = services.map(|place| place.service_name.to_owned()).collect();
     if request.apply {
-        let services = concerned.iter().chain([&path]).filter_map(|path| places::find(context.plan, path));
-        let mut apply = context.apply(Some(services.map(|place| place.service_name.to_owned()).collect()));
+        let mut apply = context.apply(Some(services));
         apply.trial = trial;
         recorded.apply = Some(apply);
+    } else if !recorded.records.is_empty() {
+        recorded.next = Some(["dynix apply".to_owned()].into_iter().chain(services).collect::<Vec<_>>().join(" "));
     }
     Ok(recorded)
 }

@@ -169,7 +169,7 @@ fn reject(
         let report = trial::revert(plan, &log, &by, Some(&trial.timer), &reason, &machine, super::waiting)?;
         messages::warn("went back from the change on trial, which a rebuild would not agree with");
         count_unsound(plan, paths, session, trial.marks.len());
-        let exit = super::apply::show(&report, false, false)?;
+        let exit = super::apply::show(&report, &[], false, false)?;
         after_apply(plan, paths, session);
         return Ok(exit);
     }
@@ -186,7 +186,7 @@ fn reject(
     log.append(&changes, &session.user(), None, super::waiting)?;
     messages::warn(format!("took back {} records that a rebuild would not agree with", changes.len()));
     count_unsound(plan, paths, session, changes.len());
-    Task::new(plan, paths, None, session).run(session)
+    Task::new(plan, paths, None, session).run(&[], session)
 }
 
 /// Waits until a system that is being activated is the one that runs and its switch is over, which nothing here is to slow

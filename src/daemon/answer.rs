@@ -15,7 +15,10 @@ use crate::exit::Exit;
 pub struct Answer {
     /// The records that were made.
     pub records: Vec<u64>,
-    /// What there is to say of them.
+    /// What they say, in a few words.
+    #[serde(default)]
+    pub what: String,
+    /// What else there is to say.
     pub notes: Vec<String>,
     /// `None` where nothing was to be applied.
     pub report: Option<Report>,

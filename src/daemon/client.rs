@@ -11,6 +11,7 @@ use super::answer::Answer;
 use super::interface::{self, NAME};
 use super::wire::{Reply, encode};
 use crate::apply::report::Report;
+use crate::commands::change::Recorded;
 use crate::commands::confirm::Settled;
 use crate::commands::session::Session;
 use crate::commands::{Refused, apply, confirm};
@@ -70,6 +71,9 @@ fn show(reply: &Reply, json: bool) -> anyhow::Result<Exit> {
     let said = |name: &str| reply.parameters.get(name).filter(|value| !value.is_null());
     let answer: Option<Answer> = said("answer").map(|answer| serde_json::from_value(answer.clone())).transpose()?;
     if let Some(answer) = &answer {
+        if let (false, Some(line)) = (json, Recorded::line(&answer.records, &answer.what)) {
+            crate::commands::print(line.as_bytes())?;
+        }
         answer.notes.iter().for_each(messages::info);
     }
     let Some(error) = &reply.error else {
@@ -94,13 +98,13 @@ fn show(reply: &Reply, json: bool) -> anyhow::Result<Exit> {
 
 /// Says what came of an apply; `None` where there was none.
 fn told(answer: Answer, json: bool) -> anyhow::Result<Option<Exit>> {
-    let Answer { report, confirmed, .. } = answer;
+    let Answer { records, report, confirmed, .. } = answer;
     match (confirmed, report) {
         (Some(confirmed), report) => {
             let settled = Settled { confirmed: Some(confirmed), report: report.unwrap_or_else(Report::default) };
             confirm::show(&settled, json).map(Some)
         }
-        (None, Some(report)) => apply::show(&report, json, false).map(Some),
+        (None, Some(report)) => apply::show(&report, &records, json, false).map(Some),
         (None, None) => Ok(None),
     }
 }

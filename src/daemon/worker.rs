@@ -228,7 +228,8 @@ fn limited(mut recorded: Recorded, admitted: Admitted) -> Recorded {
 }
 
 fn noted(recorded: &Recorded) -> Answer {
-    Answer { records: recorded.records.clone(), notes: recorded.notes.clone(), ..Answer::default() }
+    let (records, what, notes) = (recorded.records.clone(), recorded.what.clone(), recorded.notes());
+    Answer { records, what, notes, ..Answer::default() }
 }
 
 fn recorded(outcome: anyhow::Result<Recorded>) -> Answer {

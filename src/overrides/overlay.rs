@@ -40,7 +40,9 @@ pub struct Override<'o> {
 /// An override below a static value that is no attribute set. The module system refuses it as well: a definition that
 /// is a set and one that is not can't be merged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{path} is {given} in the built configuration, which has nothing below it; set it as a whole")]
+#[error(
+    "{path} is {given} in the built configuration, which has nothing below it: give {path} as a whole, with --replace where it becomes an attribute set"
+)]
 pub struct Conflict {
     /// Where the static value is.
     pub path: AttrPath,

@@ -30,7 +30,7 @@ struct Told {
 }
 
 fn recorded(run: &Run) -> Option<u64> {
-    run.stderr.lines().find_map(|line| line.strip_prefix("recorded ")?.split(':').next()?.parse().ok())
+    run.stdout.lines().find_map(|line| line.strip_prefix("recorded ")?.split(':').next()?.parse().ok())
 }
 
 /// The operations of one of them: each writes values that no other writes.

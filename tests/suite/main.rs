@@ -28,6 +28,7 @@ mod inputs;
 mod interface;
 mod log;
 mod machine;
+mod messages;
 mod pages;
 mod properties;
 mod real_nix;
