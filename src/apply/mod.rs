@@ -342,19 +342,20 @@ fn preparation(survey: &Survey<'_>) -> Vec<Action> {
     change::preparation(&survey.changes, |change| survey.checks.get(change.name).cloned())
 }
 
-/// dynix's own lock, then the one of switch-to-configuration.
+/// The lock of switch-to-configuration, then dynix's own. A switch holds the first one while its activation takes the
+/// second: in the other order each would wait for the other.
 fn locks(
     paths: &Paths,
     request: &Request,
     patience: Duration,
     waiting: &mut impl FnMut(&str),
 ) -> Result<(Lock, Option<Lock>), LockError> {
-    let ours = lock::acquire(&paths.lock(), patience, |holder| waiting(holder))?;
     let theirs = if matches!(request.occasion, Occasion::Switch { .. }) {
         None
     } else {
         Some(lock::acquire(&paths.switch_lock(), patience, |holder| waiting(holder))?)
     };
+    let ours = lock::acquire(&paths.lock(), patience, |holder| waiting(holder))?;
     Ok((ours, theirs))
 }
 

@@ -1,6 +1,6 @@
 //! Which records are to blame when a service did not take its values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::Mark;
 use super::{Failed, concerns};
@@ -18,9 +18,9 @@ pub(super) struct Rejection {
     pub reason: String,
 }
 
-/// Rejections of all records since each failed service's last good apply that concern it, and are not rejected yet but
-/// by `marks`, for a while. Which one of several it was can't be known: they came into effect together. What was recorded
-/// after `tried` meanwhile is not among them.
+/// Rejections of all records that came to count since each failed service's last good apply and concern it. Those that
+/// only `marks` reject, for a while, are among them. Which one of several it was can't be known: they came into effect
+/// together. What was recorded after `tried` meanwhile is not among them.
 pub(super) fn of(
     plan: &Plan,
     log: &LogFile,
@@ -30,17 +30,27 @@ pub(super) fn of(
 ) -> Result<Vec<Rejection>, LogError> {
     let records = log.evaluated_records()?;
     let for_a_while: Marks = marks.iter().map(|one| one.mark).collect();
-    let rejected: BTreeSet<u64> = records
-        .iter()
-        .filter_map(|record| match record.kind {
-            Kind::Reject { id, .. } if !for_a_while.contains(&record.id) => Some(id),
-            _ => None,
-        })
-        .collect();
+    let rejects = log.history()?.into_iter().filter_map(|(record, counts)| match record.kind {
+        Kind::Reject { id, .. } => Some((record.id, (id, counts))),
+        _ => None,
+    });
+    let rejects: BTreeMap<u64, (u64, bool)> = rejects.collect();
+    let mut rejected: BTreeSet<u64> = BTreeSet::new();
+    // A rejection that was itself rejected (a confirmed change has one) rejects nothing: its record counts from then on.
+    let mut lifted: BTreeMap<u64, u64> = BTreeMap::new();
+    for (id, (target, _)) in rejects.iter().filter(|(_, (_, counts))| *counts) {
+        if !for_a_while.contains(id) {
+            rejected.insert(*target);
+        }
+        if let Some((record, _)) = rejects.get(target).filter(|_| *id <= tried) {
+            lifted.insert(*record, *id);
+        }
+    }
     let mut rejections = Vec::new();
-    for record in records.iter().filter(|record| record.id <= tried && !rejected.contains(&record.id)) {
-        let guilty = failed.iter().find(|one| record.id > one.log_id && is_about(plan, &one.service, record));
-        if let Some(one) = guilty {
+    for record in records.iter().filter(|record| record.id <= tried) {
+        let since = lifted.get(&record.id).copied().unwrap_or(record.id);
+        let guilty = failed.iter().find(|one| since > one.log_id && is_about(plan, &one.service, record));
+        if let Some(one) = guilty.filter(|_| !rejected.contains(&record.id)) {
             rejections.push(Rejection { id: record.id, reason: format!("{}: {}", one.service, one.reason) });
         }
     }

@@ -216,6 +216,45 @@ fn while_it_applies_nobody_switches() {
     finish(system.command(&["activate"]).env("NIXOS_ACTION", "switch")).ends(0);
 }
 
+/// An apply that waits for the switch does not hold up the switch's own activation, which would wait for the apply.
+#[test]
+fn an_apply_that_waits_for_a_switch_is_in_nobodys_way() {
+    let system = System::new();
+    system.run(&["append", JOBS, "4", "--apply"]).ends(0);
+    let switching = system.path("run/nixos/switch-to-configuration.lock");
+    let switching = std::fs::OpenOptions::new().write(true).open(switching).unwrap();
+    switching.lock().unwrap();
+    let (mut apply, _) = waiting(&system, &["append", JOBS, "5", "--apply"]);
+    let start = Instant::now();
+    let mut activate = system.command(&["activate"]);
+    let mut activate = activate.env("NIXOS_ACTION", "switch").stderr(Stdio::null()).spawn().unwrap();
+    let ended = loop {
+        match activate.try_wait().unwrap() {
+            None if start.elapsed() < Duration::from_secs(30) => std::thread::sleep(Duration::from_millis(10)),
+            ended => break ended,
+        }
+    };
+    drop(switching);
+    assert!(apply.wait().unwrap().success());
+    assert!(ended.is_some_and(|status| status.success()), "the activation waited for {:?}", start.elapsed());
+    activate.wait().unwrap();
+}
+
+/// What was rejected and is not any more can be rejected again: else a value that is refused would be tried for ever.
+#[test]
+fn a_record_whose_rejection_was_lifted_is_rejected_again() {
+    let mut description = description();
+    description["services"]["harmonia"]["check"] = json!({"command": ["/bin/false"]});
+    let system = System::of(&description);
+    system.run(&["append", WORKERS, "20", "--apply"]).ends(3);
+    let lifted = "{ id = 3; reject = 2; reason = \"tried again\"; }\n";
+    system.write("etc/nixos/dynamic.nix", &(system.read("etc/nixos/dynamic.nix") + lifted));
+    system.run(&["apply"]).ends(3);
+    let log = system.run(&["log", "--json"]).ends(0).json();
+    assert_eq!(log[3]["reject"]["id"], 1, "{log}");
+    assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
+}
+
 #[test]
 fn what_is_recorded_while_values_are_refused_is_not_rejected_with_them() {
     let directory = tempfile::tempdir().unwrap();
