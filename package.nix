@@ -7,7 +7,8 @@
   callPackage,
 }:
 let
-  manifest = (lib.importTOML ./Cargo.toml).package;
+  toml = lib.importTOML ./Cargo.toml;
+  manifest = toml.package // toml.workspace.package;
 in
 rustPlatform.buildRustPackage (finalAttrs: {
   pname = manifest.name;
@@ -22,6 +23,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./descriptions
       ./docs
       ./examples
+      ./formats
       ./src
       ./templates
       # The crate's own tests; those of the NixOS side would rebuild it with every change of theirs.

@@ -5,26 +5,27 @@
 //! * **Build time** (inside `nixos-rebuild`), in [`build`]: `description.json` → checks → proof that our serialisers
 //!   write the very files that Nix generated → an in-memory tree (stub drop-ins, `plan.json`, scripts) → files.
 //! * **Run time** (on the machine): [`overrides`] (the append-only log and its fold) → effective values → [`types`]
-//!   (JSON Schema) → [`format`] (native config text) → [`apply`] (a new generation, swapped in; actions on units).
+//!   (JSON Schema) → [`format`] (the crate `dynix-formats`: native config text) → [`apply`] (a new generation, swapped in; actions on units).
 //!
 //! [`plan`] is the contract between both flows. [`cli`] has the command line's types and [`commands`] one module per verb;
 //! [`daemon`] does for programs what they do for people. [`verify`] asks whether a rebuild would give the same system.
 //! Effects live at the edges: [`fs`] (files), [`systemd`] (D-Bus), [`evaluator`] (Nix).
 
+/// The formats: a crate of its own, which others can use.
+pub use dynix_formats as format;
+pub use dynix_formats::{attr_path, nix};
+
 pub mod apply;
-pub mod attr_path;
 pub mod build;
 pub mod cli;
 pub mod commands;
 pub mod daemon;
 pub mod evaluator;
 pub mod exit;
-pub mod format;
 pub mod fs;
 pub mod journal;
 pub mod messages;
 pub mod metrics;
-pub mod nix;
 pub mod order;
 pub mod overrides;
 pub mod paths;

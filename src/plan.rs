@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+pub use dynix_formats::FormatSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -347,20 +348,6 @@ fn default_mode() -> String {
 
 fn default_owner() -> String {
     "root".to_owned()
-}
-
-/// A format of `pkgs.formats` (or `flags`), by name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FormatSpec {
-    /// As in `pkgs.formats` (`toml`, `yaml_1_1`, ...) or `flags`.
-    pub name: String,
-    /// Which generator's output; `None` in a description lets `generate` find it.
-    #[serde(default)]
-    pub dialect: Option<String>,
-    /// The format's parameters, named as in nixpkgs (`listsAsDuplicateKeys`).
-    #[serde(default)]
-    pub parameters: serde_json::Map<String, Value>,
 }
 
 /// A file's value, put together from effective option values.

@@ -7,12 +7,12 @@ mod endings;
 pub mod hardening;
 mod journal;
 mod proxies;
-pub mod quote;
 mod timer;
 mod transient;
 pub mod written;
 
 pub use bus::Bus;
+pub use dynix_formats::quote;
 pub use timer::{Timer, When};
 
 use std::time::Duration;

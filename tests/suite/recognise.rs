@@ -15,7 +15,7 @@ fn spec(name: &str) -> FormatSpec {
 
 /// What every fixture of a format was written with is found from the text alone: something that writes the same.
 fn fixtures_are_recognised(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/formats/{name}.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("formats/tests/fixtures/formats/{name}.json"));
     let cases: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     for case in cases.as_array().unwrap() {
         let text = case["expected"].as_str().unwrap().as_bytes();
@@ -28,7 +28,7 @@ fn fixtures_are_recognised(name: &str) {
 
 #[test]
 fn every_fixture_is_recognised() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("formats/tests/fixtures/formats");
     let mut count = 0;
     for entry in std::fs::read_dir(directory).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -1,11 +1,11 @@
 //! EDN, read back with a small reader written from the specification (github.com/edn-format/edn).
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::formats_readers::{text, value, without_floats};
+use crate::readers::{text, value, without_floats};
 
 fn spec(dialect: &str) -> FormatSpec {
     FormatSpec { name: "edn".to_owned(), dialect: Some(dialect.to_owned()), parameters: Map::new() }

@@ -1,12 +1,12 @@
 //! XML, read back with roxmltree.
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use proptest::prelude::*;
 use roxmltree::{Document, Node};
 use serde_json::{Map, Value, json};
 
-use crate::formats_readers::scalar;
+use crate::readers::scalar;
 
 fn spec(dialect: &str, parameters: &Value) -> FormatSpec {
     let parameters = parameters.as_object().unwrap().clone();

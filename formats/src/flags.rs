@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::number;
 use super::parameters::{self, Kind, Parameter};
 use super::{At, Format, RenderError, Settings};
-use crate::systemd::quote;
+use crate::quote;
 
 pub(super) static FORMAT: Format = Format {
     name: "flags",
@@ -93,10 +93,10 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
 /// The words that `value` stands for.
 ///
 /// ```
-/// # use dynix::format::flags;
+/// # use dynix_formats::flags;
 /// let value = serde_json::json!(["--daemon", { "flag": "--jobs", "value": 4 }, { "flag": "--nice", "value": null }]);
 /// assert_eq!(flags::words(&serde_json::Map::new(), &value)?, ["--daemon", "--jobs", "4"]);
-/// # Ok::<(), dynix::format::RenderError>(())
+/// # Ok::<(), dynix_formats::RenderError>(())
 /// ```
 pub fn words(parameters: &Map<String, Value>, value: &Value) -> Result<Vec<String>, RenderError> {
     parameters::check(&FORMAT, parameters)?;

@@ -6,6 +6,7 @@
 //! write what nixpkgs writes, also where that reads back as something else. Such values are named by [`misreadings`],
 //! which refuses them where they come from an override.
 
+pub mod attr_path;
 mod cdn;
 mod configobj;
 mod edn;
@@ -23,13 +24,16 @@ mod key_value;
 mod libconfig;
 mod lines;
 mod lua;
+pub mod nix;
 mod nix_conf;
 mod number;
 mod parameters;
 mod php;
 mod plist;
 mod python_vars;
+pub mod quote;
 mod registry;
+mod spec;
 mod systemd;
 mod toml;
 mod tomlkit;
@@ -39,11 +43,11 @@ mod yaml;
 
 pub use parameters::{Kind, Parameter, SpecError};
 pub use registry::{all, dialects, find};
+pub use spec::FormatSpec;
 
 use serde_json::{Map, Value};
 
 use crate::attr_path::AttrPath;
-use crate::plan::FormatSpec;
 
 /// A value that the format can't say, or parameters that the format doesn't know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +144,7 @@ impl Settings<'_> {
 /// The bytes that nixpkgs writes for `value`.
 ///
 /// ```
-/// # use dynix::{format, plan::FormatSpec};
+/// # use dynix_formats::{self as format, FormatSpec};
 /// let spec = FormatSpec { name: "toml".to_owned(), dialect: None, parameters: serde_json::Map::new() };
 /// let text = format::render(&spec, &serde_json::json!({ "workers": 20, "bind": "[::]:5000" }))?;
 /// assert_eq!(text, b"bind = \"[::]:5000\"\nworkers = 20\n");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use serde_json::{Map, Value};
 
 fn spec(name: &str, dialect: Option<&str>, parameters: Map<String, Value>) -> FormatSpec {
@@ -65,7 +65,7 @@ fixtures! {
 #[test]
 fn every_fixture_of_a_known_format_is_tested() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
-    let this = include_str!("formats.rs");
+    let this = include_str!("fixtures.rs");
     for entry in std::fs::read_dir(directory).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let name = name.strip_suffix(".json").unwrap();
@@ -100,7 +100,7 @@ fn nixpkgs_own_tests_pass() {
 #[test]
 fn service_files_are_what_nix_built() {
     for case in ["static", "gotosocial-application-name", "gotosocial-port-80", "harmonia-workers-and-rate"] {
-        let services = fixture(&format!("services/{case}.json"));
+        let services = fixture(&format!("../../../tests/fixtures/services/{case}.json"));
         for service in ["harmonia", "gotosocial"] {
             let service = &services["services"][service];
             let file = &service["config_file"];
@@ -116,7 +116,7 @@ fn service_files_are_what_nix_built() {
 #[test]
 fn distccd_flags_are_the_words_of_its_start_script() {
     for case in ["static", "distccd-jobs-and-loglevel"] {
-        let services = fixture(&format!("services/{case}.json"));
+        let services = fixture(&format!("../../../tests/fixtures/services/{case}.json"));
         let service = &services["services"]["distccd"];
         let options = &service["options"];
         let clients = options["allowedClients"].as_array().unwrap();

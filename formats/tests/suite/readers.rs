@@ -1,7 +1,7 @@
 //! Whatever value is rendered, a reader that is not ours gets it back.
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

@@ -47,7 +47,7 @@ impl Kind {
                 number.as_u64().is_some_and(|columns| (1..=1000).contains(&columns))
             }
             (Self::OneOf(numbers), Value::Number(number)) => number.as_u64().is_some_and(|one| numbers.contains(&one)),
-            (Self::Variable, Value::String(name)) => crate::systemd::quote::is_variable_name(name),
+            (Self::Variable, Value::String(name)) => crate::quote::is_variable_name(name),
             (Self::Choice(choices), Value::String(choice)) => choices.contains(&choice.as_str()),
             _ => false,
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ini::{misread_sections, write_sections};
 use super::lines::Conventions;
 use super::{Format, RenderError, Settings};
-use crate::systemd::quote::continues_line;
+use crate::quote::continues_line;
 
 pub(super) static FORMAT: Format = Format {
     name: "systemd",

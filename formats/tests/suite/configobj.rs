@@ -1,11 +1,11 @@
 //! ConfigObj files, read back with a model of ConfigObj's reader, written from its documentation.
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::formats_readers::{scalar, text};
+use crate::readers::{scalar, text};
 
 fn spec() -> FormatSpec {
     FormatSpec { name: "configobj".to_owned(), dialect: None, parameters: Map::new() }

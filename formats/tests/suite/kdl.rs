@@ -1,12 +1,12 @@
 //! KDL, read back with the crate `kdl`: its own parsers for both versions of the language.
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use kdl::{KdlDocument, KdlEntry, KdlIdentifier, KdlValue};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::formats_readers::{scalar, text};
+use crate::readers::{scalar, text};
 
 fn spec(version: u64) -> FormatSpec {
     let parameters = Map::from_iter([("version".to_owned(), json!(version))]);

@@ -1,12 +1,12 @@
 //! CDN, read back with a model of the library's own reader (`CdnReader` with the `StandardModule`), written from its
 //! description: lines, of which those with a bracket at their end open a section.
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::formats_readers::{text, value, without_floats};
+use crate::readers::{text, value, without_floats};
 
 fn spec(dialect: &str) -> FormatSpec {
     FormatSpec { name: "cdn".to_owned(), dialect: Some(dialect.to_owned()), parameters: Map::new() }

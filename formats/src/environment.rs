@@ -11,7 +11,7 @@ use super::lines::attributes;
 use super::number;
 use super::parameters::{self, Kind, Parameter};
 use super::{At, Format, RenderError, Settings, never_misread};
-use crate::systemd::quote;
+use crate::quote;
 
 pub(super) static FORMAT: Format = Format {
     name: "environment",
@@ -44,11 +44,11 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
 /// The variables that `value` stands for.
 ///
 /// ```
-/// # use dynix::format::environment;
+/// # use dynix_formats::environment;
 /// let value = serde_json::json!({ "PORT": 80, "DEBUG": true, "HOST": null });
 /// let variables = environment::variables(&serde_json::Map::new(), &value)?;
 /// assert_eq!(variables.into_iter().collect::<Vec<_>>(), [("DEBUG".into(), "true".into()), ("PORT".into(), "80".into())]);
-/// # Ok::<(), dynix::format::RenderError>(())
+/// # Ok::<(), dynix_formats::RenderError>(())
 /// ```
 pub fn variables(parameters: &Map<String, Value>, value: &Value) -> Result<BTreeMap<String, String>, RenderError> {
     parameters::check(&FORMAT, parameters)?;

@@ -1,7 +1,7 @@
 //! What a format can't say, and parameters that it doesn't have: each error names the place and the way out.
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use serde_json::{Value, json};
 
 fn spec(name: &str, parameters: &Value) -> FormatSpec {

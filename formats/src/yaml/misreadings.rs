@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::scalar::{Context, Scalar};
 use super::{Style, resolve};
+use crate::RenderError;
 use crate::attr_path::AttrPath;
-use crate::format::RenderError;
 
 /// Every such string of a document.
 pub(super) fn find(value: &Value, style: Style) -> Vec<RenderError> {
@@ -173,8 +173,8 @@ fn take_code(rest: &mut std::str::Chars, digits: usize) -> Option<char> {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::format;
-    use crate::plan::FormatSpec;
+    use crate as format;
+    use crate::FormatSpec;
 
     #[test]
     fn what_only_ruamel_takes_for_a_text_is_refused() {

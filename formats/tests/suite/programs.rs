@@ -1,8 +1,8 @@
 //! The formats that nixpkgs writes by a program of its own (hocon, libconfig), or with a formatter of code
 //! (pythonVars, elixirConf).
 
-use dynix::format;
-use dynix::plan::FormatSpec;
+use dynix_formats as format;
+use dynix_formats::FormatSpec;
 use serde_json::{Map, Value, json};
 
 fn spec(name: &str, dialect: Option<&str>) -> FormatSpec {
@@ -106,7 +106,7 @@ fn values_that_libconfig_has_no_word_for() {
 }
 
 fn path(names: &[&str]) -> String {
-    dynix::attr_path::AttrPath(names.iter().map(|&name| name.to_owned()).collect()).to_string()
+    dynix_formats::attr_path::AttrPath(names.iter().map(|&name| name.to_owned()).collect()).to_string()
 }
 
 #[test]
