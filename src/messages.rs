@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
+use std::os::fd::AsFd;
 
 /// How important a message is, as in syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +64,18 @@ fn say(priority: Priority, label: &str, message: &dyn Display) {
     let text = visible(&text);
     let mut out = std::io::stderr().lock();
     // The journal takes a line's priority from its start (sd-daemon(3)). There is nobody to tell of a closed stderr.
-    let _ = if std::env::var_os("JOURNAL_STREAM").is_some() && !out.is_terminal() {
+    let _ = if is_journal(&out) {
         text.lines().try_for_each(|line| writeln!(out, "<{}>{line}", priority as u8))
     } else {
         writeln!(out, "{text}")
     };
+}
+
+/// Whether `stream` is the one that systemd connected to the journal. `$JOURNAL_STREAM` names it by device and inode: a
+/// child inherits the variable, and may have another stream (systemd.exec(5)).
+fn is_journal(stream: &impl AsFd) -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(stream).is_ok_and(|found| named == format!("{}:{}", found.st_dev, found.st_ino))
 }
 
 #[cfg(test)]

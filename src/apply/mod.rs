@@ -85,16 +85,20 @@ impl Occasion {
     fn static_wins(self) -> bool {
         self == Self::Switch { static_wins: true }
     }
-
-    /// Whether a change that awaits its confirmation is over with this. Else its services are left alone.
-    fn ends_trial(self) -> bool {
-        matches!(self, Self::Reset | Self::Switch { .. })
-    }
 }
 
 impl Request {
     fn takes(&self, service: &str) -> bool {
         self.services.as_ref().is_none_or(|services| services.contains(service))
+    }
+
+    /// Whether a change of `service` that awaits its confirmation is over with this. Else the service is left alone.
+    fn ends_trial_of(&self, service: &str) -> bool {
+        match self.occasion {
+            Occasion::Switch { .. } => true,
+            Occasion::Reset => self.takes(service),
+            Occasion::Asked | Occasion::Expiry => false,
+        }
     }
 }
 
@@ -142,8 +146,9 @@ pub fn apply(
     let mut report = Report::default();
     // It is in nobody's way.
     report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));
-    let before = State::load(&machine.paths.state())?;
     let mut request = request.clone();
+    trial::end_overdue(plan, log, &request, machine, &mut report)?;
+    let before = State::load(&machine.paths.state())?;
     let held = hold(plan, &before, &mut request, &mut report)?;
     let mut preview = match (&before.trial, &request.trial) {
         (Some(trial), _) if !held.is_empty() => trial.confirmation(),
@@ -185,6 +190,8 @@ pub fn apply(
     if let Some(over) = over {
         trial::end(&over, &mut passed.state, machine);
         passed.state.save(&machine.paths.state())?;
+    } else if !held.is_empty() && trial::narrow(&mut passed.state, &held) {
+        passed.state.save(&machine.paths.state())?;
     }
     wake(plan, log, &view.folded, &held, &mut passed.state, machine, &mut report)?;
     Ok(report)
@@ -197,13 +204,14 @@ fn hold(
     request: &mut Request,
     report: &mut Report,
 ) -> Result<BTreeSet<String>, ApplyError> {
-    let Some(trial) = state.trial.as_ref().filter(|trial| !request.occasion.ends_trial() && !trial.is_overdue()) else {
-        return Ok(BTreeSet::new());
-    };
+    let Some(trial) = &state.trial else { return Ok(BTreeSet::new()) };
+    let held: BTreeSet<String> = trial.back.keys().filter(|service| !request.ends_trial_of(service)).cloned().collect();
+    if held.is_empty() {
+        return Ok(held);
+    }
     if request.trial.is_some() {
         return Err(trial.awaiting().into());
     }
-    let held: BTreeSet<String> = trial.back.keys().cloned().collect();
     let services = if let Some(asked) = request.services.take() {
         for service in asked.intersection(&held) {
             let reason = trial.awaiting().to_string();

@@ -186,6 +186,35 @@ pub(super) fn end(over: &Trial, state: &mut State, machine: &Machine<'_>) {
     stop(over, machine);
 }
 
+/// Leaves on trial only the services in `held`: an apply saw to the others. Gives whether that changes anything.
+pub(super) fn narrow(state: &mut State, held: &BTreeSet<String>) -> bool {
+    let Some(trial) = &mut state.trial else { return false };
+    let before = trial.back.len();
+    trial.back.retain(|service, _| held.contains(service));
+    trial.back.len() != before
+}
+
+/// Goes back from a trial that its timer should have ended, before an apply that leaves some of its services alone:
+/// nobody else would go back from it any more.
+pub(super) fn end_overdue(
+    plan: &Plan,
+    log: &LogFile,
+    request: &Request,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    let mut state = State::load(&machine.paths.state())?;
+    let is_left =
+        |trial: &mut Trial| trial.is_overdue() && !trial.back.keys().all(|service| request.ends_trial_of(service));
+    let Some(trial) = state.trial.take_if(is_left) else { return Ok(()) };
+    report.warnings.push(format!(
+        "a change of {} (by {}) was not confirmed in time, and its timer did not go back from it; it goes back now",
+        trial.awaiting().services.join(", "),
+        trial.by
+    ));
+    go_back(plan, log, &trial, state, NOT_CONFIRMED, machine, report)
+}
+
 /// Lets the change that awaits its confirmation count. Gives the trial that it was.
 pub fn confirm(
     plan: &Plan,
@@ -221,16 +250,29 @@ pub fn revert(
 ) -> Result<Report, ApplyError> {
     let request = Request { by: by.to_owned(), ..Request::default() };
     let _locks = locks(machine.paths, &request, PATIENCE, &mut waiting)?;
-    let paths = machine.paths;
-    let mut state = State::load(&paths.state())?;
+    let mut state = State::load(&machine.paths.state())?;
     let mut report = Report::default();
     let Some(trial) = state.trial.take_if(|trial| timer.is_none_or(|timer| trial.timer == timer)) else {
         return if timer.is_some() { Ok(report) } else { Err(ApplyError::NothingAwaits) };
     };
-    if is_confirmed(log, &trial) {
+    go_back(plan, log, &trial, state, reason, machine, &mut report)?;
+    Ok(report)
+}
+
+/// Goes back from a trial that `state` no longer has.
+fn go_back(
+    plan: &Plan,
+    log: &LogFile,
+    trial: &Trial,
+    mut state: State,
+    reason: &str,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    let paths = machine.paths;
+    if is_confirmed(log, trial) {
         // A confirmation that did not come to its end.
-        state.save(&paths.state())?;
-        return Ok(report);
+        return Ok(state.save(&paths.state())?);
     }
     let key = Key::load(paths)?;
     let mut changes: Vec<Change<'_>> = Vec::new();
@@ -254,12 +296,12 @@ pub fn revert(
         entry.setback.get_or_insert_with(|| Setback::now(Went::NotConfirmed, reason));
     }
     pass.state.save(&paths.state())?;
-    let mut state = pass.tell(&mut report);
-    stop(&trial, machine);
+    let mut state = pass.tell(report);
+    stop(trial, machine);
     if let Ok(folded) = log.fold() {
-        wake(plan, log, &folded, &BTreeSet::new(), &mut state, machine, &mut report)?;
+        wake(plan, log, &folded, &BTreeSet::new(), &mut state, machine, report)?;
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Whether the log says so. One that can't be read says nothing.

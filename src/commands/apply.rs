@@ -22,7 +22,11 @@ pub fn dry_run(services: &[String], reset: bool, json: bool, session: &Session) 
     let only = place::services(&plan, services)?;
     let task = Task { json, ..Task::new(&plan, &paths, only, session) };
     let log = session.log(&plan, &paths);
-    let changes = if reset { super::reset::changes(&plan, &log.fold()?, services) } else { Vec::new() };
+    let changes = if reset {
+        super::reset::changes(&plan, &super::reset::in_effect(&log, &paths)?, services)
+    } else {
+        Vec::new()
+    };
     task.dry_run(&changes, session)
 }
 

@@ -112,7 +112,7 @@ pub fn planned(request: &Request, context: &Context<'_>) -> anyhow::Result<Vec<C
         }
         Request::Reset(one) => {
             place::services(context.plan, &one.services)?;
-            reset::changes(context.plan, &log.fold()?, &one.services)
+            reset::changes(context.plan, &reset::in_effect(&log, context.paths)?, &one.services)
         }
         Request::Apply(_) | Request::Confirm(_) => Vec::new(),
     })

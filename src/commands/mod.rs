@@ -48,7 +48,7 @@ pub struct Refused(pub String);
 
 /// Runs what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let mut session = Session::new(cli.global);
+    let mut session = Session::new(session::absolute(cli.global)?);
     match cli.command {
         Command::Append(Lazy(arguments)) => {
             change::run(&Request::Append(append::request(&arguments)?), false, &session)

@@ -3,8 +3,10 @@
 use super::change::{Context, Recorded};
 use super::{place, recording};
 use crate::apply::Occasion;
+use crate::apply::state::State;
 use crate::attr_path::AttrPath;
-use crate::overrides::{Change, Folded};
+use crate::overrides::{Change, Folded, LogFile};
+use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::request::Reset;
 
@@ -12,7 +14,7 @@ use crate::request::Reset;
 pub fn record(request: &Reset, context: &Context<'_>) -> anyhow::Result<Recorded> {
     let log = context.log();
     let services = place::services(context.plan, &request.services)?;
-    let changes = changes(context.plan, &log.fold()?, &request.services);
+    let changes = changes(context.plan, &in_effect(&log, context.paths)?, &request.services);
     let mut trial = recording::start(request.confirm, context)?;
     let mut recorded = Recorded::default();
     if changes.is_empty() {
@@ -22,13 +24,19 @@ pub fn record(request: &Reset, context: &Context<'_>) -> anyhow::Result<Recorded
         "reset".clone_into(&mut recorded.what);
     }
     let mut apply = context.apply(services);
-    // The way out of anything: also of a change that awaits its confirmation.
+    // The way out of anything: also of a change of these services that awaits its confirmation.
     if trial.is_none() {
         apply.occasion = Occasion::Reset;
     }
     apply.trial = trial;
     recorded.apply = Some(apply);
     Ok(recorded)
+}
+
+/// What the log comes to now, with a change on trial: that is reset as well.
+pub fn in_effect(log: &LogFile, paths: &Paths) -> anyhow::Result<Folded> {
+    let on_trial = State::load(&paths.state())?.on_trial();
+    Ok(if on_trial.is_empty() { log.fold()? } else { log.preview(&on_trial)? })
 }
 
 /// The records that leave nothing overridden.

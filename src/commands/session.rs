@@ -27,7 +27,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// From the command line.
+    /// From the command line; its paths are absolute (see [`absolute`]).
     #[must_use]
     pub fn new(global: Global) -> Self {
         Self { global, manager: LazyBus(OnceLock::new()) }
@@ -128,12 +128,13 @@ impl Session {
         let program = if in_store && (activating || fs::exists(in_system)?) { in_system.to_owned() } else { program };
         let mut command = vec![program.into_string()];
         let usual = Paths::new(Utf8Path::new("/"), None, None);
-        let is_usual = |plan: &Utf8Path| plan.canonicalize_utf8().ok() == usual.plan().canonicalize_utf8().ok();
+        let usual = usual.plan().canonicalize_utf8().ok();
+        let is_usual = |plan: &Utf8Path| usual.is_some() && plan.canonicalize_utf8().ok() == usual;
         if let Some(plan) = self.global.plan.as_ref().filter(|plan| !activating && !is_usual(plan)) {
-            command.extend(["--plan".to_owned(), absolute(plan)?]);
+            command.extend(["--plan".to_owned(), plan.to_string()]);
         }
         if let Some(overrides) = &self.global.overrides {
-            command.extend(["--overrides".to_owned(), absolute(overrides)?]);
+            command.extend(["--overrides".to_owned(), overrides.to_string()]);
         }
         let before_boot = self.global.root.is_none() && !booted::is_ours();
         Ok(Recall { command, before_boot })
@@ -181,9 +182,15 @@ fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     }
 }
 
-fn absolute(path: &Utf8Path) -> anyhow::Result<String> {
-    let path = std::path::absolute(path).with_context(|| format!("cannot tell where {path} is"))?;
-    Ok(Utf8PathBuf::try_from(path)?.into_string())
+/// The options with absolute paths: what dynix starts later (timers, the verification in the background) has another
+/// working directory.
+pub fn absolute(mut global: Global) -> anyhow::Result<Global> {
+    let Global { root, plan, overrides, socket, .. } = &mut global;
+    for path in [root, plan, overrides, socket].into_iter().flatten() {
+        let found = std::path::absolute(&*path).with_context(|| format!("cannot tell where {path:?} is"))?;
+        *path = Utf8PathBuf::try_from(found)?;
+    }
+    Ok(global)
 }
 
 /// Reads a plan, or says why it is none.
@@ -248,5 +255,29 @@ impl ServiceManager for LazyBus {
 
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
         self.bus()?.stop_timer(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn what_is_run_later_needs_no_working_directory() {
+        let words = ["dynix", "--plan", "a/plan.json", "--overrides", "../log.nix", "apply"];
+        let session = Session::new(absolute(Cli::parse_from(words).global).unwrap());
+        let command = session.recall(false).unwrap().command;
+        assert_eq!((command[1].as_str(), command[3].as_str()), ("--plan", "--overrides"));
+        for path in [&command[2], &command[4]] {
+            assert!(
+                path.starts_with('/') && (path.ends_with("/a/plan.json") || path.ends_with("/../log.nix")),
+                "{path}"
+            );
+        }
+        let empty = Cli::parse_from(["dynix", "--plan", "", "apply"]).global;
+        assert!(absolute(empty).unwrap_err().to_string().contains("cannot tell where \"\" is"));
     }
 }

@@ -144,7 +144,7 @@ fn in_background(arguments: &Verify, plan: &Plan, paths: &Paths, session: &mut S
     }
     let unsound = verdict.verdict == Outcome::Unsound;
     let take_back = unsound && plan.verify == plan::Verify::Rollback && !verdict.judgement.stale;
-    let before = verdict::load(&paths.verdict())?.map_or(0, |before| before.sound_until);
+    let before = sound_until(paths)?;
     keep(plan, paths, session, verdict.clone())?;
     if take_back {
         return reject(plan, paths, session, before, &verdict);
@@ -217,14 +217,20 @@ fn count_unsound(plan: &Plan, paths: &Paths, session: &Session, records: usize) 
 
 fn keep(plan: &Plan, paths: &Paths, session: &Session, verdict: Verdict) -> anyhow::Result<()> {
     let system = prove::identity(paths)?;
-    let before = verdict::load(&paths.verdict())?.filter(|before| before.system == system);
     let sound_until = match verdict.verdict {
         Outcome::Sound => verdict.record,
-        _ => before.map_or(0, |before| before.sound_until),
+        _ => sound_until(paths)?,
     };
     verdict::save(&paths.verdict(), &Verdict { sound_until, system, ..verdict })?;
     notice::unless_written(metrics::refresh(plan, paths, session));
     Ok(())
+}
+
+/// The record up to which all was found sound on this system. What was sound on another one says nothing of it.
+fn sound_until(paths: &Paths) -> anyhow::Result<u64> {
+    let system = prove::identity(paths)?;
+    let before = verdict::load(&paths.verdict())?.filter(|before| before.system == system);
+    Ok(before.map_or(0, |before| before.sound_until))
 }
 
 /// Sound by the proof, where it speaks of every value in effect.

@@ -98,6 +98,24 @@ fn colour_is_for_terminals_and_for_who_asks() {
 }
 
 #[test]
+fn priorities_are_for_the_journal_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let system = System::new();
+    let path = system.path("messages");
+    for (is_ours, begin) in [(true, "<3>error: "), (false, "error: ")] {
+        let file = std::fs::File::create(&path).unwrap();
+        let found = file.metadata().unwrap();
+        // A child of a unit has the unit's variable and a stream of its own.
+        let inode = found.ino() + u64::from(!is_ours);
+        let mut command = system.command(&["apply", "nope"]);
+        command.env("JOURNAL_STREAM", format!("{}:{inode}", found.dev())).stderr(file);
+        assert!(!command.status().unwrap().success());
+        let said = std::fs::read_to_string(&path).unwrap();
+        assert!(said.starts_with(begin), "{said}");
+    }
+}
+
+#[test]
 fn reading_speaks_json() {
     let system = System::new();
     system.run(&["append", "services.harmonia.settings.workers", "20", "--apply"]).ends(0);

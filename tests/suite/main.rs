@@ -7,6 +7,7 @@ mod apply;
 mod bad_input;
 mod bundled;
 mod concurrency;
+mod confirmation;
 mod daemon;
 mod description;
 mod faults;

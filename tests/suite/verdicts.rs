@@ -110,3 +110,19 @@ fn a_system_that_is_being_activated_is_looked_at_when_it_runs() {
     assert!(waiting.wait().unwrap().success());
     assert_eq!(system.run(&["status", "--json"]).ends(0).json()["verified"]["verdict"], "sound");
 }
+
+#[test]
+fn what_was_sound_on_another_system_is_taken_back_all_the_same() {
+    let system = system("rollback");
+    let link = system.path("run/current-system");
+    std::os::unix::fs::symlink("/nix/store/one", &link).unwrap();
+    rebuild_gives(&system, 6, &json!({}));
+    system.run(&["verify", "--background"]).ends(0);
+    assert_eq!(system.run(&["status", "--json"]).ends(0).json()["verified"]["verdict"], "sound");
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("/nix/store/two", &link).unwrap();
+    follows(&system, 6);
+    system.run(&["verify", "--background"]).ends(0);
+    assert_eq!(system.run(&["get", WORKERS]).ends(0).stdout, "4\n");
+    measured(&system, &["dynix_unsound_rejected_total 1", "dynix_overrides{service=\"harmonia\"} 0"]);
+}

@@ -121,7 +121,11 @@ with subtest("while a change awaits its confirmation, its services are left alon
     machine.succeed("dynix append services.words.text other --apply")
     said = machine.succeed("dynix apply 2>&1")
     assert "nothing else is done to it" in said, said
+    machine.succeed("dynix reset words")
+    t.assertEqual(machine.succeed("dynix get services.words.text"), "static\n")
+    machine.succeed("dynix append services.words.text other --apply")
     t.assertEqual(workers(), 12)
+    assert any(unit.endswith(".timer") for unit in timers()), timers()
     machine.succeed("dynix confirm")
     t.assertEqual(workers(), 12)
     # Recorded meanwhile, and not applied by that.

@@ -135,7 +135,9 @@ with subtest("many applies cost few evaluations, and the last one is looked at")
     assert started() - before < 8, f"{started() - before} evaluations for 8 applies"
 
 with subtest("without an evaluator that works, it is not verified, and status says so"):
-    machine.succeed("echo 'throw \"broken\"' > /etc/nixos/system.nix", f"dynix append {WORKERS} 3 --apply")
+    # What runs in the background has another working directory.
+    machine.succeed("echo 'throw \"broken\"' > /etc/nixos/system.nix")
+    machine.succeed(f"cd /etc/dynix && dynix --plan plan.json append {WORKERS} 3 --apply")
     last = json.loads(machine.succeed("dynix log --json"))[-1]["id"]
     found = verified(last)
     t.assertEqual(found["verdict"], "unverified")
