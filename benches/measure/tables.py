@@ -1,6 +1,6 @@
 """Figures as Markdown between the markers of docs/performance.md, and as graphs in docs/graphs.
 
-Takes benches/results.json as it is written; what a part has not measured stays as it was.
+Takes what `benches/run` measured, by part; what a part has not measured stays as it was.
 """
 
 import re
