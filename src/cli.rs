@@ -23,7 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   Raise a limit now:
     dynix append services.harmonia.settings.workers 20 --apply
-  Change it for good only if I can still tell it to:
+  Change an address, and go back by itself if that cuts me off:
     dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
     dynix confirm
   Turn on debug logging for an hour:
@@ -41,9 +41,9 @@ Exit codes:
 
 /// Change a running NixOS system's settings in milliseconds, without a rebuild
 ///
-/// An override is recorded in /etc/nixos/dynamic.nix, which only ever grows. Applying renders the configuration of the
-/// services that it concerns, swaps it in, and restarts or reloads only the units that read what changed.
-/// `nixos-rebuild switch` goes back to the built configuration.
+/// dynix records overrides in /etc/nixos/dynamic.nix, an append-only log. `dynix apply` renders the configuration of the
+/// services concerned, swaps it in, and restarts or reloads only the units that read what changed. `nixos-rebuild switch`
+/// returns to the built configuration.
 #[derive(Debug, Parser)]
 #[command(name = "dynix", version, after_help = EXAMPLES, styles = STYLES, max_term_width = 100)]
 #[command(arg_required_else_help = true)]
@@ -92,23 +92,23 @@ fn with_tip(mut error: clap::Error) -> clap::Error {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Work on the tree below DIR, without a service manager
+    /// Work on the file system tree at DIR, without a service manager
     #[arg(long, global = true, value_name = "DIR", env = "DYNIX_ROOT")]
     pub root: Option<Utf8PathBuf>,
     /// The compiled plan [default: /etc/dynix/plan.json]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_PLAN")]
     pub plan: Option<Utf8PathBuf>,
-    /// The log of overrides [default: /etc/nixos/dynamic.nix]
+    /// The override log [default: /etc/nixos/dynamic.nix]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_OVERRIDES")]
     pub overrides: Option<Utf8PathBuf>,
-    /// Let the daemon at this socket do it; for the daemon, where it listens [default, for others than root:
-    /// /run/dynix/dynix.sock where it is]
+    /// Send the request to the daemon at this socket; for `dynix daemon`, listen here [default for users other than
+    /// root: /run/dynix/dynix.sock, if it exists]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_SOCKET")]
     pub socket: Option<Utf8PathBuf>,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
-    /// Say what is being done
+    /// Print every step
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -116,15 +116,15 @@ pub struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Record a new value for an option
+    /// Record a value for an option
     Append(Lazy<Append>),
-    /// Record that an override no longer holds
+    /// Remove an override
     Unset(Lazy<Unset>),
-    /// Record a return to what held after an earlier record
+    /// Return to the overrides of an earlier record
     Rollback(Lazy<Rollback>),
-    /// Go back to the built values, and apply
+    /// Remove all overrides and apply the built values
     Reset(Lazy<Reset>),
-    /// Put what is recorded into effect
+    /// Reconcile running services with the override log
     Apply(Lazy<Apply>),
     /// Keep a change that was applied with --confirm
     Confirm(Lazy<Confirm>),
@@ -132,45 +132,45 @@ pub enum Command {
     Get(Lazy<Get>),
     /// Show what is overridden and what is in effect
     Status(Lazy<Read>),
-    /// Show which services are dynamic, which could be, and which could not
+    /// List services that are dynamic, that could be, and that cannot
     Services(Lazy<Read>),
-    /// Show a service's settings with their types and values
+    /// List a service's settings with types and values
     Options(Lazy<Options>),
     /// Show the recorded overrides, oldest first
     Log(Lazy<Read>),
     /// Show how the configuration in effect differs from the built one
     Diff(Lazy<Diff>),
-    /// Print what there is to measure, in the text format of Prometheus
+    /// Print metrics in Prometheus text format
     Metrics,
-    /// Find out whether a rebuild with the recorded values would change anything else
+    /// Check whether a rebuild with the recorded values would change anything else
     ///
-    /// Evaluates the whole configuration without and with them, which takes seconds, and names every unit, file and
-    /// setting that a rebuild would make different from what there is now. Nothing is built or changed. Exits with 6 where
-    /// there is any.
+    /// Evaluates the whole configuration with and without the recorded values, which takes seconds. Names every unit,
+    /// file and setting that a rebuild would make different from the running system. Builds and changes nothing. Exits
+    /// with 6 if there is a difference.
     Verify(Lazy<Verify>),
-    /// Find out what can follow the values of each dynamic service, whatever they are
+    /// Find out what else in the system depends on the values of each dynamic service
     ///
-    /// Evaluates the whole configuration with every value that can be overridden made unreadable: what can still be
-    /// evaluated does not depend on them. What is found is kept for this system, so that most changes need no other check,
-    /// and `dynix append` says what else a value decides.
+    /// Evaluates the whole configuration with all overridable values made unreadable. Whatever still evaluates does not
+    /// depend on them. dynix keeps the result for this system: most changes then need no other check, and `dynix append`
+    /// tells what else a value decides.
     Prove(Lazy<Read>),
     /// Compile a description of services (build time)
     Generate(Lazy<Generate>),
-    /// What the system's activation script runs
+    /// Run the activation of a system (what its activation script calls)
     #[command(hide = true)]
     Activate(Lazy<Activate>),
-    /// Write JSON as a configuration format
+    /// Render JSON in a configuration format
     Render(Lazy<Render>),
-    /// Find the format in which a file says a value
+    /// Detect which format and dialect produced a file
     Recognise(Lazy<Recognise>),
-    /// Change settings for programs that ask over a socket
+    /// Serve other programs over a Varlink socket
     ///
-    /// systemd starts it when somebody needs it (dynix.socket). Programs speak Varlink with it; `varlinkctl introspect
-    /// /run/dynix/dynix.sock` shows what they can ask for.
+    /// systemd starts the daemon when a program connects (dynix.socket). `varlinkctl introspect /run/dynix/dynix.sock`
+    /// shows the interface.
     Daemon(Lazy<Daemon>),
-    /// Show dynix at work in a temporary directory
+    /// Demonstrate dynix in a temporary directory
     Demo(Lazy<Demo>),
-    /// Write a completion script
+    /// Print a shell completion script
     Completions(Lazy<Completions>),
     /// Write the man pages
     Man(Lazy<Man>),
@@ -179,10 +179,10 @@ pub enum Command {
 /// How records are made.
 #[derive(Clone, Debug, Args)]
 pub struct Recording {
-    /// Apply to the service at once
+    /// Apply at once
     #[arg(long)]
     pub apply: bool,
-    /// With --apply: go back after DURATION unless `dynix confirm` is run before
+    /// With --apply: roll back after DURATION unless `dynix confirm` runs first
     #[arg(long, value_name = "DURATION", requires = "apply", value_parser = window)]
     pub confirm: Option<Duration>,
 }
@@ -196,13 +196,13 @@ fn window(text: &str) -> Result<Duration, String> {
 /// How VALUE is taken.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Reading {
-    /// Take the value as a string
+    /// Read VALUE as a string
     #[arg(long, conflicts_with_all = ["json", "expr"])]
     pub string: bool,
-    /// Take the value as JSON
+    /// Read VALUE as JSON
     #[arg(long, conflicts_with = "expr")]
     pub json: bool,
-    /// Take the value as a Nix expression, evaluated when it is applied
+    /// Read VALUE as a Nix expression; dynix evaluates it when it applies
     #[arg(long)]
     pub expr: bool,
 }
@@ -218,23 +218,23 @@ Examples:
   dynix append services.harmonia.settings.workers --expr '2 * 8'
   dynix append services.example.settings.password --secret-file /run/secrets/example")]
 pub struct Append {
-    /// The option, and names below it; names with other characters are quoted as in Nix
+    /// The option path, possibly below an option; names with special characters need quotes, as in Nix
     #[arg(add = ArgValueCompleter::new(completions::paths))]
     pub path: String,
     /// The value, read by the option's type: where that is open, as JSON if it parses, else as a string
     #[arg(allow_hyphen_values = true, required_unless_present = "secret_file")]
     #[arg(add = ArgValueCompleter::new(completions::values))]
     pub value: Option<String>,
-    /// Take what FILE says as the value of an option that is marked as secret; only the file's name is recorded
+    /// Take the value of a secret option from FILE; the log holds only the file name
     #[arg(long, value_name = "FILE", conflicts_with_all = ["value", "string", "json", "expr"])]
     pub secret_file: Option<Utf8PathBuf>,
     /// How the value is taken.
     #[command(flatten)]
     pub reading: Reading,
-    /// Set the whole value, with nothing left of the built one's attributes
+    /// Replace the whole value, dropping all attributes of the built one
     #[arg(long)]
     pub replace: bool,
-    /// Let it end after DURATION (`30min`, `1h`, `2days`)
+    /// End the override after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,
     /// How it is recorded.
@@ -245,7 +245,7 @@ pub struct Append {
 /// `dynix unset`
 #[derive(Debug, Args)]
 pub struct Unset {
-    /// The option or a part of it; overrides below it are dropped too
+    /// The option path; overrides below it go too
     #[arg(add = ArgValueCompleter::new(completions::paths))]
     pub path: String,
     /// How it is recorded.
@@ -257,11 +257,11 @@ pub struct Unset {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  dynix rollback           take back the last record
-  dynix rollback 12        what held after record 12 (see `dynix log`)
-  dynix rollback 0         no overrides at all")]
+  dynix rollback           undo the last record
+  dynix rollback 12        return to the state after record 12 (see `dynix log`)
+  dynix rollback 0         remove all overrides")]
 pub struct Rollback {
-    /// A record's number; the one before the last by default
+    /// Record to return to [default: the one before the last]
     pub id: Option<u64>,
     /// How it is recorded.
     #[command(flatten)]
@@ -285,7 +285,7 @@ pub struct Apply {
     /// Only these services; all by default
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
     pub services: Vec<String>,
-    /// Only take back overrides whose time is over
+    /// Only end overrides whose time is over
     #[arg(long, hide = true, conflicts_with_all = ["services", "confirm"])]
     pub expired: bool,
     /// How it is applied.
@@ -296,10 +296,10 @@ pub struct Apply {
 /// How an apply runs.
 #[derive(Clone, Debug, Args)]
 pub struct Applying {
-    /// Print what would be done, and do nothing
+    /// Print what would happen, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Go back after DURATION unless `dynix confirm` is run before
+    /// Roll back after DURATION unless `dynix confirm` runs first
     #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = window)]
     pub confirm: Option<Duration>,
     /// Print JSON
@@ -312,12 +312,12 @@ pub struct Applying {
 #[command(after_help = "\
 Example:
   dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
-  dynix confirm            it still answers: keep it")]
+  dynix confirm            the host still answers: keep the change")]
 pub struct Confirm {
-    /// Go back now instead
+    /// Roll back now instead
     #[arg(long)]
     pub revert: bool,
-    /// Only the change whose timer this is (what the timer says); nothing else is touched, and no word is lost on it
+    /// Roll back only the change that this timer belongs to
     #[arg(long, hide = true, requires = "revert", value_name = "TIMER")]
     pub of: Option<String>,
     /// Print JSON
@@ -333,10 +333,10 @@ Examples:
     '{\"path\": \"services.harmonia.settings.workers\", \"value\": 20, \"apply\": true}'
   varlinkctl --more call /run/dynix/dynix.sock io.dynix.Settings.Monitor '{}'")]
 pub struct Daemon {
-    /// How long a request waits for others to become one apply with [default: as the system says, 20ms]
+    /// How long to wait for more requests before one apply [default: from the plan, 20ms]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub window: Option<Duration>,
-    /// End when nobody is there for DURATION [default: as the system says, 1min; with --socket, never]
+    /// Exit after DURATION without clients [default: from the plan, 1min; with --socket, never]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub idle: Option<Duration>,
 }
@@ -344,10 +344,10 @@ pub struct Daemon {
 /// `dynix get`
 #[derive(Debug, Args)]
 pub struct Get {
-    /// The option, and names below it
+    /// The option path, possibly below an option
     #[arg(add = ArgValueCompleter::new(completions::paths))]
     pub path: String,
-    /// Print JSON, with the built value and where the present one is from
+    /// Print JSON, with the built value and the origin of the present one
     #[arg(long)]
     pub json: bool,
 }
@@ -365,12 +365,12 @@ pub struct Read {
 #[command(after_help = "\
 Examples:
   dynix options gotosocial
-  dynix options gotosocial port        those with `port` in their name, type or value")]
+  dynix options gotosocial port        only settings with `port` in name, type or value")]
 pub struct Options {
     /// The service
     #[arg(add = ArgValueCompleter::new(completions::services))]
     pub service: String,
-    /// Only settings that have this in their name, type or value
+    /// Only settings with this text in name, type or value
     pub pattern: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -447,7 +447,7 @@ pub struct Render {
     /// The format, as in nixpkgs' `pkgs.formats`
     #[arg(long, value_name = "NAME", required_unless_present = "list")]
     pub format: Option<String>,
-    /// Which generator's output
+    /// The generator whose output to match
     #[arg(long, value_name = "NAME", requires = "format")]
     pub dialect: Option<String>,
     /// The format's parameters
@@ -472,9 +472,9 @@ Examples:
   dynix recognise /etc/harmonia.toml --value '{\"workers\": 4}'
   nix eval --json .#nixosConfigurations.host.config.services.radicale.settings | dynix recognise /etc/radicale.conf")]
 pub struct Recognise {
-    /// What Nix wrote
+    /// The file that Nix wrote
     pub file: Utf8PathBuf,
-    /// The value that it is to say [default: JSON from standard input]
+    /// The value in the file [default: JSON from standard input]
     #[arg(long, value_name = "JSON")]
     pub value: Option<String>,
     /// Only this format
@@ -483,7 +483,7 @@ pub struct Recognise {
     /// Only this dialect
     #[arg(long, value_name = "NAME", requires = "format")]
     pub dialect: Option<String>,
-    /// These parameters are known
+    /// Parameters that are known
     #[arg(long, value_name = "JSON", requires = "format")]
     pub parameters: Option<String>,
     /// Print JSON
@@ -494,7 +494,7 @@ pub struct Recognise {
 /// `dynix demo`
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Leave the temporary directory there, to look at
+    /// Keep the temporary directory
     #[arg(long)]
     pub keep: bool,
 }
@@ -502,7 +502,7 @@ pub struct Demo {
 /// `dynix completions`
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// For which shell
+    /// The shell
     pub shell: clap_complete::Shell,
 }
 
