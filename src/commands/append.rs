@@ -46,25 +46,14 @@ pub fn request(arguments: &cli::Append) -> Result<Append, Refused> {
     Ok(request)
 }
 
-/// What would be recorded.
-pub fn planned(request: &Append, context: &Context<'_>) -> anyhow::Result<Change> {
-    let path = place::parse(&request.path)?;
-    let place = place::find(context.plan, &path)?;
-    change(request, &Asked { path: &path, place: &place, log: &context.log(), secrets: &Secrets::of(context.plan) })
-}
-
 /// Records a value.
 pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorded> {
     let Context { plan, paths, .. } = *context;
-    let log = context.log();
     let path = place::parse(&request.path)?;
     let place = place::find(plan, &path)?;
     if !place.option.may_change(place.below(&path).names()) {
         return Err(not_dynamic(&path, &place).into());
     }
-    let asked = Asked { path: &path, place: &place, log: &log, secrets: &Secrets::of(plan) };
-    let change = change(request, &asked)?;
-    check(&change, &asked, &SecretFiles::of(paths))?;
     let until = match request.duration {
         None => None,
         Some(duration) => Some(SystemTime::now().checked_add(duration).context("--for is too long")?),
@@ -72,7 +61,16 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
     let mut recorded = Recorded::default();
     recorded.notes.extend(flows(plan, paths, &place, &path));
     let mut trial = recording::start(request.confirm, context)?;
-    recorded.records = recording::record(&log, &[change], &mut trial, until, context.by)?;
+    let (secrets, files) = (Secrets::of(plan), SecretFiles::of(paths));
+    let decide = |log: &LogFile| {
+        let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
+        Ok(vec![change(request, &asked)?])
+    };
+    let check = |log: &LogFile, changes: &[Change]| {
+        let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
+        changes.iter().try_for_each(|one| check(one, &asked, &files))
+    };
+    recorded.records = recording::record_checked(context, &mut trial, until, decide, check)?;
     timings::mark("append to the log");
     recorded.what = path.to_string();
     if request.apply {

@@ -28,6 +28,16 @@ pub struct Context<'c> {
     pub by: &'c str,
     /// How systemd is reached.
     pub session: &'c Session,
+    /// Who may change what.
+    pub judge: Judge<'c>,
+}
+
+/// Says whether changes may be recorded, or why not. It may be asked twice of the same changes; see [`LogFile::decide`].
+pub type Judge<'j> = &'j dyn Fn(&LogFile, &[Change]) -> anyhow::Result<()>;
+
+/// For whoever can write the log without us.
+pub fn anything(_: &LogFile, _: &[Change]) -> anyhow::Result<()> {
+    Ok(())
 }
 
 impl Context<'_> {
@@ -95,29 +105,6 @@ pub fn record(request: &Request, context: &Context<'_>) -> anyhow::Result<Record
     }
 }
 
-/// What a request would record. A rollback without a number is one to the record that it would go back to now.
-pub fn planned(request: &Request, context: &Context<'_>) -> anyhow::Result<Vec<Change>> {
-    let log = context.log();
-    Ok(match request {
-        Request::Append(one) => vec![append::planned(one, context)?],
-        Request::Unset(one) => vec![Change::Unset(place::parse(&one.path)?)],
-        Request::Rollback(one) => {
-            let to = match (one.id, log.holding()?.as_slice()) {
-                (Some(to), _) => to,
-                (None, []) => return Ok(Vec::new()),
-                (None, [_]) => 0,
-                (None, [.., before, _]) => *before,
-            };
-            vec![Change::Rollback(to)]
-        }
-        Request::Reset(one) => {
-            place::services(context.plan, &one.services)?;
-            reset::changes(context.plan, &reset::in_effect(&log, context.paths)?, &one.services)
-        }
-        Request::Apply(_) | Request::Confirm(_) => Vec::new(),
-    })
-}
-
 /// Does what the command line asks for, here or by the daemon, and says what came of it.
 pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<Exit> {
     if let Some(mut daemon) = Client::for_session(session)? {
@@ -126,7 +113,7 @@ pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<E
     let (plan, paths) = session.load()?;
     timings::mark("plan");
     let by = session.user();
-    let context = Context { plan: &plan, paths: &paths, by: &by, session };
+    let context = Context { plan: &plan, paths: &paths, by: &by, session, judge: &anything };
     if let Request::Confirm(one) = request {
         return confirm::show(&confirm::perform(one, &context)?, json);
     }

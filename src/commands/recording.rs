@@ -6,7 +6,7 @@ use super::change::Context;
 use crate::apply::ApplyError;
 use crate::apply::state::{Mark, State};
 use crate::apply::trial::{NOT_CONFIRMED, Start};
-use crate::overrides::{Change, LogFile};
+use crate::overrides::{Change, LogFile, Marking};
 
 /// The beginning of a trial, where one is asked for and possible: said before anything is recorded.
 pub fn start(window: Option<Duration>, context: &Context<'_>) -> anyhow::Result<Option<Start>> {
@@ -20,27 +20,36 @@ pub fn start(window: Option<Duration>, context: &Context<'_>) -> anyhow::Result<
     Ok(Some(Start { window, marks: Vec::new() }))
 }
 
-/// Records changes. Those that are to be on trial count for nothing yet, whatever happens from now on.
+/// Records the changes that `decide` gives, which hold until further notice. Those that are to be on trial count for
+/// nothing yet, whatever happens from now on.
+///
+/// `decide` is asked while the log is what it is told of it; see [`LogFile::decide`].
 pub fn record(
-    log: &LogFile,
-    changes: &[Change],
+    context: &Context<'_>,
     trial: &mut Option<Start>,
-    until: Option<SystemTime>,
-    by: &str,
+    decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
 ) -> anyhow::Result<Vec<u64>> {
-    let Some(start) = trial else { return Ok(log.append(changes, by, until, super::waiting)?) };
-    let marks = log.append_rejected(changes, NOT_CONFIRMED, by, until, super::waiting)?;
-    start.marks.extend(marks.iter().map(|&(record, mark)| Mark { record, mark }));
-    Ok(marks.into_iter().map(|(record, _)| record).collect())
+    record_checked(context, trial, None, decide, |_, _| Ok(()))
 }
 
-/// Records that the last record that holds is taken back. Gives where it goes back to, and the id of the record; `None`
-/// if none holds.
-pub fn take_back(log: &LogFile, trial: &mut Option<Start>, by: &str) -> anyhow::Result<Option<(u64, u64)>> {
-    let rejected = trial.is_some().then_some(NOT_CONFIRMED);
-    let Some((to, ids)) = log.take_back(rejected, by, super::waiting)? else { return Ok(None) };
-    if let (Some(start), [record, mark]) = (trial, ids.as_slice()) {
-        start.marks.push(Mark { record: *record, mark: *mark });
+/// The same for changes that end at `until`, and that `check` sees after it is settled that whoever asks may make them.
+pub fn record_checked(
+    context: &Context<'_>,
+    trial: &mut Option<Start>,
+    until: Option<SystemTime>,
+    mut decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
+    mut check: impl FnMut(&LogFile, &[Change]) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<u64>> {
+    let marking = Marking { by: context.by, until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
+    let written = context.log().decide(&marking, super::waiting, |log| {
+        let changes = decide(log)?;
+        (context.judge)(log, &changes)?;
+        check(log, &changes)?;
+        anyhow::Ok(changes)
+    })?;
+    if let Some(start) = trial {
+        let marks = written.records.iter().zip(&written.rejections);
+        start.marks.extend(marks.map(|(&record, &mark)| Mark { record, mark }));
     }
-    Ok(ids.first().map(|id| (to, *id)))
+    Ok(written.records)
 }

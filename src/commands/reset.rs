@@ -12,15 +12,14 @@ use crate::request::Reset;
 
 /// Records it.
 pub fn record(request: &Reset, context: &Context<'_>) -> anyhow::Result<Recorded> {
-    let log = context.log();
     let services = place::services(context.plan, &request.services)?;
-    let changes = changes(context.plan, &in_effect(&log, context.paths)?, &request.services);
     let mut trial = recording::start(request.confirm, context)?;
     let mut recorded = Recorded::default();
-    if changes.is_empty() {
+    let decide = |log: &LogFile| Ok(changes(context.plan, &in_effect(log, context.paths)?, &request.services));
+    recorded.records = recording::record(context, &mut trial, decide)?;
+    if recorded.records.is_empty() {
         recorded.notes.push("nothing is overridden".to_owned());
     } else {
-        recorded.records = recording::record(&log, &changes, &mut trial, None, context.by)?;
         "reset".clone_into(&mut recorded.what);
     }
     let mut apply = context.apply(services);

@@ -7,24 +7,22 @@ use crate::request::Rollback;
 
 /// Records it.
 pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recorded> {
-    let log = context.log();
     let mut trial = recording::start(request.confirm, context)?;
-    let found = match request.id {
-        None => recording::take_back(&log, &mut trial, context.by)?,
-        Some(to) => {
-            let ids = recording::record(&log, &[Change::Rollback(to)], &mut trial, None, context.by)
-                .map_err(|error| missing(error, to, &log))?;
-            ids.first().map(|id| (to, *id))
-        }
+    let mut to = None;
+    let decide = |log: &LogFile| {
+        to = target(request, log)?;
+        Ok(to.map(Change::Rollback).into_iter().collect())
     };
+    let records = recording::record(context, &mut trial, decide).map_err(|error| match request.id {
+        Some(to) => missing(error, to, &context.log()),
+        None => error,
+    })?;
     let mut recorded = Recorded::default();
-    match found {
+    match to {
         None => recorded.notes.push("no record holds; there is nothing to take back".to_owned()),
-        Some((to, id)) => {
-            recorded.records.push(id);
-            recorded.what = format!("rollback to {to}");
-        }
+        Some(to) => recorded.what = format!("rollback to {to}"),
     }
+    recorded.records = records;
     if request.apply {
         let mut apply = context.apply(None);
         apply.trial = trial;
@@ -44,4 +42,16 @@ fn missing(error: anyhow::Error, to: u64, log: &LogFile) -> anyhow::Error {
         }
         _ => error,
     }
+}
+
+/// The record to go back to; without a number, the one before the last that holds. `None` where none holds.
+fn target(request: &Rollback, log: &LogFile) -> Result<Option<u64>, LogError> {
+    if request.id.is_some() {
+        return Ok(request.id);
+    }
+    Ok(match log.holding()?.as_slice() {
+        [] => None,
+        [_] => Some(0),
+        [.., before, _] => Some(*before),
+    })
 }

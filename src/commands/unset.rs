@@ -4,28 +4,25 @@ use std::collections::BTreeSet;
 
 use super::change::{Context, Recorded};
 use super::{place, recording};
-use crate::overrides::Change;
+use crate::attr_path::AttrPath;
+use crate::overrides::{Change, Folded, LogFile};
 use crate::places;
 use crate::request::Unset;
 
 /// Records it.
 pub fn record(request: &Unset, context: &Context<'_>) -> anyhow::Result<Recorded> {
-    let log = context.log();
     let path = place::parse(&request.path)?;
-    let folded = log.fold()?;
-    let concerned: Vec<_> = folded
-        .overlay
-        .leaves()
-        .into_iter()
-        .filter(|(leaf, one)| leaf.starts_with(&path) || path.starts_with(leaf) && one.value.is_object())
-        .map(|(leaf, _)| leaf)
-        .collect();
     let mut trial = recording::start(request.confirm, context)?;
     let mut recorded = Recorded::default();
+    let mut concerned = Vec::new();
+    let decide = |log: &LogFile| {
+        concerned = concerned_by(&path, &log.fold()?);
+        Ok(if concerned.is_empty() { Vec::new() } else { vec![Change::Unset(path.clone())] })
+    };
+    recorded.records = recording::record(context, &mut trial, decide)?;
     if concerned.is_empty() {
         recorded.notes.push(format!("nothing is overridden at {path}; see `dynix status`"));
     } else {
-        recorded.records = recording::record(&log, &[Change::Unset(path.clone())], &mut trial, None, context.by)?;
         recorded.what = format!("unset {path}");
     }
     let services = concerned.iter().chain([&path]).filter_map(|path| places::find(context.plan, path));
@@ -38,4 +35,13 @@ pub fn record(request: &Unset, context: &Context<'_>) -> anyhow::Result<Recorded
         recorded.next = Some(["dynix apply".to_owned()].into_iter().chain(services).collect::<Vec<_>>().join(" "));
     }
     Ok(recorded)
+}
+
+/// The overrides that would no longer hold, or would lose a name.
+fn concerned_by(path: &AttrPath, folded: &Folded) -> Vec<AttrPath> {
+    let leaves = folded.overlay.leaves().into_iter();
+    leaves
+        .filter(|(leaf, one)| leaf.starts_with(path) || path.starts_with(leaf) && one.value.is_object())
+        .map(|(leaf, _)| leaf)
+        .collect()
 }

@@ -1,68 +1,151 @@
 //! The daemon's gate: lets a request through, or says why not. Root may do everything; for everybody else the plan's
-//! rules decide ([`policy`](super::policy)), and what they may do how often is counted by [`uses`](super::uses).
+//! rules decide ([`policy`]), and [`uses`] counts what they do how often.
+//!
+//! A request passes twice: once before anything is read for it ([`Gate::admit`]), and once with the changes that it comes
+//! to, while the log is what they were made from ([`Case::judge`]).
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::answer::Denied;
 use super::peer::{Names, Peer};
-use super::policy::{self, Effect};
+use super::policy::{self, Effect, Used};
 use super::uses::{self, Uses};
-use crate::apply::state::State;
+use crate::apply::state::{State, Trial};
 use crate::attr_path::AttrPath;
-use crate::commands::change::{Context, planned};
-use crate::commands::exit_of;
-use crate::exit::Exit;
+use crate::commands::change::Context;
+use crate::commands::place;
 use crate::messages;
-use crate::overrides::Change;
+use crate::overrides::{Change, LogError, LogFile};
+use crate::paths::Paths;
 use crate::places;
-use crate::plan::{DaemonSpec, Method};
+use crate::plan::{DaemonSpec, Method, Plan};
 use crate::request::Request;
 
 /// Lets requests through, and counts them.
 #[derive(Debug, Default)]
 pub struct Gate {
     /// What was let through.
-    pub uses: Uses,
+    pub uses: RefCell<Uses>,
 }
 
-/// A request that may go on.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Admitted {
-    /// Only these services may be applied for it; all where `None`.
-    pub only: Option<BTreeSet<String>>,
+/// A request on its way through.
+#[derive(Debug)]
+pub struct Case<'c> {
+    /// What limits it; `None` for root.
+    limits: Option<Limits<'c>>,
+    /// The services that may be applied for it, of those that limits let it concern.
+    services: RefCell<BTreeSet<String>>,
+}
+
+/// Whoever may not do everything.
+#[derive(Debug)]
+struct Limits<'c> {
+    plan: &'c Plan,
+    paths: &'c Paths,
+    spec: DaemonSpec,
+    user: u32,
+    names: &'c Names,
+    method: Method,
+    /// Where its uses are counted; nowhere for what was counted before.
+    uses: Option<&'c RefCell<Uses>>,
+    /// What is counted already: it may be judged twice.
+    counted: RefCell<BTreeSet<Used>>,
 }
 
 impl Gate {
-    /// Lets a request through.
-    pub fn admit(
-        &mut self,
+    /// Says what there is to say before anything is read for a request.
+    pub fn admit<'c>(
+        &'c self,
         request: &Request,
         peer: &Peer,
-        names: &Names,
-        context: &Context<'_>,
-    ) -> Result<Admitted, Denied> {
+        names: &'c Names,
+        context: &Context<'c>,
+    ) -> Result<Case<'c>, Denied> {
+        Case::begin(request, peer, names, context, Some(&self.uses))
+    }
+}
+
+impl<'c> Case<'c> {
+    /// A request that was let through and counted, and is made once more.
+    pub fn again(request: &Request, peer: &Peer, names: &'c Names, context: &Context<'c>) -> Result<Self, Denied> {
+        Self::begin(request, peer, names, context, None)
+    }
+
+    fn begin(
+        request: &Request,
+        peer: &Peer,
+        names: &'c Names,
+        context: &Context<'c>,
+        uses: Option<&'c RefCell<Uses>>,
+    ) -> Result<Self, Denied> {
+        let free = Self { limits: None, services: RefCell::default() };
         if peer.is_root() {
-            return Ok(Admitted::default());
+            return Ok(free);
         }
-        let nobody = policy::nobody();
-        let spec = context.plan.daemon.as_ref().unwrap_or(&nobody);
+        let Context { plan, paths, .. } = *context;
+        let spec = plan.daemon.clone().unwrap_or_else(policy::nobody);
         let method = match request {
             Request::Append(_) => Method::Append,
             Request::Unset(_) => Method::Unset,
             Request::Rollback(_) => Method::Rollback,
             Request::Reset(_) => Method::Reset,
-            Request::Apply(one) => return applied(&one.services, spec, names, context),
-            Request::Confirm(_) => return confirmed(names, context),
+            Request::Apply(_) => Method::Apply,
+            Request::Confirm(_) => return confirmed(names, context).map(|()| free),
         };
+        policy::may_at_all(&spec, names, method)?;
         only_root(request, names)?;
-        let effects = effects(request, context)?;
-        let used = policy::judge(spec, names, method, &effects)?;
-        if used.is_empty() {
-            return Err(Denied::NotAllowed(format!("{} has nothing to go back from there", names.user)));
+        let services = match request {
+            Request::Apply(one) => applied(&one.services, &spec, names, plan)?,
+            // There may be nothing to take away, which is for those to hear who may take it.
+            Request::Unset(one) => {
+                let path = place::parse(&one.path).map_err(|error| Denied::OutOfBounds(error.to_string()))?;
+                let gone = [Effect { path, value: None }];
+                policy::judge(&spec, names, method, &gone)?;
+                concerned(plan, &gone)
+            }
+            _ => BTreeSet::new(),
+        };
+        let limits = Limits { plan, paths, spec, user: peer.user, names, method, uses, counted: RefCell::default() };
+        Ok(Self { limits: Some(limits), services: RefCell::new(services) })
+    }
+
+    /// Says whether the changes that a request comes to may be recorded behind `log`.
+    pub fn judge(&self, log: &LogFile, changes: &[Change]) -> anyhow::Result<()> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        if changes.is_empty() && limits.method == Method::Unset {
+            return Ok(());
         }
-        self.uses.count(peer.user, &used, spec, uses::now())?;
-        let services = effects.iter().filter_map(|effect| places::find(context.plan, &effect.path));
-        Ok(Admitted { only: Some(services.map(|place| place.service_name.to_owned()).collect()) })
+        let state = State::load(&limits.paths.state())?;
+        let trial = state.trial.as_ref().map(Trial::confirmation).unwrap_or_default();
+        let mut effects = effects(log, changes, &trial)?;
+        if limits.method == Method::Unset {
+            // What is taken back has to be theirs to take back, whatever is there.
+            effects.extend(changes.iter().filter_map(Change::path).cloned().map(|path| Effect { path, value: None }));
+        }
+        let used = policy::judge(&limits.spec, limits.names, limits.method, &effects)?;
+        if used.is_empty() {
+            return Err(Denied::NotAllowed(format!("{} has nothing to go back from there", limits.names.user)).into());
+        }
+        limits.count(used)?;
+        *self.services.borrow_mut() = concerned(limits.plan, &effects);
+        Ok(())
+    }
+
+    /// The only services that may be applied for it; all where `None`.
+    pub fn only(&self) -> Option<BTreeSet<String>> {
+        self.limits.as_ref().map(|_| self.services.borrow().clone())
+    }
+}
+
+impl Limits<'_> {
+    fn count(&self, parts: Vec<Used>) -> Result<(), Denied> {
+        let Some(uses) = self.uses else { return Ok(()) };
+        let mut counted = self.counted.borrow_mut();
+        let new: Vec<Used> = parts.into_iter().filter(|one| !counted.contains(one)).collect();
+        uses.borrow_mut().count(self.user, &new, &self.spec, uses::now())?;
+        counted.extend(new);
+        Ok(())
     }
 }
 
@@ -77,29 +160,28 @@ fn only_root(request: &Request, names: &Names) -> Result<(), Denied> {
     Err(Denied::NotAllowed(format!("{} may not {what}; only root may", names.user)))
 }
 
-/// What a request would change.
-fn effects(request: &Request, context: &Context<'_>) -> Result<Vec<Effect>, Denied> {
-    let refused = |error: anyhow::Error| match exit_of(&error) {
-        Exit::Refused => Denied::OutOfBounds(messages::chain(&error)),
-        _ => Denied::NotAllowed(messages::chain(&error)),
-    };
-    let log = context.log();
-    let changes = planned(request, context).map_err(refused)?;
-    let before = log.fold().map_err(|error| refused(error.into()))?;
-    let after = log.preview(&changes).map_err(|error| refused(error.into()))?;
-    let mut effects = policy::effects(&before.overlay, &after.overlay);
-    // What is taken back where nothing is has to be allowed as well.
-    let gone = changes.iter().filter_map(|change| match change {
-        Change::Unset(path) => Some(Effect { path: path.clone(), value: None }),
-        _ => None,
-    });
-    effects.extend(gone);
+/// What changes would change: now, and once somebody confirms what is on trial, which stands before them in the log.
+fn effects(log: &LogFile, changes: &[Change], trial: &[Change]) -> Result<Vec<Effect>, LogError> {
+    let mut effects = Vec::new();
+    for confirmation in [&[], trial] {
+        let confirmed = [changes, confirmation].concat();
+        let (before, after) = (log.preview(confirmation)?, log.preview(&confirmed)?);
+        effects.extend(policy::effects(&before.overlay, &after.overlay));
+        if trial.is_empty() {
+            break;
+        }
+    }
     Ok(effects)
 }
 
-fn applied(services: &[String], spec: &DaemonSpec, names: &Names, context: &Context<'_>) -> Result<Admitted, Denied> {
+fn concerned(plan: &Plan, effects: &[Effect]) -> BTreeSet<String> {
+    let places = effects.iter().filter_map(|effect| places::find(plan, &effect.path));
+    places.map(|place| place.service_name.to_owned()).collect()
+}
+
+fn applied(services: &[String], spec: &DaemonSpec, names: &Names, plan: &Plan) -> Result<BTreeSet<String>, Denied> {
     let may = |service: &str| {
-        let options = context.plan.services.get(service).into_iter().flat_map(|service| service.options.keys());
+        let options = plan.services.get(service).into_iter().flat_map(|service| service.options.keys());
         let options: Vec<AttrPath> = options.filter_map(|option| AttrPath::parse(option).ok()).collect();
         policy::may_apply(spec, names, &options)
     };
@@ -110,22 +192,23 @@ fn applied(services: &[String], spec: &DaemonSpec, names: &Names, context: &Cont
         )));
     }
     if services.is_empty() {
-        let own: Vec<&String> = context.plan.services.keys().filter(|service| may(service)).collect();
+        let own: Vec<&String> = plan.services.keys().filter(|service| may(service)).collect();
         let own = own.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" ");
         let hint =
             if own.is_empty() { String::new() } else { format!("; name the services, as in `dynix apply {own}`") };
         return Err(Denied::NotAllowed(format!("{} may not apply everything{hint}", names.user)));
     }
-    Ok(Admitted { only: Some(services.iter().cloned().collect()) })
+    Ok(services.iter().cloned().collect())
 }
 
 /// Who put a change on trial may end it.
-fn confirmed(names: &Names, context: &Context<'_>) -> Result<Admitted, Denied> {
-    let trial = State::load(&context.paths.state()).ok().and_then(|state| state.trial);
+fn confirmed(names: &Names, context: &Context<'_>) -> Result<(), Denied> {
+    let state = State::load(&context.paths.state());
+    let trial = state.map_err(|error| Denied::NotAllowed(messages::chain(&error.into())))?.trial;
     match trial {
         Some(trial) if trial.by != names.by() => {
             Err(Denied::NotAllowed(format!("the change that awaits its confirmation is not {}'s", names.user)))
         }
-        _ => Ok(Admitted::default()),
+        _ => Ok(()),
     }
 }

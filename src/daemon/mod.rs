@@ -76,9 +76,10 @@ impl Daemon {
         };
         let looks = (global.clone(), queues.clone());
         let working = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            let worker = Worker { global, queues: &queues, outlet: &for_worker, window, gate: Gate { uses } };
+            let worker =
+                Worker { global, queues: &queues, outlet: &for_worker, window, gate: Gate { uses: uses.into() } };
             let gate = worker.run();
-            if let Err(error) = gate.uses.save(&kept) {
+            if let Err(error) = gate.uses.borrow().save(&kept) {
                 messages::warn(format!("how often each user asked is not kept: {error}"));
             }
         })?;

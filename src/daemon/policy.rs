@@ -121,6 +121,14 @@ pub struct Used {
     pub pattern: String,
 }
 
+/// Judges whether there is anything that a caller may change in this way.
+pub fn may_at_all(spec: &DaemonSpec, names: &Names, method: Method) -> Result<(), Denied> {
+    if entries(spec, names).any(|(.., bounds)| bounds.methods.contains(&method)) {
+        return Ok(());
+    }
+    Err(Denied::NotAllowed(format!("{} may not {} anything{}", names.user, Verb(method), hint(spec, names))))
+}
+
 /// Judges what a caller wants to change. Gives the parts of rules that allow it.
 pub fn judge(spec: &DaemonSpec, names: &Names, method: Method, effects: &[Effect]) -> Result<Vec<Used>, Denied> {
     let mut used = Vec::new();

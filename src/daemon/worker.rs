@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Denied, part};
-use super::gate::{Admitted, Gate};
+use super::gate::{Case, Gate};
 use super::interface;
 use super::outlet::Outlet;
 use super::peer::{Names, Peer};
@@ -18,12 +18,13 @@ use crate::apply::Occasion;
 use crate::apply::report::Report;
 use crate::cli::Global;
 use crate::commands::apply::Task;
-use crate::commands::change::{Context, Recorded, record};
+use crate::commands::change::{Context, Recorded, anything, record};
 use crate::commands::session::Session;
 use crate::commands::{self, confirm, verify};
 use crate::exit::Exit;
 use crate::journal::Entry;
 use crate::messages;
+use crate::overrides::{self, LogFile};
 use crate::request::Request;
 
 /// Most requests that become one apply.
@@ -46,8 +47,9 @@ pub struct Worker<'w> {
 /// A request that is recorded and to be applied.
 struct Pending {
     token: Token,
+    peer: Peer,
+    names: Names,
     request: Request,
-    by: String,
     recorded: Recorded,
 }
 
@@ -87,9 +89,9 @@ impl Worker<'_> {
         for Change { token, peer, request } in batch {
             let names = known.entry(peer.clone()).or_insert_with(|| peer.names()).clone();
             let by = names.by();
-            let context = Context { plan: &plan, paths: &paths, by: &by, session: &session };
-            let admitted = match self.gate.admit(&request, &peer, &names, &context) {
-                Ok(admitted) => admitted,
+            let context = Context { plan: &plan, paths: &paths, by: &by, session: &session, judge: &anything };
+            let case = match self.gate.admit(&request, &peer, &names, &context) {
+                Ok(case) => case,
                 Err(denied) => {
                     self.deny(token, &peer, &names, &denied);
                     continue;
@@ -99,13 +101,19 @@ impl Worker<'_> {
                 self.answer(token, &confirmed(confirm::perform(one, &context)));
                 continue;
             }
-            match record(&request, &context).map(|recorded| limited(recorded, admitted)) {
-                Ok(recorded) if recorded.apply.is_some() => pending.push(Pending { token, request, by, recorded }),
-                outcome => self.answer(token, &recorded(outcome)),
+            match recorded(&request, &case, &context) {
+                Ok(recorded) if recorded.apply.is_some() => {
+                    pending.push(Pending { token, peer, names, request, recorded });
+                }
+                Ok(recorded) => self.answer(token, &noted(&recorded)),
+                Err(error) => match error.downcast_ref::<Denied>() {
+                    Some(denied) => self.deny(token, &peer, &names, denied),
+                    None => self.answer(token, &Answer { fault: Some(fault(&error)), ..Answer::default() }),
+                },
             }
         }
         if !pending.is_empty() {
-            let context = Context { plan: &plan, paths: &paths, by: "", session: &session };
+            let context = Context { plan: &plan, paths: &paths, by: "", session: &session, judge: &anything };
             self.apply(pending, &context);
             verify::after_apply(&plan, &paths, &session);
         }
@@ -113,14 +121,14 @@ impl Worker<'_> {
 
     fn apply(&self, mut pending: Vec<Pending>, context: &Context<'_>) {
         if let [one] = pending.as_mut_slice() {
-            let answer = alone(one, context);
+            let answer = alone(&mut one.recorded, context);
             return self.answer(one.token, &answer);
         }
         let services: Option<BTreeSet<String>> = pending
             .iter()
             .map(|one| one.recorded.apply.as_ref().and_then(|request| request.services.clone()))
             .try_fold(BTreeSet::new(), |all, some| Some(all.into_iter().chain(some?).collect()));
-        let by: BTreeSet<&str> = pending.iter().map(|one| one.by.as_str()).collect();
+        let by: BTreeSet<String> = pending.iter().map(|one| one.names.by()).collect();
         let by = by.into_iter().collect::<Vec<_>>().join(", ");
         let together = apply::Request { services, by, ..apply::Request::default() };
         match report(together, context) {
@@ -189,9 +197,9 @@ fn report(request: apply::Request, context: &Context<'_>) -> anyhow::Result<Repo
     Task { plan, paths, request, json: false, activating: false }.report(session)
 }
 
-fn alone(one: &mut Pending, context: &Context<'_>) -> Answer {
-    let answer = noted(&one.recorded);
-    let Some(request) = one.recorded.apply.take() else { return answer };
+fn alone(recorded: &mut Recorded, context: &Context<'_>) -> Answer {
+    let answer = noted(recorded);
+    let Some(request) = recorded.apply.take() else { return answer };
     match report(request, context) {
         Ok(report) => Answer { report: Some(report), ..answer },
         Err(error) => Answer { fault: Some(fault(&error)), ..answer },
@@ -200,14 +208,13 @@ fn alone(one: &mut Pending, context: &Context<'_>) -> Answer {
 
 /// Records and applies it once more, by itself.
 fn again_alone(one: &Pending, context: &Context<'_>) -> Answer {
-    let context = Context { by: &one.by, ..*context };
-    match record(&one.request, &context) {
+    let by = one.names.by();
+    let context = Context { by: &by, ..*context };
+    let case = Case::again(&one.request, &one.peer, &one.names, &context).map_err(anyhow::Error::from);
+    match case.and_then(|case| recorded(&one.request, &case, &context)) {
         Err(error) => Answer { fault: Some(fault(&error)), ..noted(&one.recorded) },
-        Ok(recorded) => {
-            let only = one.recorded.apply.as_ref().and_then(|request| request.services.clone());
-            let recorded = limited(recorded, Admitted { only });
-            let (token, request, by) = (one.token, one.request.clone(), one.by.clone());
-            let mut answer = alone(&mut Pending { token, request, by, recorded }, &context);
+        Ok(mut recorded) => {
+            let mut answer = alone(&mut recorded, &context);
             let records: Vec<String> = one.recorded.records.iter().map(u64::to_string).collect();
             answer.notes.insert(
                 0,
@@ -218,25 +225,20 @@ fn again_alone(one: &Pending, context: &Context<'_>) -> Answer {
     }
 }
 
-/// Who may not do everything applies only what is their own, and ends no trial.
-fn limited(mut recorded: Recorded, admitted: Admitted) -> Recorded {
-    if let (Some(apply), Some(only)) = (&mut recorded.apply, admitted.only) {
+/// Records what may be recorded. Who may not do everything applies only what is their own, and ends no trial.
+fn recorded(request: &Request, case: &Case<'_>, context: &Context<'_>) -> anyhow::Result<Recorded> {
+    let judge = |log: &LogFile, changes: &[overrides::Change]| case.judge(log, changes);
+    let mut recorded = record(request, &Context { judge: &judge, ..*context })?;
+    if let (Some(apply), Some(only)) = (&mut recorded.apply, case.only()) {
         apply.services.get_or_insert(only);
         apply.occasion = Occasion::Asked;
     }
-    recorded
+    Ok(recorded)
 }
 
 fn noted(recorded: &Recorded) -> Answer {
     let (records, what, notes) = (recorded.records.clone(), recorded.what.clone(), recorded.notes());
     Answer { records, what, notes, ..Answer::default() }
-}
-
-fn recorded(outcome: anyhow::Result<Recorded>) -> Answer {
-    match outcome {
-        Ok(recorded) => noted(&recorded),
-        Err(error) => Answer { fault: Some(fault(&error)), ..Answer::default() },
-    }
 }
 
 fn confirmed(outcome: anyhow::Result<confirm::Settled>) -> Answer {

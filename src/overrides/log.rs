@@ -71,6 +71,28 @@ pub struct LogFile {
     pub(super) path: Utf8PathBuf,
     pub(super) cache: Cache,
     evaluator: Option<Evaluator>,
+    /// Whether this process has the log's lock already, so that nothing here asks for it.
+    locked: bool,
+}
+
+/// How the records of a decision are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Marking<'m> {
+    /// Who makes them.
+    pub by: &'m str,
+    /// When they stop to count.
+    pub until: Option<SystemTime>,
+    /// Each is rejected from the start, for this reason.
+    pub rejected: Option<&'m str>,
+}
+
+/// The ids of what was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The records.
+    pub records: Vec<u64>,
+    /// The rejection of each, where they are rejected from the start.
+    pub rejections: Vec<u64>,
 }
 
 type Surveyed = (Vec<Record>, Option<(fold::Survey, End)>);
@@ -88,7 +110,7 @@ impl LogFile {
     /// The log at `path`, with its notes in the directory `cache`. Nothing is touched yet.
     #[must_use]
     pub fn new(path: &Utf8Path, cache: &Utf8Path, evaluator: Option<Evaluator>) -> Self {
-        Self { path: path.to_owned(), cache: Cache::new(cache, path), evaluator }
+        Self { path: path.to_owned(), cache: Cache::new(cache, path), evaluator, locked: false }
     }
 
     /// Where it is.
@@ -190,32 +212,6 @@ impl LogFile {
         until: Option<SystemTime>,
         waiting: impl FnMut(&str),
     ) -> Result<Vec<u64>, LogError> {
-        self.record(changes, None, by, until, waiting)
-    }
-
-    /// The same with, behind each of the records, one that rejects it for `reason`; all of it is one write. Gives the ids
-    /// of the records, each with that of its rejection.
-    pub fn append_rejected(
-        &self,
-        changes: &[Change],
-        reason: &str,
-        by: &str,
-        until: Option<SystemTime>,
-        waiting: impl FnMut(&str),
-    ) -> Result<Vec<(u64, u64)>, LogError> {
-        let ids = self.record(changes, Some(reason), by, until, waiting)?;
-        let (records, rejections) = ids.split_at(changes.len());
-        Ok(records.iter().copied().zip(rejections.iter().copied()).collect())
-    }
-
-    fn record(
-        &self,
-        changes: &[Change],
-        rejected: Option<&str>,
-        by: &str,
-        until: Option<SystemTime>,
-        waiting: impl FnMut(&str),
-    ) -> Result<Vec<u64>, LogError> {
         changes.iter().try_for_each(limits::check)?;
         if changes.is_empty() {
             return Ok(Vec::new());
@@ -223,31 +219,41 @@ impl LogFile {
         let entries: Vec<Entry<'static>> = changes.iter().map(Entry::of).collect();
         self.try_expressions(&entries)?;
         let (file, _lock) = self.open_to_append(waiting)?;
-        self.write_records(&file, &entries, changes, rejected, by, until)
+        let marking = Marking { by, until, rejected: None };
+        Ok(self.write_records(&file, &entries, changes, &marking)?.records)
     }
 
-    /// Takes back the last record that holds, as [`Self::append`] (or, with a reason, [`Self::append_rejected`]) of a
-    /// rollback to the one before it. Which one that is, is found while nobody else can record: what others record
-    /// meanwhile is not taken back with it. Gives the record to which it goes back and the ids of what was written;
-    /// `None` if no record holds.
-    pub fn take_back(
+    /// Records what `decide` gives, all or none, in one write. What `decide` found in the log is still so when the records
+    /// are written: nothing comes between.
+    ///
+    /// The decision may take long (an evaluation), so it is made without the log's lock. Where the log is another one by
+    /// the time that the lock is there, the decision is made again, with the lock. So `decide` may run twice, and reads
+    /// the log that it is given. It has to try an expression before it gives it.
+    pub fn decide<E: From<LogError>>(
         &self,
-        rejected: Option<&str>,
-        by: &str,
+        marking: &Marking<'_>,
         waiting: impl FnMut(&str),
-    ) -> Result<Option<(u64, Vec<u64>)>, LogError> {
-        if self.holding()?.is_empty() {
-            return Ok(None);
+        mut decide: impl FnMut(&Self) -> Result<Vec<Change>, E>,
+    ) -> Result<Written, E> {
+        let before = self.present()?;
+        let mut decided = decide(self);
+        let writes = decided.as_ref().is_ok_and(|changes| !changes.is_empty());
+        if !writes && self.present()? == before {
+            return decided.map(|_| Written::default());
         }
         let (file, _lock) = self.open_to_append(waiting)?;
-        let to = match self.holding()?.as_slice() {
-            [] => return Ok(None),
-            [_] => 0,
-            [.., before, _] => *before,
-        };
-        let change = Change::Rollback(to);
-        let ids = self.write_records(&file, &[Entry::of(&change)], &[change], rejected, by, None)?;
-        Ok(Some((to, ids)))
+        if before != Some(self.state_of(&file)?) {
+            decided = decide(&Self { locked: true, ..self.clone() });
+        }
+        let changes = decided?;
+        changes.iter().try_for_each(limits::check).map_err(LogError::from)?;
+        let entries: Vec<Entry<'static>> = changes.iter().map(Entry::of).collect();
+        Ok(self.write_records(&file, &entries, &changes, marking)?)
+    }
+
+    /// The file as it is now; `None` where there is none.
+    fn present(&self) -> Result<Option<FileState>, LogError> {
+        self.open_to_read()?.map(|file| self.state_of(&file)).transpose()
     }
 
     /// Writes the lines of `changes`, of which `entries` are what they say, and their rejections; with the log's lock.
@@ -256,45 +262,48 @@ impl LogFile {
         file: &File,
         entries: &[Entry<'static>],
         changes: &[Change],
-        rejected: Option<&str>,
-        by: &str,
-        until: Option<SystemTime>,
-    ) -> Result<Vec<u64>, LogError> {
+        marking: &Marking<'_>,
+    ) -> Result<Written, LogError> {
+        if changes.is_empty() {
+            return Ok(Written::default());
+        }
+        let Marking { by, until, rejected } = *marking;
         let known = self.known(file)?;
         let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let until = until.map(|until| humantime::format_rfc3339_seconds(until).to_string());
         let stamp = Stamp { time: &time, by, until: until.as_deref() };
         let mut text = String::from(if known.open_line { "\n" } else { "" });
         let mut ids = known.ids;
-        let mut given = Vec::with_capacity(changes.len());
+        let mut written = Written::default();
         for (change, entry) in changes.iter().zip(entries) {
             let id = ids.last() + 1;
             self.check_target(&entry.operation, id, &ids)?;
             write_line(&mut text, id, &stamp, change).map_err(|error| Unrecordable::of(change, &error))?;
             ids.push(id);
-            given.push(id);
+            written.records.push(id);
         }
         if let Some(reason) = rejected {
             // A rejection has no end of its own.
             let stamp = Stamp { until: None, ..stamp };
-            for record in given.clone() {
+            for &record in &written.records {
                 let (id, change) = (ids.last() + 1, Change::Reject { id: record, reason: reason.to_owned() });
                 write_line(&mut text, id, &stamp, &change).map_err(|error| Unrecordable::of(&change, &error))?;
                 ids.push(id);
-                given.push(id);
+                written.rejections.push(id);
             }
         }
+        let lines = written.records.len() + written.rejections.len();
         self.write(file, text.as_bytes(), known.torn.as_ref())?;
         let place = Place {
             offset: known.place.offset + text.len() as u64,
-            lines: known.place.lines + given.len() as u64 + u64::from(known.open_line),
+            lines: known.place.lines + lines as u64 + u64::from(known.open_line),
             id: ids.last(),
         };
         // The records are there: what can't be noted of them costs time later, and nothing else.
         if let Ok(now) = self.state_of(file) {
             self.cache.remember(file, now, Good { lineage: known.lineage, place, ids, open_line: false });
         }
-        Ok(given)
+        Ok(written)
     }
 
     fn check_target(&self, operation: &Operation<'_>, id: u64, ids: &Ids) -> Result<(), LogError> {
@@ -312,7 +321,7 @@ impl LogFile {
         for attempt in 0..TRIES {
             let Some(file) = self.open_to_read()? else { return self.fold_nothing(further) };
             // A torn end may be an append that is just happening: then look again when nobody is at it.
-            let lock = if attempt > 0 { self.lock(PATIENCE, |_| {}).ok() } else { None };
+            let lock = if attempt > 0 && !self.locked { self.lock(PATIENCE, |_| {}).ok() } else { None };
             let now = self.state_of(&file)?;
             let stamp = self.cache.stamp(&file, &now);
             let lost = if stamp.is_none() { self.cache.last_known_id() } else { 0 };
@@ -373,7 +382,10 @@ impl LogFile {
         if outcome.end.torn.is_some() || stamp.is_some() && outcome.checkpoint.is_none() {
             return;
         }
-        let Some(_lock) = lock.or_else(|| self.lock(Duration::ZERO, |_| {}).ok()) else { return };
+        let lock = if self.locked { None } else { lock.or_else(|| self.lock(Duration::ZERO, |_| {}).ok()) };
+        if !self.locked && lock.is_none() {
+            return;
+        }
         if self.state_of(file).ok().as_ref() == Some(&now) {
             let stamp = stamp.or_else(|| self.cache.remember(file, now, good(&outcome.state, &outcome.end)));
             if let (Some(stamp), Some(checkpoint)) = (stamp, &outcome.checkpoint) {

@@ -27,7 +27,7 @@ pub use chain::Unknown;
 pub use error::LogError;
 pub use expressions::ExpressionError;
 pub use limits::Unrecordable;
-pub use log::{Folded, HEADER, LogFile};
+pub use log::{Folded, HEADER, LogFile, Marking, Written};
 pub use overlay::{Conflict, Overlay, Override};
 pub use page::{Most, Page};
 pub use reader::Torn;

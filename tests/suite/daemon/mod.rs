@@ -1,8 +1,10 @@
 //! The daemon on a tree of its own: the real binary behind a socket, and clients of every kind.
 
 mod changes;
+mod handler;
 mod kills;
 mod misuse;
+mod policy;
 mod reading;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,0 +1,91 @@
+//! The daemon's worker without a socket: requests of any user, on a tree of their own.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use dynix::cli::Global;
+use dynix::daemon::gate::Gate;
+use dynix::daemon::interface::{self, Asked};
+use dynix::daemon::outlet::{Inlet, Outlet, outlets};
+use dynix::daemon::peer::Peer;
+use dynix::daemon::server::{Change, News, Queues};
+use dynix::daemon::wire::{Call, Reply};
+use dynix::daemon::worker::Worker;
+use serde_json::Value;
+
+use crate::support::System;
+
+/// A worker that serves one request after the other.
+pub struct Handler {
+    queues: Arc<Queues>,
+    inlet: Inlet,
+    asked: Cell<u64>,
+    worker: Option<JoinHandle<()>>,
+    _other: Outlet,
+}
+
+pub fn global(system: &System) -> Global {
+    Global {
+        root: Some(system.root().to_owned()),
+        plan: None,
+        overrides: None,
+        socket: None,
+        color: clap::ColorChoice::Never,
+        verbose: false,
+    }
+}
+
+impl Handler {
+    pub fn on(system: &System) -> Self {
+        let queues = Arc::new(Queues::default());
+        let ([outlet, other], inlet) = outlets().unwrap();
+        let (global, theirs) = (global(system), queues.clone());
+        let work = move || {
+            let (queues, outlet) = (&theirs, &outlet);
+            drop(Worker { global, queues, outlet, window: Duration::ZERO, gate: Gate::default() }.run());
+        };
+        Self { queues, inlet, asked: Cell::new(0), worker: Some(std::thread::spawn(work)), _other: other }
+    }
+
+    /// Puts a call of a user into the queue.
+    pub fn say(&self, user: u32, method: &str, parameters: Value) -> u64 {
+        let method = format!("io.dynix.Settings.{method}");
+        let call = Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false };
+        let Ok(Asked::Change(request)) = interface::understand(call) else { panic!("it is no change") };
+        let token = self.asked.get();
+        self.asked.set(token + 1);
+        let peer = Peer { user, groups: Vec::new() };
+        self.queues.changes.push(user, Change { token, peer, request: *request });
+        token
+    }
+
+    /// The next answer, and to what.
+    pub fn hear(&self) -> (u64, Reply) {
+        match self.inlet.news.recv().unwrap() {
+            News::Reply(token, reply) => (token, reply),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn ask(&self, user: u32, method: &str, parameters: Value) -> Reply {
+        let token = self.say(user, method, parameters);
+        let (answered, reply) = self.hear();
+        assert_eq!(answered, token);
+        reply
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.queues.changes.close();
+        let ended = self.worker.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || ended.is_some_and(|ended| ended.is_ok()), "the worker broke down");
+    }
+}
+
+/// The last part of an error's name.
+pub fn error(reply: &Reply) -> Option<&str> {
+    reply.error.as_deref().and_then(|name| name.rsplit('.').next())
+}
