@@ -1,9 +1,9 @@
 //! Apply: makes what is in effect the fold of the log.
 //!
-//! Takes the plan, the log and the machine; gives a [`Report`]. In order: lock, fold, [`desired`] values, [`survey`] of
-//! what differs, then the [`action`]s: write and check beside what is in use, note what is about to happen, swap, units,
-//! note what is in effect. A service that does not work on its new values goes back to exactly what it had, its records
-//! are rejected, and the log is folded again.
+//! Takes the plan, the log and the machine, with the [`locks`] held; gives a [`Report`]. In order: fold, [`desired`]
+//! values, [`survey`] of what differs, then the [`action`]s: write and check beside what is in use, note what is about to
+//! happen, swap, units, note what is in effect. A service that does not work on its new values goes back to exactly what
+//! it had, its records are rejected, and the log is folded again.
 
 pub mod action;
 pub mod change;
@@ -12,6 +12,7 @@ pub mod desired;
 pub mod execute;
 pub mod http;
 pub mod key;
+pub mod locks;
 pub mod ownership;
 pub mod probe;
 pub mod recall;
@@ -28,12 +29,13 @@ mod rejection;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use action::Action;
 use execute::Machine;
+use locks::Locks;
 use pass::pass;
-use report::{Outcome, Report};
+use report::{Outcome, Report, TakenBack};
 use state::{Mark, State, StateError, Trial};
 use survey::{Survey, survey};
 use trial::{Awaiting, Start};
@@ -41,15 +43,10 @@ use view::View;
 
 use crate::attr_path::AttrPath;
 use crate::fs::FileError;
-use crate::fs::lock::{self, Lock, LockError};
+use crate::fs::lock::LockError;
 use crate::overrides::{Change as LogChange, Folded, Kind, LogError, LogFile};
-use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::systemd::ManagerError;
-use crate::timings;
-
-/// How long a lock of somebody else is waited for.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is to be applied.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +59,8 @@ pub struct Request {
     pub occasion: Occasion,
     /// Puts the change on trial.
     pub trial: Option<Start>,
+    /// What was recorded for it, which others may take back before its turn comes.
+    pub records: Vec<u64>,
 }
 
 /// What an apply is for.
@@ -139,10 +138,9 @@ pub fn apply(
     log: &LogFile,
     request: &Request,
     machine: &Machine<'_>,
+    _locks: &Locks,
     mut waiting: impl FnMut(&str),
 ) -> Result<Report, ApplyError> {
-    let _locks = locks(machine.paths, request, PATIENCE, &mut waiting)?;
-    timings::mark("locks");
     let mut report = Report::default();
     // It is in nobody's way.
     report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));
@@ -162,6 +160,7 @@ pub fn apply(
         view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
     }
     report.warnings.extend(view.folded.warnings.iter().cloned());
+    report.taken_back = taken_back(log, &request, view.last_id)?;
     // It is over with this pass, and not before: what it was on is what the log does not say.
     let over = before.trial.filter(|_| held.is_empty());
     let marks: Vec<Mark> = request.trial.iter().flat_map(|start| start.marks.clone()).collect();
@@ -250,6 +249,30 @@ fn expired(
         asked.extend(ids.iter().flat_map(|id| services[id].iter().cloned()));
     }
     Ok(expiry(ids))
+}
+
+/// What of the records that an apply is for others took back before it had its turn: a switch that it waited for, or an
+/// apply that did not get its service to work with them.
+fn taken_back(log: &LogFile, request: &Request, last_id: u64) -> Result<Vec<TakenBack>, LogError> {
+    if request.records.iter().max().is_none_or(|newest| *newest >= last_id) {
+        return Ok(Vec::new());
+    }
+    // Those of a change on trial are rejected from the start.
+    let marks: BTreeSet<u64> = request.trial.iter().flat_map(|trial| &trial.marks).map(|one| one.mark).collect();
+    let history = log.history()?;
+    let took_back = |id: u64| {
+        history.iter().filter(|(record, counts)| *counts && record.id > id && !marks.contains(&record.id)).find_map(
+            |(record, _)| {
+                let reason = match &record.kind {
+                    Kind::Rollback(to) if *to < id => None,
+                    Kind::Reject { id: rejected, reason } if *rejected == id => Some(reason.clone()),
+                    _ => return None,
+                };
+                Some(TakenBack { id, record: record.id, by: record.by.clone(), reason })
+            },
+        )
+    };
+    Ok(request.records.iter().filter_map(|id| took_back(*id)).collect())
 }
 
 /// The first of `ends` that changes anything. That of a record whose value another one replaced does not.
@@ -348,23 +371,6 @@ fn expiry(ids: Vec<u64>) -> Vec<LogChange> {
 
 fn preparation(survey: &Survey<'_>) -> Vec<Action> {
     change::preparation(&survey.changes, |change| survey.checks.get(change.name).cloned())
-}
-
-/// The lock of switch-to-configuration, then dynix's own. A switch holds the first one while its activation takes the
-/// second: in the other order each would wait for the other.
-fn locks(
-    paths: &Paths,
-    request: &Request,
-    patience: Duration,
-    waiting: &mut impl FnMut(&str),
-) -> Result<(Lock, Option<Lock>), LockError> {
-    let theirs = if matches!(request.occasion, Occasion::Switch { .. }) {
-        None
-    } else {
-        Some(lock::acquire(&paths.switch_lock(), patience, |holder| waiting(holder))?)
-    };
-    let ours = lock::acquire(&paths.lock(), patience, |holder| waiting(holder))?;
-    Ok((ours, theirs))
 }
 
 /// A service that did not take its values.

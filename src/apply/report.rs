@@ -63,6 +63,32 @@ impl Outcome {
     }
 }
 
+/// A record that was taken back before it came into effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenBack {
+    /// The record.
+    pub id: u64,
+    /// The one that took it back.
+    pub record: u64,
+    /// Who recorded that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Why, where it is a rejection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl std::fmt::Display for TakenBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, record, by, reason } = self;
+        let by = by.as_deref().unwrap_or("somebody");
+        write!(f, "record {id} is not in effect: {by} took it back with record {record} before it was applied")?;
+        reason.iter().try_for_each(|reason| write!(f, ", because {reason}"))?;
+        write!(f, "; to have it in effect, record it again")
+    }
+}
+
 /// An apply, or what one would do.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,6 +103,9 @@ pub struct Report {
     pub left_out: Vec<LeftOut>,
     /// Records that this apply rejected.
     pub rejected: Vec<u64>,
+    /// Records that it was for, and that others took back before it had its turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_back: Vec<TakenBack>,
     /// What goes back by itself unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting: Option<Awaiting>,
@@ -89,6 +118,7 @@ impl Report {
     #[must_use]
     pub fn exit(&self) -> Exit {
         let left_out = if self.left_out.is_empty() { Exit::Done } else { Exit::Refused };
-        self.services.values().map(Outcome::exit).max().unwrap_or_default().max(left_out)
+        let taken_back = if self.taken_back.is_empty() { Exit::Done } else { Exit::Failed };
+        self.services.values().map(Outcome::exit).max().unwrap_or_default().max(left_out).max(taken_back)
     }
 }

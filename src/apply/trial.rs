@@ -15,12 +15,13 @@ use super::change::{Change, Sides};
 use super::course::Retreat;
 use super::execute::Machine;
 use super::key::Key;
+use super::locks::Locks;
 use super::pass::Pass;
 use super::rejection::{self, Marks};
 use super::report::{Outcome, Report};
 use super::state::{Mark, Setback, State, Trial, Went};
 use super::survey::find;
-use super::{ApplyError, Failed, Request, locks, rendered, wake};
+use super::{ApplyError, Failed, Request, rendered, wake};
 use crate::overrides::{Change as LogChange, Kind, LogFile};
 use crate::plan::Plan;
 use crate::systemd::When;
@@ -30,7 +31,7 @@ pub const NOT_CONFIRMED: &str = "not confirmed";
 /// How long after its end a trial is left to its timer, in seconds.
 const GRACE: f64 = 10.0;
 /// How long the way back waits for a lock: until it gets it.
-const PATIENCE: Duration = Duration::MAX;
+pub const PATIENCE: Duration = Duration::MAX;
 
 /// A trial that is to begin.
 #[derive(Clone, Debug)]
@@ -221,10 +222,9 @@ pub fn confirm(
     log: &LogFile,
     by: &str,
     machine: &Machine<'_>,
+    _locks: &Locks,
     mut waiting: impl FnMut(&str),
 ) -> Result<(Trial, Report), ApplyError> {
-    let request = Request { by: by.to_owned(), ..Request::default() };
-    let _locks = locks(machine.paths, &request, super::PATIENCE, &mut waiting)?;
     let mut state = State::load(&machine.paths.state())?;
     let trial = state.trial.take().ok_or(ApplyError::NothingAwaits)?;
     log.append(&trial.confirmation(), by, None, &mut waiting)?;
@@ -242,14 +242,11 @@ pub fn confirm(
 pub fn revert(
     plan: &Plan,
     log: &LogFile,
-    by: &str,
     timer: Option<&str>,
     reason: &str,
     machine: &Machine<'_>,
-    mut waiting: impl FnMut(&str),
+    _locks: &Locks,
 ) -> Result<Report, ApplyError> {
-    let request = Request { by: by.to_owned(), ..Request::default() };
-    let _locks = locks(machine.paths, &request, PATIENCE, &mut waiting)?;
     let mut state = State::load(&machine.paths.state())?;
     let mut report = Report::default();
     let Some(trial) = state.trial.take_if(|trial| timer.is_none_or(|timer| trial.timer == timer)) else {

@@ -76,6 +76,7 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
     if request.apply {
         let mut apply = context.apply(Some([place.service_name.to_owned()].into()));
         apply.trial = trial;
+        apply.records.clone_from(&recorded.records);
         recorded.apply = Some(apply);
     } else {
         recorded.next = Some(format!("dynix apply {}", place.service_name));

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::session::Session;
+use super::turn::Turn;
 use super::{notice, place};
 use crate::apply::action::Action;
 use crate::apply::report::{Outcome, Report};
 use crate::apply::state::State;
-use crate::apply::{self, Request};
+use crate::apply::{self, Request, locks};
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Change;
@@ -62,12 +63,14 @@ impl<'t> Task<'t> {
 
     /// Applies.
     pub fn report(&self, session: &Session) -> anyhow::Result<Report> {
-        let log = session.log(self.plan, self.paths);
+        let turn = Turn::take((self.plan, self.paths), self.request.occasion, locks::PATIENCE, session)?;
+        let (plan, paths) = turn.system();
+        let log = session.log(plan, paths);
         let (recall, observer) = (session.recall(self.activating)?, session.observer());
-        let machine = session.machine(self.paths, &recall, &observer);
-        let (start, before) = (Instant::now(), State::load(&self.paths.state())?);
-        let report = apply::apply(self.plan, &log, &self.request, &machine, super::waiting)?;
-        notice::tell(self.plan, self.paths, session, &self.request.by, (&before, &report, start.elapsed()));
+        let machine = session.machine(paths, &recall, &observer);
+        let (start, before) = (Instant::now(), State::load(&paths.state())?);
+        let report = apply::apply(plan, &log, &self.request, &machine, &turn.locks, super::waiting)?;
+        notice::tell(plan, paths, session, &self.request.by, (&before, &report, start.elapsed()));
         Ok(report)
     }
 
@@ -92,6 +95,7 @@ pub fn show(report: &Report, records: &[u64], json: bool, dry: bool) -> anyhow::
             left_out.id, left_out.path, left_out.reason, left_out.path
         ));
     }
+    report.taken_back.iter().for_each(messages::error);
     if json {
         super::print_json(&Summary { exit: report.exit() as u8, records, report })?;
     } else {
@@ -146,7 +150,11 @@ fn lines(report: &Report, dry: bool) -> String {
         let done = if steps.is_empty() { "noted".to_owned() } else { steps.join(", ") };
         text.extend([service.as_str(), ": ", &done, "\n"]);
     }
-    if text.is_empty() && report.services.is_empty() { "nothing to do\n".to_owned() } else { text }
+    if text.is_empty() && report.services.is_empty() && report.taken_back.is_empty() {
+        "nothing to do\n".to_owned()
+    } else {
+        text
+    }
 }
 
 fn left_to_do<'r>(report: &'r Report, service: &'r str) -> impl Iterator<Item = String> + 'r {

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::apply;
 use super::change::Context;
+use super::turn::Turn;
 use crate::apply::report::Report;
 use crate::apply::state::State;
 use crate::apply::trial::{self, NOT_CONFIRMED};
+use crate::apply::{Occasion, locks};
 use crate::exit::Exit;
 use crate::messages;
 use crate::request::Confirm;
@@ -33,18 +35,23 @@ pub struct Confirmed {
 
 /// Confirms, or goes back.
 pub fn perform(request: &Confirm, context: &Context<'_>) -> anyhow::Result<Settled> {
-    let (session, log) = (context.session, context.log());
+    let session = context.session;
+    let patience = if request.revert { trial::PATIENCE } else { locks::PATIENCE };
+    let turn = Turn::take((context.plan, context.paths), Occasion::Asked, patience, session)?;
+    let (plan, paths) = turn.system();
+    let log = session.log(plan, paths);
     let (recall, observer) = (session.recall(false)?, session.observer());
-    let machine = session.machine(context.paths, &recall, &observer);
+    let machine = session.machine(paths, &recall, &observer);
     if request.revert {
         let timer = request.of.as_deref();
-        let (start, before) = (Instant::now(), State::load(&context.paths.state())?);
-        let report = trial::revert(context.plan, &log, context.by, timer, NOT_CONFIRMED, &machine, super::waiting)?;
-        super::notice::tell(context.plan, context.paths, session, context.by, (&before, &report, start.elapsed()));
+        let (start, before) = (Instant::now(), State::load(&paths.state())?);
+        let report = trial::revert(plan, &log, timer, NOT_CONFIRMED, &machine, &turn.locks)?;
+        super::notice::tell(plan, paths, session, context.by, (&before, &report, start.elapsed()));
+        drop(turn);
         super::verify::after_apply(context.plan, context.paths, session);
         return Ok(Settled { confirmed: None, report });
     }
-    let (kept, report) = trial::confirm(context.plan, &log, context.by, &machine, super::waiting)?;
+    let (kept, report) = trial::confirm(plan, &log, context.by, &machine, &turn.locks, super::waiting)?;
     let (services, records) = (kept.back.into_keys().collect(), kept.marks.iter().map(|one| one.record).collect());
     Ok(Settled { confirmed: Some(Confirmed { services, records }), report })
 }

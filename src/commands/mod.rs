@@ -23,6 +23,7 @@ pub mod rollback;
 pub mod services;
 pub mod session;
 pub mod status;
+pub mod turn;
 pub mod unset;
 pub mod verify;
 

@@ -26,6 +26,7 @@ pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recor
     if request.apply {
         let mut apply = context.apply(None);
         apply.trial = trial;
+        apply.records.clone_from(&recorded.records);
         recorded.apply = Some(apply);
     }
     if recorded.apply.is_none() && !recorded.records.is_empty() {

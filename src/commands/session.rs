@@ -1,6 +1,7 @@
 //! What every command starts from: where things are, who is asking, and how to reach systemd.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -24,13 +25,26 @@ pub struct Session {
     /// What the command line says.
     pub global: Global,
     manager: LazyBus,
+    ending: Option<Arc<AtomicBool>>,
 }
 
 impl Session {
     /// From the command line; its paths are absolute (see [`absolute`]).
     #[must_use]
     pub fn new(global: Global) -> Self {
-        Self { global, manager: LazyBus(OnceLock::new()) }
+        Self { global, manager: LazyBus(OnceLock::new()), ending: None }
+    }
+
+    /// Of a process that is told to end by others: it waits for nobody once `ending` is true.
+    #[must_use]
+    pub fn ending(self, ending: Arc<AtomicBool>) -> Self {
+        Self { ending: Some(ending), ..self }
+    }
+
+    /// Whether this process is told to end.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.load(Ordering::Relaxed))
     }
 
     fn root(&self) -> &Utf8Path {
@@ -63,10 +77,7 @@ impl Session {
         let host = Utf8Path::new("/");
         let root = fs::resolve(host, self.root())?;
         let given = Paths::new(&root, None, None);
-        let path = match &self.global.plan {
-            Some(plan) => fs::resolve(host, plan)?,
-            None => fs::resolve(&root, given.plan())?,
-        };
+        let path = self.plan_place(&root)?;
         let named = self.global.plan.as_deref().unwrap_or(given.plan());
         let Some(bytes) = fs::read_trusted(&path, fs::OWN)? else {
             bail!(
@@ -76,6 +87,25 @@ impl Session {
         };
         let plan = read_plan(&bytes).with_context(|| format!("cannot use the plan {named}"))?;
         Ok((plan, path, root))
+    }
+
+    /// The same, where the system is another one by now than that whose paths these are.
+    pub fn load_if_switched(&self, paths: &Paths) -> anyhow::Result<Option<(Plan, Paths)>> {
+        let usual = Paths::new(paths.root(), None, None);
+        let named = self.global.plan.as_deref().unwrap_or(usual.plan());
+        // To follow links one by one takes longer.
+        if fs::is_same_file(named, paths.plan()) || self.plan_place(paths.root())? == paths.plan() {
+            return Ok(None);
+        }
+        self.load().map(Some)
+    }
+
+    /// Where the plan is, behind all links.
+    fn plan_place(&self, root: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
+        match &self.global.plan {
+            Some(plan) => fs::resolve(Utf8Path::new("/"), plan),
+            None => fs::resolve(root, Paths::new(root, None, None).plan()),
+        }
     }
 
     /// The log of a system.

@@ -9,7 +9,9 @@ use camino::Utf8Path;
 
 use super::apply::Task;
 use super::session::Session;
+use super::turn::Turn;
 use super::{metrics, notice, prove};
+use crate::apply::Occasion;
 use crate::apply::state::State;
 use crate::apply::trial;
 use crate::apply::view::{View, view};
@@ -83,6 +85,9 @@ pub fn after_apply(plan: &Plan, paths: &Paths, session: &Session) {
 }
 
 fn begin(plan: &Plan, paths: &Paths, session: &Session) -> anyhow::Result<()> {
+    // The apply may have waited for a switch.
+    let switched = session.load_if_switched(paths)?;
+    let (plan, paths) = switched.as_ref().map_or((plan, paths), |(plan, paths)| (plan, paths));
     let proof = prove::kept(paths)?;
     let known = match &proof {
         Some(proof) => by_proof(plan, paths, session, proof)?,
@@ -163,10 +168,15 @@ fn reject(
     let log = session.log(plan, paths);
     if let Some(trial) = State::load(&paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
         // Whether what came before it is sound is found out next.
-        let (recall, observer) = (session.recall(false)?, session.observer());
-        let machine = session.machine(paths, &recall, &observer);
-        let (by, reason) = (session.user(), verdict.reasons());
-        let report = trial::revert(plan, &log, &by, Some(&trial.timer), &reason, &machine, super::waiting)?;
+        let turn = Turn::take((plan, paths), Occasion::Asked, trial::PATIENCE, session)?;
+        let report = {
+            let (plan, paths) = turn.system();
+            let log = session.log(plan, paths);
+            let (recall, observer) = (session.recall(false)?, session.observer());
+            let machine = session.machine(paths, &recall, &observer);
+            trial::revert(plan, &log, Some(&trial.timer), &verdict.reasons(), &machine, &turn.locks)?
+        };
+        drop(turn);
         messages::warn("went back from the change on trial, which a rebuild would not agree with");
         count_unsound(plan, paths, session, trial.marks.len());
         let exit = super::apply::show(&report, &[], false, false)?;

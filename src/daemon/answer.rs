@@ -47,7 +47,8 @@ impl Answer {
         let services =
             report.services.iter().filter_map(|(service, outcome)| Some(format!("{service}: {}", outcome.reason()?)));
         let left_out = report.left_out.iter().map(|one| format!("{}: {}", one.path, one.reason));
-        services.chain(left_out).collect::<Vec<_>>().join("; ")
+        let taken_back = report.taken_back.iter().map(ToString::to_string);
+        services.chain(left_out).chain(taken_back).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -67,6 +68,7 @@ pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64
             .collect(),
         left_out: report.left_out.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
         rejected: report.rejected.iter().filter(|id| records.contains(id)).copied().collect(),
+        taken_back: report.taken_back.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
         awaiting: report.awaiting.clone(),
         warnings: report.warnings.clone(),
     }

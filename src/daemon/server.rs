@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,8 @@ pub struct Queues {
     pub changes: Queue<Change>,
     /// What only looks.
     pub looks: Queue<Look>,
+    /// Whether the daemon is told to end.
+    pub ending: Arc<AtomicBool>,
 }
 
 /// The loop's state.
@@ -171,6 +174,8 @@ impl Server<'_> {
     /// Takes no more calls, lets the work under way come to its end, and says to everybody what became of theirs.
     fn end(&self, mut clients: Clients) -> anyhow::Result<()> {
         activation::tell_stopping();
+        // Who stops it may be a switch, for which the work under way waits.
+        self.queues.ending.store(true, Ordering::Relaxed);
         let stopping = encode(&interface::denied(&Denied::Stopping));
         let left = self.queues.changes.close().into_iter().map(|change| change.token);
         let looks = self.queues.looks.close().into_iter().filter_map(|look| match look {

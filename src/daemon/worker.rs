@@ -73,7 +73,7 @@ impl Worker<'_> {
     }
 
     fn work(&mut self, batch: Vec<Change>) {
-        let session = Session::new(self.global.clone());
+        let session = Session::new(self.global.clone()).ending(self.queues.ending.clone());
         let (plan, paths) = match session.load() {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -130,7 +130,9 @@ impl Worker<'_> {
             .try_fold(BTreeSet::new(), |all, some| Some(all.into_iter().chain(some?).collect()));
         let by: BTreeSet<String> = pending.iter().map(|one| one.names.by()).collect();
         let by = by.into_iter().collect::<Vec<_>>().join(", ");
-        let together = apply::Request { services, by, ..apply::Request::default() };
+        let records =
+            pending.iter().flat_map(|one| one.recorded.apply.iter().flat_map(|apply| &apply.records)).copied();
+        let together = apply::Request { services, by, records: records.collect(), ..apply::Request::default() };
         match report(together, context) {
             Err(error) => {
                 let fault = fault(&error);

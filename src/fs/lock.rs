@@ -21,6 +21,33 @@ pub struct Lock {
     _file: File,
 }
 
+/// How long a lock is waited for.
+#[derive(Clone, Copy)]
+pub struct Patience<'p> {
+    most: Duration,
+    is_over: &'p dyn Fn() -> bool,
+}
+
+impl<'p> Patience<'p> {
+    /// At most `most`, and only until `is_over` says so.
+    #[must_use]
+    pub fn until(most: Duration, is_over: &'p dyn Fn() -> bool) -> Self {
+        Self { most, is_over }
+    }
+
+    /// The same, but no longer than `most`.
+    #[must_use]
+    pub fn at_most(self, most: Duration) -> Self {
+        Self { most: self.most.min(most), ..self }
+    }
+}
+
+impl From<Duration> for Patience<'_> {
+    fn from(most: Duration) -> Self {
+        Self { most, is_over: &|| false }
+    }
+}
+
 /// Why there is no lock.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -37,11 +64,23 @@ pub enum LockError {
         /// How long we waited.
         waited: Duration,
     },
+    /// Somebody else holds it, and whoever waits for it is to end.
+    #[error("{path} is locked by {holder}, and this process is told to end: it waits no longer")]
+    Ending {
+        /// The lock file.
+        path: String,
+        /// Who holds it.
+        holder: String,
+    },
 }
 
 /// Takes the lock at `path` (created if missing), waiting up to `patience`. `waiting` is called once, with the holder's
 /// name, when there is somebody to wait for.
-pub fn acquire(path: &Utf8Path, patience: Duration, waiting: impl FnOnce(&str)) -> Result<Lock, LockError> {
+pub fn acquire<'p>(
+    path: &Utf8Path,
+    patience: impl Into<Patience<'p>>,
+    waiting: impl FnOnce(&str),
+) -> Result<Lock, LockError> {
     let (directory, name) = Directory::create_above(path)?;
     let missing =
         || FileError { operation: "open", path: path.to_string(), source: std::io::ErrorKind::NotFound.into() };
@@ -52,13 +91,22 @@ pub fn acquire(path: &Utf8Path, patience: Duration, waiting: impl FnOnce(&str)) 
 }
 
 /// Locks an open file for as long as it is open; the rest as for [`acquire`].
-pub fn hold(file: &File, path: &Utf8Path, patience: Duration, waiting: impl FnOnce(&str)) -> Result<(), LockError> {
+pub fn hold<'p>(
+    file: &File,
+    path: &Utf8Path,
+    patience: impl Into<Patience<'p>>,
+    waiting: impl FnOnce(&str),
+) -> Result<(), LockError> {
+    let patience = patience.into();
     if try_lock(file, path)? {
         return Ok(());
     }
     waiting(&holder(file));
     let start = Instant::now();
-    while start.elapsed() < patience {
+    while start.elapsed() < patience.most {
+        if (patience.is_over)() {
+            return Err(LockError::Ending { path: path.to_string(), holder: holder(file) });
+        }
         std::thread::sleep(RETRY);
         if try_lock(file, path)? {
             return Ok(());
@@ -115,7 +163,9 @@ mod tests {
         let error = acquire(&path, Duration::from_millis(10), |holder| holder.clone_into(&mut waited_for)).unwrap_err();
         assert!(waited_for.contains(&std::process::id().to_string()), "{waited_for}");
         assert!(error.to_string().contains("is still locked by"), "{error}");
+        let at_once = acquire(&path, Patience::until(Duration::from_secs(600), &|| true), |_| ()).unwrap_err();
+        assert!(at_once.to_string().contains("this process is told to end"), "{at_once}");
         drop(held);
-        acquire(&path, Duration::ZERO, |_| unreachable!()).unwrap();
+        acquire(&path, Patience::until(Duration::ZERO, &|| true), |_| unreachable!()).unwrap();
     }
 }

@@ -12,7 +12,7 @@ pub mod lock;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use camino::Utf8Path;
 pub use directory::{Directory, Untrusted, resolve};
@@ -90,6 +90,13 @@ pub fn read_limited(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, File
 /// refused, and so is one of more than `limit` bytes.
 pub fn read_trusted(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     read_checked(path, limit, Directory::check_file)
+}
+
+/// Whether both paths lead to one file that is there.
+#[must_use]
+pub fn is_same_file(one: &Utf8Path, other: &Utf8Path) -> bool {
+    let identity = |path: &Utf8Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    identity(one).is_some_and(|one| Some(one) == identity(other))
 }
 
 /// The content of a file that stands where only root and the running user could put it, whoever owns it; `None` if there

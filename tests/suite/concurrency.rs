@@ -1,7 +1,7 @@
 //! Many processes at one state: nothing is lost or doubled, nobody sees a half of anything, and who waits says for whom.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -216,30 +216,6 @@ fn while_it_applies_nobody_switches() {
     finish(system.command(&["activate"]).env("NIXOS_ACTION", "switch")).ends(0);
 }
 
-/// An apply that waits for the switch does not hold up the switch's own activation, which would wait for the apply.
-#[test]
-fn an_apply_that_waits_for_a_switch_is_in_nobodys_way() {
-    let system = System::new();
-    system.run(&["append", JOBS, "4", "--apply"]).ends(0);
-    let switching = system.path("run/nixos/switch-to-configuration.lock");
-    let switching = std::fs::OpenOptions::new().write(true).open(switching).unwrap();
-    switching.lock().unwrap();
-    let (mut apply, _) = waiting(&system, &["append", JOBS, "5", "--apply"]);
-    let start = Instant::now();
-    let mut activate = system.command(&["activate"]);
-    let mut activate = activate.env("NIXOS_ACTION", "switch").stderr(Stdio::null()).spawn().unwrap();
-    let ended = loop {
-        match activate.try_wait().unwrap() {
-            None if start.elapsed() < Duration::from_secs(30) => std::thread::sleep(Duration::from_millis(10)),
-            ended => break ended,
-        }
-    };
-    drop(switching);
-    assert!(apply.wait().unwrap().success());
-    assert!(ended.is_some_and(|status| status.success()), "the activation waited for {:?}", start.elapsed());
-    activate.wait().unwrap();
-}
-
 /// What was rejected and is not any more can be rejected again: else a value that is refused would be tried for ever.
 #[test]
 fn a_record_whose_rejection_was_lifted_is_rejected_again() {
@@ -253,6 +229,133 @@ fn a_record_whose_rejection_was_lifted_is_rejected_again() {
     let log = system.run(&["log", "--json"]).ends(0).json();
     assert_eq!(log[3]["reject"]["id"], 1, "{log}");
     assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
+}
+
+/// switch-to-configuration, as far as dynix sees it: it fails at once where somebody holds its lock.
+fn switch(system: &System, meanwhile: impl FnOnce()) -> Option<Run> {
+    let path = system.path("run/nixos/switch-to-configuration.lock");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let lock = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return None,
+        Err(std::fs::TryLockError::Error(error)) => panic!("{error}"),
+    }
+    // It stops the units that changed, and has dynix apply what is built.
+    meanwhile();
+    Some(finish(system.command(&["activate"]).env("NIXOS_ACTION", "switch")))
+}
+
+/// Whoever waits for a switch has nothing that the switch waits for, and says what the switch did to its record.
+#[test]
+fn an_apply_that_meets_a_switch_is_not_in_its_way() {
+    let system = System::new();
+    system.run(&["append", JOBS, "4", "--apply"]).ends(0);
+    let mut waiters = Vec::new();
+    let start = Instant::now();
+    let activated = switch(&system, || {
+        for words in [&["append", WORKERS, "20", "--apply"][..], &["apply"], &["reset", "gotosocial"]] {
+            waiters.push(waiting(&system, words));
+        }
+    });
+    activated.unwrap().ends(0);
+    assert!(start.elapsed() < Duration::from_secs(10), "the activation waited for {:?}", start.elapsed());
+    let codes: Vec<Option<i32>> = waiters.iter_mut().map(|(child, _)| child.wait().unwrap().code()).collect();
+    assert_eq!(codes, [Some(1), Some(0), Some(0)]);
+    let mut said = waiters[0].1.clone();
+    waiters[0].0.stderr.as_mut().unwrap().read_to_string(&mut said).unwrap();
+    let taken_back = "record 2 is not in effect: nixos-rebuild took it back with record 3 before it was applied; \
+                      to have it in effect, record it again";
+    assert!(said.contains(taken_back), "{said}");
+    assert!(!system.path("run/dynix/harmonia/current").exists());
+}
+
+/// Its plan is that of the system that is there when its turn comes.
+#[test]
+fn an_apply_that_waited_for_a_switch_applies_on_the_new_system() {
+    let mut built = description();
+    built["onSwitch"] = json!("reapply");
+    let system = System::of(&built);
+    std::fs::rename(system.path("etc/dynix"), system.path("old")).unwrap();
+    let flags = built["services"]["distccd"]["files"]["flags"].take();
+    built["services"]["distccd"]["files"] = json!({"other-flags": flags});
+    std::fs::rename(System::of(&built).path("etc/dynix"), system.path("new")).unwrap();
+    let lead_to = |place: &str| {
+        let _ = std::fs::remove_file(system.path("etc/dynix"));
+        std::os::unix::fs::symlink(format!("../{place}"), system.path("etc/dynix")).unwrap();
+    };
+    lead_to("old");
+    system.run(&["append", JOBS, "5"]).ends(0);
+    let mut apply = None;
+    let activated = switch(&system, || {
+        apply = Some(waiting(&system, &["apply"]).0);
+        lead_to("new");
+    });
+    activated.unwrap().ends(0);
+    assert_eq!(apply.unwrap().wait().unwrap().code(), Some(0));
+    let current = system.path("run/dynix/distccd/current");
+    assert_eq!((current.join("other-flags").exists(), current.join("flags").exists()), (true, false));
+}
+
+/// Many applies and many switches: nobody waits for somebody who waits for them, and what is in effect at the end is the
+/// fold of the log.
+#[test]
+fn many_applies_and_many_switches() {
+    let system = System::new();
+    let is_over = AtomicBool::new(false);
+    let (slowest, switches, applies) = (Mutex::new(Duration::ZERO), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let (system, is_over, applies) = (&system, &is_over, &applies);
+        for process in 0..6 {
+            scope.spawn(move || {
+                for number in 0.. {
+                    let value = (1 + process * 100 + number % 100).to_string();
+                    let words: &[&str] = match process {
+                        0 | 1 => &["append", WORKERS, &value, "--apply"],
+                        2 | 3 => &["append", JOBS, &value, "--apply"],
+                        4 => &["apply"],
+                        _ => &["apply", "--expired"],
+                    };
+                    let run = system.run(words);
+                    let is_told = run.code == 1 && run.stderr.contains("is not in effect: nixos-rebuild took it back");
+                    assert!(run.code == 0 || is_told, "{run:?}");
+                    applies.fetch_add(1, Ordering::SeqCst);
+                    if is_over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                }
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..operations() {
+                    let (begin, mut done) = (Instant::now(), None);
+                    while done.is_none() {
+                        assert!(begin.elapsed() < Duration::from_secs(60), "there is no room for a switch");
+                        done = switch(system, || std::thread::sleep(Duration::from_millis(20)));
+                    }
+                    let start = Instant::now();
+                    done.unwrap().ends(0);
+                    let mut slowest = slowest.lock().unwrap();
+                    *slowest = (*slowest).max(start.elapsed());
+                    switches.fetch_add(1, Ordering::SeqCst);
+                }
+                is_over.store(true, Ordering::SeqCst);
+            });
+        }
+    });
+    let slowest = slowest.into_inner().unwrap();
+    assert!(slowest < Duration::from_secs(5), "an activation waited for {slowest:?}");
+    assert_eq!(switches.into_inner(), 2 * operations());
+    assert!(applies.into_inner() >= 6);
+    system.run(&["apply"]).ends(0);
+    let other = System::new();
+    other.write("etc/nixos/dynamic.nix", &system.read("etc/nixos/dynamic.nix"));
+    other.run(&["apply"]).ends(0);
+    for file in ["harmonia/current/harmonia.toml", "distccd/current/flags"] {
+        let read = |system: &System| std::fs::read_to_string(system.path(&format!("run/dynix/{file}"))).ok();
+        assert_eq!(read(&system), read(&other), "{file}");
+    }
 }
 
 #[test]

@@ -100,6 +100,7 @@ tests! {
     sound = "sound",
     sound_rollback = "sound-rollback",
     strings = "strings",
+    switches = "switches",
     validators = "validators",
 }
 

@@ -45,21 +45,34 @@ ln -sfn "$systemConfig" /run/current-system
 exit $status
 """
 
-# What of switch-to-configuration-ng a service with unchanged units sees: the lock, NIXOS_ACTION, the activation script.
+# What of switch-to-configuration-ng a service sees: the lock, which it never waits for and keeps to the end; the units
+# that changed, stopped before the activation and started after it; NIXOS_ACTION; the activation script. Which units
+# changed is not found by comparing them, but named in a file of the system, changed-units.
 _SWITCH = f"""\
 #!/bin/sh
 export NIXOS_ACTION="$1"
 case "$1" in
-  boot) exit 0 ;;
-  switch | test | dry-activate) ;;
+  boot | switch | test | dry-activate) ;;
   *) echo "usage: switch-to-configuration switch|boot|test|dry-activate" >&2; exit 1 ;;
 esac
 mkdir -p /run/nixos
-exec 9> /run/nixos/switch-to-configuration.lock
-/usr/bin/flock --nonblock 9 || {{ echo "another switch is running" >&2; exit 1; }}
-if [ "$1" = dry-activate ]; then exec {_TOPLEVEL}/dry-activate; fi
-{_TOPLEVEL}/activate || exit 2
-/usr/bin/systemctl daemon-reload
+exec 9>> /run/nixos/switch-to-configuration.lock
+/usr/bin/flock --nonblock 9 || {{ echo "Could not acquire lock" >&2; exit 11; }}
+[ "$1" != boot ] || exit 0
+# Nobody inherits the lock.
+switch() {{
+  if [ "$1" = dry-activate ]; then exec {_TOPLEVEL}/dry-activate; fi
+  status=0
+  changed=""
+  [ ! -e {_TOPLEVEL}/changed-units ] || changed=$(cat {_TOPLEVEL}/changed-units)
+  [ -z "$changed" ] || /usr/bin/systemctl stop $changed
+  {_TOPLEVEL}/activate || status=2
+  /usr/bin/systemctl reset-failed
+  /usr/bin/systemctl daemon-reload
+  [ -z "$changed" ] || /usr/bin/systemctl start $changed || status=4
+  return $status
+}}
+(switch "$1") 9>&-
 """
 
 

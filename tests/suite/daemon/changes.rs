@@ -190,6 +190,27 @@ fn a_daemon_that_is_told_to_end_finishes_what_it_began() {
     assert_eq!(daemon.system.run(&["get", WORKERS]).ends(0).stdout, "20\n");
 }
 
+/// Who stops it may be a switch, which would wait for an apply that waits for the switch.
+#[test]
+fn a_daemon_that_is_told_to_end_waits_for_no_switch() {
+    let mut daemon = Daemon::on(System::new(), &["--window", "0s"]);
+    let lock = daemon.system.path("run/nixos/switch-to-configuration.lock");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let lock = std::fs::File::create(lock).unwrap();
+    lock.lock().unwrap();
+    let mut client = daemon.connect();
+    let parameters = json!({"path": WORKERS, "value": 20, "apply": true});
+    client.say(&json!({"method": "io.dynix.Settings.Append", "parameters": parameters}));
+    until(|| daemon.system.path("etc/nixos/dynamic.nix").exists());
+    daemon.signal(Signal::TERM);
+    let said = client.hear();
+    assert!(said.to_string().contains("this process is told to end"), "{said}");
+    assert!(daemon.ends().success());
+    drop(lock);
+    // What is recorded is not lost.
+    assert!(daemon.system.run(&["apply"]).ends(0).stdout.starts_with("harmonia: switch to generation 1"));
+}
+
 #[test]
 fn a_daemon_that_nobody_wants_ends() {
     let mut daemon = Daemon::on(System::new(), &["--idle", "300ms"]);
