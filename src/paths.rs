@@ -2,6 +2,20 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+/// Files of dynix's own in the directory that the services' directories are in ([`Paths::run`]).
+pub const OWN_FILES: [&str; 10] = [
+    "dynix.sock",
+    "key",
+    "lock",
+    "metrics.json",
+    "metrics.lock",
+    "state.json",
+    "uses.json",
+    "verdict.json",
+    "verify-next.lock",
+    "verify.lock",
+];
+
 /// The machine's paths below one root (`/` on a live system; another tree with `--root`).
 #[derive(Clone, Debug)]
 pub struct Paths {

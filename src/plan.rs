@@ -571,6 +571,12 @@ pub struct Unit {
     /// the default.
     #[serde(default)]
     pub settle: Option<f64>,
+    /// Whether it may have a mount namespace of its own although it starts sessions or mounts for others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private_mounts: bool,
+    /// Its text, for `generate` to look at; absent in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 fn default_unit_deadline() -> f64 {
@@ -581,7 +587,7 @@ impl Unit {
     /// A unit with the defaults otherwise.
     #[must_use]
     pub fn with(on_change: OnChange) -> Self {
-        Self { on_change, deadline: default_unit_deadline(), settle: None }
+        Self { on_change, deadline: default_unit_deadline(), settle: None, private_mounts: false, text: None }
     }
 }
 

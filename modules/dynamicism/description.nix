@@ -22,6 +22,7 @@ let
     others
     find
     optionBelow
+    templateOf
     ;
 
   # The services, each with its options: the usual one where none are named.
@@ -202,6 +203,20 @@ let
     else
       marked;
 
+  # What a unit says, for the build to see what it can't be made to do; without its context, for nothing is built of it.
+  # Null where another package says it all.
+  unitText =
+    service: name:
+    let
+      unit = config.systemd.units.${name} or config.systemd.units.${templateOf name} or null;
+    in
+    if unit == null then
+      null
+    else if !(unit.enable or true) then
+      throw "dynamicism.for.${service}.units: ${name} is masked (systemd.units.${name}.enable is false), so systemd never starts it"
+    else
+      builtins.unsafeDiscardStringContext unit.text;
+
   describeService =
     name: value:
     let
@@ -234,7 +249,11 @@ let
             value.check
           else
             removeAttrs value.check [ "onTrial" ];
-        units = mapAttrs (_: lib.filterAttrs (_: value: value != null)) value.units;
+        units = mapAttrs (
+          unit: said:
+          lib.filterAttrs (_: value: value != null && value != false) said
+          // lib.optionalAttrs (!isFound && unitText name unit != null) { text = unitText name unit; }
+        ) value.units;
       }
       // lib.optionalAttrs (value.exempt != [ ]) { inherit (value) exempt; }
       // lib.optionalAttrs (after != [ ]) { inherit after; }

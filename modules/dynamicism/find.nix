@@ -56,7 +56,8 @@ let
           [ ]
       ) (option.definitionsWithLocations or [ ])
     );
-
+in
+rec {
   # getty@tty1.service is an instance of getty@.service.
   templateOf =
     unit:
@@ -64,8 +65,7 @@ let
       parts = builtins.match "([^@]+@)[^@]*(\\.[a-z]+)" unit;
     in
     if parts == null then unit else lib.concatStrings parts;
-in
-rec {
+
   # The usual settings options of a service that there are, by their paths.
   candidates =
     name:
@@ -222,9 +222,15 @@ rec {
       looked = if units == null then unitsOf name declarations else units;
       text =
         unit:
-        (config.systemd.units.${unit} or config.systemd.units.${templateOf unit}
-        or (throw "dynamicism.for.${name}.units: there is no unit ${unit}")
-        ).text;
+        let
+          found =
+            config.systemd.units.${unit} or config.systemd.units.${templateOf unit}
+              or (throw "dynamicism.for.${name}.units: there is no unit ${unit}");
+        in
+        if found.enable or true then
+          found.text
+        else
+          throw "dynamicism.for.${name}.units: ${unit} is masked (systemd.units.${unit}.enable is false), so systemd never starts it";
     in
     {
       store = builtins.storeDir;

@@ -362,6 +362,14 @@ types.submodule (
                   default.
                 '';
               };
+              privateMounts = mkOption {
+                type = types.bool;
+                default = false;
+                description = ''
+                  Whether the unit may have a mount namespace of its own, which a bound file gives it, although it starts
+                  sessions of users or mounts file systems: what is mounted within is not mounted for the rest of the system.
+                '';
+              };
             };
           }
         );

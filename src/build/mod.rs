@@ -102,6 +102,9 @@ pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut plan = description::read(input.description).map_err(BuildError::Description)?;
     find::find(&mut plan, input.static_root).map_err(BuildError::Find)?;
     checks::check(&plan).map_err(BuildError::Description)?;
+    for warning in checks::warnings(&plan) {
+        messages::warn(warning);
+    }
     complete(&mut plan);
     let given = with_dialect(&plan);
     prove(&mut plan, input.static_root).map_err(BuildError::Proof)?;
@@ -112,8 +115,12 @@ pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     emit(&plan, input)
 }
 
-/// Fills in what the description says only once: the variable of words, which their format has as a parameter.
+/// Fills in what the description says only once: the variable of words, which their format has as a parameter. Leaves out
+/// what only the checks need.
 fn complete(plan: &mut Plan) {
+    for unit in plan.services.values_mut().flat_map(|service| service.units.values_mut()) {
+        unit.text = None;
+    }
     for file in plan.services.values_mut().flat_map(|service| service.files.values_mut()) {
         if let Attach::Environment { variable, .. } = &file.attach {
             file.format.parameters.insert("variable".to_owned(), variable.clone().into());

@@ -85,7 +85,10 @@ fn everything() -> Plan {
         check: Some(Check { command: vec!["/bin/x".to_owned()], on_trial: true, deadline: 1.5 }),
         health: Some(Health { probe, grace: 0.5, interval: 0.5, deadline: 2.0 }),
         units: [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)]
-            .map(|(name, on_change)| (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0) }))
+            .map(|(name, on_change)| {
+                let text = Some("[Service]\nExecReload=/bin/x\n".to_owned());
+                (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0), private_mounts: true, text })
+            })
             .into(),
         after: vec!["s0".to_owned()],
         find: Some(Find {

@@ -138,6 +138,14 @@ fn a_file_under_etc_is_bound_over_its_source() {
     let (plan, stubs) = store.generate(&unnamed).unwrap();
     assert_eq!(plan["units"].as_object().unwrap().keys().collect::<Vec<_>>(), ["x.service"]);
     assert!(stubs.contains("/run/dynix/x/current/x.toml"), "{stubs}");
+    // It is reloaded where its module says so, as any other.
+    let mut reloads = unnamed.clone();
+    reloads["find"]["units"]["x.service"] =
+        unit("X-ReloadIfChanged=true\nExecStart=/bin/x\nExecReload=/bin/kill -HUP $MAINPID").into();
+    assert_eq!(store.generate(&reloads).unwrap().0["units"]["x.service"]["onChange"], "reload");
+    reloads["find"]["units"]["x.service"] = unit("X-RestartIfChanged=false\nExecStart=/bin/x").into();
+    let error = store.generate(&reloads).unwrap_err();
+    assert!(error.contains("a change must not restart x.service"), "{error}");
     unnamed["find"]["units"]["y.service"] = lone.into();
     let error = store.generate(&unnamed).unwrap_err();
     assert!(error.contains("several could read it: x.service, y.service"), "{error}");
@@ -188,6 +196,80 @@ fn what_a_bound_file_would_not_reach_is_refused() {
     // Beside the command that reads it in the namespace, it does no harm.
     let checked = unit(&format!("ExecStartPre=+/bin/check {config}\nExecStart=/bin/x {config}"));
     store.generate(&service(&settings(), "TOML value", &[("x.service", checked)])).unwrap();
+}
+
+#[test]
+fn a_unit_that_would_not_see_the_file_is_refused() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let with = |lines: &str| unit(&format!("ExecStart=/bin/x {config}\n{}", lines.replace("FILE", &config)));
+    for (lines, why) in [
+        ("TemporaryFileSystem=/nix/store:ro\nBindReadOnlyPaths=FILE", "has a bind of its own over"),
+        ("BindPaths=/etc/x.toml:FILE", "has a bind of its own over"),
+        ("TemporaryFileSystem=/nix/store:ro", "does not see"),
+        ("RootDirectory=/run/confinement/x\nPrivateMounts=true", "is confined"),
+    ] {
+        let error = store.generate(&service(&settings(), "TOML value", &[("x.service", with(lines))])).unwrap_err();
+        assert!(error.contains(r#"services.x.units."x.service": x.service"#) && error.contains(why), "{error}");
+    }
+    let shown = with("TemporaryFileSystem=/nix/store:ro\nBindReadOnlyPaths=/nix/store");
+    let (plan, _) = store.generate(&service(&settings(), "TOML value", &[("x.service", shown)])).unwrap();
+    assert_eq!(plan["units"]["x.service"].get("text"), None, "the plan has no texts");
+}
+
+#[test]
+fn what_starts_sessions_or_mounts_keeps_the_namespace_of_the_system_unless_somebody_insists() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let command = format!("ExecStart=/bin/x {config}");
+    for (name, lines) in [
+        ("greetd.service", command.clone()),
+        ("sshd@a.service", command.clone()),
+        ("x.service", format!("{command}\nPAMName=login")),
+        ("x.service", format!("{command}\nExecStartPre=/bin/mount /srv")),
+    ] {
+        let mut described = service(&settings(), "TOML value", &[(name, unit(&lines))]);
+        let error = store.generate(&described).unwrap_err();
+        assert!(error.contains("a bind gives it a mount namespace of its own"), "{error}");
+        assert!(error.contains("privateMounts = true"), "{error}");
+        described["units"][name] = json!({ "privateMounts": true });
+        store.generate(&described).unwrap();
+        // One that has such a namespace loses nothing.
+        let own = unit(&format!("{lines}\nProtectSystem=full"));
+        store.generate(&service(&settings(), "TOML value", &[(name, own)])).unwrap();
+    }
+    // What is attached otherwise needs none.
+    let loads = unit(&format!("LoadCredential=x:{config}\nExecStart=/bin/x\nKeyringMode=shared"));
+    store.generate(&service(&settings(), "TOML value", &[("greetd.service", loads)])).unwrap();
+}
+
+#[test]
+fn what_systemd_would_not_do_to_a_unit_is_refused() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let command = format!("ExecStart=/bin/x {config}");
+    let described = |lines: &str, on_change: Option<&str>| {
+        let text = format!("[Unit]\n{lines}\n[Service]\n{command}\n");
+        let mut described = service(&settings(), "TOML value", &[("x.service", text)]);
+        if let Some(on_change) = on_change {
+            described["units"]["x.service"] = json!({ "onChange": on_change });
+        }
+        store.generate(&described).map(|(plan, _)| plan["units"]["x.service"]["onChange"].clone())
+    };
+    let refused = |lines: &str, on_change, why: &str| {
+        let error = described(lines, on_change).unwrap_err();
+        assert!(error.contains(why), "{lines}: {error}");
+    };
+    refused("RefuseManualStart=yes", None, "cannot be restarted by hand (RefuseManualStart=yes)");
+    refused("RefuseManualStop=true", Some("restart"), "cannot be restarted by hand (RefuseManualStop=yes)");
+    refused("", Some("reload"), "has nothing to reload with");
+    // As NixOS says it of logind, greetd and dbus.
+    refused("X-RestartIfChanged=false", None, r#"units."x.service".onChange = "restart""#);
+    refused("X-RestartIfChanged=false\nExecReload=/bin/y", None, r#""reload", if that reads the file, or "restart""#);
+    assert_eq!(described("X-RestartIfChanged=false", Some("restart")), Ok("restart".into()));
+    assert_eq!(described("RefuseManualStop=yes\nExecReload=/bin/y", Some("reload")), Ok("reload".into()));
+    assert_eq!(described("Type=notify-reload", Some("reload")), Ok("reload".into()));
+    assert_eq!(described("X-RestartIfChanged=true", None), Ok("restart".into()));
 }
 
 #[test]

@@ -120,6 +120,29 @@ fn units_have_to_be_units() {
 }
 
 #[test]
+fn a_unit_that_says_itself_that_it_cannot_is_refused_also_where_its_files_are_described() {
+    let unit = "/services/harmonia/units/harmonia.service";
+    let text = |lines: &str| json!({ "text": format!("[Service]\nExecStart=/bin/x\n{lines}\n") });
+    generate(&with(unit, text(""))).unwrap();
+    for (lines, why) in [
+        ("RefuseManualStop=yes", "cannot be restarted by hand (RefuseManualStop=yes)"),
+        ("TemporaryFileSystem=/nix/store", "does not see"),
+        ("PAMName=x", "starts sessions of users (PAMName=x)"),
+    ] {
+        let error = generate(&with(unit, text(lines))).unwrap_err();
+        assert!(error.contains(r#"services.harmonia.units."harmonia.service""#) && error.contains(why), "{error}");
+    }
+    let mut mount = description();
+    let service = &mut mount["services"]["harmonia"];
+    service["units"] = json!({ "nix.mount": {} });
+    service["dropIns"] = json!({});
+    refused(
+        &mount,
+        &[r#"services.harmonia.units."nix.mount": with a bind, a mount is made where nobody else sees it, and fails"#],
+    );
+}
+
+#[test]
 fn what_is_spoken_of_has_to_be_there() {
     refused(
         &with(&format!("{FILE}/units"), json!(["harmonia.service", "other.service"])),

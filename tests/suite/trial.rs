@@ -23,7 +23,7 @@ fn generate(command: &Value, on_trial: bool) -> (Value, String) {
         "find": {
             "store": "/nix/store",
             "type": "JSON value",
-            "units": { "x.service": format!("[Service]\nExecStart=/bin/x {STATIC}\n") },
+            "units": { "x.service": format!("[Service]\nPrivateTmp=yes\nExecStart=/bin/x {STATIC}\n") },
         },
     } } });
     fs::write(at("description.json"), description.to_string()).unwrap();

@@ -4,6 +4,7 @@ mod daemon;
 mod drop_in;
 mod file;
 pub(super) mod names;
+pub(super) mod namespace;
 mod secrets;
 mod service;
 mod sharing;
@@ -12,6 +13,12 @@ pub use names::exec_section;
 
 use super::problem::{Place, Problem, Problems};
 use crate::plan::Plan;
+
+/// What is worth knowing of a description that is otherwise in order.
+#[must_use]
+pub fn warnings(plan: &Plan) -> Vec<String> {
+    plan.services.values().flat_map(service::warnings).collect()
+}
 
 /// All problems of a description that could be read.
 pub fn check(plan: &Plan) -> Result<(), Vec<Problem>> {

@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 
+use crate::paths::OWN_FILES;
 use crate::systemd::quote;
 
 /// The types of units that can be restarted for a new value (systemd.unit(5)).
@@ -70,7 +71,7 @@ fn component(name: &str) -> Result<(), String> {
 /// The name of a service, a directory below /run/dynix.
 pub fn service(name: &str) -> Result<(), String> {
     component(name)?;
-    if matches!(name, "lock" | "state.json") {
+    if OWN_FILES.contains(&name) {
         return Err(format!("/run/dynix/{name} is a file of dynix itself; give the service another name"));
     }
     Ok(())
@@ -169,7 +170,7 @@ mod tests {
         for good in ["config.yml", "a b", "ü", "-x", "lock", "current"] {
             assert_eq!(file(good), Ok(()), "{good}");
         }
-        assert!(service("lock").is_err() && service("state.json").is_err());
+        assert!(service("lock").is_err() && service("state.json").is_err() && service("verdict.json").is_err());
     }
 
     #[test]

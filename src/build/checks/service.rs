@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8Path;
 use serde_json::Value;
 
+use super::namespace::{self, Loss, is_yes};
 use super::{drop_in, file, names};
 use crate::apply::http::Url;
 use crate::apply::rendered::static_values;
 use crate::attr_path::AttrPath;
+use crate::build::find::unit::{can_reload, last, settings};
 use crate::build::problem::{Place, Problems};
-use crate::plan::{Attach, Health, OnChange, OptionSpec, Probe, Service};
+use crate::plan::{Attach, Health, OnChange, OptionSpec, Probe, Service, Unit};
 use crate::systemd::quote;
 use crate::templates;
 use crate::types::{self, Subschemas, Type};
@@ -111,7 +114,82 @@ fn units(place: &Place, service: &Service, problems: &mut Problems) {
                 problems.add(&place.key("onChange"), "a reload does not load a new credential; say restart");
             }
         }
+        if let Some(problem) = unit.text.as_deref().and_then(|text| refuses(name, text, unit.on_change)) {
+            problems.add(&place.key("onChange"), problem);
+        }
+        binds_of(&place, name, unit, service, problems);
     }
+}
+
+/// Why systemd would not do to a unit what a changed value means for it (systemd.unit(5), systemd.service(5)).
+fn refuses(name: &str, text: &str, on_change: OnChange) -> Option<String> {
+    let settings = settings(text);
+    match on_change {
+        OnChange::Restart => {
+            let refuses = |key: &&str| last(&settings, key).is_some_and(is_yes);
+            let key = ["RefuseManualStart", "RefuseManualStop"].into_iter().find(refuses)?;
+            Some(format!(
+                "{name} cannot be restarted by hand ({key}=yes), so no new value would ever come into effect; say reload, if \
+                 it can, or set systemd.services.NAME.unitConfig.{key} = false"
+            ))
+        }
+        // A text without a command is only what is said besides a unit file of another package.
+        OnChange::Reload if last(&settings, "ExecStart").is_some() && !can_reload(&settings) => {
+            Some(format!("{name} has nothing to reload with (no ExecReload=, and not Type=notify-reload); say restart"))
+        }
+        OnChange::Reload => None,
+    }
+}
+
+/// What binds do to a unit.
+fn binds_of(place: &Place, name: &str, unit: &Unit, service: &Service, problems: &mut Problems) {
+    let targets = bound(service, name);
+    if targets.is_empty() {
+        return;
+    }
+    if let Some(text) = &unit.text {
+        for problem in targets.iter().filter_map(|target| namespace::hidden(name, text, target)) {
+            problems.add(place, problem);
+        }
+    }
+    if names::exec_section(name) == Some("Mount") {
+        problems.add(place, "with a bind, a mount is made where nobody else sees it, and fails");
+    } else if let (false, Some(Loss::Purpose(what))) =
+        (unit.private_mounts, namespace::loss(name, unit.text.as_deref()))
+    {
+        problems.add(
+            place,
+            format!(
+                "{name} {what}, and a bind gives it a mount namespace of its own: what is mounted within is not mounted for \
+                 the rest of the system; attach the file in another way, or accept that with privateMounts = true"
+            ),
+        );
+    }
+}
+
+/// Where a unit has files bound.
+fn bound<'s>(service: &'s Service, unit: &str) -> Vec<&'s Utf8Path> {
+    let files = service.files.values().filter(|file| file.is_read_by(unit));
+    files
+        .filter_map(|file| match &file.attach {
+            Attach::Bind(target) => Some(target.as_path()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The units of a service that a bind takes something from, which may not matter.
+pub fn warnings(service: &Service) -> impl Iterator<Item = String> + '_ {
+    let concerned =
+        service.units.iter().filter(|(name, unit)| !unit.private_mounts && !bound(service, name).is_empty());
+    concerned.filter(|(name, unit)| namespace::loss(name, unit.text.as_deref()) == Some(Loss::Perhaps)).map(
+        |(name, _)| {
+            format!(
+                "{name} gets a mount namespace of its own by its bind: what it mounts is not seen by others; \
+             units.\"{name}\".privateMounts = true if it mounts nothing"
+            )
+        },
+    )
 }
 
 fn commands(place: &Place, service: &Service, problems: &mut Problems) {

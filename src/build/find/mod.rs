@@ -14,18 +14,19 @@ mod reach;
 mod reading;
 mod report;
 mod store;
-mod unit;
+pub(super) mod unit;
 mod value;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
+use super::checks::namespace::is_yes;
 use super::problem::{Place, Problem, Problems};
 use crate::apply::rendered::static_values;
-use crate::plan::{Attach, File, Find, FormatSpec, Plan, ProofLevel, Service, Unit, ValueSpec};
+use crate::plan::{Attach, File, Find, FormatSpec, OnChange, Plan, ProofLevel, Service, Unit, ValueSpec};
 use choose::{Choice, Match, choose};
 use reach::{Reach, Reached, reach};
 use reading::{Reading, readings};
@@ -40,6 +41,9 @@ pub fn find(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>>
         if let Err(problem) = in_service(name, service, &find, static_root) {
             problems.add(&place, problem);
         }
+        for (unit, spec) in &mut service.units {
+            spec.text = spec.text.take().or_else(|| find.units.get(unit).cloned());
+        }
     }
     problems.or(())
 }
@@ -48,6 +52,7 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
     if find.units.is_empty() {
         return Err(report::only_user_units(find));
     }
+    let said: BTreeSet<String> = service.units.keys().cloned().collect();
     let store = Store::new(static_root, &find.store);
     let reach = reach(find, &store).map_err(|error| error.to_string())?;
     let values = static_values(service);
@@ -72,7 +77,24 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
             one.attach(spec.clone(), &mut service.files, &mut service.units);
         }
     }
-    Ok(())
+    let mut found = service.units.iter().filter(|(unit, _)| !said.contains(*unit));
+    found.try_for_each(|(unit, spec)| restartable(unit, spec, find))
+}
+
+/// A unit whose module keeps a change from restarting it (`restartIfChanged`, nixos/lib/systemd-unit-options.nix) is not
+/// restarted for a value either, unless somebody says so.
+fn restartable(unit: &str, spec: &Unit, find: &Find) -> Result<(), String> {
+    let settings = unit::settings(find.units.get(unit).map_or("", String::as_str));
+    let must_not = unit::last(&settings, "X-RestartIfChanged").is_some_and(|value| !is_yes(value));
+    if !must_not || spec.on_change == OnChange::Reload {
+        return Ok(());
+    }
+    let can =
+        if unit::can_reload(&settings) { "\"reload\", if that reads the file, or \"restart\"" } else { "\"restart\"" };
+    Err(format!(
+        "a change must not restart {unit} (restartIfChanged = false): sessions may end with it, say; what a new value means \
+         for it is for you to say: units.\"{unit}\".onChange = {can}"
+    ))
 }
 
 /// What the built values do not show of how a file that was found is made.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::reach::{Reached, Way};
-use super::unit::{Reader, Setting, last, settings};
+use super::unit::{Reader, Setting, can_reload, last, settings};
 use crate::build::checks::names;
+use crate::build::checks::namespace::is_yes;
 use crate::plan::{Find, OnChange};
 
 /// How a unit reads the file.
@@ -78,13 +79,16 @@ fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Re
     let trigger = by(Reader::ReloadTrigger).or_else(|| by(Reader::RestartTrigger));
     // Only units that read the file have a way to it.
     let how = reads.or(trigger).map_or_else(String::new, said);
-    let is_yes = |value: &str| matches!(value, "true" | "yes" | "1" | "on");
-    let reloads = by(Reader::ReloadTrigger).is_some() || last(&settings, "X-ReloadIfChanged").is_some_and(is_yes);
     // What is copied before the start is copied by a restart only.
     let is_copied = by(Reader::Preparation).is_some() || by(Reader::Privileged).is_some();
-    let can_reload = last(&settings, "ExecReload").is_some_and(|command| !command.is_empty());
-    let on_change = if reloads && !is_copied && can_reload { OnChange::Reload } else { OnChange::Restart };
+    let reloads = !is_copied && reloads(&settings, by(Reader::ReloadTrigger).is_some());
+    let on_change = if reloads { OnChange::Reload } else { OnChange::Restart };
     Ok(Reading { unit: unit.to_owned(), on_change, how, credential: None })
+}
+
+/// Whether a unit is to be reloaded for a change, and can be. `is_trigger`: the file is among its reload triggers.
+fn reloads(settings: &[Setting], is_trigger: bool) -> bool {
+    (is_trigger || last(settings, "X-ReloadIfChanged").is_some_and(is_yes)) && can_reload(settings)
 }
 
 /// The name under which the unit loads the very file: `ID:PATH`. One of a directory is not it, nor an encrypted one.
@@ -124,7 +128,7 @@ fn alone(find: &Find, path: &Utf8Path, file: &Reached) -> Result<Reading, String
     match running.as_slice() {
         [unit] => Ok(Reading {
             unit: (*unit).clone(),
-            on_change: OnChange::Restart,
+            on_change: if reloads(&settings(&find.units[*unit]), false) { OnChange::Reload } else { OnChange::Restart },
             how: format!("{place}, which no unit names; {unit} is the only one that runs"),
             credential: None,
         }),

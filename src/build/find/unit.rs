@@ -87,6 +87,13 @@ pub fn last<'s>(settings: &'s [Setting], key: &str) -> Option<&'s str> {
     settings.iter().rev().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
 }
 
+/// Whether systemd has anything to reload the unit with (systemd.service(5)).
+#[must_use]
+pub fn can_reload(settings: &[Setting]) -> bool {
+    let has_command = last(settings, "ExecReload").is_some_and(|command| !command.is_empty());
+    has_command || last(settings, "Type") == Some("notify-reload")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,8 @@ without all of that (tests/nix/services/nixpkgs.nix); that was not tried.
 the unit sees the dynamic one ([description.md](description.md#files)): a bind mount over the path that the unit reads, a
 credential, variables on top of the unit's own, or its command line (`environment`).
 *Proof* is `bytes` where dynix writes the very bytes, `data` where it writes the same data otherwise.
+greetd and teleport start sessions of users, which a bind cuts off from the mounts of the system: that has to be accepted
+(`units.UNIT.privateMounts`, [description.md](description.md#what-a-bind-takes)).
 *Reload* is what the unit offers; it is used where `units.UNIT.onChange = "reload"` says that it is enough.
 The validator that the module itself runs (`modules/dynamicism/checks.nix`) judges new values, if it accepts the static ones, of
 {checked}.

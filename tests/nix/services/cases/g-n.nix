@@ -94,9 +94,15 @@
     dynamic = as "services.gotify.environment";
   };
 
-  greetd.services.greetd = {
-    enable = true;
-    settings.default_session.command = "${pkgs.greetd}/bin/agreety --cmd sway";
+  greetd = {
+    services.greetd = {
+      enable = true;
+      settings.default_session.command = "${pkgs.greetd}/bin/agreety --cmd sway";
+    };
+    dynamic.units."greetd.service" = {
+      onChange = "restart";
+      privateMounts = true;
+    };
   };
 
   immich-public-proxy.services.immich-public-proxy = {

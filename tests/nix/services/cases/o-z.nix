@@ -260,16 +260,19 @@
     dynamic = as "services.telegraf.extraConfig";
   };
 
-  teleport.services.teleport = {
-    enable = true;
-    settings = {
-      teleport = {
-        nodename = "client";
-        log.severity = "DEBUG";
+  teleport = {
+    services.teleport = {
+      enable = true;
+      settings = {
+        teleport = {
+          nodename = "client";
+          log.severity = "DEBUG";
+        };
+        ssh_service.enabled = true;
+        auth_service.enabled = false;
       };
-      ssh_service.enabled = true;
-      auth_service.enabled = false;
     };
+    dynamic.units."teleport.service".privateMounts = true;
   };
 
   tempo.services.tempo = {
