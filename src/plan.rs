@@ -244,6 +244,9 @@ pub struct Find {
     /// What the file is made of; `None` for one file of each option.
     #[serde(default)]
     pub value: Option<ValueSpec>,
+    /// Parameters of its format that are known: what the built values don't show of how it is written.
+    #[serde(default)]
+    pub parameters: serde_json::Map<String, Value>,
     /// The texts of the service's units, by full name.
     pub units: BTreeMap<String, String>,
     /// The service's files under /etc, by name.
@@ -485,8 +488,8 @@ pub struct Proof {
     pub nix: String,
     /// SHA-256 of what our serialiser writes for the static values.
     pub rendered: String,
-    /// Parameters of the format that the description leaves open and the static values do not show; they have their
-    /// defaults.
+    /// Parameters of the format that the description leaves open and the static values do not show, and `prune` where they
+    /// do not show what is left out. What depends on one of them is refused ([`crate::apply::undecided`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undecided: Vec<String>,
 }

@@ -42,7 +42,26 @@ fn here(fault: ValueSpecFault) -> ValueSpecError {
     ValueSpecError { place: String::new(), fault }
 }
 
+/// What modules leave out, the commonest first: `lib.filterAttrsRecursive (_: value: value != null)` and its kin.
+const LEFT_OUT: [(&[Drop], Within); 6] = [
+    (&[Drop::Null], Within::Sets),
+    (&[Drop::Null], Within::Top),
+    (&[Drop::Null], Within::All),
+    (&[Drop::Null, Drop::Set], Within::Sets),
+    (&[Drop::Null, Drop::Set, Drop::List], Within::Sets),
+    (&[Drop::Null, Drop::Set, Drop::List, Drop::String], Within::All),
+];
+
 impl ValueSpec {
+    /// The same without what modules leave out, in each way.
+    pub fn pruned(&self) -> impl Iterator<Item = Self> {
+        LEFT_OUT.iter().map(|(drop, within)| Self::Prune {
+            from: Box::new(self.clone()),
+            drop: drop.to_vec(),
+            within: *within,
+        })
+    }
+
     /// The value. `values` has every option of the service by its full name.
     pub fn evaluate<'v>(&'v self, values: &'v BTreeMap<String, Value>) -> Result<Cow<'v, Value>, ValueSpecError> {
         match self {

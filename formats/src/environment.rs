@@ -27,7 +27,7 @@ pub(super) static FORMAT: Format = Format {
     misread: never_misread,
 };
 
-/// How true and false can be spelled.
+/// How true and false can be spelled, the default first.
 pub const BOOLEANS: &[&str] = &["true/false", "1/", "1/0", "yes/no", "on/off", "True/False"];
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {

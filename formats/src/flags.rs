@@ -39,8 +39,8 @@ pub(super) static FORMAT: Format = Format {
         },
         Parameter {
             name: "booleans",
-            kind: Kind::Choice(SPELLINGS),
-            summary: "true and false are values, spelled so (default: true is the bare flag, false none); an item may have its own",
+            kind: Kind::Choice(BOOLEANS),
+            summary: "true and false are values, spelled so (default \"bare\": true is the flag alone, false none); an item may have its own",
         },
         Parameter {
             name: "join",
@@ -58,6 +58,13 @@ pub const SEPARATORS: &[&str] = &[" ", "=", "", "gnu"];
 
 /// How true and false can be spelled where both are values.
 pub use super::lines::SPELLINGS;
+
+/// True is the flag alone, false none.
+pub const BARE: &str = "bare";
+
+/// What can be said of true and false.
+const BOOLEANS: &[&str] =
+    &[BARE, "true/false", "True/False", "TRUE/FALSE", "yes/no", "Yes/No", "on/off", "On/Off", "1/0"];
 
 /// What can be before a name.
 pub const DASHES: &[&str] = &["gnu", "--", "-"];
@@ -181,7 +188,7 @@ impl<'a> Conventions<'a> {
         Ok(Self {
             separator: one_of("separator", SEPARATORS)?.filter(|separator| *separator != " "),
             dashes: one_of("dashes", DASHES)?.unwrap_or("gnu"),
-            booleans: one_of("booleans", SPELLINGS)?.and_then(|both| both.split_once('/')),
+            booleans: one_of("booleans", BOOLEANS)?.and_then(|both| both.split_once('/')),
             join: own("join")?,
         })
     }

@@ -9,6 +9,7 @@
 pub mod attr_path;
 mod cdn;
 mod configobj;
+pub mod conventions;
 mod edn;
 mod elixir_conf;
 pub mod environment;

@@ -187,9 +187,6 @@ impl<'a> Conventions<'a> {
                 lines.try_for_each(|(index, element)| self.write_line(out, key, element).at_index(index))
             }
             (Value::Array(elements), Lists::Joined(separator)) => {
-                if elements.is_empty() {
-                    return Err(RenderError::here("is an empty list, which has no value; leave the attribute out"));
-                }
                 let mut joined = Vec::new();
                 for (index, element) in elements.iter().enumerate() {
                     if index > 0 {

@@ -233,6 +233,8 @@ let
       isFound =
         if value.files != { } && value.value != null then
           throw "dynamicism.for.${name}.value: it is for a file that is looked for, and files are given; say it in files.<name>.value"
+        else if value.files != { } && value.parameters != { } then
+          throw "dynamicism.for.${name}.parameters: they are for a file that is looked for, and files are given; say them in files.<name>.format.parameters"
         else
           value.files == { };
       # A name that nobody has is left for `dynix generate` to refuse.
@@ -260,7 +262,7 @@ let
       // lib.optionalAttrs isFound {
         find = find {
           inherit name from;
-          inherit (value) value;
+          inherit (value) value parameters;
           units = if value.units == { } then null else lib.attrNames value.units;
         };
       };

@@ -210,6 +210,8 @@ rec {
       units ? null,
       # What the file is made of; with null each option is one.
       value ? null,
+      # Parameters of its format.
+      parameters ? { },
     }:
     let
       declarations = lib.unique (concatMap (option: option.declarations) from);
@@ -246,5 +248,6 @@ rec {
       });
       inherit userUnits;
     }
-    // lib.optionalAttrs (value != null) { inherit value; };
+    // lib.optionalAttrs (value != null) { inherit value; }
+    // lib.optionalAttrs (parameters != { }) { inherit parameters; };
 }

@@ -214,6 +214,17 @@ types.submodule (
           its own.
         '';
       };
+      parameters = mkOption {
+        type = types.attrsOf types.anything;
+        default = { };
+        example = {
+          booleans = "yes/no";
+        };
+        description = ''
+          Parameters of the format of the file that the build looks for, as in `files.<name>.format.parameters`: what the built
+          values do not show of how the service's module writes them. `dynix append` names the one that it has to know.
+        '';
+      };
       files = mkOption {
         type = types.attrsOf file;
         default = { };

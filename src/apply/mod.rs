@@ -21,6 +21,7 @@ pub mod report;
 pub mod state;
 pub mod survey;
 pub mod trial;
+pub mod undecided;
 pub mod view;
 
 mod leftover;
@@ -350,19 +351,14 @@ pub fn dry_run(
     if let Some(manager) = machine.manager {
         survey.meet(manager)?;
     }
+    let mut warnings = folded.warnings;
+    warnings.append(&mut survey.notes);
     let mut actions = preparation(&survey);
     actions.extend(change::switch(&survey.changes, machine.paths, live));
     let left_to_do = if live { Vec::new() } else { change::unit_actions(&survey.changes).collect() };
     let mut services = survey.faults;
     services.extend(survey.changes.iter().map(|change| (change.name.to_owned(), Outcome::Applied)));
-    Ok(Report {
-        actions,
-        left_to_do,
-        services,
-        left_out: desired.left_out,
-        warnings: folded.warnings,
-        ..Report::default()
-    })
+    Ok(Report { actions, left_to_do, services, left_out: desired.left_out, warnings, ..Report::default() })
 }
 
 fn expiry(ids: Vec<u64>) -> Vec<LogChange> {

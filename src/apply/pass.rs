@@ -49,6 +49,7 @@ pub(super) fn pass(
     }
     let mut survey = survey(plan, &view.desired, &before, paths, |service| request.takes(service))?;
     timings::mark("render");
+    report.warnings.append(&mut survey.notes);
     match machine.manager {
         Some(manager) => survey.meet(manager)?,
         None => report.left_to_do.extend(change::unit_actions(&survey.changes)),

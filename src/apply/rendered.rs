@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::key::Key;
+use super::undecided;
 use crate::format::environment;
 use crate::plan::{Attach, File, Service};
 use crate::{format, templates};
@@ -19,6 +20,8 @@ pub struct Rendered {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Text of each drop-in that differs from the one for the static values, by unit.
     pub drop_ins: BTreeMap<String, String>,
+    /// What a person should know of it.
+    pub notes: Vec<String>,
 }
 
 /// Values that a service's files can't express.
@@ -31,16 +34,46 @@ pub struct Unrenderable {
     pub problem: String,
 }
 
-/// Renders a service. `values` has every option of the service by its full name.
-pub fn render(service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
-    render_all(service, values).map_err(|error| {
+/// Renders a service, by name. `values` has every option of the service by its full name.
+pub fn render(name: &str, service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
+    let rendered = render_all(service, values).map_err(|error| {
         if !service.has_secrets() {
             return error;
         }
         // Formats say what is wrong in terms of the values.
         let problem = "it can't hold these values; they are not shown, for some are secret".to_owned();
         Unrenderable { problem, ..error }
-    })
+    });
+    settled(name, service, values, rendered)
+}
+
+/// Refuses what depends on what the built values do not show.
+fn settled(
+    name: &str,
+    service: &Service,
+    values: &BTreeMap<String, Value>,
+    rendered: Result<Rendered, Unrenderable>,
+) -> Result<Rendered, Unrenderable> {
+    let is_open = |file: &File| file.proof.as_ref().is_some_and(|proof| !proof.undecided.is_empty());
+    if !service.files.values().any(is_open) {
+        return rendered;
+    }
+    let built = static_values(service);
+    let mut notes = Vec::new();
+    for (file_name, file) in service.files.iter().filter(|(_, file)| is_open(file)) {
+        let subject = undecided::Subject {
+            service: name,
+            name: file_name,
+            file,
+            built: &built,
+            values,
+            is_secret: service.has_secrets(),
+        };
+        let found = undecided::check(subject);
+        let found = found.map_err(|problem| Unrenderable { place: file_name.clone(), problem })?;
+        notes.extend(found.into_iter().map(|note| format!("{file_name}: {note}")));
+    }
+    rendered.map(|rendered| Rendered { notes, ..rendered })
 }
 
 fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Rendered, Unrenderable> {
@@ -110,7 +143,7 @@ fn of_digest(file: &File, digest: &str) -> String {
 /// Identities of the files that the build wrote, by name.
 pub fn identities_as_built(service: &Service) -> Result<BTreeMap<String, String>, Unrenderable> {
     if service.files.values().any(|file| file.proof.is_none()) {
-        return Ok(identities(service, &render(service, &static_values(service))?, &Key::default()));
+        return Ok(identities(service, &render_all(service, &static_values(service))?, &Key::default()));
     }
     let proven = service.files.iter().filter_map(|(name, file)| Some((name, file, file.proof.as_ref()?)));
     Ok(proven.map(|(name, file, proof)| (name.clone(), of_digest(file, &proof.rendered))).collect())

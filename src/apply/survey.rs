@@ -30,6 +30,8 @@ pub struct Survey<'p> {
     pub checks: BTreeMap<String, Vec<String>>,
     /// Services whose values can't be put into effect.
     pub faults: BTreeMap<String, Outcome>,
+    /// What a person should know of what changes.
+    pub notes: Vec<String>,
 }
 
 /// How an apply finds a service.
@@ -115,14 +117,14 @@ pub fn survey<'p>(
             continue;
         }
         let Found { now: from, confirmed, pending } = find_at(name, current, Some(service), state, paths, &key)?;
-        let (target, as_built) = match target(service, values, paths, &key) {
+        let (target, as_built) = match target(name, service, values, paths, &key) {
             Ok(found) => found,
             Err(reason) => {
                 survey.faults.insert(name.clone(), Outcome::Refused { reason });
                 continue;
             }
         };
-        let Target { in_effect: mut to, files } = target;
+        let Target { in_effect: mut to, files, notes } = target;
         if to.files == as_built {
             // The very files that the build wrote: no generation is needed.
             to.files.clear();
@@ -148,6 +150,7 @@ pub fn survey<'p>(
             }
         }
         survey.files.insert(name.clone(), files);
+        survey.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
         survey.changes.push(change);
     }
     for name in state.services.keys().filter(|name| !plan.services.contains_key(*name) && only(name)) {
@@ -161,12 +164,13 @@ pub fn survey<'p>(
 
 /// What a service shall have, and the identities of the files that the build gave it.
 fn target(
+    name: &str,
     service: &Service,
     values: Option<&BTreeMap<String, Value>>,
     paths: &Paths,
     key: &Key,
 ) -> Result<(Target, BTreeMap<String, String>), String> {
-    let target = values.map_or(Ok(Target::default()), |values| Target::of(service, values, paths, key))?;
+    let target = values.map_or(Ok(Target::default()), |values| Target::of(name, service, values, paths, key))?;
     let as_built = rendered::identities_as_built(service).map_err(|error| error.to_string())?;
     Ok((target, as_built))
 }
@@ -176,19 +180,26 @@ fn target(
 struct Target {
     in_effect: InEffect,
     files: Vec<StagedFile>,
+    notes: Vec<String>,
 }
 
 impl Target {
-    fn of(service: &Service, values: &BTreeMap<String, Value>, paths: &Paths, key: &Key) -> Result<Self, String> {
-        let rendered = rendered::render(service, values).map_err(|error| error.to_string())?;
+    fn of(
+        name: &str,
+        service: &Service,
+        values: &BTreeMap<String, Value>,
+        paths: &Paths,
+        key: &Key,
+    ) -> Result<Self, String> {
+        let rendered = rendered::render(name, service, values).map_err(|error| error.to_string())?;
         let identities = rendered::identities(service, &rendered, key);
-        let Rendered { files: contents, drop_ins } = rendered;
+        let Rendered { files: contents, drop_ins, notes } = rendered;
         let mut files = Vec::with_capacity(contents.len());
         for (name, bytes) in contents {
             let Ownership { mode, uid, gid } = ownership::of(&service.files[&name], paths)?;
             files.push(StagedFile { name, bytes, mode, uid, gid });
         }
-        Ok(Self { in_effect: InEffect { generation: None, files: identities, drop_ins }, files })
+        Ok(Self { in_effect: InEffect { generation: None, files: identities, drop_ins }, files, notes })
     }
 }
 

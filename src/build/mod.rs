@@ -27,7 +27,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::apply::rendered::static_values;
 use crate::fs;
 use crate::messages;
 use crate::paths::Paths;
@@ -100,14 +99,14 @@ struct ProofLine<'p> {
 /// Compiles a description.
 pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut plan = description::read(input.description).map_err(BuildError::Description)?;
-    find::find(&mut plan, input.static_root).map_err(BuildError::Find)?;
+    let open = find::find(&mut plan, input.static_root).map_err(BuildError::Find)?;
     checks::check(&plan).map_err(BuildError::Description)?;
     for warning in checks::warnings(&plan) {
         messages::warn(warning);
     }
     complete(&mut plan);
     let given = with_dialect(&plan);
-    prove(&mut plan, input.static_root).map_err(BuildError::Proof)?;
+    prove(&mut plan, input.static_root, &open).map_err(BuildError::Proof)?;
     dialects::agree(&mut plan, &given);
     for unused in trial::checks(&mut plan) {
         messages::warn(unused);
@@ -135,8 +134,8 @@ fn with_dialect(plan: &Plan) -> BTreeSet<(String, String)> {
     given.map(|(service, (name, _))| (service.clone(), name.clone())).collect()
 }
 
-/// Proves every file, and notes in the plan what was found.
-fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
+/// Proves every file, and notes in the plan what was found. `open`: what is not shown of files that were found.
+fn prove(plan: &mut Plan, static_root: &Utf8Path, open: &find::Open) -> Result<(), Vec<Problem>> {
     let mut problems = Problems::default();
     for (name, service) in &mut plan.services {
         let mut found = Vec::new();
@@ -153,10 +152,8 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
             };
             match proof::prove(service, file, &nix) {
                 Ok((format, mut proof)) => {
-                    if file.found.is_some() {
-                        let open = find::undecided(file, &static_values(service));
-                        proof.undecided.extend(open.into_iter().map(str::to_owned));
-                    }
+                    let of_the_value = open.get(&(name.clone(), file_name.clone())).into_iter().flatten();
+                    proof.undecided.extend(of_the_value.map(|name| (*name).to_owned()));
                     found.push((file_name.clone(), (format, proof)));
                 }
                 Err(problem) => problems.add(&place, problem),

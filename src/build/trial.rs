@@ -19,7 +19,7 @@ pub fn checks(plan: &mut Plan) -> Vec<String> {
     let mut unused = Vec::new();
     for (name, service) in &mut plan.services {
         let Some(mut check) = service.check.take_if(|check| check.on_trial) else { continue };
-        match accepts(service, &check) {
+        match accepts(name, service, &check) {
             Ok(()) => {
                 check.on_trial = false;
                 service.check = Some(check);
@@ -34,8 +34,8 @@ pub fn checks(plan: &mut Plan) -> Vec<String> {
 }
 
 /// Runs it where nothing else is, on files with the names that they will have.
-fn accepts(service: &Service, check: &Check) -> Result<(), String> {
-    let rendered = render(service, &static_values(service)).map_err(|error| error.to_string())?;
+fn accepts(name: &str, service: &Service, check: &Check) -> Result<(), String> {
+    let rendered = render(name, service, &static_values(service)).map_err(|error| error.to_string())?;
     let directory = tempfile::tempdir().map_err(|error| format!("there is no place to try it in: {error}"))?;
     let place = Utf8Path::from_path(directory.path()).ok_or("the place to try it in has no text for a name")?;
     let mut staged = BTreeMap::new();

@@ -66,11 +66,17 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
         let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
         Ok(vec![change(request, &asked)?])
     };
+    let mut notes = Vec::new();
     let check = |log: &LogFile, changes: &[Change]| {
         let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
-        changes.iter().try_for_each(|one| check(one, &asked, &files))
+        notes.clear();
+        changes.iter().try_for_each(|one| check(one, &asked, &files).map(|mut said| notes.append(&mut said)))
     };
     recorded.records = recording::record_checked(context, &mut trial, until, decide, check)?;
+    if !request.apply {
+        // An apply says so itself.
+        recorded.notes.append(&mut notes);
+    }
     timings::mark("append to the log");
     recorded.what = path.to_string();
     if request.apply {
@@ -164,7 +170,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
 }
 
 /// The option as a whole has to have its type with the change, and its files have to be able to say it.
-fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<()> {
+fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<Vec<String>> {
     let Asked { path, place, log, .. } = *asked;
     timings::mark("value");
     let folded = log.preview(std::slice::from_ref(change))?;
@@ -190,9 +196,9 @@ fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Res
     timings::mark("type");
     let mut values = rendered::static_values(place.service);
     values.insert(place.option_name.to_owned(), value);
-    rendered::render(place.service, &values).map_err(|error| refuse(error.to_string()))?;
+    let rendered = rendered::render(place.service_name, place.service, &values);
     timings::mark("render");
-    Ok(())
+    Ok(rendered.map_err(|error| refuse(error.to_string()))?.notes)
 }
 
 /// The option's effective value.

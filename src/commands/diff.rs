@@ -37,10 +37,10 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
     for (name, service) in
         plan.services.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only.contains(*name)))
     {
-        let built = texts(service, &static_values(service))?;
+        let built = texts(name, service, &static_values(service))?;
         let present = in_effect(name, service, &state, &paths, &built)?;
         let (old, new) = if arguments.pending {
-            let wanted = desired.services.get(name).map(|values| texts(service, values)).transpose()?;
+            let wanted = desired.services.get(name).map(|values| texts(name, service, values)).transpose()?;
             (present, wanted.unwrap_or(built))
         } else {
             (built, present)
@@ -73,8 +73,8 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
     super::print(shown.collect::<String>().as_bytes())
 }
 
-fn texts(service: &Service, values: &BTreeMap<String, serde_json::Value>) -> anyhow::Result<Texts> {
-    let rendered = render(service, values)?;
+fn texts(name: &str, service: &Service, values: &BTreeMap<String, serde_json::Value>) -> anyhow::Result<Texts> {
+    let rendered = render(name, service, values)?;
     let files = rendered.files.into_iter().map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
     let drop_ins = rendered.drop_ins.into_iter().map(|(unit, text)| (drop_in_name(&unit), text));
     Ok(files.chain(drop_ins).collect())

@@ -95,6 +95,7 @@ fn everything() -> Plan {
             store: "/nix/store".to_owned(),
             type_description: "TOML value".to_owned(),
             value: Some(ValueSpec::Option("a.b".to_owned())),
+            parameters: json!({ "booleans": "yes/no" }).as_object().unwrap().clone(),
             units: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
             etc: BTreeMap::from([(
                 "x".to_owned(),

@@ -379,9 +379,9 @@ fn settings_that_are_variables_come_on_top_of_the_units_own() {
     let plan: dynix::plan::Service = serde_json::from_value(plan).unwrap();
     let render = |value: Value| {
         let values = [("services.x.settings".to_owned(), value)].into();
-        dynix::apply::rendered::render(&plan, &values).map(|rendered| rendered.files["environment"].clone())
+        dynix::apply::rendered::render("x", &plan, &values).map(|rendered| rendered.files["environment"].clone())
     };
-    let text = render(json!({ "X_PORT": 80, "X_NAME": "$a", "X_MORE": true })).unwrap();
+    let text = render(json!({ "X_PORT": 80, "X_NAME": "$a", "X_MORE": "true" })).unwrap();
     assert_eq!(String::from_utf8(text).unwrap(), "X_MORE=\"true\"\nX_NAME=\"\\$a\"\nX_PORT=\"80\"\n");
     let error = render(json!({ "X_PORT": 80, "X_NAME": null })).unwrap_err().to_string();
     assert!(error.contains("the unit itself sets X_NAME"), "{error}");
@@ -501,7 +501,7 @@ fn settings_that_are_flags_are_found_in_the_command() {
     let units = [("x.service", unit("ExecStart=/bin/x --id=x"))];
     let (plan, _) = store.generate(&service(&json!({ "id": "x" }), "CLI value", &units)).unwrap();
     let undecided = &only(&plan).1["proof"]["undecided"];
-    assert_eq!(undecided, &json!(["separator", "booleans", "join"]));
+    assert_eq!(undecided, &json!(["separator", "dashes", "booleans", "join"]));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn every_fixture_of_nixos_is_rendered_as_nixos_writes_it() {
             let service = &plan.services[name];
             let values = values_of(name, nixos);
             assert_eq!(values.keys().collect::<Vec<_>>(), service.options.keys().collect::<Vec<_>>());
-            let rendered = render(service, &values).unwrap();
+            let rendered = render(name, service, &values).unwrap();
             let (file, bytes) = rendered.files.first_key_value().unwrap();
             if name == "distccd" {
                 let script = build::script::read(nixos["script"].as_str().unwrap()).unwrap();

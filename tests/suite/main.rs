@@ -38,4 +38,5 @@ mod start_script;
 mod state_versions;
 mod support;
 mod trial;
+mod undecided;
 mod verdicts;

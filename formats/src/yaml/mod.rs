@@ -11,6 +11,7 @@ mod analysis;
 mod misreadings;
 mod resolve;
 mod scalar;
+mod tags;
 
 use serde_json::{Map, Value};
 
@@ -22,7 +23,7 @@ pub(super) static YAML_1_1: Format = Format {
     name: "yaml_1_1",
     summary: "YAML 1.1 as remarshal writes it",
     dialects: &["ruamel", "ruamel-headerless", "pyyaml"],
-    parameters: &[],
+    parameters: &[tags::UNQUOTED_TAGS],
     validate: None,
     write: write_1_1,
     misread: misread_1_1,
@@ -32,7 +33,7 @@ pub(super) static YAML_1_2: Format = Format {
     name: "yaml_1_2",
     summary: "YAML 1.2 as remarshal 1.x writes it",
     dialects: &["ruamel", "ruamel-headerless"],
-    parameters: &[],
+    parameters: &[tags::UNQUOTED_TAGS],
     validate: None,
     write: write_1_2,
     misread: misread_1_2,
@@ -56,17 +57,29 @@ impl Style {
 }
 
 fn write_1_1(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
+    let from = out.len();
     match settings.dialect {
-        "pyyaml" => write_document(out, value, Style::PyYaml),
-        "ruamel" => write_with_header(out, b"%YAML 1.1\n---", value, Style::Ruamel11),
-        _ => write_headerless(out, value, Style::Ruamel11),
+        "pyyaml" => write_document(out, value, Style::PyYaml)?,
+        "ruamel" => write_with_header(out, b"%YAML 1.1\n---", value, Style::Ruamel11)?,
+        _ => write_headerless(out, value, Style::Ruamel11)?,
     }
+    make_tags(out, from, settings);
+    Ok(())
 }
 
 fn write_1_2(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
+    let from = out.len();
     match settings.dialect {
-        "ruamel" => write_with_header(out, b"%YAML 1.2\n---", value, Style::Ruamel12),
-        _ => write_headerless(out, value, Style::Ruamel12),
+        "ruamel" => write_with_header(out, b"%YAML 1.2\n---", value, Style::Ruamel12)?,
+        _ => write_headerless(out, value, Style::Ruamel12)?,
+    }
+    make_tags(out, from, settings);
+    Ok(())
+}
+
+fn make_tags(out: &mut Vec<u8>, from: usize, settings: &Settings) {
+    if tags::are_unquoted(settings) {
+        tags::unquote(out, from);
     }
 }
 
@@ -85,11 +98,19 @@ fn write_headerless(out: &mut Vec<u8>, value: &Value, style: Style) -> Result<()
 }
 
 fn misread_1_1(settings: &Settings, value: &Value) -> Vec<RenderError> {
-    misreadings::find(value, if settings.dialect == "pyyaml" { Style::PyYaml } else { Style::Ruamel11 })
+    misread(settings, value, if settings.dialect == "pyyaml" { Style::PyYaml } else { Style::Ruamel11 })
 }
 
-fn misread_1_2(_: &Settings, value: &Value) -> Vec<RenderError> {
-    misreadings::find(value, Style::Ruamel12)
+fn misread_1_2(settings: &Settings, value: &Value) -> Vec<RenderError> {
+    misread(settings, value, Style::Ruamel12)
+}
+
+fn misread(settings: &Settings, value: &Value, style: Style) -> Vec<RenderError> {
+    let mut found = misreadings::find(value, style);
+    if tags::are_unquoted(settings) {
+        found.extend(tags::misreadings(value));
+    }
+    found
 }
 
 fn is_empty_collection(value: &Value) -> bool {

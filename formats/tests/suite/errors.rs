@@ -41,12 +41,6 @@ fn values_that_a_format_has_no_word_for() {
         json!({ "k": ["a", [1]] }),
         "k.\"1\": is a list in a list, which a line can't hold",
     );
-    refused(
-        "keyValue",
-        json!({ "listToValue": "," }),
-        json!({ "k": [] }),
-        "k: is an empty list, which has no value; leave the attribute out",
-    );
     let nul = "has a NUL character, which no text file of this format can hold";
     refused("systemd", json!({}), json!({ "Unit": { "k": "a\0b" } }), &format!("Unit.k: {nul}"));
     refused("ini", json!({}), json!({ "s\0": {} }), &format!("\"s\0\": {nul}"));

@@ -1,12 +1,13 @@
 //! Which of the files that were reached is the one that an option's value becomes.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::family::{by_name, by_type};
+use super::family::{by_name, by_type, lists};
 use super::reach::{Reach, Reached};
 use super::value::{Wanted, is_empty, names, share, wanted};
 use crate::build::recognise::{Found, Nearest, every_format, recognise, written};
+use crate::format;
 use crate::plan::{FormatSpec, ProofLevel, ValueSpec};
 
 /// A file that is what an option's value gives.
@@ -42,13 +43,27 @@ pub struct Choice {
     pub misses: Vec<Miss>,
 }
 
+/// What is known of a file before it is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints<'h> {
+    /// What the option's type says of itself.
+    pub description: &'h str,
+    /// Parameters of its format.
+    pub parameters: &'h Map<String, Value>,
+    /// Whether it is as it is said, and nothing else is left out of it.
+    pub says_what_is_left_out: bool,
+}
+
 /// Tries every file.
 #[must_use]
-pub fn choose(spec: &ValueSpec, value: &Value, description: &str, reach: &Reach) -> Choice {
-    let wanted = wanted(spec, value);
+pub fn choose(spec: &ValueSpec, value: &Value, hints: Hints<'_>, reach: &Reach) -> Choice {
+    let mut wanted = wanted(spec, value);
+    if hints.says_what_is_left_out {
+        wanted.truncate(1);
+    }
     let mut choice = Choice::default();
     for (path, file) in &reach.files {
-        match compare(&wanted, description, path, file) {
+        match compare(&wanted, hints, path, file) {
             Ok(found) => choice.matches.push(found),
             Err(miss) => choice.misses.push(*miss),
         }
@@ -64,19 +79,19 @@ pub fn choose(spec: &ValueSpec, value: &Value, description: &str, reach: &Reach)
     choice
 }
 
-fn compare(wanted: &[Wanted], description: &str, path: &Utf8Path, file: &Reached) -> Result<Match, Box<Miss>> {
+fn compare(wanted: &[Wanted], hints: Hints<'_>, path: &Utf8Path, file: &Reached) -> Result<Match, Box<Miss>> {
     let all = names(&wanted[0].value);
     let share = share(&all, &file.text);
     let mut miss = Box::new(Miss { path: path.to_owned(), share, nearest: None, ambiguous: Vec::new() });
     // What has few of the names is something else, in whatever format. With no names at all, anything short would be it.
     if is_empty(&wanted[0].value) {
-        if !says_nothing(description, path, file) {
+        if !says_nothing(hints.description, path, file) {
             return Err(miss);
         }
     } else if share.0 * 2 < share.1 {
         return Err(miss);
     }
-    let (likely, others) = formats(description, path);
+    let (likely, others) = formats(hints, path);
     for wanted in wanted {
         if let Some(found) = attempt(&likely, wanted, file, &mut miss) {
             return matched(path, wanted, found.into_iter().next()).ok_or(miss);
@@ -109,13 +124,29 @@ fn says_nothing(description: &str, path: &Utf8Path, file: &Reached) -> bool {
     file.text.len() < 200 && !likely.is_empty() && by_name(path).iter().any(|format| likely.contains(format))
 }
 
-/// The formats that something speaks for, and all others.
-fn formats(description: &str, path: &Utf8Path) -> (Vec<FormatSpec>, Vec<FormatSpec>) {
-    let spoken_for: Vec<&str> = by_type(description).iter().chain(by_name(path)).copied().collect();
+/// The formats that something speaks for, and all others: those that have the parameters that are known.
+fn formats(hints: Hints<'_>, path: &Utf8Path) -> (Vec<FormatSpec>, Vec<FormatSpec>) {
+    let spoken_for: Vec<&str> = by_type(hints.description).iter().chain(by_name(path)).copied().collect();
+    let known = every_format().into_iter().filter_map(|format| with(format, hints.parameters));
     let (mut likely, others): (Vec<FormatSpec>, Vec<FormatSpec>) =
-        every_format().into_iter().partition(|format| spoken_for.contains(&format.name.as_str()));
+        known.partition(|format| spoken_for.contains(&format.name.as_str()));
     likely.sort_by_key(|format| spoken_for.iter().position(|name| *name == format.name));
-    (likely, others)
+    // What the type says of lists comes first, and is no more than a hint: a module may write what it likes.
+    let mut as_typed: Vec<FormatSpec> =
+        likely.iter().filter_map(|format| with(format.clone(), &lists(hints.description)?)).collect();
+    as_typed.append(&mut likely);
+    (as_typed, others)
+}
+
+/// The format with further parameters, if it has such, and they say nothing else.
+fn with(mut format: FormatSpec, parameters: &Map<String, Value>) -> Option<FormatSpec> {
+    for (name, value) in parameters {
+        if format.parameters.get(name).is_some_and(|other| other != value) {
+            return None;
+        }
+        format.parameters.insert(name.clone(), value.clone());
+    }
+    format::check(&format).is_ok().then_some(format)
 }
 
 /// What reproduces the file; else the nearest miss is noted.

@@ -5,6 +5,7 @@
 //! it proves nothing: `JSON value` is also the type of settings that are written as YAML or TOML.
 
 use camino::Utf8Path;
+use serde_json::{Map, Value};
 
 /// Words of a type's description, and the formats whose type it is, the likelier one first (pkgs/pkgs-lib/formats.nix
 /// and below formats/). The more particular words come first.
@@ -57,6 +58,20 @@ const BY_EXTENSION: &[(&str, &[&str])] = &[
 #[must_use]
 pub fn by_type(description: &str) -> &'static [&'static str] {
     BY_TYPE.iter().find(|(words, _)| description.contains(words)).map_or(&[], |(_, formats)| formats)
+}
+
+/// What the type of an option says of the lists in an INI file or in lines of keys and values: that each element has a line,
+/// or that they are joined. (One that takes no list says nothing: an option that is declared beside it may take some.)
+#[must_use]
+pub fn lists(description: &str) -> Option<Map<String, Value>> {
+    let has_lines = if description.contains("for duplicate keys") {
+        true
+    } else if description.contains("or a non-empty list of them") {
+        false
+    } else {
+        return None;
+    };
+    Some(Map::from_iter([("listsAsDuplicateKeys".to_owned(), has_lines.into())]))
 }
 
 /// The formats that the name of a file speaks for.

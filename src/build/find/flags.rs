@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::store::{Entry, Store};
 use super::unit::settings;
-use super::{Found, free_name};
+use super::{Found, agrees, free_name};
 use crate::build::checks::names;
 use crate::build::script::{self, Script};
 use crate::format::flags;
@@ -55,7 +55,7 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Vec<Flags>,
     let mut found = Vec::new();
     for (unit, text) in find.units.iter().filter(|(unit, _)| unit.ends_with(".service") && names::unit(unit).is_ok()) {
         let Some(started) = started(unit, text, store)? else { continue };
-        if let Some(place) = spot(&started.script.words, attributes) {
+        if let Some(place) = spot(&started.script.words, attributes, &find.parameters) {
             found.push(Flags { unit: unit.clone(), started, place });
         }
     }
@@ -111,8 +111,15 @@ fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<Started>,
     Ok(Some(Started { script, said_in, is_of_the_unit: true }))
 }
 
-/// What tells one convention from another.
-const PARAMETERS: [&str; 4] = ["dashes", "separator", "booleans", "join"];
+/// What a parameter is that a convention leaves out.
+fn default(parameter: &str) -> Value {
+    match parameter {
+        "dashes" => "gnu".into(),
+        "separator" => " ".into(),
+        "booleans" => flags::BARE.into(),
+        _ => Value::Null,
+    }
+}
 
 /// How flags may be spelled, the commonest first: `lib.cli.toCommandLineGNU`, `toGNUCommandLine`, Go's, ...
 fn conventions() -> impl Iterator<Item = Map<String, Value>> {
@@ -134,8 +141,8 @@ fn conventions() -> impl Iterator<Item = Map<String, Value>> {
 }
 
 /// Where the flags of all attributes stand, in the first convention in which they do.
-fn spot(words: &[String], attributes: &Map<String, Value>) -> Option<Spot> {
-    conventions().find_map(|parameters| {
+fn spot(words: &[String], attributes: &Map<String, Value>, known: &Map<String, Value>) -> Option<Spot> {
+    conventions().filter(|parameters| agrees(parameters, known, default)).find_map(|parameters| {
         let each: Vec<(&str, Vec<String>)> = attributes
             .iter()
             .map(|(name, value)| Some((name.as_str(), of_one(&parameters, name, value)?)))
@@ -195,18 +202,4 @@ fn other(word: &str, parameters: &Map<String, Value>) -> Option<(String, Value)>
     // Only where it is written as it is read.
     let is_written = of_one(parameters, name, &value)?;
     (is_written.as_slice() == [word]).then(|| (name.to_owned(), value))
-}
-
-/// Parameters that the flags of the built values do not show: in another convention that differs in nothing else, the words
-/// would be the same.
-#[must_use]
-pub fn undecided(parameters: &Map<String, Value>, value: &Value) -> Vec<&'static str> {
-    let Ok(written) = flags::words(parameters, value) else { return Vec::new() };
-    let same: Vec<_> =
-        conventions().filter(|other| flags::words(other, value).is_ok_and(|words| words == written)).collect();
-    let differs = |other: &Map<String, Value>| {
-        PARAMETERS.into_iter().filter(|name| other.get(*name) != parameters.get(*name)).collect::<Vec<_>>()
-    };
-    let open: Vec<_> = same.iter().map(differs).filter(|names| names.len() == 1).flatten().collect();
-    PARAMETERS.into_iter().filter(|name| open.contains(name)).collect()
 }

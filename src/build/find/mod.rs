@@ -21,20 +21,26 @@ mod variables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::checks::namespace::is_yes;
 use super::problem::{Place, Problem, Problems};
+use super::recognise;
 use crate::apply::rendered::static_values;
+use crate::format;
 use crate::plan::{Attach, File, Find, FormatSpec, OnChange, Plan, ProofLevel, Service, Unit, ValueSpec};
-use choose::{Choice, Match, choose};
+use choose::{Choice, Hints, Match, choose};
 use reach::{Reach, Reached, reach};
 use reading::{Reading, readings};
 use store::Store;
 
+/// What the built values do not show of how files that were found are made, by service and file.
+pub type Open = BTreeMap<(String, String), Vec<&'static str>>;
+
 /// Fills in the files and units of every service that is to be looked through.
-pub fn find(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>> {
+pub fn find(plan: &mut Plan, static_root: &Utf8Path) -> Result<Open, Vec<Problem>> {
     let mut problems = Problems::default();
+    let mut open = Open::new();
     for (name, service) in &mut plan.services {
         let Some(find) = service.find.take() else { continue };
         let place = Place::top().keys(["services", name]);
@@ -44,8 +50,13 @@ pub fn find(plan: &mut Plan, static_root: &Utf8Path) -> Result<(), Vec<Problem>>
         for (unit, spec) in &mut service.units {
             spec.text = spec.text.take().or_else(|| find.units.get(unit).cloned());
         }
+        let values = static_values(service);
+        let files = service.files.iter();
+        open.extend(
+            files.map(|(file_name, file)| ((name.clone(), file_name.clone()), undecided(file, &find, &values))),
+        );
     }
-    problems.or(())
+    problems.or(open)
 }
 
 fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8Path) -> Result<(), String> {
@@ -53,12 +64,18 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
         return Err(report::only_user_units(find));
     }
     let said: BTreeSet<String> = service.units.keys().cloned().collect();
+    known(&find.parameters)?;
     let store = Store::new(static_root, &find.store);
     let reach = reach(find, &store).map_err(|error| error.to_string())?;
     let values = static_values(service);
     for spec in made_of(service, find) {
         let value = spec.evaluate(&values).map_err(|error| format!("find.value: {error}"))?;
-        let choice = choose(&spec, &value, &find.type_description, &reach);
+        let hints = Hints {
+            description: &find.type_description,
+            parameters: &find.parameters,
+            says_what_is_left_out: says_what_is_left_out(find),
+        };
+        let choice = choose(&spec, &value, hints, &reach);
         let attached = if is_one(&choice, &reach) {
             choice.matches.iter().try_for_each(|one| attach(one, find, &reach, &mut service.files, &mut service.units))
         } else {
@@ -97,15 +114,42 @@ fn restartable(unit: &str, spec: &Unit, find: &Find) -> Result<(), String> {
     ))
 }
 
-/// What the built values do not show of how a file that was found is made.
-#[must_use]
-pub fn undecided(file: &File, values: &BTreeMap<String, Value>) -> Vec<&'static str> {
+/// Whether some format has all of these parameters.
+fn known(parameters: &Map<String, Value>) -> Result<(), String> {
+    let takes = |format: &&format::Format| {
+        let spec = FormatSpec { name: format.name.to_owned(), dialect: None, parameters: parameters.clone() };
+        format::check(&spec).is_ok()
+    };
+    if parameters.is_empty() || format::all().iter().any(takes) {
+        return Ok(());
+    }
+    Err(format!(
+        "find.parameters: no format takes {}; `dynix render --list` lists what each has",
+        Value::Object(parameters.clone())
+    ))
+}
+
+/// Whether a convention is what is known. `default` gives what a parameter is that the convention leaves out.
+fn agrees(convention: &Map<String, Value>, known: &Map<String, Value>, default: impl Fn(&str) -> Value) -> bool {
+    known.iter().all(|(name, value)| convention.get(name).cloned().unwrap_or_else(|| default(name)) == *value)
+}
+
+/// What the built values do not show of how a file that was found is made, and the service does not say.
+fn undecided(file: &File, find: &Find, values: &BTreeMap<String, Value>) -> Vec<&'static str> {
     match &file.attach {
+        Attach::Bind(_) | Attach::Credential(_) if says_what_is_left_out(find) => Vec::new(),
         Attach::Bind(_) | Attach::Credential(_) if value::leaves_open(&file.value, values) => vec!["prune"],
-        Attach::Bind(_) | Attach::Credential(_) | Attach::Variables { .. } => Vec::new(),
-        Attach::Environment { .. } => {
+        Attach::Bind(_) | Attach::Credential(_) => Vec::new(),
+        Attach::Variables { .. } | Attach::Environment { .. } => {
+            let (mut given, mut format) = (find.parameters.clone(), file.format.clone());
+            if let Attach::Environment { variable, .. } = &file.attach {
+                for parameters in [&mut given, &mut format.parameters] {
+                    parameters.insert("variable".to_owned(), variable.clone().into());
+                }
+            }
+            let given = FormatSpec { parameters: given, ..format.clone() };
             let value = file.value.evaluate(values);
-            value.map(|value| flags::undecided(&file.format.parameters, &value)).unwrap_or_default()
+            value.map(|value| recognise::undecided(&given, &format, &value)).unwrap_or_default()
         }
     }
 }
@@ -113,9 +157,15 @@ pub fn undecided(file: &File, values: &BTreeMap<String, Value>) -> Vec<&'static 
 /// What is looked for: the file that is said, else one of each option.
 fn made_of(service: &Service, find: &Find) -> Vec<ValueSpec> {
     match &find.value {
+        // As it is: that is what it says.
+        Some(ValueSpec::Prune { from, drop, .. }) if drop.is_empty() => vec![from.as_ref().clone()],
         Some(spec) => vec![spec.clone()],
         None => service.options.keys().cloned().map(ValueSpec::Option).collect(),
     }
+}
+
+fn says_what_is_left_out(find: &Find) -> bool {
+    matches!(find.value, Some(ValueSpec::Prune { .. }))
 }
 
 /// Whether it is one text, however many files have it.
@@ -144,7 +194,8 @@ fn attach(
         units.entry(reading.unit.clone()).or_insert_with(|| Unit::with(reading.on_change));
     }
     let file = Found {
-        format: one.found.format.clone(),
+        // The proof finds the rest as it was found here, and what is not shown.
+        format: FormatSpec { dialect: None, ..one.found.candidate.clone() },
         value: one.value.clone(),
         static_file: one.path.clone(),
         attach: seen(one, find, reached, &readings)?,

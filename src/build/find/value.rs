@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::plan::{Drop, ValueSpec, Within};
+use crate::plan::ValueSpec;
 
 /// A value that a file may have.
 #[derive(Clone, Debug)]
@@ -15,25 +15,15 @@ pub struct Wanted {
     pub value: Value,
 }
 
-/// What modules leave out, the commonest first: `lib.filterAttrsRecursive (_: value: value != null)` and its kin.
-const LEFT_OUT: [(&[Drop], Within); 6] = [
-    (&[Drop::Null], Within::Sets),
-    (&[Drop::Null], Within::Top),
-    (&[Drop::Null], Within::All),
-    (&[Drop::Null, Drop::Set], Within::Sets),
-    (&[Drop::Null, Drop::Set, Drop::List], Within::Sets),
-    (&[Drop::Null, Drop::Set, Drop::List, Drop::String], Within::All),
-];
-
 /// The values that a file of `spec` may have, each once: as it is first.
 #[must_use]
 pub fn wanted(spec: &ValueSpec, value: &Value) -> Vec<Wanted> {
     let mut wanted = vec![Wanted { spec: spec.clone(), value: value.clone() }];
-    for (drop, within) in LEFT_OUT {
-        let pruned = ValueSpec::prune(value, drop, within);
-        if wanted.iter().all(|other| other.value != pruned) {
-            let spec = ValueSpec::Prune { from: Box::new(spec.clone()), drop: drop.to_vec(), within };
-            wanted.push(Wanted { spec, value: pruned });
+    for spec in spec.pruned() {
+        let ValueSpec::Prune { drop, within, .. } = &spec else { continue };
+        let value = ValueSpec::prune(value, drop, *within);
+        if wanted.iter().all(|other| other.value != value) {
+            wanted.push(Wanted { spec, value });
         }
     }
     wanted
@@ -44,8 +34,8 @@ pub fn wanted(spec: &ValueSpec, value: &Value) -> Vec<Wanted> {
 pub fn leaves_open(spec: &ValueSpec, values: &BTreeMap<String, Value>) -> bool {
     let from = if let ValueSpec::Prune { from, .. } = spec { from } else { spec };
     let (Ok(whole), Ok(written)) = (from.evaluate(values), spec.evaluate(values)) else { return false };
-    let pruned = LEFT_OUT.iter().map(|(drop, within)| ValueSpec::prune(&whole, drop, *within));
-    pruned.filter(|value| value == written.as_ref()).count() + usize::from(whole == written) > 1
+    let same = from.pruned().filter(|spec| spec.evaluate(values).is_ok_and(|value| value == written));
+    same.count() + usize::from(whole == written) > 1
 }
 
 /// Whether nothing is in it that could tell one file from another.
@@ -95,6 +85,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::{Drop, Within};
 
     #[test]
     fn a_null_shows_what_becomes_of_nulls_and_how_deep() {

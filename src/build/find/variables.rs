@@ -6,6 +6,7 @@ use camino::Utf8Path;
 use serde_json::{Map, Value};
 
 use super::Found;
+use super::agrees;
 use super::store::{Entry, Store};
 use super::unit::{Setting, settings};
 use super::value::is_empty;
@@ -35,11 +36,8 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Option<Vari
     for (unit, text) in find.units.iter().filter(|(unit, _)| names::unit(unit).is_ok()) {
         environments.push((unit, Environment::of(text, store)?));
     }
-    for booleans in environment::BOOLEANS {
-        let parameters = match *booleans {
-            "true/false" => Map::new(),
-            spelled => Map::from_iter([("booleans".to_owned(), spelled.into())]),
-        };
+    let default = |_: &str| environment::BOOLEANS[0].into();
+    for parameters in conventions().filter(|parameters| agrees(parameters, &find.parameters, default)) {
         let Ok(built) = environment::variables(&parameters, value) else { return Ok(None) };
         let own = environments.iter().filter_map(|(unit, one)| Some(((*unit).clone(), one.own_files(&built)?)));
         let units: BTreeMap<String, OwnFiles> = own.collect();
@@ -48,6 +46,12 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Option<Vari
         }
     }
     Ok(None)
+}
+
+/// How variables may be spelled, the commonest first.
+fn conventions() -> impl Iterator<Item = Map<String, Value>> {
+    let others = environment::BOOLEANS[1..].iter();
+    std::iter::once(Map::new()).chain(others.map(|one| Map::from_iter([("booleans".to_owned(), (*one).into())])))
 }
 
 impl Variables {

@@ -1,10 +1,12 @@
 //! The parameters of a format that come nearest to a text: one after the other, as long as one gets nearer.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::guess::guesses;
 use super::score::{Score, Target};
-use crate::format::{self, Kind, Parameter, RenderError};
+use crate::format::{self, Kind, Parameter, RenderError, conventions};
 use crate::plan::FormatSpec;
 
 /// What a format gives for a value.
@@ -44,20 +46,32 @@ pub fn fit(given: &FormatSpec, value: &Value, text: &[u8]) -> Result<Fit, Render
     best.map(|best| without_needless(given, best, value))
 }
 
-/// The parameters that were left open and that another value would have met as well.
-pub fn undecided(given: &FormatSpec, fit: &Fit, value: &Value) -> Vec<&'static str> {
-    let is_undecided = |parameter: &&Parameter| {
-        let others = match parameter.kind {
-            Kind::Text | Kind::OptionalText => vec!["\u{e000}".into(), "\u{e001}".into()],
-            _ => values(parameter, given, &fit.format, value, b""),
+/// The parameters that were left open and that another value would have met as well, in the order of the format.
+pub fn undecided(given: &FormatSpec, found: &FormatSpec, rendered: &[u8], value: &Value) -> Vec<&'static str> {
+    let is_free = |name: &str| !given.parameters.contains_key(name);
+    let mut open: BTreeSet<&str> = BTreeSet::new();
+    for parameter in free(given) {
+        let ways = conventions::of(parameter.kind);
+        let ways = ways.iter().flat_map(|way| conventions::assign(found, parameter.name, way, is_free));
+        let same: Vec<FormatSpec> =
+            ways.filter(|way| format::render(way, value).is_ok_and(|text| text == rendered)).collect();
+        let is_open = match parameter.kind {
+            // Any text would do.
+            Kind::Text | Kind::OptionalText => same
+                .iter()
+                .any(|way| way.parameters.get(parameter.name).is_some_and(|text| text == conventions::ANY_TEXT)),
+            _ => same.len() > 1,
         };
-        let same = others
-            .iter()
-            .flat_map(|other| assign(given, &fit.format, parameter.name, other))
-            .filter(|other| format::render(other, value).is_ok_and(|rendered| rendered == fit.rendered));
-        same.count() > 1
-    };
-    free(given).filter(is_undecided).map(|parameter| parameter.name).collect()
+        if is_open {
+            open.insert(parameter.name);
+            // Those that it took the place of are as open.
+            let gone = same.iter().flat_map(|way| {
+                found.parameters.keys().filter(|name| !way.parameters.contains_key(*name)).map(String::as_str)
+            });
+            open.extend(free(given).map(|one| one.name).filter(|name| gone.clone().any(|gone| gone == *name)));
+        }
+    }
+    free(given).map(|parameter| parameter.name).filter(|name| open.contains(name)).collect()
 }
 
 /// The parameters that are not given.
@@ -69,32 +83,16 @@ fn free(given: &FormatSpec) -> impl Iterator<Item = &'static Parameter> {
 /// What is tried for a parameter.
 fn values(parameter: &Parameter, given: &FormatSpec, spec: &FormatSpec, value: &Value, text: &[u8]) -> Vec<Value> {
     match parameter.kind {
-        Kind::Boolean => vec![true.into(), false.into()],
-        Kind::Choice(choices) => choices.iter().map(|choice| Value::from(*choice)).collect(),
-        Kind::OneOf(numbers) => numbers.iter().copied().map(Value::from).collect(),
-        // The widths of indentations and lines that people use.
-        Kind::Columns => [2, 4, 8, 80, 100, 120].map(Value::from).into(),
         Kind::Text | Kind::OptionalText => std::str::from_utf8(text)
             .map(|text| guesses(given, spec, parameter.name, value, text).into_iter().map(Value::from).collect())
             .unwrap_or_default(),
-        Kind::OfTheType | Kind::Variable => Vec::new(),
+        kind => conventions::of(kind),
     }
 }
 
 /// `spec` with the parameter; where that does not go together with another one, without the other, unless it is given.
 pub fn assign(given: &FormatSpec, spec: &FormatSpec, parameter: &str, value: &Value) -> Vec<FormatSpec> {
-    let mut assigned = spec.clone();
-    assigned.parameters.insert(parameter.to_owned(), value.clone());
-    if format::check(&assigned).is_ok() {
-        return vec![assigned];
-    }
-    let others = spec.parameters.keys().filter(|name| *name != parameter && !given.parameters.contains_key(*name));
-    let without = others.map(|name| {
-        let mut without = assigned.clone();
-        without.parameters.remove(name);
-        without
-    });
-    without.filter(|without| format::check(without).is_ok()).collect()
+    conventions::assign(spec, parameter, value, |name| !given.parameters.contains_key(name))
 }
 
 /// Without the parameters that change nothing.

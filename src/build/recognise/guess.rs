@@ -16,11 +16,13 @@ const WORTH_A_TRY: usize = 8;
 /// What `parameter` could be in `text`, the most frequent first. `spec` has the parameters so far, those of `given` for good.
 pub fn guesses(given: &FormatSpec, spec: &FormatSpec, parameter: &str, value: &Value, text: &str) -> Vec<String> {
     let Some(mark) = ('\u{e000}'..'\u{f8ff}').find(|&mark| !text.contains(mark)) else { return Vec::new() };
-    let marked = assign(given, spec, parameter, &mark.to_string().into()).into_iter().find_map(|spec| {
-        let rendered = format::render(&spec, value).ok()?;
-        String::from_utf8(rendered).ok().filter(|rendered| rendered.contains(mark))
-    });
-    let Some(marked) = marked else { return Vec::new() };
+    let with_mark = assign(given, spec, parameter, &mark.to_string().into());
+    let rendered = with_mark.iter().filter_map(|spec| String::from_utf8(format::render(spec, value).ok()?).ok());
+    let rendered: Vec<String> = rendered.collect();
+    let Some(marked) = rendered.iter().find(|rendered| rendered.contains(mark)) else {
+        // Where it shows nowhere, as between the elements of empty lists, anything is as good.
+        return rendered.first().map(|_| " ".to_owned()).into_iter().collect();
+    };
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let lines = marked.lines().filter(|line| line.contains(mark)).take(LOOKED_FOR);
     for parts in lines.map(|line| line.split(mark).collect::<Vec<_>>()) {

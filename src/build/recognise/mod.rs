@@ -40,8 +40,11 @@ pub struct Found {
     /// How equal it is.
     pub level: ProofLevel,
     /// Parameters that were not given and that another value of theirs would have met as well, because nothing in this
-    /// value shows them: `booleans`, where there is no boolean. They have their defaults.
+    /// value shows them: `booleans`, where there is no boolean. They have their defaults, or what came first.
     pub undecided: Vec<&'static str>,
+    /// The candidate that it is from: the parameters that were given.
+    #[serde(skip)]
+    pub candidate: FormatSpec,
     /// What is written.
     #[serde(skip)]
     pub rendered: Vec<u8>,
@@ -65,32 +68,44 @@ pub fn recognise(candidates: &[FormatSpec], value: &Value, text: &[u8]) -> Recog
     for candidate in candidates.iter().flat_map(in_each_dialect) {
         match fit::fit(&candidate, value, text) {
             Ok(fit) if fit.rendered == text => {
-                let undecided = fit::undecided(&candidate, &fit, value);
-                let Fit { format, rendered, .. } = fit;
-                recognition.found.push(Found { format, level: ProofLevel::Bytes, undecided, rendered });
+                recognition.found.push(found(&candidate, &fit, ProofLevel::Bytes, value));
             }
-            Ok(fit) => missed.push(fit),
+            Ok(fit) => missed.push((candidate, fit)),
             Err(error) => {
                 recognition.faults.push(format!("{} can't say the value: {error}", written(&candidate)));
             }
         }
     }
     if recognition.found.is_empty() {
-        missed.sort_by_key(|fit| distance(text, &fit.rendered));
-        recognition.found.extend(missed.iter().find(|fit| is_same_data(fit, text)).map(|fit| Found {
-            format: fit.format.clone(),
-            level: ProofLevel::Data,
-            undecided: Vec::new(),
-            rendered: fit.rendered.clone(),
-        }));
+        missed.sort_by_key(|(_, fit)| distance(text, &fit.rendered));
+        let same = missed.iter().find(|(_, fit)| is_same_data(fit, text));
+        recognition.found.extend(same.map(|(candidate, fit)| found(candidate, fit, ProofLevel::Data, value)));
     }
     if recognition.found.is_empty() {
         recognition.nearest = missed
             .into_iter()
             .next()
-            .map(|fit| Nearest { difference: difference(text, &fit.rendered), format: fit.format });
+            .map(|(_, fit)| Nearest { difference: difference(text, &fit.rendered), format: fit.format });
     }
     recognition
+}
+
+/// The parameters that are not `given`, and that could be others than in `format` and would write the same for `value`; in
+/// the order of the format.
+#[must_use]
+pub fn undecided(given: &FormatSpec, format: &FormatSpec, value: &Value) -> Vec<&'static str> {
+    let rendered = format::render(format, value);
+    rendered.map(|rendered| fit::undecided(given, format, &rendered, value)).unwrap_or_default()
+}
+
+fn found(candidate: &FormatSpec, fit: &Fit, level: ProofLevel, value: &Value) -> Found {
+    Found {
+        format: fit.format.clone(),
+        level,
+        undecided: fit::undecided(candidate, &fit.format, &fit.rendered, value),
+        candidate: candidate.clone(),
+        rendered: fit.rendered.clone(),
+    }
 }
 
 /// Every format that a file can have.
