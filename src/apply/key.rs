@@ -44,6 +44,12 @@ impl Key {
         atomic::write(&place, &key, 0o600, Durability::Volatile)
     }
 
+    /// Whether it is one: whoever may not read it has none.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.0 != [0; 32]
+    }
+
     /// The digest of `bytes` under this key.
     #[must_use]
     pub fn digest(&self, bytes: &[u8]) -> String {

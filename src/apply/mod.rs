@@ -11,6 +11,7 @@ pub mod course;
 pub mod desired;
 pub mod execute;
 pub mod http;
+pub mod intact;
 pub mod key;
 pub mod locks;
 pub mod ownership;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::change::{Change, Sides, drop_in_path};
 use super::desired::Desired;
+use super::intact;
 use super::key::Key;
 use super::ownership::{self, Ownership};
 use super::rendered::{self, Rendered};
@@ -81,8 +82,15 @@ fn find_at(
     let unfinished = !pending.is_empty() && known.generation.map_or(Ok(true), kept)?;
     let unfinished = unfinished.then(|| known.clone());
     if known.generation == current {
-        let now = InEffect { drop_ins, ..known };
-        return Ok(Found { confirmed: unfinished.unwrap_or_else(|| now.clone()), now, pending });
+        let files = match (current, service) {
+            (Some(number), Some(service)) => intact::files(&directory, number, service, &known.files, key)?,
+            _ => known.files.clone(),
+        };
+        // A generation that lacks something is none to go back to: the static files are.
+        let is_whole = files == known.files;
+        let now = InEffect { files, drop_ins, ..known };
+        let confirmed = if is_whole { unfinished.unwrap_or_else(|| now.clone()) } else { InEffect::default() };
+        return Ok(Found { now, confirmed, pending });
     }
     // Something else moved the link, or the state file is gone: look at the files themselves.
     let mut files = BTreeMap::new();

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::session::Session;
 use super::{append, place, screen};
+use crate::apply::intact;
 use crate::apply::state::State;
 use crate::apply::view::{View, view};
 use crate::cli::Get;
@@ -33,12 +34,15 @@ pub struct Answer {
     /// The service.
     #[serde(skip)]
     service: String,
+    /// Whether the files that it reads are still those that were written.
+    #[serde(skip)]
+    is_intact: bool,
 }
 
 /// Prints a value.
 pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     let answer = answer(&arguments.path, session)?;
-    let Answer { path, option, value, in_effect, service, .. } = &answer;
+    let Answer { path, option, value, in_effect, service, is_intact, .. } = &answer;
     if arguments.json {
         super::print_json(&answer)?;
     } else if let Some(value) = in_effect {
@@ -52,6 +56,11 @@ pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
     if value != in_effect {
         let recorded = value.as_ref().map_or_else(|| "not set".to_owned(), screen::value);
         messages::info(format!("recorded, and not in effect yet: {recorded}; run `dynix apply {service}`"));
+    }
+    if !is_intact {
+        messages::warn(format!(
+            "the files of {service} are no longer those that were written; run `dynix apply {service}`"
+        ));
     }
     if in_effect.is_some() {
         return Ok(Exit::Done);
@@ -85,6 +94,7 @@ pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
     let at = |value: &Value| place.below(&path).names().iter().try_fold(value, |value, name| value.get(name)).cloned();
     let secrets = Secrets::of(&plan);
     let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
+    let is_intact = intact::is_intact(place.service_name, place.service, &state, &paths)?;
     let records: Vec<u64> = folded
         .overlay
         .leaves()
@@ -99,7 +109,8 @@ pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
         in_effect: shown(at(&in_effect)),
         service: place.service_name.to_owned(),
         r#static: shown(at(&place.option.static_value)),
-        applied: records.iter().all(|id| *id <= applied_up_to),
+        applied: is_intact && records.iter().all(|id| *id <= applied_up_to),
         records,
+        is_intact,
     })
 }

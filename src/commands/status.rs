@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::session::Session;
 use super::{screen, verify};
 use crate::apply::desired::LeftOut;
+use crate::apply::intact;
 use crate::apply::state::{Setback, State, Trial, Went};
 use crate::apply::survey::survey;
 use crate::apply::trial::Awaiting;
@@ -109,7 +110,8 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
             by: record.and_then(|record| record.by.clone()),
             time: record.and_then(|record| record.time.clone()),
             until: record.and_then(|record| record.until.clone()),
-            applied: one.id <= state.log_id(place.service_name),
+            applied: one.id <= state.log_id(place.service_name)
+                && intact::is_intact(place.service_name, place.service, &state, &paths)?,
         };
         services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
     }

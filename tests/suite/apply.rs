@@ -221,3 +221,36 @@ fn an_apply_that_was_cut_short_is_finished_by_the_next() {
     system.run(&["reset"]).ends(0);
     assert!(!system.path("run/dynix/harmonia/current").exists());
 }
+
+#[test]
+fn a_generation_that_lost_what_was_written_to_it_is_noticed_and_replaced() {
+    use std::os::unix::fs::symlink;
+    type Spoil = fn(&camino::Utf8Path);
+    let spoils: [Spoil; 4] = [
+        |path| std::fs::write(path, "").unwrap(),
+        |path| std::fs::write(path, "workers = 3\n").unwrap(),
+        |path| std::fs::remove_file(path).unwrap(),
+        |path| {
+            std::fs::remove_file(path).unwrap();
+            symlink("/etc/passwd", path).unwrap();
+        },
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let system = System::new();
+        system.run(&["append", "services.harmonia.settings.workers", "9", "--apply"]).ends(0);
+        let (written, path) =
+            (system.read("run/dynix/harmonia/current/harmonia.toml"), "run/dynix/harmonia/generation-1");
+        let get = ["get", "services.harmonia.settings.workers", "--json"];
+        assert_eq!(system.run(&get).ends(0).json()["applied"], true);
+        spoil(&system.path(path).join("harmonia.toml"));
+        assert_eq!(system.run(&get).ends(0).json()["applied"], false, "{number}");
+        let status = system.run(&["status", "--json"]).ends(0).json();
+        assert_eq!(status["services"]["harmonia"]["pending"], true, "{number}");
+        assert_eq!(status["services"]["harmonia"]["overrides"][0]["applied"], false, "{number}");
+        let done = system.run(&["apply"]).ends(0).stdout;
+        assert_eq!(done, "harmonia: switch to generation 2, left to do: restart harmonia.service\n", "{number}");
+        assert_eq!(system.read("run/dynix/harmonia/current/harmonia.toml"), written, "{number}");
+        assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n", "{number}");
+        assert_eq!(system.run(&get).ends(0).json()["applied"], true, "{number}");
+    }
+}

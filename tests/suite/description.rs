@@ -84,12 +84,7 @@ fn everything() -> Plan {
         exempt: vec![Exempt { kind: "package".to_owned(), name: "x".to_owned(), reason: "it may".to_owned() }],
         check: Some(Check { command: vec!["/bin/x".to_owned()], on_trial: true, deadline: 1.5 }),
         health: Some(Health { probe, grace: 0.5, interval: 0.5, deadline: 2.0 }),
-        units: [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)]
-            .map(|(name, on_change)| {
-                let text = Some("[Service]\nExecReload=/bin/x\n".to_owned());
-                (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0), private_mounts: true, text })
-            })
-            .into(),
+        units: units(),
         after: vec!["s0".to_owned()],
         find: Some(Find {
             store: "/nix/store".to_owned(),
@@ -119,6 +114,14 @@ fn everything() -> Plan {
         )]),
         services: probes.into_iter().enumerate().map(|(n, probe)| (format!("s{n}"), service(n, probe))).collect(),
     }
+}
+
+fn units() -> BTreeMap<String, Unit> {
+    let unit = |(name, on_change): (&str, OnChange)| {
+        let text = Some("[Service]\nExecReload=/bin/x\n".to_owned());
+        (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0), private_mounts: true, text })
+    };
+    [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)].map(unit).into()
 }
 
 fn daemon() -> DaemonSpec {
