@@ -44,7 +44,7 @@ def main() -> int:
         return 2
     if (status := host.isolate()) is not None:
         return status
-    _limit(arguments.timeout)
+    limit(arguments.timeout)
     if (base := _obtain(log)) is None:
         return host.CANNOT
     failed = [name for name in arguments.tests or tests if not _run(name, tests[name], arguments, base, log)]
@@ -81,7 +81,7 @@ def _parse(tests: Table) -> argparse.Namespace:
     return arguments
 
 
-def _limit(timeout: int) -> None:
+def limit(timeout: int) -> None:
     def end(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"not done within {timeout} s")
 

@@ -6,6 +6,7 @@ Its lower layer is never written, its upper one is a tmpfs: a machine is made in
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ SYSTEM = "/nix/var/nix/profiles/system"
 # What nspawn ends with when its container rebooted: with --keep-unit, starting it again is left to whoever started it.
 _REBOOT = 133
 _NUMBERS = itertools.count(1)
-_NSENTER = ["nsenter", "--all"]
+# By its path: a command sees the machine's PATH, in which the host's programs need not be.
+_NSENTER = [shutil.which("nsenter") or "nsenter", "--all"]
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
 _ENVIRONMENT = {
     # As on NixOS; what Debian has comes after it.
@@ -34,7 +36,8 @@ _ENVIRONMENT = {
 class Container:
     """A root directory that can be prepared, booted, entered and thrown away."""
 
-    def __init__(self, rootfs: Path) -> None:
+    def __init__(self, *layers: Path) -> None:
+        """`layers`: the root file system, of several directories the first one on top."""
         self._name = f"machine-{next(_NUMBERS)}"
         self._directory = host.SCRATCH / self._name
         self._directory.mkdir()
@@ -45,26 +48,27 @@ class Container:
         self.environment = dict(_ENVIRONMENT)
         self.console = self._directory / "console"
         self._mount(self._directory, "-t", "tmpfs", "tmpfs")
-        for layer in ["upper", "work", "root"]:
-            (self._directory / layer).mkdir()
+        for place in ["upper", "work", "root"]:
+            (self._directory / place).mkdir()
         self.root = self._directory / "root"
-        layers = f"lowerdir={rootfs},upperdir={self._directory}/upper,workdir={self._directory}/work"
-        self._mount(self.root, "-t", "overlay", "-o", layers, "overlay")
+        lower = ":".join(map(str, layers))
+        options = f"lowerdir={lower},upperdir={self._directory}/upper,workdir={self._directory}/work"
+        self._mount(self.root, "-t", "overlay", "-o", options, "overlay")
         self.console.touch()
 
     def _mount(self, target: Path, *arguments: str) -> None:
         subprocess.run(["mount", *arguments, str(target)], check=True)
         self._mounts.append(target)
 
-    def bind(self, source: Path, target: str) -> None:
-        """Shows a file or directory of the host in the machine, read-only."""
+    def bind(self, source: Path, target: str, writable: bool = False) -> None:
+        """Shows a file or directory of the host in the machine."""
         place = self.root / target.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            place.mkdir()
+            place.mkdir(exist_ok=True)
         else:
             place.touch()
-        self._mount(place, "--bind", "-o", "ro", str(source))
+        self._mount(place, "--bind", "-o", "rw" if writable else "ro", str(source))
 
     def run_unbooted(self, command: list[str]) -> str:
         """Runs a program in the root directory with no system up, as a build does; what it printed."""

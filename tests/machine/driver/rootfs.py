@@ -26,9 +26,9 @@ def cache() -> Path:
     return Path(base) / "dynix" / "machine"
 
 
-def obtain(log: Log) -> Path:
+def obtain(log: Log, recipe_file: Path = _RECIPE) -> Path:
     """The root file system's directory; never changed after it was made (machines use an overlay on it)."""
-    recipe = tomllib.loads(_RECIPE.read_text())
+    recipe = tomllib.loads(recipe_file.read_text())
     builder = Path(__file__).read_bytes()
     key = hashlib.sha256(repr(sorted(recipe.items())).encode() + builder).hexdigest()[:16]
     directory = cache() / f"{recipe['suite']}-{key}"
