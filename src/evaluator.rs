@@ -1,5 +1,6 @@
 //! The Nix evaluator, for what only it can read: the one place where it is run.
 
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -14,6 +15,16 @@ pub enum EvaluatorError {
     /// It could not be run, or not to its end.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// It ended, and not by itself.
+    #[error("{program} did not come to its end ({status}): {words}")]
+    Ended {
+        /// The first word of the command.
+        program: String,
+        /// How.
+        status: ExitStatus,
+        /// What it said.
+        words: String,
+    },
     /// It refused the expression.
     #[error("{program} failed:\n{words}")]
     Failed {
@@ -38,6 +49,9 @@ pub fn evaluate(evaluator: &Evaluator, expression: &str, directory: &Utf8Path) -
     command.extend(["--expr".to_owned(), expression.to_owned()]);
     let program = command.first().cloned().unwrap_or_default();
     let output = process::run_in(Some(directory), &command, Duration::from_secs_f64(evaluator.deadline))?;
+    if !output.status.success() && !process::is_verdict(output.status) {
+        return Err(EvaluatorError::Ended { program, status: output.status, words: output.words() });
+    }
     if !output.status.success() {
         return Err(EvaluatorError::Failed { program, words: output.words() });
     }

@@ -23,6 +23,7 @@ pub mod daemon;
 pub mod evaluator;
 pub mod exit;
 pub mod fs;
+pub mod interruption;
 pub mod journal;
 pub mod messages;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 use dynix::cli;
 use dynix::exit::Exit;
+use dynix::interruption::Interrupted;
 use dynix::{commands, messages, surroundings, timings};
 
 fn main() -> Exit {
@@ -22,6 +23,10 @@ fn run() -> Exit {
     match commands::run(cli) {
         Ok(exit) => exit,
         Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                interrupted.take_effect();
+                return Exit::Failed;
+            }
             let exit = commands::exit_of(&error);
             messages::error(messages::chain(&commands::with_hint(error)));
             exit

@@ -22,6 +22,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 const PATH: &str = "/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Most bytes that a program may write to one of its streams.
 const OUTPUT: usize = 64 << 20;
+/// How often who runs a program is asked whether to go on.
+pub const SLICE: Duration = Duration::from_millis(50);
 /// How much is read at a time.
 const BLOCK: usize = 64 << 10;
 
@@ -67,6 +69,9 @@ pub enum ProcessError {
         /// What it had.
         deadline: Duration,
     },
+    /// It was killed because nobody waits for it any more.
+    #[error("interrupted")]
+    Interrupted,
     /// It was killed for what it wrote.
     #[error("{program} wrote more than {} MiB and was killed", OUTPUT >> 20)]
     Talkative {
@@ -75,13 +80,38 @@ pub enum ProcessError {
     },
 }
 
+/// Whether a program that does not succeed says so itself. One that a signal killed does not, nor does a shell whose
+/// program did not start or was killed (the exit statuses 126, 127 and 128 + n, POSIX, 2.8.2).
+#[must_use]
+pub fn is_verdict(status: ExitStatus) -> bool {
+    status.code().is_some_and(|code| !matches!(code, 126 | 127 | 129..=192))
+}
+
 /// Runs `command`, its input empty, and waits for it up to `deadline`.
 pub fn run(command: &[String], deadline: Duration) -> Result<Output, ProcessError> {
-    run_in(None, command, deadline)
+    start(None, command, deadline, &|| false)
+}
+
+/// The same, for as long as `interrupted` says no.
+pub fn run_unless(
+    command: &[String],
+    deadline: Duration,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Output, ProcessError> {
+    start(None, command, deadline, interrupted)
 }
 
 /// The same, with `directory` as its working directory.
 pub fn run_in(directory: Option<&Utf8Path>, command: &[String], deadline: Duration) -> Result<Output, ProcessError> {
+    start(directory, command, deadline, &|| false)
+}
+
+fn start(
+    directory: Option<&Utf8Path>,
+    command: &[String],
+    deadline: Duration,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Output, ProcessError> {
     let (program, arguments) = command.split_first().ok_or(ProcessError::Empty)?;
     let unrunnable = |source| ProcessError::Unrunnable { program: program.clone(), source };
     let (mut stdout, to_stdout) = io::pipe().map_err(unrunnable)?;
@@ -93,11 +123,13 @@ pub fn run_in(directory: Option<&Utf8Path>, command: &[String], deadline: Durati
     // Else our own ends would keep the pipes open.
     drop(process);
     let mut texts = [Vec::new(), Vec::new()];
-    let done = watch(&mut group.child, [&mut stdout, &mut stderr], &mut texts, deadline).map_err(unrunnable)?;
+    let done =
+        watch(&mut group.child, [&mut stdout, &mut stderr], &mut texts, deadline, interrupted).map_err(unrunnable)?;
     let [stdout, stderr] = texts;
     match done {
         Watched::Ended(status) => Ok(Output { status, stdout, stderr }),
         Watched::Overdue => Err(ProcessError::Overdue { program: program.clone(), deadline }),
+        Watched::Interrupted => Err(ProcessError::Interrupted),
         Watched::Talkative => Err(ProcessError::Talkative { program: program.clone() }),
     }
 }
@@ -130,6 +162,7 @@ impl Drop for Group {
 enum Watched {
     Ended(ExitStatus),
     Overdue,
+    Interrupted,
     Talkative,
 }
 
@@ -139,6 +172,7 @@ fn watch(
     mut pipes: [&mut PipeReader; 2],
     texts: &mut [Vec<u8>; 2],
     deadline: Duration,
+    interrupted: &dyn Fn() -> bool,
 ) -> io::Result<Watched> {
     for pipe in &pipes {
         fcntl_setfl(pipe, OFlags::NONBLOCK)?;
@@ -156,12 +190,15 @@ fn watch(
                 .filter(|(_, open)| *open)
                 .map(|(pipe, _)| PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)),
         );
-        let left = end.saturating_duration_since(Instant::now());
+        if interrupted() {
+            return Ok(Watched::Interrupted);
+        }
+        let left = end.saturating_duration_since(Instant::now()).min(SLICE);
         let timeout =
             Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
         match poll(&mut descriptors, Some(&timeout)) {
-            Ok(0) => return Ok(Watched::Overdue),
-            Err(rustix::io::Errno::INTR) => continue,
+            Ok(0) if Instant::now() >= end => return Ok(Watched::Overdue),
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
             other => drop(other?),
         }
         let ended = !descriptors[0].revents().is_empty();

@@ -63,6 +63,13 @@ pub enum Action {
         /// Where it shall see it.
         target: Utf8PathBuf,
     },
+    /// `systemctl start UNIT`, awaited: it went down with a unit that it depends on.
+    Start {
+        /// The service that it went down with.
+        service: String,
+        /// The unit.
+        unit: String,
+    },
     /// `systemctl restart UNIT`, awaited.
     Restart {
         /// The service.
@@ -95,6 +102,7 @@ impl Action {
             | Self::InstallDropIn { service, .. }
             | Self::RemoveDropIn { service, .. }
             | Self::Bind { service, .. }
+            | Self::Start { service, .. }
             | Self::Restart { service, .. }
             | Self::Reload { service, .. }
             | Self::Probe { service } => Some(service),
@@ -128,6 +136,7 @@ impl fmt::Display for Step<'_> {
             Action::RemoveDropIn { path, .. } => write!(f, "remove {path}"),
             Action::ReloadConfiguration => f.write_str("reload systemd's unit files"),
             Action::Bind { unit, source, target, .. } => write!(f, "show {unit} {source} as {target}"),
+            Action::Start { unit, .. } => write!(f, "start {unit}"),
             Action::Restart { unit, .. } => write!(f, "restart {unit}"),
             Action::Reload { unit, .. } => write!(f, "reload {unit}"),
             Action::Probe { .. } => f.write_str("wait until it is healthy"),

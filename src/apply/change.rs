@@ -30,6 +30,8 @@ pub struct Change<'p> {
     pub back: InEffect,
     /// The units to act on.
     pub units: BTreeMap<String, Verb>,
+    /// Those of them that an apply before may have left on something else than `from`.
+    pub unsettled: BTreeSet<String>,
 }
 
 /// What a change is found from.
@@ -82,10 +84,11 @@ impl<'p> Change<'p> {
             }
             let bound = read.iter().all(|file| matches!(service.files[*file].attach, Attach::Bind(_)));
             let reload = spec.on_change == OnChange::Reload && bound && !drop_ins.contains(unit.as_str()) && !pending;
-            units.insert(unit.clone(), if reload { Verb::Reload } else { Verb::Restart });
+            units.insert(unit.clone(), if reload { Verb::Reload } else { Verb::TryRestart });
         }
         let (from, to, back) = (sides.from.clone(), sides.to.clone(), sides.confirmed.clone());
-        let change = Self { name, service: Some(service), from, to, back, units };
+        let unsettled = sides.pending.iter().filter(|unit| units.contains_key(*unit)).cloned().collect();
+        let change = Self { name, service: Some(service), from, to, back, units, unsettled };
         (change.from != change.to || !change.units.is_empty()).then_some(change)
     }
 
@@ -93,15 +96,19 @@ impl<'p> Change<'p> {
     #[must_use]
     pub fn removal(name: &'p str, from: &InEffect) -> Self {
         let (from, back) = (from.clone(), from.clone());
-        Self { name, service: None, from, to: InEffect::default(), back, units: BTreeMap::new() }
+        let (to, units, unsettled) = (InEffect::default(), BTreeMap::new(), BTreeSet::new());
+        Self { name, service: None, from, to, back, units, unsettled }
     }
 
-    /// The way back: to exactly what last worked, every unit acted on again. One that reloads and is still up
-    /// (`is_up`) can reload once more; any other restarts.
+    /// The way back: to exactly what last worked. The units that were touched on the way here (`is_touched`) are acted on
+    /// again, and those that may have been on something else before; the others never left. One that reloads and is still
+    /// up (`is_up`) can reload once more; any other restarts.
     #[must_use]
-    pub fn reversed(&self, is_up: impl Fn(&str) -> bool) -> Self {
+    pub fn reversed(&self, is_up: impl Fn(&str) -> bool, is_touched: impl Fn(&str) -> bool) -> Self {
         let again = |unit: &str, verb| if verb == Verb::Reload && is_up(unit) { Verb::Reload } else { Verb::Restart };
-        self.retreat(self.back.clone(), again)
+        let mut back = self.retreat(self.back.clone(), again);
+        back.units.retain(|unit, _| is_touched(unit) || self.unsettled.contains(unit));
+        back
     }
 
     /// The way to the static files, when the way back failed too.
@@ -112,7 +119,8 @@ impl<'p> Change<'p> {
 
     fn retreat(&self, to: InEffect, verb: impl Fn(&str, Verb) -> Verb) -> Self {
         let units = self.units.iter().map(|(unit, was)| (unit.clone(), verb(unit, *was))).collect();
-        Self { from: self.to.clone(), to, back: self.back.clone(), units, ..*self }
+        let (from, back, unsettled) = (self.to.clone(), self.back.clone(), self.unsettled.clone());
+        Self { from, to, back, units, unsettled, ..*self }
     }
 
     /// Leaves out the units that are not running: they read their files when they are started.
@@ -242,7 +250,8 @@ pub fn unit_actions<'c>(changes: &'c [Change<'_>]) -> impl Iterator<Item = Actio
         change.units.iter().map(|(unit, verb)| {
             let (service, unit) = (change.name.to_owned(), unit.clone());
             match verb {
-                Verb::Restart => Action::Restart { service, unit },
+                Verb::Start => Action::Start { service, unit },
+                Verb::Restart | Verb::TryRestart => Action::Restart { service, unit },
                 Verb::Reload => Action::Reload { service, unit },
             }
         })
@@ -286,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_unit_is_touched_only_if_a_file_that_it_reads_changed() {
-        let (restart_a, reload_b) = (("a.service".to_owned(), Verb::Restart), ("b.service".to_owned(), Verb::Reload));
+        let (restart_a, reload_b) =
+            (("a.service".to_owned(), Verb::TryRestart), ("b.service".to_owned(), Verb::Reload));
         let one = generation(1, "a1", "b0");
         assert_eq!(units(&InEffect::default(), &one, &[]), vec![restart_a.clone()]);
         assert_eq!(units(&one, &generation(2, "a1", "b2"), &[]), vec![restart_a.clone(), reload_b.clone()]);
@@ -296,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_drop_in_or_an_unfinished_apply_means_a_restart() {
-        let restart_b = ("b.service".to_owned(), Verb::Restart);
+        let restart_b = ("b.service".to_owned(), Verb::TryRestart);
         let mut with = InEffect::default();
         with.drop_ins.insert("b.service".to_owned(), "[Service]".to_owned());
         assert_eq!(units(&InEffect::default(), &with, &[]), vec![restart_b.clone()]);
@@ -309,10 +319,12 @@ mod tests {
         let (from, to) = (generation(1, "a1", "b0"), generation(2, "a1", "b2"));
         let sides = Sides { from: &from, to: &to, confirmed: &from, as_built: &built(), pending: &BTreeSet::new() };
         let change = Change::between("s", &service, sides).unwrap();
-        let back = change.reversed(|unit| unit == "b.service");
+        let back = change.reversed(|unit| unit == "b.service", |_| true);
         assert_eq!((&back.from, &back.to), (&to, &from));
         assert_eq!(back.units["b.service"], Verb::Reload);
-        assert_eq!(change.reversed(|_| false).units["b.service"], Verb::Restart);
+        assert_eq!(change.reversed(|_| false, |_| true).units["b.service"], Verb::Restart);
+        // What was not touched never left.
+        assert!(change.reversed(|_| true, |_| false).units.is_empty());
         assert!(!back.stages() || back.to.generation == Some(1));
         assert!(change.to_static().to.is_static());
     }
@@ -324,7 +336,7 @@ mod tests {
         let pending = BTreeSet::from(["a.service".to_owned()]);
         let sides = Sides { from: &half, to: &half, confirmed: &good, as_built: &built(), pending: &pending };
         let change = Change::between("s", &service, sides).unwrap();
-        let back = change.reversed(|_| true);
+        let back = change.reversed(|_| true, |_| false);
         assert_eq!((&back.from, &back.to), (&half, &good));
         assert_eq!(back.units.keys().collect::<Vec<_>>(), ["a.service"]);
         let last = change.to_static();

@@ -3,9 +3,10 @@
 //! A whole client would be many times the size of this, in a program that has no other use for it.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Instant;
 
-use super::probe;
+use super::probe::{self, Objection};
 
 /// Most bytes of an answer that are read: the status line is its first.
 const MOST: usize = 4096;
@@ -62,9 +63,13 @@ impl<'u> Url<'u> {
 }
 
 /// Asks for `url` until `end`; nothing where the status is 2xx, else why not.
-pub fn get(url: &str, end: Instant) -> Result<(), String> {
-    let url = Url::parse(url)?;
-    let mut stream = probe::connect(&url.address, end)?;
+pub fn get(url: &str, end: Instant) -> Result<(), Objection> {
+    let url = Url::parse(url).map_err(Objection::Unable)?;
+    let stream = probe::connect(&url.address, end)?;
+    ask(&url, stream, end).map_err(Objection::No)
+}
+
+fn ask(url: &Url<'_>, mut stream: TcpStream, end: Instant) -> Result<(), String> {
     let fault = |error: std::io::Error| format!("{}: {error}", url.address);
     stream.set_write_timeout(Some(probe::left(end))).map_err(fault)?;
     stream.write_all(url.request().as_bytes()).map_err(fault)?;
@@ -149,7 +154,7 @@ mod tests {
     }
 
     /// Answers once with `answer`, a byte each `pause`; what it was asked.
-    fn ask(answer: &'static [u8], pause: Duration) -> (Result<(), String>, String) {
+    fn answered(answer: &'static [u8], pause: Duration) -> (Result<(), Objection>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/ready?x=1", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
@@ -170,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_good_status_is_healthy_and_no_other() {
-        let (verdict, request) = ask(b"HTTP/1.1 200 OK\r\n\r\n", Duration::ZERO);
+        let (verdict, request) = answered(b"HTTP/1.1 200 OK\r\n\r\n", Duration::ZERO);
         assert_eq!(verdict, Ok(()));
         assert!(request.starts_with("GET /ready?x=1 HTTP/1.1\r\nHost: 127.0.0.1:"), "{request}");
         for (answer, fault) in [
@@ -179,15 +184,16 @@ mod tests {
             (b"hello\n", "not HTTP"),
             (b"", "not HTTP"),
         ] {
-            let (verdict, _) = ask(answer, Duration::ZERO);
-            assert!(verdict.as_ref().is_err_and(|error| error.contains(fault)), "{verdict:?}");
+            let (verdict, _) = answered(answer, Duration::ZERO);
+            let said = matches!(&verdict, Err(Objection::No(error)) if error.contains(fault));
+            assert!(said, "{verdict:?}");
         }
     }
 
     #[test]
     fn an_answer_that_trickles_in_ends_at_the_deadline() {
         let began = Instant::now();
-        let (verdict, _) = ask(b"HTTP/1.1 200 OK and a long reason after it", Duration::from_millis(50));
+        let (verdict, _) = answered(b"HTTP/1.1 200 OK and a long reason after it", Duration::from_millis(50));
         assert!(verdict.is_err(), "{verdict:?}");
         assert!(began.elapsed() < Duration::from_secs(5));
     }

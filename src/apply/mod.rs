@@ -8,6 +8,7 @@
 pub mod action;
 pub mod change;
 pub mod course;
+pub mod dependents;
 pub mod desired;
 pub mod execute;
 pub mod http;
@@ -143,6 +144,7 @@ pub fn apply(
     _locks: &Locks,
     mut waiting: impl FnMut(&str),
 ) -> Result<Report, ApplyError> {
+    machine.interruption.begin();
     let mut report = Report::default();
     // It is in nobody's way.
     report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));

@@ -3,12 +3,13 @@
 //! In order: write and check beside what is in use, put the change on trial where that is asked for, note what is about
 //! to happen, swap and act ([`course`]), note what is in effect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::action::Action;
 use super::change::{self, Change};
 use super::course::{self, Retreat};
+use super::dependents::Dependents;
 use super::execute::{Fault, Machine, Material, run};
 use super::key::Key;
 use super::report::{Outcome, Report};
@@ -61,10 +62,13 @@ pub(super) fn pass(
     pass.run(log, &survey, request, machine)?;
     pass.commit(request, paths)?;
     timings::mark("state");
-    let refused =
-        pass.outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Applied | Outcome::Failed { .. }));
+    // In every other case nothing is known of the values (docs/reliability.md, What rejects a record).
+    let refused = pass
+        .outcomes
+        .iter()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. } | Outcome::RolledBack { .. }));
     let failed = refused
-        .filter(|(service, _)| !request.occasion.static_wins() && !pass.blameless.contains(*service))
+        .filter(|_| !request.occasion.static_wins())
         .map(|(service, outcome)| Failed {
             service: service.clone(),
             log_id: before.log_id(service),
@@ -81,14 +85,15 @@ pub(super) struct Pass<'p> {
     pub state: State,
     log_id: u64,
     outcomes: BTreeMap<String, Outcome>,
-    /// Services whose values are not what failed: a full disk, say. Their records are not rejected.
-    blameless: BTreeSet<String>,
     actions: Vec<Action>,
+    warnings: Vec<String>,
+    interrupted: bool,
 }
 
 impl<'p> Pass<'p> {
     pub fn new(plan: &'p Plan, state: State, log_id: u64) -> Self {
-        Self { plan, state, log_id, outcomes: BTreeMap::new(), blameless: BTreeSet::new(), actions: Vec::new() }
+        let (outcomes, actions, warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { plan, state, log_id, outcomes, actions, warnings, interrupted: false }
     }
 
     fn run(
@@ -100,38 +105,57 @@ impl<'p> Pass<'p> {
     ) -> Result<(), ApplyError> {
         let paths = machine.paths;
         let prepare = preparation(survey);
-        let faults = run(&prepare, &Material { changes: &survey.changes, files: &survey.files }, machine);
+        let (changes, files, controls) = (&survey.changes, &survey.files, &survey.controls);
+        let interrupted = || !request.occasion.static_wins() && machine.interruption.is_wanted();
+        let material = Material { changes, files, controls, interrupted: &interrupted };
+        let faults = run(&prepare, &material, machine).faults;
         self.actions.extend(prepare);
         timings::mark("stage and check");
         let failed = survey.changes.iter().filter(|change| faults.contains_key(change.name));
         failed.for_each(|change| discard(change, paths));
         let ready: Vec<Change<'_>> =
             survey.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
-        self.outcomes.extend(faults.into_iter().map(|(service, fault)| (service, outcome_before_swap(fault))));
+        self.interrupted = faults.values().any(|fault| *fault == Fault::Interrupted);
+        let is_booting = machine.recall.before_boot;
+        self.outcomes
+            .extend(faults.into_iter().map(|(service, fault)| (service, outcome_before_swap(&fault, is_booting))));
         if ready.is_empty() {
             return Ok(());
         }
         for change in &ready {
             self.state.service(change.name).pending = change.units.keys().cloned().collect();
         }
-        let noted = match &request.trial {
-            Some(start) => {
-                trial::begin(self.plan, log, start, &ready, &mut self.state, (self.log_id, &request.by), machine)
+        let dependents = match self.note(log, &ready, request, machine) {
+            Ok(dependents) => dependents,
+            Err(error) => {
+                for change in &ready {
+                    discard(change, paths);
+                }
+                trial::abandon(&mut self.state, request, machine);
+                return Err(error);
             }
-            None => Ok(()),
         };
-        let noted = noted.and_then(|()| Ok(self.state.save(&paths.state())?));
-        if noted.is_err() {
-            for change in &ready {
-                discard(change, paths);
-            }
-            trial::abandon(&mut self.state, request, machine);
-            return noted;
-        }
         let retreat = if request.occasion.static_wins() { Retreat::None } else { Retreat::ToBack };
-        self.take(&ready, &survey.files, retreat, machine);
+        self.take(&ready, &survey.files, &dependents, retreat, machine);
         trial::keep_to(&self.outcomes, &mut self.state, request, machine);
         Ok(())
+    }
+
+    /// All that has to be known and noted before anything in use is touched.
+    fn note(
+        &mut self,
+        log: &LogFile,
+        changes: &[Change<'_>],
+        request: &Request,
+        machine: &Machine<'_>,
+    ) -> Result<Dependents, ApplyError> {
+        let dependents = Dependents::note(changes, machine.manager)?;
+        timings::mark("D-Bus: dependents");
+        if let Some(start) = &request.trial {
+            trial::begin(self.plan, log, start, changes, &mut self.state, (self.log_id, &request.by), machine)?;
+        }
+        self.state.save(&machine.paths.state())?;
+        Ok(dependents)
     }
 
     /// Takes changes to their end, and notes where each service arrived.
@@ -139,21 +163,30 @@ impl<'p> Pass<'p> {
         &mut self,
         changes: &[Change<'_>],
         files: &BTreeMap<String, Vec<generation::StagedFile>>,
+        dependents: &Dependents,
         retreat: Retreat,
         machine: &Machine<'_>,
     ) {
-        let (steps, arrivals) = course::take(self.plan, changes, files, retreat, machine);
+        let (steps, arrivals) = course::take(self.plan, changes, files, dependents, retreat, machine);
         self.actions.extend(steps);
         for arrival in arrivals {
             self.actions.extend(arrival.steps);
             let entry = self.state.service(&arrival.service);
             entry.in_effect = arrival.in_effect;
-            entry.pending.clear();
+            entry.pending = arrival.unsettled;
             entry.setback = setback(&arrival.outcome);
-            if arrival.blameless {
-                self.blameless.insert(arrival.service.clone());
-            }
+            self.warnings.extend(arrival.warnings);
+            self.interrupted |= arrival.interrupted;
             self.outcomes.insert(arrival.service, arrival.outcome);
+        }
+    }
+
+    /// Services with a unit that systemd could not act on, with the reason: it is on what the service had before.
+    pub fn leave(&mut self, unreached: BTreeMap<String, (Vec<String>, String)>) {
+        for (service, (units, reason)) in unreached {
+            self.state.service(&service).pending.extend(units);
+            let reason = format!("{reason}; until it is restarted it runs on what it had");
+            self.outcomes.insert(service, Outcome::Failed { reason });
         }
     }
 
@@ -192,6 +225,8 @@ impl<'p> Pass<'p> {
     /// Adds what happened to the report.
     pub fn tell(mut self, report: &mut Report) -> State {
         report.actions.append(&mut self.actions);
+        report.warnings.append(&mut self.warnings);
+        report.interrupted |= self.interrupted;
         for (service, outcome) in self.outcomes {
             // What the second time finds in order does not undo what the first had to say.
             report.services.entry(service).or_insert(outcome);
@@ -232,9 +267,12 @@ fn discard(change: &Change<'_>, paths: &Paths) {
     }
 }
 
-fn outcome_before_swap(fault: Fault) -> Outcome {
+/// What a service comes to that stops before anything of it is touched. While the system boots, much of what a check may
+/// need is not there yet, so what it refuses then is judged again later.
+fn outcome_before_swap(fault: &Fault, is_booting: bool) -> Outcome {
+    let reason = fault.reason().to_owned();
     match fault {
-        Fault::Refused(reason) => Outcome::Refused { reason },
-        Fault::Broken(reason) | Fault::Unit(reason) => Outcome::Failed { reason },
+        Fault::Refused(_) if !is_booting => Outcome::Refused { reason },
+        _ => Outcome::Failed { reason },
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8Path;
 use serde_json::Value;
 
 use super::change::{Change, Sides, drop_in_path};
@@ -9,7 +10,7 @@ use super::desired::Desired;
 use super::intact;
 use super::key::Key;
 use super::ownership::{self, Ownership};
-use super::rendered::{self, Rendered};
+use super::rendered::{self, Rendered, Unrenderable};
 use super::report::Outcome;
 use super::state::{InEffect, State};
 use crate::fs::generation::{self, StagedFile};
@@ -17,7 +18,7 @@ use crate::fs::{self, FileError};
 use crate::order;
 use crate::paths::Paths;
 use crate::plan::{Plan, Service};
-use crate::systemd::{ManagerError, ServiceManager};
+use crate::systemd::{ManagerError, ServiceManager, UnitStatus};
 use crate::templates;
 
 /// Changes to make, and what is needed to make them.
@@ -29,6 +30,8 @@ pub struct Survey<'p> {
     pub files: BTreeMap<String, Vec<StagedFile>>,
     /// Words of each service's check, by service.
     pub checks: BTreeMap<String, Vec<String>>,
+    /// The same for the files that are in use, where they are a generation.
+    pub controls: BTreeMap<String, Vec<String>>,
     /// Services whose values can't be put into effect.
     pub faults: BTreeMap<String, Outcome>,
     /// What a person should know of what changes.
@@ -125,14 +128,14 @@ pub fn survey<'p>(
             continue;
         }
         let Found { now: from, confirmed, pending } = find_at(name, current, Some(service), state, paths, &key)?;
-        let (target, as_built) = match target(name, service, values, paths, &key) {
+        let (target, as_built) = match target(name, service, values, &key) {
             Ok(found) => found,
-            Err(reason) => {
-                survey.faults.insert(name.clone(), Outcome::Refused { reason });
+            Err(outcome) => {
+                survey.faults.insert(name.clone(), outcome);
                 continue;
             }
         };
-        let Target { in_effect: mut to, files, notes } = target;
+        let Target { in_effect: mut to, contents, notes } = target;
         if to.files == as_built {
             // The very files that the build wrote: no generation is needed.
             to.files.clear();
@@ -147,17 +150,10 @@ pub fn survey<'p>(
         }
         let sides = Sides { from: &from, to: &to, confirmed: &confirmed, as_built: &as_built, pending: &pending };
         let Some(change) = Change::between(name, service, sides) else { continue };
-        if let (true, Some(check), Some(directory)) = (change.stages(), &service.check, change.directory(paths)) {
-            let staged = service.files.keys().map(|file| (file.clone(), directory.join(file).into_string())).collect();
-            match templates::command(&check.command, &staged) {
-                Ok(command) => drop(survey.checks.insert(name.clone(), command)),
-                Err(error) => {
-                    survey.faults.insert(name.clone(), Outcome::Failed { reason: format!("its check: {error}") });
-                    continue;
-                }
-            }
+        if let Err(reason) = survey.prepare(&change, service, contents, paths) {
+            survey.faults.insert(name.clone(), Outcome::Failed { reason });
+            continue;
         }
-        survey.files.insert(name.clone(), files);
         survey.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
         survey.changes.push(change);
     }
@@ -170,48 +166,69 @@ pub fn survey<'p>(
     Ok(survey)
 }
 
-/// What a service shall have, and the identities of the files that the build gave it.
+/// What a service shall have, and the identities of the files that the build gave it. Only what its values come to is their
+/// own fault.
 fn target(
     name: &str,
     service: &Service,
     values: Option<&BTreeMap<String, Value>>,
-    paths: &Paths,
     key: &Key,
-) -> Result<(Target, BTreeMap<String, String>), String> {
-    let target = values.map_or(Ok(Target::default()), |values| Target::of(name, service, values, paths, key))?;
-    let as_built = rendered::identities_as_built(service).map_err(|error| error.to_string())?;
-    Ok((target, as_built))
+) -> Result<(Target, BTreeMap<String, String>), Outcome> {
+    let as_built = rendered::identities_as_built(service)
+        .map_err(|error| Outcome::Failed { reason: format!("its built values: {error}") })?;
+    let target = values.map_or(Ok(Target::default()), |values| Target::of(name, service, values, key));
+    Ok((target.map_err(|error| Outcome::Refused { reason: error.to_string() })?, as_built))
 }
 
 /// What a service's values come to.
 #[derive(Default)]
 struct Target {
     in_effect: InEffect,
-    files: Vec<StagedFile>,
+    contents: BTreeMap<String, Vec<u8>>,
     notes: Vec<String>,
 }
 
 impl Target {
-    fn of(
-        name: &str,
-        service: &Service,
-        values: &BTreeMap<String, Value>,
-        paths: &Paths,
-        key: &Key,
-    ) -> Result<Self, String> {
-        let rendered = rendered::render(name, service, values).map_err(|error| error.to_string())?;
-        let identities = rendered::identities(service, &rendered, key);
+    fn of(name: &str, service: &Service, values: &BTreeMap<String, Value>, key: &Key) -> Result<Self, Unrenderable> {
+        let rendered = rendered::render(name, service, values)?;
+        let files = rendered::identities(service, &rendered, key);
         let Rendered { files: contents, drop_ins, notes } = rendered;
+        Ok(Self { in_effect: InEffect { generation: None, files, drop_ins }, contents, notes })
+    }
+}
+
+impl Survey<'_> {
+    /// What is needed to write a new generation, where the change needs one: owners as numbers, and the check's words.
+    fn prepare(
+        &mut self,
+        change: &Change<'_>,
+        service: &Service,
+        contents: BTreeMap<String, Vec<u8>>,
+        paths: &Paths,
+    ) -> Result<(), String> {
+        let (true, Some(directory)) = (change.stages(), change.directory(paths)) else { return Ok(()) };
         let mut files = Vec::with_capacity(contents.len());
         for (name, bytes) in contents {
             let Ownership { mode, uid, gid } = ownership::of(&service.files[&name], paths)?;
             files.push(StagedFile { name, bytes, mode, uid, gid });
         }
-        Ok(Self { in_effect: InEffect { generation: None, files: identities, drop_ins }, files, notes })
+        if let Some(check) = &service.check {
+            let command = |directory: &Utf8Path| {
+                let files = service.files.keys();
+                let staged = files.map(|file| (file.clone(), directory.join(file).into_string())).collect();
+                templates::command(&check.command, &staged).map_err(|error| format!("its check: {error}"))
+            };
+            self.checks.insert(change.name.to_owned(), command(&directory)?);
+            let in_use = change.from.generation.filter(|_| change.from.files.keys().eq(service.files.keys()));
+            if let Some(number) = in_use {
+                let in_use = generation::directory(&paths.service(change.name), number);
+                self.controls.insert(change.name.to_owned(), command(&in_use)?);
+            }
+        }
+        self.files.insert(change.name.to_owned(), files);
+        Ok(())
     }
-}
 
-impl Survey<'_> {
     /// Asks systemd about the units; those that it does not know stop their service's change.
     pub fn meet(&mut self, manager: &dyn ServiceManager) -> Result<(), ManagerError> {
         let faults = meet(&mut self.changes, manager)?;
@@ -220,30 +237,56 @@ impl Survey<'_> {
     }
 }
 
-/// Asks systemd about the units: those that are not running are left alone. Changes with a unit that it does not know are
-/// taken out, and given with the reason.
-pub(super) fn meet(
-    changes: &mut Vec<Change<'_>>,
-    manager: &dyn ServiceManager,
-) -> Result<BTreeMap<String, String>, ManagerError> {
-    let units: Vec<String> = changes.iter().flat_map(|change| change.units.keys().cloned()).collect();
+/// Asks systemd about the units: those that are not running are left alone. Changes with a unit that systemd can't act on
+/// are taken out, and given with the reason.
+fn meet(changes: &mut Vec<Change<'_>>, manager: &dyn ServiceManager) -> Result<BTreeMap<String, String>, ManagerError> {
+    let statuses = statuses(changes, manager)?;
     let mut faults = BTreeMap::new();
-    if units.is_empty() {
-        return Ok(faults);
-    }
-    let statuses: BTreeMap<String, _> =
-        manager.status(&units)?.into_iter().map(|status| (status.unit.clone(), status)).collect();
     changes.retain_mut(|change| {
-        let unknown = change.units.keys().find(|unit| {
-            statuses.get(*unit).is_some_and(|status| status.load_state == "not-found" && !status.is_wanted())
-        });
-        if let Some(unit) = unknown {
-            faults
-                .insert(change.name.to_owned(), format!("systemd knows no unit {unit}; see `systemctl status {unit}`"));
+        let status = |unit: &str| statuses.get(unit);
+        let obstacle = change.units.keys().filter_map(|unit| status(unit)).find_map(in_the_way);
+        if let Some(reason) = obstacle {
+            faults.insert(change.name.to_owned(), reason);
             return false;
         }
-        change.keep_units(|unit| statuses.get(unit).is_some_and(crate::systemd::UnitStatus::is_wanted));
+        change.keep_units(|unit| status(unit).is_some_and(UnitStatus::is_wanted));
         true
     });
     Ok(faults)
+}
+
+/// The same for changes that have to be made in any case: the units that systemd can't act on are left out, and given by
+/// service with the reason.
+pub(super) fn meet_all(
+    changes: &mut [Change<'_>],
+    manager: &dyn ServiceManager,
+) -> Result<BTreeMap<String, (Vec<String>, String)>, ManagerError> {
+    let statuses = statuses(changes, manager)?;
+    let mut unreached: BTreeMap<String, (Vec<String>, String)> = BTreeMap::new();
+    for change in changes {
+        let obstacles = change.units.keys().filter_map(|unit| Some((unit, in_the_way(statuses.get(unit)?)?)));
+        for (unit, reason) in obstacles {
+            let (units, _) = unreached.entry(change.name.to_owned()).or_insert_with(|| (Vec::new(), reason));
+            units.push(unit.clone());
+        }
+        let reaches = |status: &UnitStatus| status.is_wanted() && in_the_way(status).is_none();
+        change.keep_units(|unit| statuses.get(unit).is_some_and(reaches));
+    }
+    Ok(unreached)
+}
+
+/// Why systemd can't act on a unit that is to be acted on. One that is stopped may be masked, and is left alone; one that
+/// is not there at all is a mistake in any case.
+fn in_the_way(status: &UnitStatus) -> Option<String> {
+    let concerns = status.is_wanted() || status.load_state == "not-found";
+    status.obstacle().filter(|_| concerns)
+}
+
+fn statuses(
+    changes: &[Change<'_>],
+    manager: &dyn ServiceManager,
+) -> Result<BTreeMap<String, UnitStatus>, ManagerError> {
+    let units: Vec<String> = changes.iter().flat_map(|change| change.units.keys().cloned()).collect();
+    let statuses = if units.is_empty() { Vec::new() } else { manager.status(&units)? };
+    Ok(statuses.into_iter().map(|status| (status.unit.clone(), status)).collect())
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Sides};
 use super::course::Retreat;
+use super::dependents::Dependents;
 use super::execute::Machine;
 use super::key::Key;
 use super::locks::Locks;
@@ -247,6 +248,7 @@ pub fn revert(
     machine: &Machine<'_>,
     _locks: &Locks,
 ) -> Result<Report, ApplyError> {
+    machine.interruption.begin();
     let mut state = State::load(&machine.paths.state())?;
     let mut report = Report::default();
     let Some(trial) = state.trial.take_if(|trial| timer.is_none_or(|timer| trial.timer == timer)) else {
@@ -281,12 +283,15 @@ fn go_back(
         let sides = Sides { from, to: back, confirmed: back, as_built: &as_built, pending };
         changes.extend(Change::between(name, service, sides));
     }
+    let (mut unreached, mut dependents) = (BTreeMap::new(), Dependents::default());
     if let Some(manager) = machine.manager {
-        super::survey::meet(&mut changes, manager)?;
+        unreached = super::survey::meet_all(&mut changes, manager)?;
+        dependents = Dependents::note(&changes, Some(manager))?;
     }
     let log_id = trial.marks.iter().map(|one| one.mark).max().unwrap_or_default();
     let mut pass = Pass::new(plan, state, 0);
-    pass.take(&changes, &BTreeMap::new(), Retreat::ToStatic, machine);
+    pass.take(&changes, &BTreeMap::new(), &dependents, Retreat::ToStatic, machine);
+    pass.leave(unreached);
     for service in trial.back.keys() {
         let entry = pass.state.service(service);
         entry.log_id = entry.log_id.max(log_id);

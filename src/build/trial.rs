@@ -45,5 +45,5 @@ fn accepts(name: &str, service: &Service, check: &Check) -> Result<(), String> {
         staged.insert(file.clone(), path.into_string());
     }
     let command = templates::command(&check.command, &staged).map_err(|error| error.to_string())?;
-    probe::check(&command, check.deadline)
+    probe::check(&command, check.deadline, &|| false).map_err(|objection| objection.to_string())
 }

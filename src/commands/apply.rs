@@ -55,10 +55,15 @@ impl<'t> Task<'t> {
 
     /// Applies, and says what came of it; `records`: those that were made for it.
     pub fn run(&self, records: &[u64], session: &Session) -> anyhow::Result<Exit> {
-        let exit = show(&self.report(session)?, records, self.json, false);
+        session.heed_signals()?;
+        let report = self.report(session)?;
+        let exit = show(&report, records, self.json, false);
         super::verify::after_apply(self.plan, self.paths, session);
         timings::mark("report");
-        exit
+        match session.interrupted().filter(|_| report.interrupted) {
+            Some(interrupted) => Err(interrupted.into()),
+            None => exit,
+        }
     }
 
     /// Applies.

@@ -115,14 +115,18 @@ pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<E
     let by = session.user();
     let context = Context { plan: &plan, paths: &paths, by: &by, session, judge: &anything };
     if let Request::Confirm(one) = request {
+        session.heed_signals()?;
         return confirm::show(&confirm::perform(one, &context)?, json);
     }
     let recorded = record(request, &context)?;
-    if let (false, Some(line)) = (json, Recorded::line(&recorded.records, &recorded.what)) {
-        super::print(line.as_bytes())?;
-    }
+    // That nobody can read it is no reason to leave the rest undone.
+    let said = match (json, Recorded::line(&recorded.records, &recorded.what)) {
+        (false, Some(line)) => super::print(line.as_bytes()),
+        _ => Ok(Exit::Done),
+    };
     recorded.notes().iter().for_each(messages::info);
-    let Some(request) = recorded.apply else { return Ok(Exit::Done) };
+    let Some(request) = recorded.apply else { return said };
     let task = apply::Task { request, json, ..apply::Task::new(&plan, &paths, None, session) };
-    task.run(&recorded.records, session)
+    let exit = task.run(&recorded.records, session)?;
+    said.map(|_| exit)
 }

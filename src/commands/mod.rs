@@ -32,6 +32,7 @@ mod notice;
 pub mod place;
 mod recording;
 mod screen;
+pub mod signals;
 
 use std::io::Write;
 

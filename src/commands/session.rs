@@ -6,14 +6,16 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::signals::Heeded;
 use crate::apply::action::Action;
 use crate::apply::execute::Machine;
 use crate::apply::recall::Recall;
 use crate::cli::Global;
+use crate::interruption::{Interrupted, Interruption, Uninterrupted};
 use crate::overrides::LogFile;
 use crate::paths::Paths;
 use crate::plan::{self, Plan};
-use crate::systemd::{Bus, Job, ManagerError, ServiceManager, Timer, UnitStatus, booted};
+use crate::systemd::{Bus, Job, JobFault, ManagerError, ServiceManager, Timer, UnitStatus, booted};
 use crate::{fs, messages};
 
 /// The system's dynix, whichever it is (environment.systemPackages in NixOS).
@@ -26,13 +28,14 @@ pub struct Session {
     pub global: Global,
     manager: LazyBus,
     ending: Option<Arc<AtomicBool>>,
+    signals: OnceLock<Heeded>,
 }
 
 impl Session {
     /// From the command line; its paths are absolute (see [`absolute`]).
     #[must_use]
     pub fn new(global: Global) -> Self {
-        Self { global, manager: LazyBus(OnceLock::new()), ending: None }
+        Self { global, manager: LazyBus(OnceLock::new()), ending: None, signals: OnceLock::new() }
     }
 
     /// Of a process that is told to end by others: it waits for nobody once `ending` is true.
@@ -127,6 +130,28 @@ impl Session {
         Some(&self.manager)
     }
 
+    /// From here on, an apply heeds signals: it survives its terminal, and goes back before it ends.
+    pub fn heed_signals(&self) -> anyhow::Result<()> {
+        if self.signals.get().is_none() {
+            let heeded = Heeded::catch().context("cannot catch signals")?;
+            self.signals.get_or_init(|| heeded);
+        }
+        Ok(())
+    }
+
+    fn interruption(&self) -> &dyn Interruption {
+        match self.signals.get() {
+            Some(heeded) => heeded,
+            None => &Uninterrupted,
+        }
+    }
+
+    /// The end that a signal asked for.
+    #[must_use]
+    pub fn interrupted(&self) -> Option<Interrupted> {
+        self.signals.get().and_then(Heeded::wanted).map(Interrupted)
+    }
+
     /// Says every step where that is asked for.
     pub fn observer(&self) -> impl Fn(&Action) + Sync + use<> {
         let verbose = self.global.verbose;
@@ -145,7 +170,7 @@ impl Session {
         recall: &'m Recall,
         observer: &'m (dyn Fn(&Action) + Sync),
     ) -> Machine<'m> {
-        Machine { paths, manager: self.manager(), observer, recall }
+        Machine { paths, manager: self.manager(), observer, recall, interruption: self.interruption() }
     }
 
     /// How dynix is run again later. What it names has to be there then, whatever is switched to and collected as garbage
@@ -263,6 +288,10 @@ impl ServiceManager for LazyBus {
         self.bus()?.status(units)
     }
 
+    fn dependents(&self, units: &[String]) -> Result<Vec<String>, ManagerError> {
+        self.bus()?.dependents(units)
+    }
+
     fn reload_configuration(&self) -> Result<(), ManagerError> {
         self.bus()?.reload_configuration()
     }
@@ -271,8 +300,8 @@ impl ServiceManager for LazyBus {
         self.bus()?.bind(unit, source, target)
     }
 
-    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
-        self.bus()?.run(jobs)
+    fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError> {
+        self.bus()?.run(jobs, interrupted)
     }
 
     fn last_words(&self, unit: &str) -> Option<String> {

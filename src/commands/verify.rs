@@ -168,6 +168,7 @@ fn reject(
     let log = session.log(plan, paths);
     if let Some(trial) = State::load(&paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
         // Whether what came before it is sound is found out next.
+        session.heed_signals()?;
         let turn = Turn::take((plan, paths), Occasion::Asked, trial::PATIENCE, session)?;
         let report = {
             let (plan, paths) = turn.system();

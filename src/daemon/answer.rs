@@ -69,6 +69,7 @@ pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64
         left_out: report.left_out.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
         rejected: report.rejected.iter().filter(|id| records.contains(id)).copied().collect(),
         taken_back: report.taken_back.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
+        interrupted: report.interrupted,
         awaiting: report.awaiting.clone(),
         warnings: report.warnings.clone(),
     }

@@ -1,9 +1,6 @@
 //! The service manager over the system bus.
 //!
-//! A unit is good when its job is done in time, its state is active, and it stayed so for its settle time without
-//! systemd starting it again. `Type=notify`, `forking`, `dbus` and `oneshot` say themselves when they are ready;
-//! `simple`, `exec` and `idle` count as started before they read their configuration (systemd.service(5), `Type=`), so
-//! for those the settle time is not zero unless the plan says so.
+//! A unit is good when its job is done in time and it stays up for its settle time ([`super::settling`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,14 +11,15 @@ use zbus::OwnedObjectPath;
 use zbus::block_on;
 
 use super::endings::{Ending, Endings, Run, Wait};
-use super::proxies::{ListedUnit, ManagerProxy, ServiceProxy, UnitProxy};
-use super::{Job, ManagerError, ServiceManager, Timer, UnitStatus, Verb, When, journal};
+use super::proxies::{ListedUnit, ManagerProxy, UnitProxy};
+use super::settling::Progress;
+use super::{Job, JobFault, ManagerError, ServiceManager, Timer, UnitStatus, Verb, When, journal};
 use crate::timings;
 
-/// Settle time of units whose type has no readiness.
-const SETTLE: Duration = Duration::from_millis(100);
-/// How often a settling unit is looked at.
-const GLANCE: Duration = Duration::from_millis(10);
+/// How often something that takes a moment is looked at.
+pub(super) const GLANCE: Duration = Duration::from_millis(10);
+/// How often who waits for jobs looks whether to go on.
+const SLICE: Duration = Duration::from_millis(50);
 /// How long systemd may take to answer. A daemon-reload of a large system takes seconds; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A timer that elapses before may have done so before it is looked at.
@@ -32,27 +30,14 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// A connection to the service manager.
 #[derive(Debug)]
 pub struct Bus {
-    connection: zbus::Connection,
-    manager: ManagerProxy<'static>,
+    pub(super) connection: zbus::Connection,
+    pub(super) manager: ManagerProxy<'static>,
     /// Listened to from the first job on.
     endings: Mutex<Option<Arc<Endings>>>,
 }
 
-/// How one job is going.
-enum Progress {
-    Running,
-    Settling(Vigil),
-    Done,
-    Failed(String),
-}
-
-/// A unit that is watched until its settle time is over.
-struct Vigil {
-    until: Instant,
-    restarts: Option<u32>,
-}
-
-trait Asked<T> {
+/// A D-Bus error as ours.
+pub(super) trait Asked<T> {
     fn to(self, operation: impl Into<String>) -> Result<T, ManagerError>;
 }
 
@@ -63,7 +48,7 @@ impl<T> Asked<T> for zbus::Result<T> {
 }
 
 /// systemd's own words, without the D-Bus error's name.
-fn message(error: &zbus::Error) -> String {
+pub(super) fn message(error: &zbus::Error) -> String {
     match error {
         zbus::Error::MethodError(_, Some(text), _) => text.clone(),
         other => other.to_string(),
@@ -124,137 +109,74 @@ impl Bus {
         }
     }
 
-    async fn list(&self, units: &[String]) -> Result<BTreeMap<String, ListedUnit>, ManagerError> {
+    pub(super) async fn list(&self, units: &[String]) -> Result<BTreeMap<String, ListedUnit>, ManagerError> {
         let listed = self.manager.list_units_by_names(units).await.to("list units")?;
         Ok(listed.into_iter().map(|unit| (unit.0.clone(), unit)).collect())
     }
 
-    async fn service(&self, path: OwnedObjectPath) -> Result<ServiceProxy<'static>, ManagerError> {
-        ServiceProxy::builder(&self.connection)
-            .path(path)
-            .cache_properties(zbus::proxy::CacheProperties::No)
-            .build()
-            .await
-            .to("reach a unit")
-    }
-
-    async fn start(&self, job: &Job) -> zbus::Result<OwnedObjectPath> {
+    /// Starts a job. `Err`: there is none, and the unit is as it was.
+    async fn start(&self, job: &Job) -> Result<OwnedObjectPath, JobFault> {
+        let unit = job.unit.as_str();
+        let refused = |error: &ManagerError| JobFault::Refused(error.message.clone());
+        let listed = self.list(std::slice::from_ref(&job.unit)).await.map_err(|error| refused(&error))?;
+        let status = self.status_of(unit, listed.get(unit)).await;
+        let is_down = matches!(status.active_state.as_str(), "inactive" | "failed" | "deactivating");
+        if matches!(job.verb, Verb::TryRestart | Verb::Reload) && !status.is_wanted() {
+            return Err(JobFault::Stopped(format!("{unit} was stopped by somebody else")));
+        }
         // Applies that follow each other quickly are no crash loop: forget the start rate limit (systemctl(1),
         // `reset-failed`). A unit that is not loaded has none.
-        let _ = self.manager.reset_failed_unit(&job.unit).await;
-        match job.verb {
-            Verb::Restart => self.manager.restart_unit(&job.unit, "replace").await,
-            Verb::Reload => self.manager.reload_unit(&job.unit, "replace").await,
-        }
+        let _ = self.manager.reset_failed_unit(unit).await;
+        let started = match job.verb {
+            // Dependencies are as they were: what is down because somebody stopped it stays down.
+            Verb::Start => self.manager.start_unit(unit, "ignore-requirements").await,
+            // Where it is up, one that is stopped at this very moment stays stopped.
+            Verb::Restart | Verb::TryRestart if !is_down => self.manager.try_restart_unit(unit, "replace").await,
+            Verb::Reload if !is_down => self.manager.reload_unit(unit, "replace").await,
+            Verb::Restart | Verb::TryRestart | Verb::Reload => self.manager.restart_unit(unit, "replace").await,
+        };
+        started.map_err(|error| match error {
+            zbus::Error::MethodError(..) => JobFault::Refused(message(&error)),
+            // systemd may have heard it all the same.
+            other => JobFault::Hindered(format!("systemd does not answer: {other}")),
+        })
     }
 
-    /// Watches what was started for as long as each unit's type asks for.
-    async fn await_settled(&self, jobs: &[Job], progress: &mut [Progress]) -> Result<(), ManagerError> {
-        for (job, one) in jobs.iter().zip(progress.iter_mut()) {
-            if matches!(one, Progress::Done) {
-                *one = Progress::Settling(self.vigil(job).await?);
-            }
-        }
-        loop {
-            let settling: Vec<String> = jobs
-                .iter()
-                .zip(progress.iter())
-                .filter(|(_, one)| matches!(one, Progress::Settling(_)))
-                .map(|(job, _)| job.unit.clone())
-                .collect();
-            if settling.is_empty() {
-                return Ok(());
-            }
-            let listed = self.list(&settling).await?;
-            for (job, one) in jobs.iter().zip(progress.iter_mut()) {
-                let Progress::Settling(vigil) = one else { continue };
-                let Some(unit) = listed.get(&job.unit) else {
-                    *one = Progress::Failed("systemd no longer knows it".to_owned());
-                    continue;
-                };
-                if let Some(fault) = self.fault(unit, vigil.restarts).await {
-                    *one = Progress::Failed(fault);
-                } else if Instant::now() >= vigil.until {
-                    *one = Progress::Done;
-                }
-            }
-            if let Some(next) = progress
-                .iter()
-                .filter_map(|one| match one {
-                    Progress::Settling(vigil) => Some(vigil.until),
-                    _ => None,
-                })
-                .min()
-            {
-                Sleep::at(next.min(Instant::now() + GLANCE)).await;
-            }
-        }
-    }
-
-    async fn vigil(&self, job: &Job) -> Result<Vigil, ManagerError> {
-        let path = self.list(std::slice::from_ref(&job.unit)).await?.remove(&job.unit).map(|unit| unit.6);
-        let service = match path {
-            Some(path) if is_service(&job.unit) => Some(self.service(path).await?),
-            _ => None,
-        };
-        let Some(service) = service else {
-            return Ok(Vigil { until: Instant::now() + job.settle.unwrap_or_default(), restarts: None });
-        };
-        let settle = match job.settle {
-            Some(settle) => settle,
-            None => match service.type_().await.to(format!("read the type of {}", job.unit))?.as_str() {
-                "simple" | "exec" | "idle" => SETTLE,
-                _ => Duration::ZERO,
-            },
-        };
-        // A restart by hand sets the counter to 0 (systemd.service(5), `Restart=`), so any other number is systemd's.
-        let restarts = match job.verb {
-            Verb::Restart => 0,
-            Verb::Reload => service.n_restarts().await.to(format!("read the restarts of {}", job.unit))?,
-        };
-        Ok(Vigil { until: Instant::now() + settle, restarts: Some(restarts) })
-    }
-
-    /// What is wrong with a unit whose job was done, if anything.
-    async fn fault(&self, unit: &ListedUnit, restarts: Option<u32>) -> Option<String> {
-        let (name, active, sub, path) = (&unit.0, unit.3.as_str(), unit.4.as_str(), &unit.6);
-        let service = if is_service(name) { self.service(path.clone()).await.ok() } else { None };
-        let result = match &service {
-            Some(service) => service.result().await.unwrap_or_default(),
-            None => String::new(),
-        };
-        let healthy = match active {
-            "active" | "reloading" | "refreshing" => true,
-            // A oneshot without RemainAfterExit= ends as inactive.
-            "inactive" => result == "success" && self.is_oneshot(service.as_ref()).await,
+    async fn status_of(&self, unit: &str, listed: Option<&ListedUnit>) -> UnitStatus {
+        let was_stopped = match listed {
+            Some(listed) if matches!(listed.3.as_str(), "failed" | "inactive") => self.was_stopped(listed).await,
             _ => false,
         };
-        let Some(service) = service else { return (!healthy).then(|| format!("it is {active} ({sub})")) };
-        let again = match (restarts, service.n_restarts().await) {
-            (Some(before), Ok(now)) => now != before,
-            _ => false,
-        };
-        if healthy && !again {
-            return None;
+        UnitStatus {
+            unit: unit.to_owned(),
+            load_state: listed.map_or_else(|| "not-found".to_owned(), |listed| listed.2.clone()),
+            active_state: listed.map_or_else(|| "inactive".to_owned(), |listed| listed.3.clone()),
+            job: listed.filter(|listed| listed.7 != 0).map(|listed| listed.8.clone()),
+            was_stopped,
         }
-        let status = service.exec_main_status().await.unwrap_or_default();
-        Some(format!("it is {active} ({sub}), last result {result}, exit status {status}"))
     }
 
-    async fn is_oneshot(&self, service: Option<&ServiceProxy<'static>>) -> bool {
-        match service {
-            Some(service) => service.type_().await.is_ok_and(|kind| kind == "oneshot"),
-            None => false,
+    /// What a job that was canceled says of its unit: another job took its place, or somebody canceled it.
+    async fn canceled(&self, job: &Job) -> Progress {
+        let unit = job.unit.as_str();
+        let Ok(listed) = self.list(std::slice::from_ref(&job.unit)).await else {
+            return Progress::Failed(JobFault::Hindered(format!("the job for {unit} was canceled")));
+        };
+        let status = self.status_of(unit, listed.get(unit)).await;
+        if status.is_up() {
+            return Progress::Done;
         }
+        let goes_down = matches!(status.active_state.as_str(), "inactive" | "failed" | "deactivating");
+        Progress::Failed(if goes_down || status.job.as_deref() == Some("stop") {
+            JobFault::Stopped(format!("{unit} was stopped by somebody else"))
+        } else {
+            JobFault::Hindered(format!("the job for {unit} was canceled by somebody else"))
+        })
     }
 }
 
 fn is_called(error: &zbus::Error, name: &str) -> bool {
     matches!(error, zbus::Error::MethodError(called, ..) if called.as_str() == name)
-}
-
-fn is_service(unit: &str) -> bool {
-    unit.ends_with(".service")
 }
 
 impl Drop for Bus {
@@ -267,52 +189,90 @@ impl Drop for Bus {
     }
 }
 
-/// Awaits the running jobs until each is done or its deadline is over.
-fn await_jobs(jobs: &[Job], progress: &mut [Progress], run: &Run<'_>, started: Instant) -> Result<(), ManagerError> {
-    loop {
-        let running = jobs.iter().zip(progress.iter()).filter(|(_, one)| matches!(one, Progress::Running));
-        let Some(next) = running.map(|(job, _)| started + job.deadline).min() else { return Ok(()) };
-        match run.next(next) {
-            Wait::Ended(Ending { number, result }) => {
-                // One that is overdue stays so.
-                if let Some(one) = progress.get_mut(number).filter(|one| matches!(one, Progress::Running)) {
-                    *one = match result.as_str() {
-                        "done" => Progress::Done,
-                        result => Progress::Failed(format!("its job ended as \"{result}\"")),
-                    };
-                }
+impl Bus {
+    /// Awaits the running jobs until each is done or its deadline is over.
+    fn await_jobs(
+        &self,
+        jobs: &[Job],
+        progress: &mut [Progress],
+        run: &Run<'_>,
+        started: Instant,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), ManagerError> {
+        loop {
+            let running = jobs.iter().zip(progress.iter()).filter(|(_, one)| matches!(one, Progress::Running));
+            let Some(next) = running.map(|(job, _)| started + job.deadline).min() else { return Ok(()) };
+            if interrupted() {
+                interrupt(progress);
+                return Ok(());
             }
-            Wait::Overdue => {
-                for (job, one) in jobs.iter().zip(progress.iter_mut()) {
-                    if matches!(one, Progress::Running) && Instant::now() >= started + job.deadline {
-                        // Not cancelled: the job that puts the old configuration back takes its place, and a unit that
-                        // only takes long to stop would otherwise be left stopped, with no job to start it again.
-                        *one = Progress::Failed(format!("not done within {} s", job.deadline.as_secs_f64()));
+            match run.next(next.min(Instant::now() + SLICE)) {
+                Wait::Ended(Ending { number, result }) => {
+                    // One that is overdue stays so.
+                    if let (Some(one @ Progress::Running), Some(job)) = (progress.get_mut(number), jobs.get(number)) {
+                        *one = match result.as_str() {
+                            "done" => Progress::Done,
+                            "canceled" => block_on(self.canceled(job)),
+                            result => Progress::Failed(unfinished(job, result)),
+                        };
                     }
                 }
-            }
-            Wait::Lost => {
-                let message = "the connection to the system bus was lost".to_owned();
-                return Err(ManagerError { operation: "await jobs".to_owned(), message });
+                Wait::Overdue => {
+                    for (job, one) in jobs.iter().zip(progress.iter_mut()) {
+                        if matches!(one, Progress::Running) && Instant::now() >= started + job.deadline {
+                            // Not cancelled: the job that puts the old configuration back takes its place, and a unit that
+                            // only takes long to stop would otherwise be left stopped, with no job to start it again.
+                            let fault = format!("not done within {} s", job.deadline.as_secs_f64());
+                            *one = Progress::Failed(JobFault::Failed(fault));
+                        }
+                    }
+                }
+                Wait::Lost => {
+                    let message = "the connection to the system bus was lost".to_owned();
+                    return Err(ManagerError { operation: "await jobs".to_owned(), message });
+                }
             }
         }
     }
 }
 
+/// What is not over yet is not waited for.
+pub(super) fn interrupt(progress: &mut [Progress]) {
+    for one in progress {
+        if matches!(one, Progress::Running | Progress::Settling(_) | Progress::Done) {
+            *one = Progress::Failed(JobFault::Interrupted);
+        }
+    }
+}
+
+/// The end of a job that is not done (org.freedesktop.systemd1(5), `JobRemoved`). A unit that fails or is not ready in time
+/// is itself to blame.
+fn unfinished(job: &Job, result: &str) -> JobFault {
+    match result {
+        "failed" | "timeout" => JobFault::Failed(format!("its job ended as \"{result}\"")),
+        "dependency" => JobFault::Hindered(format!(
+            "a unit that it requires did not start; see `systemctl list-dependencies {}`",
+            job.unit
+        )),
+        "assert" => JobFault::Hindered(format!("an Assert of it does not hold; see `systemctl status {}`", job.unit)),
+        other => JobFault::Hindered(format!("its job ended as \"{other}\"")),
+    }
+}
+
 impl ServiceManager for Bus {
     fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
-        let mut listed = block_on(self.list(units))?;
-        Ok(units
-            .iter()
-            .map(|unit| {
-                let found = listed.remove(unit);
-                UnitStatus {
-                    unit: unit.clone(),
-                    load_state: found.as_ref().map_or_else(|| "not-found".to_owned(), |found| found.2.clone()),
-                    active_state: found.map_or_else(|| "inactive".to_owned(), |found| found.3),
-                }
-            })
-            .collect())
+        block_on(async {
+            let listed = self.list(units).await?;
+            let mut statuses = Vec::with_capacity(units.len());
+            for unit in units {
+                statuses.push(self.status_of(unit, listed.get(unit)).await);
+            }
+            Ok(statuses)
+        })
+    }
+
+    fn dependents(&self, units: &[String]) -> Result<Vec<String>, ManagerError> {
+        block_on(self.dependents_of(units))
     }
 
     fn reload_configuration(&self) -> Result<(), ManagerError> {
@@ -324,7 +284,7 @@ impl ServiceManager for Bus {
             .to(format!("bind {source} into the namespace of {unit}"))
     }
 
-    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError> {
+    fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError> {
         let endings = self.endings()?;
         let mut run = endings.run();
         let started = Instant::now();
@@ -335,22 +295,16 @@ impl ServiceManager for Bus {
                     run.expect(number, path);
                     Progress::Running
                 }
-                Err(error) => Progress::Failed(message(&error)),
+                Err(fault) => Progress::Failed(fault),
             });
         }
         run.started();
         timings::mark("D-Bus: jobs");
-        await_jobs(jobs, &mut progress, &run, started)?;
+        self.await_jobs(jobs, &mut progress, &run, started, interrupted)?;
         timings::mark("the units' own restart");
-        block_on(self.await_settled(jobs, &mut progress))?;
+        block_on(self.await_settled(jobs, &mut progress, started, interrupted))?;
         timings::mark("settle");
-        Ok(progress
-            .into_iter()
-            .map(|one| match one {
-                Progress::Failed(why) => Err(why),
-                Progress::Running | Progress::Settling(_) | Progress::Done => Ok(()),
-            })
-            .collect())
+        Ok(progress.into_iter().map(Progress::result).collect())
     }
 
     fn last_words(&self, unit: &str) -> Option<String> {

@@ -3,10 +3,12 @@
 pub mod background;
 pub mod booted;
 mod bus;
+mod dependents;
 mod endings;
 pub mod hardening;
 mod journal;
 mod proxies;
+mod settling;
 mod timer;
 mod transient;
 pub mod written;
@@ -20,9 +22,13 @@ use std::time::Duration;
 /// What is done to a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
-    /// `systemctl restart`
+    /// `systemctl start --job-mode=ignore-requirements`: the unit, and nothing that it wants or requires.
+    Start,
+    /// `systemctl restart`: a unit that is down is started.
     Restart,
-    /// `systemctl reload`
+    /// `systemctl try-restart`. A unit that failed by itself is started; one that was stopped stays stopped.
+    TryRestart,
+    /// `systemctl reload`. A unit that failed by itself is started; one that was stopped stays stopped.
     Reload,
 }
 
@@ -48,6 +54,11 @@ pub struct UnitStatus {
     pub load_state: String,
     /// `active`, `inactive`, `failed`, ... (systemd's `ActiveState`)
     pub active_state: String,
+    /// The type of the job that is queued or runs for it (`start`, `stop`, `restart`, ...).
+    pub job: Option<String>,
+    /// It is down, and a stop job took it down: it did not go down by itself. A daemon that ends with an exit status of
+    /// its own on SIGTERM is `failed` after `systemctl stop`.
+    pub was_stopped: bool,
 }
 
 impl UnitStatus {
@@ -55,8 +66,53 @@ impl UnitStatus {
     /// that failed, or that systemd is trying to bring up again, may be waiting for this very change.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.active_state != "inactive" && self.active_state != "deactivating"
+        match (self.active_state.as_str(), self.job.as_deref()) {
+            (_, Some("start" | "restart")) => true,
+            ("inactive" | "deactivating", _) | (_, Some("stop")) => false,
+            ("failed", _) => !self.was_stopped,
+            _ => true,
+        }
     }
+
+    /// Whether somebody stopped it, or is about to.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.was_stopped || self.job.as_deref() == Some("stop")
+    }
+
+    /// Whether it is up, and stays so as far as systemd knows.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.active_state.as_str(), "active" | "reloading" | "refreshing")
+            && !matches!(self.job.as_deref(), Some("start" | "stop" | "restart"))
+    }
+
+    /// Why systemd runs no job for it, if that is so: masked, not there, its unit file is broken.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        let unit = &self.unit;
+        match self.load_state.as_str() {
+            "loaded" | "merged" | "stub" => None,
+            "not-found" => Some(format!("systemd knows no unit {unit}; see `systemctl status {unit}`")),
+            "masked" => Some(format!("{unit} is masked, so systemd does not restart it; `systemctl unmask {unit}`")),
+            other => Some(format!("systemd cannot use the unit {unit} ({other}); see `systemctl status {unit}`")),
+        }
+    }
+}
+
+/// Why a job did not come to a good end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobFault {
+    /// systemd did not take the job: the unit is as it was.
+    Refused(String),
+    /// The job did not run for a reason that lies outside of the unit: a unit that it requires, a condition.
+    Hindered(String),
+    /// Somebody stopped the unit meanwhile.
+    Stopped(String),
+    /// The unit did not come up well.
+    Failed(String),
+    /// The caller did not want to wait any longer.
+    Interrupted,
 }
 
 /// systemd can't be asked, or refuses.
@@ -74,14 +130,19 @@ pub trait ServiceManager: Sync {
     /// The status of each of `units`, in their order; unknown units have the load state `not-found`.
     fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError>;
 
+    /// The units that are up and go down when `units` are restarted: those that require, bind to or are part of one of
+    /// them, directly or through others. In an order in which they can be started; `units` themselves are not among them.
+    fn dependents(&self, units: &[String]) -> Result<Vec<String>, ManagerError>;
+
     /// `systemctl daemon-reload`: needed after a drop-in's text changed.
     fn reload_configuration(&self) -> Result<(), ManagerError>;
 
     /// `systemctl bind --read-only UNIT SOURCE TARGET`: puts a file into the namespace of a running unit.
     fn bind(&self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError>;
 
-    /// Starts all of `jobs` at once and awaits them; for each, in their order, nothing or why it went wrong.
-    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<(), String>>, ManagerError>;
+    /// Starts all of `jobs` at once and awaits them, for as long as `interrupted` says no; for each, in their order,
+    /// nothing or why it went wrong.
+    fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError>;
 
     /// What the unit said last in its present or latest run, if that can be told.
     fn last_words(&self, unit: &str) -> Option<String>;

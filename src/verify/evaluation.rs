@@ -35,20 +35,22 @@ pub fn compare(
     overrides: &Overlay,
     directory: &Utf8Path,
 ) -> anyhow::Result<Evaluated> {
-    match ask(evaluator, "verify", &arguments(plan, overrides), directory) {
-        Ok(value) => Ok(Evaluated::Compared(Box::new(read(value)?))),
-        Err(Asking::Evaluator(EvaluatorError::Failed { words, .. })) => {
-            // Whose fault is it?
-            match ask(evaluator, "verify", &arguments(plan, &Overlay::default()), directory) {
-                Ok(_) => Ok(Evaluated::FailsWithOverrides(last_words(&words))),
-                Err(Asking::Evaluator(EvaluatorError::Failed { words, .. })) => {
-                    bail!("the configuration can't be evaluated: {}", last_words(&words))
-                }
-                Err(error) => Err(error.into()),
-            }
-        }
-        Err(error) => Err(error.into()),
+    let evaluated = |overrides: &Overlay| match ask(evaluator, "verify", &arguments(plan, overrides), directory) {
+        Ok(value) => Ok(Ok(Box::new(read(value)?))),
+        Err(Asking::Evaluator(EvaluatorError::Failed { words, .. })) => Ok(Err(last_words(&words))),
+        Err(error) => Err(anyhow::Error::from(error)),
+    };
+    if let Ok(comparison) = evaluated(overrides)? {
+        return Ok(Evaluated::Compared(comparison));
     }
+    // Whose fault is it? The overrides are to blame where they fail again, and nothing else does.
+    if let Err(words) = evaluated(&Overlay::default())? {
+        bail!("the configuration can't be evaluated: {words}")
+    }
+    Ok(match evaluated(overrides)? {
+        Ok(comparison) => Evaluated::Compared(comparison),
+        Err(words) => Evaluated::FailsWithOverrides(words),
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

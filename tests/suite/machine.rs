@@ -66,6 +66,7 @@ macro_rules! tests {
 }
 
 tests! {
+    casualties = "casualties",
     distccd = "distccd",
     harmonia = "harmonia",
     gotosocial = "gotosocial",

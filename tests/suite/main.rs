@@ -5,6 +5,7 @@
 mod append;
 mod apply;
 mod bad_input;
+mod blameless;
 mod bundled;
 mod concurrency;
 mod confirmation;

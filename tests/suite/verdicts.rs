@@ -23,6 +23,19 @@ fn system(policy: &str) -> System {
     system
 }
 
+/// The next evaluation ends as `how` says, and those behind it as they should.
+fn next_evaluation(system: &System, how: &str) {
+    let script = format!(
+        "case \"$*\" in *functions.prove*) exec cat proof.json ;; esac\n\
+         if test -e next; then rm next; {how}; fi; exec cat comparison.json"
+    );
+    let plan = system.read("etc/dynix/plan.json");
+    let mut plan: Value = serde_json::from_str(&plan).unwrap();
+    plan["evaluator"]["command"] = json!(["/bin/sh", "-c", script]);
+    system.write("etc/dynix/plan.json", &plan.to_string());
+    system.write("etc/nixos/next", "");
+}
+
 /// What a rebuild would do, from here on.
 fn rebuild_gives(system: &System, workers: u64, changed: &Value) {
     let settings = |workers| json!({"options": {"services.harmonia.settings": {"workers": workers, "max_connection_rate": 256}}, "files": {}});
@@ -84,6 +97,18 @@ fn what_was_found_of_another_system_is_not_told_of_this_one() {
     std::os::unix::fs::symlink("/nix/store/two", system.path("run/current-system")).unwrap();
     assert_eq!(system.run(&["status", "--json"]).ends(0).json().get("verified"), None);
     assert!(system.run(&["metrics"]).ends(0).stdout.contains("dynix_verified{verdict=\"unsound\"} 0\n"));
+}
+
+#[test]
+fn an_evaluation_that_fails_for_reasons_of_its_own_rejects_nothing() {
+    for (how, verdict) in [("kill -KILL $$", "unverified"), ("exit 137", "unverified"), ("exit 1", "sound")] {
+        let system = system("rollback");
+        rebuild_gives(&system, 6, &json!({}));
+        next_evaluation(&system, how);
+        system.run(&["verify", "--background"]).ends(0);
+        assert_eq!(system.run(&["status", "--json"]).ends(0).json()["verified"]["verdict"], verdict, "{how}");
+        assert!(!system.read("etc/nixos/dynamic.nix").contains("reject"), "{how}");
+    }
 }
 
 #[test]

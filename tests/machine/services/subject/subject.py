@@ -2,7 +2,8 @@
 """Reads a JSON file and behaves as it says; shows the file's content to whoever connects to port 7000.
 
 good: serves. crash: ends at once. crash-later: says that it is ready, and ends after that. hang: never says that it is
-ready. deaf: says that it is ready, and does not listen. stubborn: serves, and does not stop when it is asked to.
+ready. deaf: says that it is ready, and does not listen. stubborn: serves, and does not stop when it is asked to. slow:
+serves after 1.5 s. curt: serves, and ends with exit status 143 when it is asked to stop.
 """
 
 import json
@@ -29,6 +30,10 @@ match settings["behaviour"]:
         pass
     case "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    case "slow":
+        time.sleep(1.5)
+    case "curt":
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     case "crash":
         sys.exit("subject: told to crash")
     case "crash-later":

@@ -1,0 +1,98 @@
+//! Who runs an apply may want it to end early: an apply that touched something goes back first.
+//!
+//! [`Signals`] is what the command line does about it. SIGINT, SIGTERM and SIGQUIT ask for the end. SIGHUP, and what a
+//! terminal does to a program in its background, are left without effect: the apply of a running system does not depend on
+//! the terminal that it was started from. All of this holds only while an apply is under way; before and after, the
+//! signals do what they do to any program.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
+use signal_hook::{flag, low_level};
+
+/// Asks to end.
+const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
+/// Has no effect on an apply.
+const IGNORED: [i32; 4] = [SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU];
+
+/// Whether an apply is to end early.
+pub trait Interruption: Sync {
+    /// The apply begins: from here on, nothing but the apply itself ends it.
+    fn begin(&self);
+
+    /// Whether it is to go back and end.
+    fn is_wanted(&self) -> bool;
+}
+
+/// An apply that comes to its own end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uninterrupted;
+
+impl Interruption for Uninterrupted {
+    fn begin(&self) {}
+
+    fn is_wanted(&self) -> bool {
+        false
+    }
+}
+
+/// The signals of this process.
+#[derive(Debug)]
+pub struct Signals {
+    /// The signal that asked for the end; 0 for none.
+    wanted: Arc<AtomicUsize>,
+    /// Whether signals have their usual effect.
+    usual: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Catches them.
+    pub fn catch() -> io::Result<Self> {
+        let signals = Self { wanted: Arc::default(), usual: Arc::new(AtomicBool::new(true)) };
+        for signal in ENDING.into_iter().chain(IGNORED) {
+            flag::register_conditional_default(signal, Arc::clone(&signals.usual))?;
+        }
+        for signal in ENDING {
+            let number = usize::try_from(signal).map_err(io::Error::other)?;
+            flag::register_usize(signal, Arc::clone(&signals.wanted), number)?;
+        }
+        Ok(signals)
+    }
+
+    /// The signal that asked for the end, if one did.
+    #[must_use]
+    pub fn wanted(&self) -> Option<i32> {
+        i32::try_from(self.wanted.load(Ordering::SeqCst)).ok().filter(|signal| *signal != 0)
+    }
+}
+
+impl Interruption for Signals {
+    fn begin(&self) {
+        self.usual.store(false, Ordering::SeqCst);
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted().is_some()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.usual.store(true, Ordering::SeqCst);
+    }
+}
+
+/// An apply that was interrupted is over: what is left is to end as the signal says, so that whoever started it sees that.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted(pub i32);
+
+impl Interrupted {
+    /// Does to this process what the signal does by default.
+    pub fn take_effect(self) {
+        // Where it has no effect, the exit code says that it failed.
+        let _ = low_level::emulate_default_handler(self.0);
+    }
+}
