@@ -1,6 +1,6 @@
 //! `dynix append`: a new value for an option, checked before it is recorded.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -20,6 +20,11 @@ use crate::secrets::{self, SecretFiles, Secrets};
 use crate::timings;
 use crate::types::{self, ReadAs, Subschemas, Type};
 use crate::verify::proof;
+
+/// The last second whose year has four digits, as records have them (RFC 3339).
+const LAST: u64 = 253_402_300_799;
+/// Records have ends to the second.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What the command line asks for.
 pub fn request(arguments: &cli::Append) -> Result<Append, Refused> {
@@ -54,10 +59,7 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
     if !place.option.may_change(place.below(&path).names()) {
         return Err(not_dynamic(&path, &place).into());
     }
-    let until = match request.duration {
-        None => None,
-        Some(duration) => Some(SystemTime::now().checked_add(duration).context("--for is too long")?),
-    };
+    let until = request.duration.map(end).transpose()?;
     let mut recorded = Recorded::default();
     recorded.notes.extend(flows(plan, paths, &place, &path));
     let mut trial = recording::start(request.confirm, context)?;
@@ -88,6 +90,19 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
         recorded.next = Some(format!("dynix apply {}", place.service_name));
     }
     Ok(recorded)
+}
+
+/// When something ends that holds from now on for so long.
+fn end(duration: Duration) -> Result<SystemTime, Refused> {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST);
+    let end = SystemTime::now().checked_add(duration).filter(|end| duration >= SHORTEST && *end <= last);
+    end.ok_or_else(|| {
+        let given = duration.as_secs_f64();
+        Refused(format!(
+            "--for (durationUSec) is {given} s; it has to be a second at least and to end before the year 10000. Leave \
+             it out for an override without an end"
+        ))
+    })
 }
 
 /// What else the value decides, as far as that is known.

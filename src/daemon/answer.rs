@@ -92,6 +92,9 @@ pub enum Denied {
         /// When there is a next time.
         retry: Duration,
     },
+    /// There are too many connections.
+    #[error("{0}; try again later")]
+    Busy(String),
     /// The daemon is ending.
     #[error("the daemon is ending; nothing was done")]
     Stopping,

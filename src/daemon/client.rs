@@ -53,7 +53,12 @@ impl Client {
 
     /// Asks for a change, and says what came of it.
     pub fn change(&mut self, request: &Request, json: bool) -> anyhow::Result<Exit> {
-        self.0.get_mut().write_all(&encode(&interface::call(request))).context("cannot ask the daemon")?;
+        let sent = self.0.get_mut().write_all(&encode(&interface::call(request)));
+        // Who is turned away is told why before there is a question.
+        let turned_away = sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
+        if !turned_away {
+            sent.context("cannot ask the daemon")?;
+        }
         let mut bytes = Vec::new();
         let mut reader = self.0.by_ref().take(LIMIT);
         reader.read_until(0, &mut bytes).context("cannot hear the daemon")?;

@@ -7,6 +7,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use anyhow::Context as _;
+
 use super::answer::Denied;
 use super::peer::{Names, Peer};
 use super::policy::{self, Effect, Used};
@@ -23,7 +25,7 @@ use crate::plan::{DaemonSpec, Method, Plan};
 use crate::request::Request;
 
 /// Lets requests through, and counts them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gate {
     /// What was let through.
     pub uses: RefCell<Uses>,
@@ -139,12 +141,14 @@ impl<'c> Case<'c> {
 }
 
 impl Limits<'_> {
-    fn count(&self, parts: Vec<Used>) -> Result<(), Denied> {
+    fn count(&self, parts: Vec<Used>) -> anyhow::Result<()> {
         let Some(uses) = self.uses else { return Ok(()) };
         let mut counted = self.counted.borrow_mut();
         let new: Vec<Used> = parts.into_iter().filter(|one| !counted.contains(one)).collect();
-        uses.borrow_mut().count(self.user, &new, &self.spec, uses::now())?;
-        counted.extend(new);
+        let (mut uses, now) = (uses.borrow_mut(), uses::now());
+        let limited = uses.check(self.user, new, &self.spec, now)?;
+        uses.count(self.user, &limited, &self.spec, now).context("cannot keep how often this user asked")?;
+        counted.extend(limited);
         Ok(())
     }
 }

@@ -209,6 +209,7 @@ pub fn denied(denied: &Denied) -> Reply {
             let retry = u64::try_from(retry.as_micros()).unwrap_or(u64::MAX);
             error("TooOften", &json!({ "reason": reason, "retryUSec": retry }))
         }
+        Denied::Busy(_) => error("Busy", &json!({ "reason": denied.to_string() })),
         Denied::Stopping => error("Stopping", &json!({})),
         Denied::Lost => error("Lost", &json!({})),
     }

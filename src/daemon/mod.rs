@@ -13,7 +13,9 @@ pub mod client;
 pub mod connection;
 pub mod events;
 pub mod gate;
+pub mod guard;
 pub mod interface;
+pub mod limits;
 pub mod outlet;
 pub mod peer;
 pub mod policy;
@@ -32,11 +34,11 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::cli::Global;
-use crate::messages;
 use crate::paths::Paths;
 use gate::Gate;
+use limits::Limits;
 use outlet::{Inlet, outlets};
-use server::{Limits, Queues, Server};
+use server::{Queues, Server};
 use uses::Uses;
 use watch::Watch;
 use worker::Worker;
@@ -47,8 +49,6 @@ pub struct Daemon {
     pub global: Global,
     /// The same, found.
     pub paths: Paths,
-    /// Where clients come in.
-    pub listener: UnixListener,
     /// How long it waits for more requests before it applies.
     pub window: Duration,
     /// How much it takes upon itself.
@@ -56,32 +56,19 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Serves until somebody wants it to end, or nobody wants anything.
-    pub fn run(self) -> anyhow::Result<()> {
+    /// Serves who comes in at `listener` until somebody wants it to end, or nobody wants anything.
+    pub fn run(self, listener: UnixListener) -> anyhow::Result<()> {
         let end_requests = activation::end_requests()?;
         let queues = Arc::new(Queues::default());
         let ([for_worker, for_reader], Inlet { news, wake }) = outlets().context("cannot connect the threads")?;
         let watch = Watch::new(&self.paths);
-        let kept = self.paths.uses();
-        let uses = Uses::load(&kept)?;
+        let uses = Uses::load(&self.paths.uses())?;
         let (global, window) = (self.global, self.window);
-        let server = Server {
-            listener: self.listener,
-            end_requests,
-            wake,
-            news,
-            queues: queues.clone(),
-            watch: &watch,
-            limits: self.limits,
-        };
+        let server =
+            Server { listener, end_requests, wake, news, queues: queues.clone(), watch: &watch, limits: self.limits };
         let looks = (global.clone(), queues.clone());
         let working = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            let worker =
-                Worker { global, queues: &queues, outlet: &for_worker, window, gate: Gate { uses: uses.into() } };
-            let gate = worker.run();
-            if let Err(error) = gate.uses.borrow().save(&kept) {
-                messages::warn(format!("how often each user asked is not kept: {error}"));
-            }
+            Worker::new(global, &queues, &for_worker, window, Gate { uses: uses.into() }).run();
         })?;
         let looking = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             reader::run(&looks.0, &looks.1, &for_reader);

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::events;
+use super::guard::guarded;
 use super::interface::{self, Query};
 use super::outlet::Outlet;
 use super::server::{Look, News, Queues};
@@ -28,20 +29,26 @@ pub fn run(global: &Global, queues: &Queues, outlet: &Outlet) {
         match look {
             Look::Query { token, query } => {
                 let session = Session::new(global.clone());
-                outlet.tell(News::Reply(token, answer(&query, &session)));
+                let reply = guarded(|| answer(&query, &session)).unwrap_or_else(|broken| failed(&broken.into()));
+                outlet.tell(News::Reply(token, reply));
             }
-            Look::Begin { token } => match changes(&mut seen, &Session::new(global.clone()), outlet) {
+            Look::Begin { token } => match all_changes(&mut seen, global, outlet) {
                 Ok(now) => outlet.tell(News::Begin(token, stream(&events::begin(&now)))),
                 Err(error) => outlet.tell(News::Reply(token, failed(&error))),
             },
             Look::Changed => {
-                if let Err(error) = changes(&mut seen, &Session::new(global.clone()), outlet) {
+                if let Err(error) = all_changes(&mut seen, global, outlet) {
                     messages::warn(format!("what changed can't be told: {}", messages::chain(&error)));
                 }
                 outlet.tell(News::Looked);
             }
         }
     }
+}
+
+/// Tells streams what changed since the last look, and gives what there is now.
+fn all_changes(seen: &mut Option<events::Look>, global: &Global, outlet: &Outlet) -> anyhow::Result<events::Look> {
+    guarded(|| changes(seen, &Session::new(global.clone()), outlet))?
 }
 
 fn answer(query: &Query, session: &Session) -> Reply {
@@ -76,7 +83,6 @@ fn page(after: u64, records: usize, session: &Session) -> anyhow::Result<Page> {
     Ok(Page { records: said.collect(), complete: page.complete })
 }
 
-/// Tells streams what changed since the last look, and gives what there is now.
 fn changes(seen: &mut Option<events::Look>, session: &Session, outlet: &Outlet) -> anyhow::Result<events::Look> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);

@@ -17,28 +17,24 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::activation;
 use super::answer::Denied;
 use super::connection::{BACKLOG, Connection, Stage};
+use super::guard::guarded;
 use super::interface::{self, Asked, Query};
+use super::limits::Limits;
 use super::peer::Peer;
 use super::queue::Queue;
 use super::watch::Watch;
 use super::wire::{Reply, encode};
+use crate::exit::Exit;
 use crate::request::Request;
 
 /// Most bytes that are kept for the connections of one user that are not root's: as many may be on their way in at once.
 const KEPT_PER_USER: usize = 4 << 20;
+/// Most connections that are taken before those that are there have their turn.
+const AT_ONCE: usize = 64;
+/// How long nobody is taken where the system has no room for another connection.
+const DEAF: Duration = Duration::from_millis(200);
 /// How long clients have to read what is left when the daemon ends.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// How much the daemon takes upon itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections at a time.
-    pub connections: usize,
-    /// Of one user.
-    pub per_user: usize,
-    /// Ends when nobody has been there for this long.
-    pub idle: Option<Duration>,
-}
 
 /// A connection, by its number.
 pub type Token = u64;
@@ -128,6 +124,8 @@ struct Clients {
     changed: bool,
     /// When somebody was last there.
     last: Option<Instant>,
+    /// Until then nobody is taken.
+    deaf: Option<Instant>,
 }
 
 impl Server<'_> {
@@ -140,7 +138,8 @@ impl Server<'_> {
         let mut fed = Instant::now();
         loop {
             let now = Instant::now();
-            if watchdog.is_some_and(|period| now >= fed + period) {
+            clients.deaf.take_if(|until| now >= *until);
+            if watchdog.is_some_and(|period| now.duration_since(fed) >= period) {
                 activation::tell_alive();
                 fed = now;
             }
@@ -149,13 +148,14 @@ impl Server<'_> {
                 break;
             }
             let until = [
-                watchdog.map(|period| fed + period),
+                watchdog.and_then(|period| fed.checked_add(period)),
+                clients.deaf,
                 clients.connections.values().filter_map(Connection::deadline).min(),
                 self.limits
                     .idle
                     .filter(|_| clients.connections.is_empty())
                     .zip(clients.last)
-                    .map(|(idle, last)| last + idle),
+                    .and_then(|(idle, last)| last.checked_add(idle)),
             ];
             let ready = self.wait(&clients, true, until.into_iter().flatten().min())?;
             if ready.end {
@@ -168,7 +168,7 @@ impl Server<'_> {
 
     fn is_idle(&self, clients: &Clients, now: Instant) -> bool {
         let Some(idle) = self.limits.idle else { return false };
-        clients.connections.is_empty() && clients.last.is_some_and(|last| now >= last + idle)
+        clients.connections.is_empty() && clients.last.is_some_and(|last| now.duration_since(last) >= idle)
     }
 
     /// Takes no more calls, lets the work under way come to its end, and says to everybody what became of theirs.
@@ -218,12 +218,11 @@ impl Server<'_> {
     }
 
     fn wait(&self, clients: &Clients, accepting: bool, until: Option<Instant>) -> anyhow::Result<Ready> {
-        let full = clients.connections.len() >= self.limits.connections;
         let mut polled: Vec<(Source, BorrowedFd<'_>, PollFlags)> = vec![
             (Source::End, self.end_requests.as_fd(), PollFlags::IN),
             (Source::News, self.wake.as_fd(), PollFlags::IN),
         ];
-        if accepting && !full {
+        if accepting && clients.deaf.is_none() {
             polled.push((Source::Listener, self.listener.as_fd(), PollFlags::IN));
         }
         if accepting && clients.is_streaming() {
@@ -245,7 +244,8 @@ impl Server<'_> {
         }
         let mut set: Vec<PollFd<'_>> =
             polled.iter().map(|(_, socket, flags)| PollFd::from_borrowed_fd(*socket, *flags)).collect();
-        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+        let timeout =
+            until.map(|until| until.saturating_duration_since(Instant::now()).saturating_add(Duration::from_millis(1)));
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(&mut set, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -318,20 +318,31 @@ impl Server<'_> {
     }
 
     fn accept(&self, clients: &mut Clients) {
-        while clients.connections.len() < self.limits.connections {
+        for _ in 0..AT_ONCE {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                // Nobody there, or no room for more: those who wait are still there next time.
-                Err(_) => return,
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => continue,
+                    ErrorKind::WouldBlock => return,
+                    // No room for another file, or for what the kernel keeps of one (accept(2)). Who waits is there still
+                    // when there is; to look for them until then would be all that is done.
+                    _ => {
+                        clients.deaf = Instant::now().checked_add(DEAF);
+                        return;
+                    }
+                },
             };
-            let Ok(connection) = Connection::new(stream) else { continue };
-            let user = connection.peer.user;
-            let others = clients.connections.values().filter(|other| other.peer.user == user).count();
-            // One too many is not told so: that would be one more to keep.
-            if others < self.limits.per_user {
-                clients.next += 1;
-                clients.connections.insert(clients.next, connection);
+            let Ok(mut connection) = Connection::new(stream) else { continue };
+            match self.limits.place(connection.peer.user, clients.users()) {
+                Ok(()) => {
+                    clients.next += 1;
+                    clients.connections.insert(clients.next, connection);
+                }
+                // What does not fit at once would be one more to keep.
+                Err(full) => {
+                    connection.send(&encode(&interface::denied(&full)));
+                    let _ = connection.flush();
+                }
             }
         }
     }
@@ -378,7 +389,9 @@ impl Server<'_> {
             };
             let oneway = call.oneway;
             let user = connection.peer.user;
-            let known = match interface::understand(call) {
+            let asked = guarded(|| interface::understand(call))
+                .unwrap_or_else(|broken| Err(interface::failed(Exit::Failed, &broken.to_string())));
+            let known = match asked {
                 Ok(Asked::Known(reply)) | Err(reply) => Some(reply),
                 Ok(Asked::Change(request)) => {
                     connection.stage = Stage::Busy { oneway };
@@ -412,6 +425,11 @@ impl Server<'_> {
 impl Clients {
     fn is_streaming(&self) -> bool {
         self.connections.values().any(|connection| connection.stage == Stage::Streaming)
+    }
+
+    /// Whose the connections are.
+    fn users(&self) -> impl Iterator<Item = u32> {
+        self.connections.values().map(|connection| connection.peer.user)
     }
 
     fn kept(&self) -> BTreeMap<u32, usize> {

@@ -1,12 +1,12 @@
 //! How often each user made use of each rule: `rate` of `dynamicism.daemon.allow`.
 //!
-//! Kept in memory, and in a file below /run from one daemon to the next: who waits until it has ended for want of clients may
-//! do no more than who does not.
+//! Kept in memory, and in a file below /run that has each use before what it is for is done. So neither an end of the
+//! daemon nor a crash gives anybody more than a rule says.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +15,16 @@ use super::policy::{Rate, Used};
 use crate::fs::{FileError, kept};
 use crate::plan::DaemonSpec;
 
+/// The file is written anew when it has more lines than this.
+const LINES: usize = 4096;
+
 /// What was let through and still counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Uses(Vec<Use>);
+#[derive(Debug)]
+pub struct Uses {
+    file: Utf8PathBuf,
+    lines: usize,
+    known: Vec<Use>,
+}
 
 /// Of one part of a rule by one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,50 +44,86 @@ pub fn now() -> Duration {
 }
 
 impl Uses {
-    /// Those that the daemon before kept.
-    pub fn load(path: &Utf8Path) -> Result<Self, FileError> {
-        Ok(kept::load(path)?.unwrap_or_default())
+    /// Those of the daemons before, which are in this file.
+    pub fn load(file: &Utf8Path) -> Result<Self, FileError> {
+        let lines: Vec<Vec<Use>> = kept::lines(file)?;
+        let mut uses = Self { file: file.to_owned(), lines: lines.len(), known: Vec::new() };
+        for Use { user, rule, pattern, times } in lines.into_iter().flatten() {
+            uses.of(user, &Used { rule, pattern }).extend(times);
+        }
+        Ok(uses)
     }
 
-    /// Keeps them for the next daemon.
-    pub fn save(&self, path: &Utf8Path) -> Result<(), FileError> {
-        kept::save(path, self, 0o600)
-    }
-
-    /// Counts one use of each part of a rule, or none of them.
-    pub fn count(&mut self, user: u32, parts: &[Used], spec: &DaemonSpec, now: Duration) -> Result<(), Denied> {
-        let limited: Vec<(&Used, Rate, &str)> = parts
-            .iter()
-            .filter_map(|one| {
-                let rate = spec.allow.get(&one.rule)?.options.get(&one.pattern)?.rate.as_deref()?;
-                // One that can't be read was refused when the system was built.
-                Some((one, Rate::parse(rate).ok()?, rate))
-            })
-            .collect();
-        for (one, rate, text) in &limited {
-            let times = self.of(user, one);
-            while times.front().is_some_and(|first| now.saturating_sub(*first) >= rate.period) {
-                times.pop_front();
-            }
+    /// Those parts of rules that are limited; an error where one of them was used too often.
+    pub fn check(
+        &mut self,
+        user: u32,
+        parts: Vec<Used>,
+        spec: &DaemonSpec,
+        now: Duration,
+    ) -> Result<Vec<Used>, Denied> {
+        let mut limited = Vec::new();
+        for part in parts {
+            let Some((rate, text)) = rate(spec, &part.rule, &part.pattern) else { continue };
+            let times = self.of(user, &part);
+            expire(times, rate, now);
             if let (true, Some(first)) = (times.len() >= rate.times as usize, times.front()) {
                 let retry = rate.period.saturating_sub(now.saturating_sub(*first));
-                return Err(Denied::TooOften { reason: format!("{}: only {text} are allowed", one.pattern), retry });
+                return Err(Denied::TooOften { reason: format!("{}: only {text} are allowed", part.pattern), retry });
             }
+            limited.push(part);
         }
-        for (one, ..) in limited {
-            self.of(user, one).push_back(now);
+        Ok(limited)
+    }
+
+    /// Counts a use of each of these parts. What can't be kept is not counted, and may not be done.
+    pub fn count(&mut self, user: u32, parts: &[Used], spec: &DaemonSpec, now: Duration) -> Result<(), FileError> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        if self.lines >= LINES {
+            self.known.retain_mut(|one| {
+                if let Some((rate, _)) = rate(spec, &one.rule, &one.pattern) {
+                    expire(&mut one.times, rate, now);
+                    return !one.times.is_empty();
+                }
+                false
+            });
+            kept::save(&self.file, &self.known, 0o600)?;
+            self.lines = 1;
+        }
+        let of =
+            |part: &Used| Use { user, rule: part.rule.clone(), pattern: part.pattern.clone(), times: [now].into() };
+        kept::add_line(&self.file, &parts.iter().map(of).collect::<Vec<Use>>())?;
+        self.lines += 1;
+        for part in parts {
+            self.of(user, part).push_back(now);
         }
         Ok(())
     }
 
     fn of(&mut self, user: u32, part: &Used) -> &mut VecDeque<Duration> {
         let is_it = |one: &Use| one.user == user && one.rule == part.rule && one.pattern == part.pattern;
-        let at = self.0.iter().position(is_it).unwrap_or_else(|| {
+        let at = self.known.iter().position(is_it).unwrap_or_else(|| {
             let Used { rule, pattern } = part.clone();
-            self.0.push(Use { user, rule, pattern, times: VecDeque::new() });
-            self.0.len() - 1
+            self.known.push(Use { user, rule, pattern, times: VecDeque::new() });
+            self.known.len() - 1
         });
-        &mut self.0[at].times
+        &mut self.known[at].times
+    }
+}
+
+/// How often a part of a rule may be used, where that is limited.
+fn rate<'s>(spec: &'s DaemonSpec, rule: &str, pattern: &str) -> Option<(Rate, &'s str)> {
+    let text = spec.allow.get(rule)?.options.get(pattern)?.rate.as_deref()?;
+    // One that can't be read was refused when the system was built.
+    Some((Rate::parse(text).ok()?, text))
+}
+
+/// Drops what no longer counts.
+fn expire(times: &mut VecDeque<Duration>, rate: Rate, now: Duration) {
+    while times.front().is_some_and(|first| now.saturating_sub(*first) >= rate.period) {
+        times.pop_front();
     }
 }
 
@@ -96,10 +138,24 @@ mod tests {
         (serde_json::from_value(spec).unwrap(), [Used { rule: "r".to_owned(), pattern: "a".to_owned() }])
     }
 
+    fn file() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(directory.path()).unwrap().join("uses.json");
+        (directory, path)
+    }
+
+    fn count(known: &mut Uses, user: u32, now: Duration) -> Result<(), Denied> {
+        let (spec, parts) = limited();
+        let checked = known.check(user, parts.to_vec(), &spec, now)?;
+        known.count(user, &checked, &spec, now).unwrap();
+        Ok(())
+    }
+
     #[test]
     fn more_often_than_allowed_is_refused_until_the_time_is_over() {
-        let ((spec, parts), mut uses) = (limited(), Uses::default());
-        let mut count = |user, seconds: u64| uses.count(user, &parts, &spec, Duration::from_secs(1000 + seconds));
+        let (_keep, path) = file();
+        let mut uses = Uses::load(&path).unwrap();
+        let mut count = |user, seconds: u64| count(&mut uses, user, Duration::from_secs(1000 + seconds));
         assert_eq!((count(1, 0), count(1, 10)), (Ok(()), Ok(())));
         let Err(Denied::TooOften { retry, .. }) = count(1, 20) else { panic!("it is let through") };
         assert_eq!(retry, Duration::from_secs(40));
@@ -108,16 +164,41 @@ mod tests {
     }
 
     #[test]
-    fn the_next_daemon_goes_on_counting() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(directory.path()).unwrap().join("rates.json");
-        let ((spec, parts), mut uses) = (limited(), Uses::load(&path).unwrap());
-        uses.count(1, &parts, &spec, Duration::from_secs(10)).unwrap();
-        uses.count(1, &parts, &spec, Duration::from_millis(20_500)).unwrap();
-        uses.save(&path).unwrap();
+    fn the_next_daemon_goes_on_counting_however_this_one_ends() {
+        let (_keep, path) = file();
+        let mut uses = Uses::load(&path).unwrap();
+        count(&mut uses, 1, Duration::from_secs(10)).unwrap();
+        count(&mut uses, 1, Duration::from_millis(20_500)).unwrap();
+        // A line that was cut off is of a use that came to nothing.
+        let cut = std::fs::read_to_string(&path).unwrap() + "\n[{\"user\":1,\"ru";
+        std::fs::write(&path, cut).unwrap();
         let mut next = Uses::load(&path).unwrap();
-        assert_eq!(next, uses);
-        assert!(next.count(1, &parts, &spec, Duration::from_secs(30)).is_err());
-        assert_eq!(next.count(1, &parts, &spec, Duration::from_secs(70)), Ok(()));
+        assert_eq!(next.known, uses.known);
+        assert!(count(&mut next, 1, Duration::from_secs(30)).is_err());
+        assert_eq!(count(&mut next, 1, Duration::from_secs(70)), Ok(()));
+        assert!(count(&mut Uses::load(&path).unwrap(), 1, Duration::from_secs(71)).is_err());
+    }
+
+    #[test]
+    fn what_the_first_version_kept_counts() {
+        let (_keep, path) = file();
+        let times = r#"[{"secs":10,"nanos":0},{"secs":20,"nanos":5}]"#;
+        std::fs::write(&path, format!(r#"[{{"user":1,"rule":"r","pattern":"a","times":{times}}}]"#)).unwrap();
+        let mut uses = Uses::load(&path).unwrap();
+        assert!(count(&mut uses, 1, Duration::from_secs(30)).is_err());
+        count(&mut uses, 2, Duration::from_secs(30)).unwrap();
+        assert_eq!(Uses::load(&path).unwrap().known, uses.known);
+    }
+
+    #[test]
+    fn the_file_does_not_grow_for_ever() {
+        let (_keep, path) = file();
+        let mut uses = Uses::load(&path).unwrap();
+        for minute in 0..2 * LINES as u64 {
+            count(&mut uses, 1, Duration::from_secs(60 * minute)).unwrap();
+        }
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= LINES, "{lines}");
+        assert_eq!(Uses::load(&path).unwrap().known[0].times.back(), uses.known[0].times.back());
     }
 }

@@ -4,11 +4,13 @@
 //! a service does not take what several of them set together, which of them it was can't be told: all of them are
 //! rejected, and each is tried again by itself, so that nobody is refused for what somebody else asked for.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Denied, part};
 use super::gate::{Case, Gate};
+use super::guard::{Broken, guarded};
 use super::interface;
 use super::outlet::Outlet;
 use super::peer::{Names, Peer};
@@ -30,18 +32,23 @@ use crate::request::Request;
 /// Most requests that become one apply.
 const MOST: usize = 256;
 
+/// The longest that a request waits for others.
+const WINDOW: Duration = Duration::from_secs(60);
+
 /// What it needs.
 pub struct Worker<'w> {
     /// Where things are.
-    pub global: Global,
+    global: Global,
     /// Where requests come from.
-    pub queues: &'w Queues,
+    queues: &'w Queues,
     /// Where answers go.
-    pub outlet: &'w Outlet,
+    outlet: &'w Outlet,
     /// How long it waits for more requests before it applies.
-    pub window: Duration,
+    window: Duration,
     /// Who may do what.
-    pub gate: Gate,
+    gate: Gate,
+    /// Who still waits for an answer.
+    owed: RefCell<BTreeSet<Token>>,
 }
 
 /// A request that is recorded and to be applied.
@@ -53,10 +60,16 @@ struct Pending {
     recorded: Recorded,
 }
 
-impl Worker<'_> {
-    /// Works until there is nothing more to do. Gives what the next one goes on from.
+impl<'w> Worker<'w> {
+    /// One that owes nobody anything.
     #[must_use]
-    pub fn run(mut self) -> Gate {
+    pub fn new(global: Global, queues: &'w Queues, outlet: &'w Outlet, window: Duration, gate: Gate) -> Self {
+        let window = window.min(WINDOW);
+        Self { global, queues, outlet, window, gate, owed: RefCell::default() }
+    }
+
+    /// Works until there is nothing more to do.
+    pub fn run(self) {
         while let Some(first) = self.queues.changes.pop() {
             let waits = applies_together(&first.request) && applies(&first.request);
             let mut batch = vec![first];
@@ -67,12 +80,21 @@ impl Worker<'_> {
                     None => break,
                 }
             }
-            self.work(batch);
+            self.serve(batch);
         }
-        self.gate
     }
 
-    fn work(&mut self, batch: Vec<Change>) {
+    /// Works on some requests. However that ends, each of them is answered.
+    fn serve(&self, batch: Vec<Change>) {
+        *self.owed.borrow_mut() = batch.iter().map(|change| change.token).collect();
+        if let Err(broken) = guarded(|| self.work(batch)) {
+            for token in self.owed.take() {
+                self.answer(token, &faulty(&broken));
+            }
+        }
+    }
+
+    fn work(&self, batch: Vec<Change>) {
         let session = Session::new(self.global.clone()).ending(self.queues.ending.clone());
         let (plan, paths) = match session.load() {
             Ok(loaded) => loaded,
@@ -86,37 +108,46 @@ impl Worker<'_> {
         };
         let mut known: BTreeMap<Peer, Names> = BTreeMap::new();
         let mut pending = Vec::new();
-        for Change { token, peer, request } in batch {
-            let names = known.entry(peer.clone()).or_insert_with(|| peer.names()).clone();
-            let by = names.by();
-            let context = Context { plan: &plan, paths: &paths, by: &by, session: &session, judge: &anything };
-            let case = match self.gate.admit(&request, &peer, &names, &context) {
-                Ok(case) => case,
-                Err(denied) => {
-                    self.deny(token, &peer, &names, &denied);
-                    continue;
-                }
-            };
-            if let Request::Confirm(one) = &request {
-                self.answer(token, &confirmed(confirm::perform(one, &context)));
-                continue;
-            }
-            match recorded(&request, &case, &context) {
-                Ok(recorded) if recorded.apply.is_some() => {
-                    pending.push(Pending { token, peer, names, request, recorded });
-                }
-                Ok(recorded) => self.answer(token, &noted(&recorded)),
-                Err(error) => match error.downcast_ref::<Denied>() {
-                    Some(denied) => self.deny(token, &peer, &names, denied),
-                    None => self.answer(token, &Answer { fault: Some(fault(&error)), ..Answer::default() }),
-                },
+        let context = Context { plan: &plan, paths: &paths, by: "", session: &session, judge: &anything };
+        for change in batch {
+            let token = change.token;
+            let names = known.entry(change.peer.clone()).or_insert_with(|| change.peer.names()).clone();
+            match guarded(|| self.record(change, names, &context)) {
+                Ok(one) => pending.extend(one),
+                Err(broken) => self.answer(token, &faulty(&broken)),
             }
         }
         if !pending.is_empty() {
-            let context = Context { plan: &plan, paths: &paths, by: "", session: &session, judge: &anything };
             self.apply(pending, &context);
             verify::after_apply(&plan, &paths, &session);
         }
+    }
+
+    /// Records what somebody asks for, and answers where nothing is to be applied for it.
+    fn record(&self, change: Change, names: Names, context: &Context<'_>) -> Option<Pending> {
+        let Change { token, peer, request } = change;
+        let by = names.by();
+        let context = Context { by: &by, ..*context };
+        let case = match self.gate.admit(&request, &peer, &names, &context) {
+            Ok(case) => case,
+            Err(denied) => {
+                self.deny(token, &peer, &names, &denied);
+                return None;
+            }
+        };
+        if let Request::Confirm(one) = &request {
+            self.answer(token, &confirmed(confirm::perform(one, &context)));
+            return None;
+        }
+        match recorded(&request, &case, &context) {
+            Ok(recorded) if recorded.apply.is_some() => return Some(Pending { token, peer, names, request, recorded }),
+            Ok(recorded) => self.answer(token, &noted(&recorded)),
+            Err(error) => match error.downcast_ref::<Denied>() {
+                Some(denied) => self.deny(token, &peer, &names, denied),
+                None => self.answer(token, &Answer { fault: Some(fault(&error)), ..Answer::default() }),
+            },
+        }
+        None
     }
 
     fn apply(&self, mut pending: Vec<Pending>, context: &Context<'_>) {
@@ -156,11 +187,13 @@ impl Worker<'_> {
     }
 
     fn answer(&self, token: Token, answer: &Answer) {
+        self.owed.borrow_mut().remove(&token);
         self.outlet.tell(News::Reply(token, interface::answered(answer)));
     }
 
     fn deny(&self, token: Token, peer: &Peer, names: &Names, denied: &Denied) {
         Entry::denied(&names.user, peer.user, &denied.to_string()).send();
+        self.owed.borrow_mut().remove(&token);
         self.outlet.tell(News::Reply(token, interface::denied(denied)));
     }
 }
@@ -252,4 +285,83 @@ fn confirmed(outcome: anyhow::Result<confirm::Settled>) -> Answer {
 
 fn fault(error: &anyhow::Error) -> (Exit, String) {
     (commands::exit_of(error), messages::chain(error))
+}
+
+fn faulty(broken: &Broken) -> Answer {
+    Answer { fault: Some((Exit::Failed, broken.to_string())), ..Answer::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::build::{Input, generate};
+    use crate::daemon::outlet::{Inlet, outlets};
+    use crate::daemon::uses::Uses;
+    use crate::request::{Append, Rollback};
+
+    const WORKERS: &str = "services.harmonia.settings.workers";
+
+    /// A tree where one user may do something.
+    fn tree() -> tempfile::TempDir {
+        let repository = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(repository.join("descriptions/harmonia.json")).unwrap();
+        let mut description: Value = serde_json::from_str(&text).unwrap();
+        let rule = json!({"users": ["3001"], "options": {WORKERS: {"rate": "9/h"}}});
+        description["daemon"] = json!({"allow": {"limited": rule}});
+        let input = Input {
+            description: &description.to_string(),
+            static_root: &repository.join("descriptions"),
+            dynix: Utf8Path::new("/bin/dynix"),
+            plan: Utf8Path::new("/etc/dynix/plan.json"),
+        };
+        let tree = generate(&input).unwrap();
+        let (_, plan, _) = tree.files().find(|(path, ..)| *path == "plan.json").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("etc/dynix")).unwrap();
+        std::fs::write(directory.path().join("etc/dynix/plan.json"), plan).unwrap();
+        directory
+    }
+
+    #[test]
+    fn a_request_that_panics_is_answered_and_so_are_the_others() {
+        let directory = tree();
+        let root = Utf8Path::from_path(directory.path()).unwrap();
+        let global = Global {
+            root: Some(root.to_owned()),
+            plan: None,
+            overrides: None,
+            socket: None,
+            color: clap::ColorChoice::Never,
+            verbose: false,
+        };
+        let (queues, Ok(([outlet, _other], Inlet { news, .. }))) = (Queues::default(), outlets()) else { panic!() };
+        let uses = Uses::load(&root.join("run/dynix/uses.json")).unwrap();
+        let worker = Worker::new(global, &queues, &outlet, Duration::ZERO, Gate { uses: uses.into() });
+        let of = |token, user, request| Change { token, peer: Peer { user, groups: Vec::new() }, request };
+        let append = || Request::Append(Append { path: WORKERS.into(), value: Some(json!(5)), ..Append::default() });
+        let answers = |batch| {
+            worker.serve(batch);
+            let heard = news.try_iter().map(|news| match news {
+                News::Reply(token, reply) => {
+                    (token, reply.error.unwrap_or_default(), reply.parameters["reason"].to_string())
+                }
+                other => panic!("{other:?}"),
+            });
+            heard.collect::<Vec<_>>()
+        };
+        // Whoever counts while somebody else does panics.
+        let counting = worker.gate.uses.borrow_mut();
+        let heard =
+            answers(vec![of(1, 0, append()), of(2, 3001, append()), of(3, 0, Request::Rollback(Rollback::default()))]);
+        assert_eq!(
+            heard.iter().map(|(token, error, _)| (*token, error.as_str())).collect::<Vec<_>>(),
+            [(1, ""), (2, "io.dynix.Settings.Failed"), (3, "")]
+        );
+        assert!(heard[1].2.contains("a fault of dynix itself: "), "{heard:?}");
+        drop(counting);
+        assert_eq!(answers(vec![of(4, 3001, append())])[0].1, "");
+    }
 }

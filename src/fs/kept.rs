@@ -1,11 +1,14 @@
 //! What one process keeps for the next, below /run: JSON that can be made anew.
 
+use std::io::{ErrorKind, Write};
+
 use camino::Utf8Path;
+use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::atomic::{self, Durability};
-use super::{FileError, OWN, read_trusted};
+use super::{Context, Directory, FileError, OWN, read_trusted};
 
 /// What was kept, if anything was. What can't be understood was not written by this dynix, and counts for nothing.
 pub fn load<T: DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, FileError> {
@@ -17,4 +20,23 @@ pub fn save(path: &Utf8Path, content: &impl Serialize, mode: u32) -> Result<(), 
     // Such data can't fail to be JSON; if it did, an empty file would be kept, which is nothing.
     let bytes = serde_json::to_vec(content).unwrap_or_default();
     atomic::write(path, &bytes, mode, Durability::Volatile)
+}
+
+/// What was kept line by line; nothing where there is no file. A line that can't be understood counts for nothing.
+pub fn lines<T: DeserializeOwned>(path: &Utf8Path) -> Result<Vec<T>, FileError> {
+    let bytes = read_trusted(path, OWN)?.unwrap_or_default();
+    Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+/// Adds a line to a file that only root or the running user can read; it is there, whatever becomes of this process.
+pub fn add_line(path: &Utf8Path, content: &impl Serialize) -> Result<(), FileError> {
+    let (directory, name) = Directory::create_above(path)?;
+    let file = directory.open_file(name, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?;
+    let missing = || FileError { operation: "open", path: path.to_string(), source: ErrorKind::NotFound.into() };
+    let mut file = file.ok_or_else(missing)?;
+    directory.check_file(&file, name)?;
+    // Before it, so that the end of one that was cut off is a line of its own.
+    let mut line = b"\n".to_vec();
+    line.extend(serde_json::to_vec(content).unwrap_or_default());
+    file.write_all(&line).at("add to", path)
 }

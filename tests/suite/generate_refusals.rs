@@ -530,5 +530,9 @@ fn a_daemon_has_its_units() {
     let tree = generate(&with("/daemon", json!({}))).unwrap();
     let service = text(&tree, "lib/systemd/system/dynix.service");
     assert!(service.contains("Type=notify\n") && service.contains("NoNewPrivileges=yes\n"), "{service}");
-    assert!(text(&tree, "lib/systemd/system/dynix.socket").contains("ListenStream=/run/dynix/dynix.sock\n"));
+    let socket = text(&tree, "lib/systemd/system/dynix.socket");
+    assert!(socket.contains("ListenStream=/run/dynix/dynix.sock\n"), "{socket}");
+    // Nobody can switch it off by making it start.
+    assert!(service.contains("StartLimitIntervalSec=0\n") && socket.contains("TriggerLimitIntervalSec=0\n"));
+    assert!(service.contains("LimitNOFILE=4096\n"), "{service}");
 }

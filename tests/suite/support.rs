@@ -43,6 +43,19 @@ pub fn dynix() -> Command {
     command
 }
 
+/// A command by way of a shell, whose script ends with `exec "$0" "$@"`.
+pub fn through(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
 pub fn finish(command: &mut Command) -> Run {
     let output = command.output().unwrap();
     Run {

@@ -159,6 +159,18 @@ with subtest("it is killed, and nothing is lost"):
     machine.wait_for_open_port(5000)
     t.assertEqual(workers(), 20)
 
+with subtest("it starts as often as it is asked"):
+    for number in range(8):
+        t.assertEqual(call("Get", {"path": WORKERS})["value"], 20)
+        machine.succeed("systemctl kill --signal=KILL dynix.service")
+        machine.wait_until_succeeds("systemctl is-failed dynix.service")
+    t.assertEqual(machine.get_unit_property("dynix.socket", "ActiveState"), "active")
+    refused("Append", {"path": WORKERS, "value": 20}, "balancer", "TooOften")
+
+with subtest("there are files for a thousand clients"):
+    limits = machine.succeed(f"cat /proc/{machine.get_unit_property('dynix.service', 'MainPID')}/limits")
+    t.assertRegex(limits, r"Max open files +4096 ")
+
 with subtest("it ends when nobody is there, and comes back"):
     machine.wait_until_succeeds("test $(systemctl show --property ActiveState --value dynix.service) = inactive")
     t.assertEqual(machine.get_unit_property("dynix.service", "Result"), "success")

@@ -11,6 +11,7 @@ use dynix::daemon::interface::{self, Asked};
 use dynix::daemon::outlet::{Inlet, Outlet, outlets};
 use dynix::daemon::peer::Peer;
 use dynix::daemon::server::{Change, News, Queues};
+use dynix::daemon::uses::Uses;
 use dynix::daemon::wire::{Call, Reply};
 use dynix::daemon::worker::Worker;
 use serde_json::Value;
@@ -42,10 +43,8 @@ impl Handler {
         let queues = Arc::new(Queues::default());
         let ([outlet, other], inlet) = outlets().unwrap();
         let (global, theirs) = (global(system), queues.clone());
-        let work = move || {
-            let (queues, outlet) = (&theirs, &outlet);
-            drop(Worker { global, queues, outlet, window: Duration::ZERO, gate: Gate::default() }.run());
-        };
+        let uses = Uses::load(&system.path("run/dynix/uses.json")).unwrap();
+        let work = move || Worker::new(global, &theirs, &outlet, Duration::ZERO, Gate { uses: uses.into() }).run();
         Self { queues, inlet, asked: Cell::new(0), worker: Some(std::thread::spawn(work)), _other: other }
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Daemon, WORKERS};
+use super::{Daemon, WORKERS, as_user};
+use crate::support::{System, description};
 
 #[test]
 fn who_sends_garbage_is_hung_up_on() {
@@ -95,5 +96,57 @@ fn who_leaves_early_gets_what_was_asked_for_done() {
         client.say(&json!({"method": "io.dynix.Settings.Append", "parameters": parameters}));
         drop(client);
         super::until(|| daemon.connect().get(WORKERS)["value"] == json!(value));
+    }
+}
+
+#[test]
+fn no_number_ends_it() {
+    let mut daemon = Daemon::new();
+    let mut client = daemon.connect();
+    for number in [0, 1, 1 << 31, 1 << 32, 1 << 53, 253_402_300_800_000_000, u64::MAX / 2, u64::MAX / 2 + 1, u64::MAX] {
+        for (method, parameters) in [
+            ("Append", json!({"path": WORKERS, "value": 5, "durationUSec": number})),
+            ("Append", json!({"path": WORKERS, "value": 5, "confirmUSec": number, "apply": true})),
+            ("Append", json!({"path": WORKERS, "value": number})),
+            ("Unset", json!({"path": WORKERS, "confirmUSec": number, "apply": true})),
+            ("Rollback", json!({"id": number})),
+            ("Reset", json!({"confirmUSec": number})),
+            ("Log", json!({"after": number, "limit": number})),
+        ] {
+            client.call(method, &parameters);
+        }
+    }
+    // For ever is too long, and a moment too short.
+    for number in [0, 999_999, 253_402_300_800_000_000, u64::MAX] {
+        let said = client.call("Append", &json!({"path": WORKERS, "value": 5, "durationUSec": number}));
+        let reason = said["parameters"]["reason"].as_str().unwrap();
+        assert!(said["error"] == "io.dynix.Settings.Refused" && reason.contains("durationUSec"), "{said}");
+    }
+    daemon.system.run(&["append", WORKERS, "5", "--for", "9000years"]).ends(3);
+    daemon.signal(rustix::process::Signal::TERM);
+    assert!(daemon.ends().success());
+}
+
+#[test]
+fn a_rate_outlives_the_daemon() {
+    let mut description = description();
+    let rule = json!({"users": ["3001"], "options": {WORKERS: {"rate": "3/h"}}});
+    description["daemon"] = json!({"allow": {"limited": rule}});
+    let mut daemon = Daemon::on(System::of(&description), &[]);
+    let append = |daemon: &Daemon| {
+        let mut client = as_user(&daemon.system, 3001, || daemon.connect())?;
+        Some(client.call("Append", &json!({"path": WORKERS, "value": 5}))["error"].clone())
+    };
+    let Some(first) = append(&daemon) else { return };
+    assert_eq!((first, append(&daemon)), (json!(null), Some(json!(null))));
+    // However it ends.
+    daemon.restart(&[]);
+    assert_eq!(append(&daemon), Some(json!(null)));
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.ends();
+    daemon.restart(&[]);
+    for _ in 0..2 {
+        assert_eq!(append(&daemon), Some(json!("io.dynix.Settings.TooOften")));
+        daemon.restart(&[]);
     }
 }

@@ -1,6 +1,7 @@
 //! The daemon on a tree of its own: the real binary behind a socket, and clients of every kind.
 
 mod changes;
+mod crowd;
 mod handler;
 mod kills;
 mod misuse;
@@ -8,14 +9,15 @@ mod policy;
 mod reading;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use crate::support::{Run, System, finish};
+use crate::support::{Run, System, finish, through};
 
 pub const WORKERS: &str = "services.harmonia.settings.workers";
 pub const JOBS: &str = "services.distccd.maxJobs";
@@ -36,6 +38,23 @@ impl Daemon {
     pub fn on(system: System, arguments: &[&str]) -> Self {
         let process = start(&system, arguments);
         Self { system, process }
+    }
+
+    /// One that may have so many files open.
+    pub fn with_files(system: System, files: usize) -> Self {
+        let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        let socket = socket(&system);
+        let command = through(&script, &system.command(&["--socket", socket.as_str(), "daemon"]));
+        let process = listening(&system, command);
+        Self { system, process }
+    }
+
+    /// Seconds of a processor that it has taken.
+    pub fn processor(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // The 14th and 15th field (proc_pid_stat(5)), in hundredths; the second one, the name, is in parentheses.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
+        [11, 12].iter().map(|at| fields[*at].parse::<f64>().unwrap() / 100.0).sum()
     }
 
     pub fn id(&self) -> u32 {
@@ -100,9 +119,14 @@ fn socket(system: &System) -> Utf8PathBuf {
 
 fn start(system: &System, arguments: &[&str]) -> Child {
     let socket = socket(system);
-    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
     let words: Vec<&str> = ["--socket", socket.as_str(), "daemon"].iter().chain(arguments).copied().collect();
-    let process = system.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    listening(system, system.command(&words))
+}
+
+fn listening(system: &System, mut command: std::process::Command) -> Child {
+    let socket = socket(system);
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
     while UnixStream::connect(&socket).is_err() {
         assert!(start.elapsed() < PATIENCE, "it does not listen");
@@ -116,7 +140,11 @@ pub struct Client(pub BufReader<UnixStream>);
 
 impl Client {
     pub fn to(system: &System) -> Self {
-        let stream = UnixStream::connect(socket(system)).unwrap();
+        Self::at(&socket(system))
+    }
+
+    pub fn at(socket: &Utf8Path) -> Self {
+        let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
     }
@@ -154,6 +182,24 @@ impl Client {
     pub fn get(&mut self, path: &str) -> Value {
         self.call("Get", &json!({ "path": path }))["parameters"].clone()
     }
+}
+
+/// Does something as another user: the kernel has users for each thread. Only root can do that.
+pub fn as_user<T: Send>(system: &System, user: u32, what: impl FnOnce() -> T + Send) -> Option<T> {
+    if !rustix::process::geteuid().is_root() {
+        crate::support::skip("what other users may: needs root");
+        return None;
+    }
+    std::fs::set_permissions(system.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let done = std::thread::scope(|scope| {
+        let become_user = move || {
+            let user = rustix::process::Uid::from_raw(user);
+            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+            what()
+        };
+        scope.spawn(become_user).join().unwrap()
+    });
+    Some(done)
 }
 
 /// Asks until it is so.
