@@ -37,7 +37,7 @@ Examples:
 
 Exit codes:
   0 done  1 failed  2 usage  3 value refused  4 a unit failed and was rolled back  5 rollback failed
-  6 a rebuild would change more (verify)";
+  6 a rebuild would change more (verify)  7 a unit runs on other values than are in place";
 
 /// Change a running NixOS system's settings in milliseconds, without a rebuild
 ///

@@ -3,7 +3,7 @@
 use std::process::{ExitCode, Termination};
 
 /// How a command ended. The worst of all services decides, in this order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// Everything that was asked for is done.
@@ -21,11 +21,36 @@ pub enum Exit {
     RollbackFailed = 5,
     /// A rebuild with the values in effect would give another system.
     Unsound = 6,
+    /// The new values are in place, and a unit's process goes on with others.
+    Unseen = 7,
+}
+
+impl Exit {
+    /// How bad it is: the worst of several decides.
+    fn rank(self) -> u8 {
+        match self {
+            // Nothing is broken by it.
+            Self::Unseen => Self::Refused as u8 * 2 + 1,
+            other => other as u8 * 2,
+        }
+    }
+}
+
+impl PartialOrd for Exit {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Exit {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
 }
 
 impl Exit {
     /// All codes with what they mean, for the man page.
-    pub const MEANINGS: [(Exit, &'static str); 7] = [
+    pub const MEANINGS: [(Exit, &'static str); 8] = [
         (Exit::Done, "done"),
         (Exit::Failed, "failed; nothing was changed by the part that failed"),
         (Exit::Usage, "the command line is wrong"),
@@ -33,6 +58,7 @@ impl Exit {
         (Exit::RolledBack, "a unit did not come up well on new values and was rolled back"),
         (Exit::RollbackFailed, "a unit did not come up well, and rolling it back failed"),
         (Exit::Unsound, "a rebuild with the recorded values would change more than dynix did (verify)"),
+        (Exit::Unseen, "new values are in place, and a unit's process goes on with others"),
     ];
 }
 

@@ -17,6 +17,7 @@ use super::change::{self, Change};
 use super::dependents::{Dependents, Revival, sequence};
 use super::execute::{Fault, Machine, Material, Ran, run};
 use super::report::Outcome;
+use super::seen;
 use super::state::InEffect;
 use super::turns::Turns;
 use crate::fs::generation::StagedFile;
@@ -184,7 +185,7 @@ impl Course<'_> {
         });
         let mut warnings = Vec::new();
         let (in_effect, outcome) = match &fault {
-            None => (change.to.clone(), Outcome::Applied),
+            None => (change.to.clone(), self.seen(change, &mut progress)),
             Some(Fault::Stopped(reason)) => {
                 warnings.push(format!("{}: {reason}; it reads the new values when it is started", change.name));
                 (change.to.clone(), Outcome::Applied)
@@ -197,6 +198,20 @@ impl Course<'_> {
         let interrupted = fault == Some(Fault::Interrupted);
         let service = change.name.to_owned();
         Arrival { service, in_effect, outcome, unsettled, may_be_retried, interrupted, warnings, steps }
+    }
+
+    /// Whether the processes of the units see what is in place now.
+    fn seen(&self, change: &Change<'_>, progress: &mut Progress) -> Outcome {
+        let (Some(manager), Some(service)) = (self.machine.manager, change.service) else { return Outcome::Applied };
+        let directory = self.machine.paths.service(change.name);
+        let others = seen::others(service, &change.to, change.units.keys(), &directory, manager);
+        timings::mark("what the processes see");
+        if others.is_empty() {
+            return Outcome::Applied;
+        }
+        let reason = others.values().cloned().collect::<Vec<_>>().join("; ");
+        progress.unsettled.extend(others.into_keys());
+        Outcome::Unseen { reason }
     }
 
     /// Where a service goes that does not work.

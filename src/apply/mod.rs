@@ -29,6 +29,7 @@ pub mod view;
 mod leftover;
 mod pass;
 mod rejection;
+mod seen;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};

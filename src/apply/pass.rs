@@ -16,11 +16,12 @@ use super::report::{Outcome, Report};
 use super::state::{Setback, State, Went};
 use super::survey::{Survey, survey};
 use super::view::View;
-use super::{ApplyError, Failed, Request, preparation, trial};
+use super::{ApplyError, Failed, Occasion, Request, preparation, seen, trial};
 use crate::fs::generation;
 use crate::overrides::LogFile;
 use crate::paths::Paths;
 use crate::plan::{Plan, Service};
+use crate::systemd::ServiceManager;
 use crate::timings;
 
 /// What came of it, besides what the report says.
@@ -43,7 +44,10 @@ pub(super) fn pass(
     report: &mut Report,
 ) -> Result<Passed, ApplyError> {
     let paths = machine.paths;
-    let before = State::load(&paths.state())?;
+    let mut before = State::load(&paths.state())?;
+    if let Some(manager) = machine.manager.filter(|_| !matches!(request.occasion, Occasion::Switch { .. })) {
+        note_strayed(plan, &mut before, request, paths, manager);
+    }
     report.left_out.clone_from(&view.desired.left_out);
     if plan.services.values().any(Service::has_secrets) {
         Key::ensure(paths)?;
@@ -77,6 +81,17 @@ pub(super) fn pass(
         .collect();
     let state = pass.tell(report);
     Ok(Passed { failed, state, changed })
+}
+
+/// Notes the units that go on with something else than their service has in effect, whatever led to that: they are acted
+/// on like those that an apply left half-way.
+fn note_strayed(plan: &Plan, state: &mut State, request: &Request, paths: &Paths, manager: &dyn ServiceManager) {
+    let taken = state.services.iter_mut().filter(|(name, one)| one.pending.is_empty() && request.takes(name));
+    for (name, one) in taken {
+        if let Some(service) = plan.services.get(name) {
+            one.pending.extend(seen::strayed(name, service, &one.in_effect, paths, manager));
+        }
+    }
 }
 
 /// What one pass has come to so far.
@@ -246,6 +261,7 @@ fn setback(outcome: &Outcome) -> Option<Setback> {
     let result = match outcome {
         Outcome::RolledBack { .. } => Went::RolledBack,
         Outcome::RollbackFailed { .. } => Went::RollbackFailed,
+        Outcome::Unseen { .. } => Went::Unseen,
         Outcome::Applied | Outcome::Failed { .. } | Outcome::Refused { .. } => return None,
     };
     Some(Setback::now(result, outcome.reason().unwrap_or_default()))

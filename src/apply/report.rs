@@ -30,6 +30,11 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// The recorded values are in place, and the process of a unit goes on with others.
+    Unseen {
+        /// Which, and what it has instead.
+        reason: String,
+    },
     /// It did not work on the new values, nor on what it had; it is on its static values.
     RollbackFailed {
         /// Why, first and then.
@@ -46,6 +51,7 @@ impl Outcome {
             Self::Failed { .. } => Exit::Failed,
             Self::Refused { .. } => Exit::Refused,
             Self::RolledBack { .. } => Exit::RolledBack,
+            Self::Unseen { .. } => Exit::Unseen,
             Self::RollbackFailed { .. } => Exit::RollbackFailed,
         }
     }
@@ -58,6 +64,7 @@ impl Outcome {
             Self::Failed { reason }
             | Self::Refused { reason }
             | Self::RolledBack { reason }
+            | Self::Unseen { reason }
             | Self::RollbackFailed { reason } => Some(reason),
         }
     }

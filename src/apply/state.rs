@@ -93,6 +93,8 @@ pub enum Went {
     RollbackFailed,
     /// Back to what it had: nobody confirmed the new values.
     NotConfirmed,
+    /// To the new values, and the process of a unit goes on with others.
+    Unseen,
 }
 
 impl Default for State {

@@ -168,7 +168,9 @@ pub(super) fn keep_to(
         return;
     }
     if let Some(trial) = &mut state.trial {
-        trial.back.retain(|service, _| outcomes.get(service) == Some(&Outcome::Applied));
+        trial
+            .back
+            .retain(|service, _| matches!(outcomes.get(service), Some(Outcome::Applied | Outcome::Unseen { .. })));
         if trial.back.is_empty() {
             abandon(state, request, machine);
         }

@@ -119,6 +119,9 @@ pub fn show(report: &Report, records: &[u64], json: bool, dry: bool) -> anyhow::
             Outcome::RolledBack { reason } => messages::error(format!(
                 "{service}: did not work on the new values and is back on what it had: {reason}; see `dynix log`"
             )),
+            Outcome::Unseen { reason } => messages::error(format!(
+                "{service}: its values are in place, and it does not run on them: {reason}; then run `dynix apply {service}`"
+            )),
             Outcome::RollbackFailed { reason } => messages::error(format!(
                 "{service}: did not work on the new values, and going back failed: {reason}; see `dynix status` and \
                  `journalctl -b`"

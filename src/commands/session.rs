@@ -308,6 +308,10 @@ impl ServiceManager for LazyBus {
         self.0.get()?.last_words(unit)
     }
 
+    fn main_process(&self, unit: &str) -> Option<u32> {
+        self.bus().ok()?.main_process(unit)
+    }
+
     fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
         self.bus()?.start_timer(timer)
     }

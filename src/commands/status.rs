@@ -140,6 +140,7 @@ fn text(status: &Status) -> String {
                 Went::RolledBack => "it did not work on new values and went back to these",
                 Went::RollbackFailed => "it worked neither on new values nor on what it had before, and went static",
                 Went::NotConfirmed => "new values were not confirmed and it went back to these",
+                Went::Unseen => "these are in place, and it does not run on them",
             };
             let reason = if reason == NOT_CONFIRMED { String::new() } else { format!(": {reason}") };
             let _ = writeln!(text, "  {time}: {went}{reason}");

@@ -194,6 +194,7 @@ pub fn answered(answer: &Answer) -> Reply {
         Exit::Refused => ("Refused", answer.reason()),
         Exit::RolledBack => ("RolledBack", answer.reason()),
         Exit::RollbackFailed => ("RollbackFailed", answer.reason()),
+        Exit::Unseen => ("Unseen", answer.reason()),
         Exit::Failed | Exit::Usage | Exit::Unsound => ("Failed", answer.reason()),
     };
     Reply::error(&format!("{NAME}.{name}"), json!({ "reason": reason, "answer": answer }))

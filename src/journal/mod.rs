@@ -32,6 +32,8 @@ pub enum Kind {
     RolledBack,
     /// The service works on neither.
     RollbackFailed,
+    /// The values are in place, and it runs on others.
+    Unseen,
     /// Somebody asked for what they may not have.
     Denied,
     /// Whether a rebuild would change more than dynix did.
@@ -40,12 +42,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Applied,
         Self::Refused,
         Self::Failed,
         Self::RolledBack,
         Self::RollbackFailed,
+        Self::Unseen,
         Self::Denied,
         Self::Verified(verdict::Outcome::Sound),
         Self::Verified(verdict::Outcome::Unsound),
@@ -61,6 +64,7 @@ impl Kind {
             Self::Failed => "3cbe9909a5e443e9ba5dd141b4341c73",
             Self::RolledBack => "d7c708ff25b34f80afe2d9c7608c960b",
             Self::RollbackFailed => "6539a9f231994beb864aacb82a0e1a8a",
+            Self::Unseen => "5d1f0c0f3c0e4d0a9a4b7d2f6b8e91c3",
             Self::Denied => "3d13a8b80c9f410fae5f7fb0a32b5b7f",
             Self::Verified(verdict::Outcome::Sound) => "073892d81ed54fd9971729f23c04d6cd",
             Self::Verified(verdict::Outcome::Unsound) => "33b2c8cf90144b8a86d21f6b3fe8913e",
@@ -77,6 +81,7 @@ impl Kind {
             Self::Failed => "failed",
             Self::RolledBack => "rolled-back",
             Self::RollbackFailed => "rollback-failed",
+            Self::Unseen => "unseen",
             Self::Denied => "denied",
             Self::Verified(outcome) => outcome.name(),
         }
@@ -87,7 +92,7 @@ impl Kind {
         match self {
             Self::Applied | Self::Verified(verdict::Outcome::Sound) => 6,
             Self::Denied | Self::Verified(_) => 4,
-            Self::Refused | Self::Failed | Self::RolledBack => 3,
+            Self::Refused | Self::Failed | Self::RolledBack | Self::Unseen => 3,
             Self::RollbackFailed => 2,
         }
     }
@@ -101,6 +106,7 @@ impl Kind {
             Outcome::Failed { .. } => Self::Failed,
             Outcome::RolledBack { .. } => Self::RolledBack,
             Outcome::RollbackFailed { .. } => Self::RollbackFailed,
+            Outcome::Unseen { .. } => Self::Unseen,
         }
     }
 }
@@ -196,6 +202,7 @@ fn words(outcome: &Outcome) -> &'static str {
         Outcome::Refused { .. } => "was refused its new values",
         Outcome::Failed { .. } => "could not be changed",
         Outcome::RolledBack { .. } => "did not work on new values and went back",
+        Outcome::Unseen { .. } => "has new values in place and does not run on them",
         Outcome::RollbackFailed { .. } => "works neither on new values nor on what it had",
     }
 }

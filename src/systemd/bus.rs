@@ -11,7 +11,7 @@ use zbus::OwnedObjectPath;
 use zbus::block_on;
 
 use super::endings::{Ending, Endings, Run, Wait};
-use super::proxies::{ListedUnit, ManagerProxy, UnitProxy};
+use super::proxies::{ListedUnit, ManagerProxy, ServiceProxy, UnitProxy};
 use super::settling::Progress;
 use super::{Job, JobFault, ManagerError, ServiceManager, Timer, UnitStatus, Verb, When, journal};
 use crate::timings;
@@ -315,6 +315,15 @@ impl ServiceManager for Bus {
             proxy.invocation_id().await.ok()
         });
         journal::last_words(&invocation?)
+    }
+
+    fn main_process(&self, unit: &str) -> Option<u32> {
+        block_on(async {
+            let path = self.list(&[unit.to_owned()]).await.ok()?.remove(unit).filter(|unit| unit.3 == "active")?.6;
+            let builder = ServiceProxy::builder(&self.connection).path(path);
+            let proxy = builder.cache_properties(zbus::proxy::CacheProperties::No).build().await.ok()?;
+            proxy.main_pid().await.ok().filter(|pid| *pid != 0)
+        })
     }
 
     fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {

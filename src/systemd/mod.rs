@@ -147,6 +147,11 @@ pub trait ServiceManager: Sync {
     /// What the unit said last in its present or latest run, if that can be told.
     fn last_words(&self, unit: &str) -> Option<String>;
 
+    /// The main process of a unit that is up, if it has one and that can be told.
+    fn main_process(&self, _unit: &str) -> Option<u32> {
+        None
+    }
+
     /// Starts a timer; when this returns it is running. One of the same name is replaced.
     fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError>;
 

@@ -98,6 +98,7 @@ tests! {
     ownership = "ownership",
     reapply = "reapply",
     secret = "secret",
+    seen = "seen",
     sound = "sound",
     sound_rollback = "sound-rollback",
     strings = "strings",
