@@ -5,7 +5,7 @@
 //! * **Build time** (inside `nixos-rebuild`), in [`build`]: `description.json` → checks → proof that our serialisers
 //!   write the very files that Nix generated → an in-memory tree (stub drop-ins, `plan.json`, scripts) → files.
 //! * **Run time** (on the machine): [`overrides`] (the append-only log and its fold) → effective values → [`types`]
-//!   (JSON Schema) → [`format`] (the crate `dynix-formats`: native config text) → [`apply`] (a new generation, swapped in; actions on units).
+//!   (are they of their types?) → [`format`] (the crate `dynix-formats`: native config text) → [`apply`] (a new generation, swapped in; actions on units).
 //!
 //! [`plan`] is the contract between both flows. [`cli`] has the command line's types and [`commands`] one module per verb;
 //! [`daemon`] does for programs what they do for people. [`verify`] asks whether a rebuild would give the same system.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::attr_path::AttrPath;
+use crate::types::Schema;
 
 /// The only version of the plan (and of the description) that this dynix reads and writes.
 pub const VERSION: u64 = 1;
@@ -276,8 +277,8 @@ pub struct OptionSpec {
     /// The value that the build decided.
     #[serde(rename = "static")]
     pub static_value: Value,
-    /// JSON Schema (2020-12) of the option's type.
-    pub schema: Value,
+    /// The option's type.
+    pub schema: Schema,
     /// Paths below the option that may change at run time, each a list of names (`[]` is the option itself); `None`
     /// for all of them.
     #[serde(default)]

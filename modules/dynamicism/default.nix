@@ -272,8 +272,9 @@ in
       default = described.unchecked;
       defaultText = lib.literalMD "by the types of the services' options";
       description = ''
-        What of the types of the enabled services' options can't be checked at run time, because JSON Schema has no words for
-        it. There anything is taken.
+        What of the types of the enabled services' options can't be checked at run time: functions, types that a module
+        makes, what goes through a function. There only the built value is accepted; `dynamicism.for.<name>.narrowed` can
+        give such a path a type that can be checked.
       '';
     };
   };

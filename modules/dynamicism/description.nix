@@ -12,10 +12,12 @@
 let
   inherit (lib) mapAttrs showOption;
   cfg = config.dynamicism;
-  schema = import ./schema.nix {
-    inherit lib;
-    defaults = true;
-  };
+  schemaOf =
+    narrowed:
+    import ./schema.nix {
+      inherit lib narrowed;
+      defaults = true;
+    };
   inherit (import ./mk-dynamic.nix) marks;
   inherit (import ./find.nix { inherit lib config options; })
     settingsOf
@@ -135,6 +137,7 @@ let
     let
       place = "dynamicism.for.${service.name}.options";
       option = optionAt service.name path;
+      schema = schemaOf (map (one: one.path) service.value.narrowed);
       ofType = schema.toSchema path option.type;
       # What overrides are put on top of is what goes into the function, not what comes out of it.
       static =
@@ -145,7 +148,14 @@ let
       secret = relative path (lib.filter (isPrefix path) service.value.secret);
       below = lib.filter (one: isPrefix path one.path);
       names = one: lib.drop (lib.length path) one.path;
-      narrow = one: at (_: { }) (schema.toSchema one.path one.type).schema (names one);
+      narrower = map (one: {
+        inherit (one) path;
+        inherit ((schemaOf [ ]).toSchema one.path one.type) schema;
+      }) (below service.value.narrowed);
+      narrow = one: at (_: { }) (removeAttrs one.schema [ "$defs" ]) (names one);
+      definitions = lib.foldl' (all: schema: all // schema."$defs" or { }) { } (
+        [ ofType.schema ] ++ map (one: one.schema) narrower
+      );
       pin =
         one:
         if lib.hasAttrByPath (names one) static then
@@ -155,7 +165,7 @@ let
           } (names one)
         else
           at (_: { }) false (names one);
-      rules = map narrow (below service.value.narrowed) ++ map pin (below service.value.pinned);
+      rules = map narrow narrower ++ map pin (below service.value.pinned);
       # Further rules are beside the type's: definitions stay where references expect them.
       ruled =
         if rules == [ ] then
@@ -164,7 +174,7 @@ let
           {
             allOf = [ (removeAttrs ofType.schema [ "$defs" ]) ] ++ rules;
           }
-          // lib.optionalAttrs (ofType.schema ? "$defs") { inherit (ofType.schema) "$defs"; };
+          // lib.optionalAttrs (definitions != { }) { "$defs" = definitions; };
     in
     if option._type or null != "option" then
       throw "${place}: ${showOption path} is a set of options; name each of them"

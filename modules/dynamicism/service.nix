@@ -168,7 +168,8 @@ types.submodule (
         default = [ ];
         description = ''
           Option paths whose values have to be of a type that their option does not say, because something that is computed
-          from them needs it: a port within freeform settings, say.
+          from them needs it: a port within freeform settings, say. Where the option's own type can't be judged on the
+          machine, this one decides alone.
         '';
       };
       pinned = mkOption {

@@ -13,7 +13,6 @@ use crate::overrides::{Conflict, Overlay};
 use crate::places::{Place, Places};
 use crate::plan::Plan;
 use crate::secrets::{self, Reveal};
-use crate::types::Type;
 
 /// An override that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -88,10 +87,10 @@ fn effective(place: &Place<'_>, mut overrides: Overlay, files: &dyn Reveal) -> (
     for path in paths.iter().filter(|path| !place.option.may_change(path.names())) {
         leave_out(&mut overrides, path, "it is not among the paths that may change at run time");
     }
-    let kind = match Type::new(&place.option.schema) {
+    let kind = match place.option.schema.kind() {
         Ok(kind) => kind,
         Err(error) => {
-            leave_out(&mut overrides, &AttrPath::default(), &error.to_string());
+            leave_out(&mut overrides, &AttrPath::default(), &format!("the plan says no type of it: {error}"));
             return (None, left_out);
         }
     };
@@ -102,7 +101,7 @@ fn effective(place: &Place<'_>, mut overrides: Overlay, files: &dyn Reveal) -> (
             Ok(value) => match secrets::reveal(place.option, value, files) {
                 Err(unrevealed) => leave_out(&mut overrides, &unrevealed.path, &unrevealed.problem),
                 Ok(value) => {
-                    let faults = kind.mismatches(&value);
+                    let faults = kind.mismatches(&value, Some(&place.option.static_value));
                     if faults.is_empty() {
                         return (Some(value), left_out);
                     }
@@ -111,7 +110,7 @@ fn effective(place: &Place<'_>, mut overrides: Overlay, files: &dyn Reveal) -> (
                         let reason = if place.option.concerns_secret(&fault.path) {
                             format!("what the secret says is not possible; expected {}", fault.allowed)
                         } else {
-                            format!("{}; expected {}", fault.problem, fault.allowed)
+                            format!("{}; expected {}", fault.fault, fault.allowed)
                         };
                         leave_out(&mut overrides, &fault.path, &reason) || any
                     })

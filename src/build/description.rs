@@ -3,14 +3,12 @@
 //! Takes the text, gives the plan without what `generate` adds, or every key that is unknown, missing or of the wrong
 //! kind. What is a key is said once, in `docs/description.schema.json`, which editors and other programs read as well.
 
-use jsonschema::ValidationError;
-use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::json;
 use super::problem::{Place, Problem, Problems};
 use crate::plan::{Plan, VERSION};
-use crate::types::describe;
+use crate::types::{Fault, Mismatch, compile};
 
 /// JSON Schema of the description.
 pub const SCHEMA: &str = include_str!("../../docs/description.schema.json");
@@ -28,12 +26,11 @@ pub fn read(text: &str) -> Result<Plan, Vec<Problem>> {
         }
         _ => {}
     }
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
-    match jsonschema::draft202012::new(&schema) {
+    match compile(&serde_json::from_str(SCHEMA).unwrap_or_default()) {
         Err(error) => problems.add(&top, format!("its schema is broken: {error}")),
-        Ok(validator) => {
-            for error in validator.iter_errors(&value) {
-                explain(&error, &schema, &value, &mut problems);
+        Ok(kind) => {
+            for mismatch in kind.mismatches(&value, None) {
+                explain(&mismatch, &value, &mut problems);
             }
         }
     }
@@ -46,58 +43,30 @@ fn typed(value: Value) -> Result<Plan, Vec<Problem>> {
     serde_json::from_value(value).map_err(|error| vec![Problem { place: Place::top(), problem: error.to_string() }])
 }
 
-/// Says what the validator found in the words of someone who writes a description.
-fn explain(error: &ValidationError<'_>, schema: &Value, document: &Value, problems: &mut Problems) {
-    let place = place(error.instance_path().as_str(), document);
-    let keyword = error.schema_path().as_str();
-    let holder = keyword.rsplit_once('/').and_then(|(holder, _)| schema.pointer(holder));
-    let keys: Vec<&str> = holder
-        .and_then(|holder| holder["properties"].as_object())
-        .into_iter()
-        .flat_map(|keys| keys.keys())
-        .map(String::as_str)
-        .collect();
-    match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            for key in unexpected {
-                problems.add(&place.key(key), format!("unknown key; {}", known(key, &keys)));
-            }
+/// Says what is wrong in the words of someone who writes a description.
+fn explain(mismatch: &Mismatch, document: &Value, problems: &mut Problems) {
+    let Mismatch { path, given, fault, allowed } = mismatch;
+    let place = place(path.names(), document);
+    match fault {
+        Fault::NoSuchName(keys) => {
+            let key = path.names().last().map_or("", String::as_str);
+            problems.add(&place, format!("unknown key; {}", known(key, keys)));
         }
-        ValidationErrorKind::Required { property } => {
-            let key = property.as_str().unwrap_or_default();
-            problems.add(&place.key(key), "it is missing");
-        }
-        ValidationErrorKind::MinProperties { .. } | ValidationErrorKind::MaxProperties { .. } if !keys.is_empty() => {
+        Fault::Lacks(keys) => keys.iter().for_each(|key| problems.add(&place.key(key), "it is missing")),
+        Fault::Count(_, keys) if !keys.is_empty() => {
             problems.add(&place, format!("it has to have exactly one of the keys {}", keys.join(", ")));
         }
-        ValidationErrorKind::MinProperties { .. } | ValidationErrorKind::MinItems { .. } => {
-            problems.add(&place, "it is empty");
+        Fault::Count(..) => problems.add(&place, "it is empty"),
+        Fault::Kind(_) | Fault::NoneOf if kind(given) != allowed => {
+            problems.add(&place, format!("it is {}, expected {allowed}", kind(given)));
         }
-        ValidationErrorKind::AnyOf { context } => {
-            // Null or an object: what is wrong with the object is what its writer wants to know.
-            let not_null = context.iter().filter(|errors| !errors.iter().any(is_null_wanted));
-            for error in not_null.flatten() {
-                explain(error, schema, document, problems);
-            }
-        }
-        ValidationErrorKind::Type { .. } => {
-            let allowed = holder.map_or_else(String::new, describe);
-            problems.add(&place, format!("it is {}, expected {allowed}", kind(error.instance())));
-        }
-        _ => problems.add(&place, format!("{} is refused: {}", error.instance(), error.masked_with("it"))),
+        fault => problems.add(&place, format!("{given} is refused: {fault}; expected {allowed}")),
     }
 }
 
-fn is_null_wanted(error: &ValidationError<'_>) -> bool {
-    use jsonschema::JsonType;
-    matches!(error.kind(), ValidationErrorKind::Type { kind: TypeKind::Single(JsonType::Null) })
-}
-
-fn known(key: &str, keys: &[&str]) -> String {
-    let nearest = keys
-        .iter()
-        .copied()
-        .max_by(|one, other| strsim::jaro_winkler(one, key).total_cmp(&strsim::jaro_winkler(other, key)));
+fn known(key: &str, keys: &[String]) -> String {
+    let nearest =
+        keys.iter().max_by(|one, other| strsim::jaro_winkler(one, key).total_cmp(&strsim::jaro_winkler(other, key)));
     match nearest {
         Some(nearest) if strsim::jaro_winkler(nearest, key) > 0.8 => format!("did you mean {nearest}?"),
         _ => format!("the keys here are {}", keys.join(", ")),
@@ -115,19 +84,18 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The place that a JSON pointer (RFC 6901) names in `document`.
-fn place(pointer: &str, document: &Value) -> Place {
+/// The place in `document` that names and indexes lead to.
+fn place(steps: &[String], document: &Value) -> Place {
     let mut place = Place::top();
     let mut value = document;
-    for step in pointer.split('/').skip(1) {
-        let name = step.replace("~1", "/").replace("~0", "~");
-        let index = name.parse().ok().filter(|_| value.is_array());
+    for step in steps {
+        let index = step.parse().ok().filter(|_| value.is_array());
         let below = if let Some(index) = index {
             place = place.element(index);
             value.get(index)
         } else {
-            place = place.key(&name);
-            value.get(&name)
+            place = place.key(step);
+            value.get(step)
         };
         value = below.unwrap_or(&Value::Null);
     }

@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::request::Append;
 use crate::secrets::{self, SecretFiles, Secrets};
 use crate::timings;
-use crate::types::{self, ReadAs, Subschemas, Type};
+use crate::types::{self, Below, Type};
 use crate::verify::proof;
 
 /// The last second whose year has four digits, as records have them (RFC 3339).
@@ -42,8 +42,7 @@ pub fn request(arguments: &cli::Append) -> Result<Append, Refused> {
     if reading.expr {
         request.expression = Some(text);
     } else if reading.string || reading.json {
-        let read_as = if reading.string { ReadAs::String } else { ReadAs::Json };
-        let value = types::read(&Subschemas::Open, &text, read_as);
+        let value = if reading.string { Ok(Value::String(text)) } else { types::read_json(&text) };
         request.value = Some(value.map_err(|error| Refused(format!("{path}: {error}")))?);
     } else {
         request.text = Some(text);
@@ -162,17 +161,20 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
     if let Some(text) = request.expression.clone() {
         return Ok(Change::Expression { path: path.clone(), text, replace: request.replace });
     }
-    let places = types::below(&place.option.schema, below.names());
-    if let Subschemas::NoSuchName { name, known } = &places {
-        let hint = match nearest(name, known.iter().cloned()).as_slice() {
-            [] => "it has nothing below it".to_owned(),
-            names => format!("the nearest names are {}", names.join(", ")),
-        };
-        return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
-    }
+    let part = match kind(place)?.below(below.names()) {
+        Below::Part(part) => part,
+        Below::NoSuchName { name, known } => {
+            let hint = match nearest(&name, known.into_iter()).as_slice() {
+                [] => "it has nothing below it".to_owned(),
+                names => format!("the nearest names are {}", names.join(", ")),
+            };
+            return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
+        }
+    };
+    let built = below.names().iter().try_fold(&place.option.static_value, |value, name| value.get(name));
     let value = match (&request.value, &request.text) {
         (Some(value), None) => value.clone(),
-        (None, Some(text)) => types::read(&places, text, ReadAs::Type).map_err(|error| {
+        (None, Some(text)) => types::read(&part, text, built).map_err(|error| {
             if place.option.concerns_secret(&below) {
                 // The text may have one in it.
                 return Refused(format!("{path}: {error}"));
@@ -197,12 +199,15 @@ fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Res
     })?;
     let value = secrets::reveal(place.option, value, files)
         .map_err(|error| Refused(format!("{}: {error}", place.path.join(&error.path))))?;
-    let kind = Type::new(&place.option.schema).with_context(|| format!("the plan's type of {}", place.option_name))?;
     let below = place.below(path);
     let concerns = |fault: &AttrPath| fault.starts_with(&below) || below.starts_with(fault);
-    if let Some(fault) = kind.mismatches(&value).into_iter().find(|fault| concerns(&fault.path)) {
+    if let Some(fault) = kind(place)?
+        .mismatches(&value, Some(&place.option.static_value))
+        .into_iter()
+        .find(|fault| concerns(&fault.path))
+    {
         let problem = if place.option.secret.is_empty() {
-            format!("{} is refused: {}; expected {}", screen::value(&fault.given), fault.problem, fault.allowed)
+            format!("{} is refused: {}; expected {}", screen::value(&fault.given), fault.fault, fault.allowed)
         } else {
             format!("it is refused; expected {}", fault.allowed)
         };
@@ -222,6 +227,12 @@ pub(super) fn effective(place: &Place<'_>, folded: &Folded) -> Result<Value, cra
         conflict.path = place.path.join(&conflict.path);
         conflict
     })
+}
+
+/// The option's type.
+fn kind<'p>(place: &Place<'p>) -> anyhow::Result<&'p Type> {
+    let kind = place.option.schema.kind().map_err(Clone::clone);
+    kind.with_context(|| format!("the plan says no type of {}; build the system again", place.option_name))
 }
 
 /// What stands at a path now, for messages.

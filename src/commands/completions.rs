@@ -12,14 +12,13 @@ use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::Shells;
-use serde_json::Value;
 
 use super::options::paths_below;
 use super::session::Session;
 use super::{place, screen};
 use crate::cli::{Cli, Completions};
 use crate::plan::Plan;
-use crate::types::{Subschemas, below};
+use crate::types::Below;
 
 /// The variable that says that a shell asks, and which one.
 const VARIABLE: &str = "DYNIX_COMPLETE";
@@ -72,11 +71,9 @@ pub fn values(current: &OsStr) -> Vec<CompletionCandidate> {
     let given = words.iter().skip_while(|word| *word != "append").skip(1).find(|word| !word.starts_with('-'));
     let Some(path) = given.and_then(|path| place::parse(path).ok()) else { return Vec::new() };
     let Ok(place) = place::find(&plan, &path) else { return Vec::new() };
-    let Subschemas::Any(parts) = below(&place.option.schema, place.below(&path).names()) else { return Vec::new() };
-    let mut offered: Vec<String> =
-        parts.into_iter().flat_map(listed).filter(|text| text.starts_with(current)).collect();
-    offered.dedup();
-    offered.into_iter().map(CompletionCandidate::new).collect()
+    let Ok(kind) = place.option.schema.kind() else { return Vec::new() };
+    let Below::Part(part) = kind.below(place.below(&path).names()) else { return Vec::new() };
+    part.listed().into_iter().filter(|text| text.starts_with(current)).map(CompletionCandidate::new).collect()
 }
 
 /// Services that are dynamic.
@@ -84,31 +81,6 @@ pub fn values(current: &OsStr) -> Vec<CompletionCandidate> {
 pub fn services(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(plan), Some(current)) = (plan(), current.to_str()) else { return Vec::new() };
     plan.services.keys().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
-}
-
-/// What a schema lists, as it is written on the command line.
-fn listed(schema: &Value) -> Vec<String> {
-    let written = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        return values.iter().map(written).collect();
-    }
-    if let Some(value) = schema.get("const") {
-        return vec![written(value)];
-    }
-    let members = ["anyOf", "oneOf"].iter().find_map(|keyword| schema.get(keyword)?.as_array());
-    if let Some(members) = members {
-        return members.iter().flat_map(listed).collect();
-    }
-    let of_type = |name: &str| match name {
-        "boolean" => vec!["true".to_owned(), "false".to_owned()],
-        "null" => vec!["null".to_owned()],
-        _ => Vec::new(),
-    };
-    match schema.get("type") {
-        Some(Value::String(name)) => of_type(name),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).flat_map(of_type).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// The words of the command line that is being completed: those after the `--` of the shell's question.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::attr_path::AttrPath;
 use crate::cli::Options;
 use crate::exit::Exit;
 use crate::secrets::Secrets;
-use crate::types::{Subschemas, below, describe};
+use crate::types::{Below, Schema, Type};
 
 /// How far below an option names are listed that only its type has.
 const DEPTH: usize = 12;
@@ -44,6 +45,8 @@ pub fn run(arguments: &Options, session: &Session) -> anyhow::Result<Exit> {
     for name in plan.services[&arguments.service].options.keys() {
         let place = place::find(&plan, &place::parse(name)?)?;
         let effective = append::effective(&place, &folded)?;
+        let kind = place.option.schema.kind().map_err(Clone::clone);
+        let kind = kind.with_context(|| format!("the plan's type of {name}"))?;
         let built = &place.option.static_value;
         for below_option in paths_below(&place.option.schema, &[built, &effective]) {
             let path = place.path.join(&below_option);
@@ -53,10 +56,10 @@ pub fn run(arguments: &Options, session: &Session) -> anyhow::Result<Exit> {
             };
             let setting = Setting {
                 path: path.to_string(),
-                r#type: type_of(&place.option.schema, &below_option),
+                r#type: type_of(kind, &below_option),
                 r#static: at(built),
                 effective: at(&effective),
-                default: default_of(&place.option.schema, &below_option),
+                default: default_of(kind, &below_option),
                 dynamic: place.option.may_change(below_option.names()),
             };
             if is_wanted(&setting, &wanted) {
@@ -81,12 +84,12 @@ fn is_wanted(setting: &Setting, pattern: &str) -> bool {
 
 /// The paths of all settings below an option: of its values' leaves, and of the names that its type has. Lists are leaves.
 #[must_use]
-pub fn paths_below(schema: &Value, values: &[&Value]) -> BTreeSet<AttrPath> {
+pub fn paths_below(schema: &Schema, values: &[&Value]) -> BTreeSet<AttrPath> {
     let mut found = BTreeSet::new();
     for value in values {
         of_value(value, &AttrPath::default(), &mut found);
     }
-    of_schema(schema, schema, &AttrPath::default(), 0, &mut found);
+    found.extend(schema.kind().map(|kind| kind.paths(DEPTH)).unwrap_or_default());
     // What only leads to others is none itself.
     let inner: BTreeSet<AttrPath> = found
         .iter()
@@ -108,46 +111,18 @@ fn of_value(value: &Value, path: &AttrPath, found: &mut BTreeSet<AttrPath>) {
     }
 }
 
-fn of_schema(root: &Value, part: &Value, path: &AttrPath, depth: usize, found: &mut BTreeSet<AttrPath>) {
-    if depth > DEPTH {
-        return;
-    }
-    for keyword in ["anyOf", "oneOf", "allOf"] {
-        for member in part.get(keyword).and_then(Value::as_array).into_iter().flatten() {
-            of_schema(root, member, path, depth + 1, found);
-        }
-    }
-    let referred = part.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix('#'));
-    if let Some(target) = referred.and_then(|to| root.pointer(to)) {
-        of_schema(root, target, path, depth + 1, found);
-    }
-    for (name, schema) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        if schema != &Value::Bool(false) {
-            let path = path.child(name);
-            found.insert(path.clone());
-            of_schema(root, schema, &path, depth + 1, found);
-        }
+fn type_of(kind: &Type, path: &AttrPath) -> String {
+    match kind.below(path.names()) {
+        Below::Part(part) => part.describe(),
+        Below::NoSuchName { .. } => "nothing".to_owned(),
     }
 }
 
-fn type_of(schema: &Value, path: &AttrPath) -> String {
-    match below(schema, path.names()) {
-        Subschemas::Open => "anything".to_owned(),
-        Subschemas::NoSuchName { .. } => "nothing".to_owned(),
-        Subschemas::Any(parts) => {
-            let mut words: Vec<String> = parts.into_iter().map(describe).filter(|one| one != "anything").collect();
-            words.dedup();
-            if words.is_empty() { "anything".to_owned() } else { words.join(" and ") }
-        }
+fn default_of(kind: &Type, path: &AttrPath) -> Option<Value> {
+    match kind.below(path.names()) {
+        Below::Part(part) => part.default(),
+        Below::NoSuchName { .. } => None,
     }
-}
-
-fn default_of(schema: &Value, path: &AttrPath) -> Option<Value> {
-    if path.names().is_empty() {
-        return schema.get("default").cloned();
-    }
-    let Subschemas::Any(parts) = below(schema, path.names()) else { return None };
-    parts.into_iter().find_map(|part| part.get("default").cloned())
 }
 
 fn for_people(settings: &[Setting]) -> String {
@@ -184,11 +159,13 @@ mod tests {
             "$defs": { "log": { "properties": { "level": { "enum": ["info", "debug"] } } } },
         });
         let value = json!({ "log": { "file": null }, "list": [{ "a": 1 }], "empty": {} });
+        let schema = Schema::from(schema);
         let paths: Vec<String> = paths_below(&schema, &[&value]).iter().map(ToString::to_string).collect();
+        let kind = schema.kind().unwrap();
         assert_eq!(paths, ["empty", "list", "log.file", "log.level", "port"]);
         let path = |name: &str| AttrPath::parse(name).unwrap();
-        assert_eq!(type_of(&schema, &path("log.level")), r#"one of "info", "debug""#);
-        assert_eq!(type_of(&schema, &path("other")), "anything");
-        assert_eq!(default_of(&schema, &path("port")), Some(json!(80)));
+        assert_eq!(type_of(kind, &path("log.level")), r#"one of "info", "debug""#);
+        assert_eq!(type_of(kind, &path("other")), "anything");
+        assert_eq!(default_of(kind, &path("port")), Some(json!(80)));
     }
 }

@@ -1,107 +1,162 @@
-//! A schema in the words that the NixOS manual uses for option types (nixpkgs lib/types.nix, `description`).
+//! A type in the words that the NixOS manual uses for option types (nixpkgs lib/types.nix, `description`).
 
 use serde_json::Value;
 
-/// What `schema` allows, as a noun phrase: `integer between 1 and 64`, `one of "info", "error"`, `null or string`.
-#[must_use]
-pub fn describe(schema: &Value) -> String {
-    let text = phrase(schema, 0);
-    if text.is_empty() { "anything".to_owned() } else { text }
+use super::kind::{Kind, Node, Range, Text, Type};
+
+/// How many types within types are named.
+const DEPTH: usize = 4;
+
+const ANYTHING: &str = "anything";
+const AS_BUILT: &str = "the built value";
+
+impl Type {
+    /// What the type allows, as a noun phrase: `integer between 1 and 64`, `one of "info", "error"`, `null or string`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        describe_node(self, &self.root)
+    }
 }
 
-fn phrase(schema: &Value, depth: usize) -> String {
-    if depth > 4 {
+/// What a part of a type allows.
+pub(super) fn describe_node(whole: &Type, node: &Node) -> String {
+    phrase(whole, node, &[])
+}
+
+/// `around` are the types that this one is within: one that contains itself is not said again.
+fn phrase(whole: &Type, node: &Node, around: &[&Node]) -> String {
+    let node = whole.resolve(node);
+    if around.iter().any(|one| std::ptr::eq(*one, node)) {
+        return ANYTHING.to_owned();
+    }
+    if around.len() > DEPTH {
         return "...".to_owned();
     }
-    if schema == &Value::Bool(false) {
-        return "nothing".to_owned();
-    }
-    if let Some(allowed) = schema.get("const") {
+    let around: Vec<&Node> = around.iter().copied().chain([node]).collect();
+    let inner = |node: &Node| phrase(whole, node, &around);
+    match &node.kind {
+        Kind::Anything => ANYTHING.to_owned(),
+        Kind::Nothing => "nothing".to_owned(),
+        Kind::Null => "null".to_owned(),
+        Kind::Bool => "boolean".to_owned(),
+        Kind::Int(range) => number("integer", range),
+        Kind::Float(range) => number("floating point number", range),
+        Kind::Number(range) => number("number", range),
+        Kind::Str(text) => string(text, node.description.as_deref()),
+        Kind::List(list) => match inner(&list.items).as_str() {
+            ANYTHING => "list".to_owned(),
+            items => format!("list of ({items})"),
+        },
+        Kind::Set(set) if set.sets_only => ANYTHING.to_owned(),
+        Kind::Set(set) => match inner(&set.rest).as_str() {
+            ANYTHING | "nothing" => "attribute set".to_owned(),
+            rest => format!("attribute set of ({rest})"),
+        },
+        Kind::Tagged(tags) => {
+            let names: Vec<&str> = tags.keys().map(String::as_str).collect();
+            format!("attribute set with one of {}", names.join(", "))
+        }
+        Kind::Enum(values) if values.is_empty() => "nothing".to_owned(),
+        Kind::Enum(values) => {
+            let words: Vec<String> = values.iter().map(ToString::to_string).collect();
+            format!("one of {}", words.join(", "))
+        }
         // Why it is this one: the modules pin a value that something else follows.
-        let reason = schema.get("description").and_then(Value::as_str);
-        return reason.map_or_else(|| format!("exactly {allowed}"), |reason| format!("exactly {allowed} ({reason})"));
+        Kind::Const(value, Some(reason)) => format!("exactly {value} ({reason})"),
+        Kind::Const(value, None) => format!("exactly {value}"),
+        Kind::Either(parts) => alternatives(parts.iter().map(inner)),
+        Kind::All(parts) => {
+            let words = together(whole, parts.iter().map(|part| (part, inner(part))));
+            if words.iter().any(|one| one == AS_BUILT) {
+                return AS_BUILT.to_owned();
+            }
+            if words.is_empty() { ANYTHING.to_owned() } else { words.join(" and ") }
+        }
+        Kind::Not(part) => format!("not {}", inner(part)),
+        Kind::AsBuilt(_) => AS_BUILT.to_owned(),
+        Kind::Named(_) => "...".to_owned(),
     }
-    if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
-        let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-        return format!("one of {}", words.join(", "));
+}
+
+/// What all of several parts allow: beside a plain type, alternatives say nothing.
+pub(super) fn together<'t>(whole: &'t Type, parts: impl Iterator<Item = (&'t Node, String)>) -> Vec<String> {
+    let is_choice = |node: &Node| matches!(whole.resolve(node).kind, Kind::Either(_));
+    let (choices, plain): (Vec<_>, Vec<_>) =
+        parts.filter(|(_, words)| words != ANYTHING).partition(|(node, _)| is_choice(node));
+    let said = if plain.is_empty() { choices } else { plain };
+    let mut words: Vec<String> = said.into_iter().map(|(_, words)| words).collect();
+    words.dedup();
+    words
+}
+
+/// Null first, and what only the build can say last and only where there is nothing else.
+pub(super) fn alternatives(phrases: impl Iterator<Item = String>) -> String {
+    let (mut nulls, mut rest): (Vec<String>, Vec<String>) = phrases.partition(|phrase| phrase == "null");
+    if rest.iter().any(|one| one == ANYTHING) {
+        return ANYTHING.to_owned();
     }
-    for keyword in ["anyOf", "oneOf"] {
-        if let Some(members) = schema.get(keyword).and_then(Value::as_array) {
-            return alternatives(members.iter().map(|member| phrase(member, depth + 1)));
+    let known = rest.iter().filter(|one| *one != AS_BUILT).count();
+    if known + nulls.len() > 0 {
+        rest.retain(|one| one != AS_BUILT);
+    }
+    nulls.truncate(1);
+    nulls.extend(rest);
+    let mut words: Vec<String> = Vec::new();
+    for one in nulls {
+        if !words.contains(&one) {
+            words.push(one);
         }
     }
-    match schema.get("type") {
-        Some(Value::Array(types)) => {
-            alternatives(types.iter().filter_map(Value::as_str).map(|one| of_type(one, schema, depth)))
+    words.join(" or ")
+}
+
+fn number(name: &str, range: &Range) -> String {
+    let words = |bound: &super::kind::Bound, inclusive: &str, exclusive: &str| {
+        format!("{} {}", if bound.inclusive { inclusive } else { exclusive }, bound.number)
+    };
+    match (&range.least, &range.most) {
+        (Some(least), Some(most)) if least.inclusive && most.inclusive => {
+            format!("{name} between {} and {}", least.number, most.number)
         }
-        Some(Value::String(one)) => of_type(one, schema, depth),
-        _ => String::new(),
+        (Some(least), Some(most)) => {
+            format!("{name} {} and {}", words(least, "of at least", "above"), words(most, "of at most", "below"))
+        }
+        (Some(least), None) => format!("{name} {}", words(least, "of at least", "above")),
+        (None, Some(most)) => format!("{name} {}", words(most, "of at most", "below")),
+        (None, None) => name.to_owned(),
     }
 }
 
-fn alternatives(phrases: impl Iterator<Item = String>) -> String {
-    let (nulls, mut rest): (Vec<String>, Vec<String>) = phrases.partition(|phrase| phrase == "null");
-    if rest.iter().any(String::is_empty) {
-        return String::new();
-    }
-    if let Some(null) = nulls.into_iter().next() {
-        rest.insert(0, null);
-    }
-    rest.join(" or ")
-}
-
-fn of_type(name: &str, schema: &Value, depth: usize) -> String {
-    match name {
-        "integer" | "number" => number(name, schema),
-        "string" => string(schema),
-        "array" => match schema.get("items").map(|items| phrase(items, depth + 1)) {
-            Some(items) if !items.is_empty() => format!("list of ({items})"),
-            _ => "list".to_owned(),
-        },
-        "object" => match schema.get("additionalProperties").map(|rest| phrase(rest, depth + 1)) {
-            Some(rest) if !rest.is_empty() && rest != "nothing" => format!("attribute set of ({rest})"),
-            _ => "attribute set".to_owned(),
-        },
-        other => other.to_owned(),
+fn string(text: &Text, description: Option<&str>) -> String {
+    match (&text.pattern, text.length.most, description) {
+        (Some(_), _, Some(description)) => description.to_owned(),
+        (Some(pattern), _, None) => format!("string matching {}", pattern.as_str()),
+        (None, Some(longest), _) => format!("string of at most {longest} characters"),
+        (None, None, _) if text.length.least == 1 => "non-empty string".to_owned(),
+        (None, None, _) if text.length.least > 1 => format!("string of at least {} characters", text.length.least),
+        (None, None, _) => "string".to_owned(),
     }
 }
 
-fn number(name: &str, schema: &Value) -> String {
-    let bound = |keyword: &str| schema.get(keyword).filter(|bound| bound.is_number());
-    let name = if name == "number" { "number" } else { "integer" };
-    match (bound("minimum"), bound("maximum")) {
-        (Some(least), Some(most)) => format!("{name} between {least} and {most}"),
-        (Some(least), None) => format!("{name} of at least {least}"),
-        (None, Some(most)) => format!("{name} of at most {most}"),
-        (None, None) => match (bound("exclusiveMinimum"), bound("exclusiveMaximum")) {
-            (Some(above), Some(under)) => format!("{name} above {above} and below {under}"),
-            (Some(above), None) => format!("{name} above {above}"),
-            (None, Some(under)) => format!("{name} below {under}"),
-            (None, None) => name.to_owned(),
-        },
-    }
-}
-
-fn string(schema: &Value) -> String {
-    match (schema.get("pattern").and_then(Value::as_str), schema.get("maxLength")) {
-        (Some(pattern), _) => format!("string matching {pattern}"),
-        (None, Some(longest)) => format!("string of at most {longest} characters"),
-        (None, None) if schema.get("minLength").is_some_and(|least| least == 1) => "non-empty string".to_owned(),
-        (None, None) => "string".to_owned(),
-    }
+/// What a value is written as on the command line.
+pub(super) fn written(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::super::compile;
 
     #[test]
     fn types_read_as_in_the_manual() {
         for (schema, text) in [
             (json!({}), "anything"),
             (json!({"type": "integer", "minimum": 0, "maximum": 65535}), "integer between 0 and 65535"),
+            (json!({"type": "integer", "minimum": 1}), "integer of at least 1"),
+            (json!({"type": "number", "exclusiveMinimum": 0}), "number above 0"),
+            (json!({"type": "number", "not": {"type": "integer"}}), "floating point number"),
             (json!({"type": ["integer", "null"]}), "null or integer"),
             (json!({"const": 80}), "exactly 80"),
             (
@@ -112,10 +167,14 @@ mod tests {
             (json!({"type": "array", "items": {"type": "string"}}), "list of (string)"),
             (json!({"type": "object", "additionalProperties": {"type": "boolean"}}), "attribute set of (boolean)"),
             (json!({"type": "object", "additionalProperties": false}), "attribute set"),
-            (json!({"type": "string", "pattern": "[a-z]+"}), "string matching [a-z]+"),
+            (json!({"type": "string", "posixPattern": "[a-z]+"}), "string matching [a-z]+"),
+            (json!({"type": "string", "posixPattern": "/.*", "description": "absolute path"}), "absolute path"),
             (json!({"anyOf": [{"type": "string"}, {}]}), "anything"),
+            (json!({"unchecked": "systemd option"}), "the built value"),
+            (json!({"anyOf": [{"type": "string"}, {"unchecked": "module"}]}), "string"),
+            (json!({"allOf": [{"type": "object"}, {"properties": {"a": false}}]}), "attribute set"),
         ] {
-            assert_eq!(describe(&schema), text, "{schema}");
+            assert_eq!(compile(&schema).unwrap().describe(), text, "{schema}");
         }
     }
 }

@@ -1,15 +1,22 @@
-//! Option types, as JSON Schema: read a value from the command line by its type, check a value, say what is allowed.
+//! Option types: what a value has to be, as the NixOS module system has it.
 //!
-//! Takes schemas as the plan has them and gives values or the exact place and words of a refusal. Pure. Validation
-//! itself is the `jsonschema` crate's; what is ours is finding the part of a schema that speaks of one option path,
-//! reading text by it, and saying it in the words of the NixOS manual.
+//! [`compile`](mod@compile) makes a [`Type`] of the schema in a description; it judges values ([`Mismatch`]), says what it
+//! allows in words, and leads to the type of what is below a name ([`Part`]). [`read`] finds the value that a text on the
+//! command line means. Pure.
 
-mod check;
+mod compile;
 mod describe;
+mod judge;
+mod kind;
+mod part;
+mod pattern;
 mod read;
-mod subschema;
+mod schema;
 
-pub use check::{InvalidSchema, Mismatch, Type};
-pub use describe::describe;
-pub use read::{ReadAs, UnreadableValue, read};
-pub use subschema::{Subschemas, below};
+pub use compile::{SchemaError, compile};
+pub use judge::{Fault, Mismatch, kind_of};
+pub use kind::Type;
+pub use part::{Below, Part};
+pub use pattern::{Pattern, PatternError};
+pub use read::{UnreadableValue, read, read_json};
+pub use schema::Schema;

@@ -11,12 +11,20 @@ let
     type = "integer";
   };
   open = { };
+  float = {
+    type = "number";
+    not.type = "integer";
+  };
+  matching = pattern: string // { posixPattern = pattern; };
+  described = description: schema: schema // { inherit description; };
 
   case = type: schema: {
     inherit type schema;
     notes = [ ];
   };
   noted = type: schema: notes: { inherit type schema notes; };
+  # The built value alone.
+  fixed = type: why: noted type { unchecked = why; } [ "x: ${why}: only the built value is accepted" ];
 
   json =
     types.nullOr (
@@ -66,13 +74,11 @@ let
         maximum = 65535;
       }
     );
-    float = noted types.float { type = "number"; } [
-      "x: floating point number: an integer passes too"
-    ];
+    float = case types.float float;
     number = case types.number {
       anyOf = [
         integer
-        { type = "number"; }
+        float
       ];
     };
     numberBetween = case (types.numbers.between 0.5 2) {
@@ -82,14 +88,13 @@ let
     };
     str = case types.str string;
     lines = case types.lines string;
-    nonEmptyStr = case types.nonEmptyStr (string // { pattern = "[^ \\t\\n]"; });
-    singleLineStr = case types.singleLineStr (string // { pattern = "^[^\\n\\r]*$"; });
-    strMatching = case (types.strMatching "[a-z]+\\.[[:digit:]]+") (
-      string // { pattern = "^(?:[a-z]+\\.[0-9]+)$"; }
+    nonEmptyStr = case types.nonEmptyStr (described "non-empty string" (matching ".*[^ \t\n].*"));
+    singleLineStr = case types.singleLineStr (described "single-line string" (matching "[^\n\r]*"));
+    strMatching = case (types.strMatching "[a-z]+\\.[[:digit:]]+") (matching "[a-z]+\\.[[:digit:]]+");
+    strMatching-equal = fixed (types.strMatching "[[=a=]]") "string matching the pattern [[=a=]]";
+    passwdEntry = case (types.passwdEntry types.str) (
+      described "string, not containing newlines or colons" (matching "[^:\n]*")
     );
-    strMatching-differs = noted (types.strMatching "[\\d]+") string [
-      "x: string matching the pattern [\\d]+: pattern not checked"
-    ];
     enum =
       case
         (types.enum [
@@ -104,7 +109,8 @@ let
             null
           ];
         };
-    path = case types.path (string // { pattern = "^/"; });
+    path = case types.path (described types.path.description (matching "/.*"));
+    package = fixed types.package "package";
     nullOr = case (types.nullOr types.int) {
       anyOf = [
         { type = "null"; }
@@ -177,7 +183,10 @@ let
         })
         {
           type = "object";
-          properties.port = integer;
+          properties = {
+            _module = false;
+            port = integer;
+          };
           required = [ "port" ];
           additionalProperties = string;
         };
@@ -189,6 +198,7 @@ let
         })
         {
           type = "object";
+          properties._module = false;
           properties.server = {
             type = "object";
             properties.port = integer;
@@ -209,6 +219,7 @@ let
         })
         {
           type = "object";
+          properties._module = false;
           properties.server = {
             type = "object";
             properties.port = integer;
@@ -228,11 +239,30 @@ let
         })
         {
           type = "object";
-          properties.a = string;
+          properties.a = string // {
+            unchecked = "its value goes through a function (apply)";
+          };
           required = [ "a" ];
           additionalProperties = false;
         }
-        [ "x.a: its value goes through a function (apply), which is not run" ];
+        [ "x.a: its value goes through a function (apply): only the built value is accepted" ];
+    readOnly =
+      noted
+        (types.submodule {
+          options.a = mkOption {
+            type = types.int;
+            readOnly = true;
+          };
+        })
+        {
+          type = "object";
+          properties.a = integer // {
+            unchecked = "read-only";
+          };
+          required = [ "a" ];
+          additionalProperties = false;
+        }
+        [ "x.a: read-only: only the built value is accepted" ];
     attrTag = case (types.attrTag { a = mkOption { type = types.int; }; }) {
       oneOf = [
         {
@@ -249,7 +279,7 @@ let
         { type = "null"; }
         { type = "boolean"; }
         integer
-        { type = "number"; }
+        float
         string
         {
           type = "object";
@@ -263,16 +293,47 @@ let
     };
     freeform-of-json = case (types.submodule { freeformType = json; }) {
       type = "object";
-      properties = { };
+      properties._module = false;
       required = [ ];
       additionalProperties."$ref" = "#/$defs/JSON-value";
       "$defs" = cases.recursive.schema."$defs";
     };
-    function = noted (types.listOf (types.functionTo types.str)) {
-      type = "array";
-      items = open;
-    } [ "x.*: function that evaluates to a(n) string: not checked" ];
-    module = noted types.deferredModule open [ "x: module: not checked" ];
+    function =
+      let
+        why = "function that evaluates to a(n) string";
+      in
+      noted (types.listOf (types.functionTo types.str)) {
+        type = "array";
+        items.unchecked = why;
+      } [ "x.*: ${why}: only the built value is accepted" ];
+    module = fixed types.deferredModule "module";
+    custom = fixed (types.mkOptionType {
+      name = "even";
+      check = number: lib.mod number 2 == 0;
+    }) "even";
+    custom-open = case (types.mkOptionType { name = "whatever"; }) open;
+    checked = fixed (types.addCheck types.str (text: text != "x")) "string";
+    # What is converted is refused where another type would take it as it is.
+    coercedTo-within =
+      case
+        (types.either (types.coercedTo types.bool (yes: if yes then "yes" else "no") types.str) types.bool)
+        {
+          anyOf = [
+            {
+              type = "boolean";
+              unchecked = "boolean, which is converted";
+            }
+            string
+            { type = "boolean"; }
+          ];
+        };
+    # What may be anything decides last.
+    custom-or-str = noted (types.either cases.custom.type types.str) {
+      anyOf = [
+        string
+        { unchecked = "even"; }
+      ];
+    } cases.custom.notes;
   };
 in
 lib.mapAttrs (

@@ -86,7 +86,8 @@ fn only_marked_paths_may_change_where_there_are_marks() {
 fn what_the_format_can_not_say_is_refused() {
     // The type refuses null, as that of pkgs.formats.toml does; where it does not, the format has the last word.
     let run = System::new().run(&["append", "services.harmonia.settings.workers", "null"]).ends(3);
-    let words = "services.harmonia.settings.workers: null is refused: it is none of what its type allows";
+    let words =
+        "services.harmonia.settings.workers = \"null\": expected boolean or integer or floating point number or string";
     assert!(run.stderr.contains(words), "{}", run.stderr);
     let mut description = description();
     description["services"]["harmonia"]["options"]["services.harmonia.settings"]["schema"] = serde_json::json!({});

@@ -176,11 +176,20 @@ fn option_names_schemas_and_dynamic_paths_are_checked() {
     let option = "/services/harmonia/options/services.harmonia.settings";
     let place = "services.harmonia.options.\"services.harmonia.settings\"";
     let error = generate(&with(&format!("{option}/schema"), json!({ "type": "objct" }))).unwrap_err();
-    assert!(error.contains(&format!("\n  {place}.schema: not a JSON Schema: ")), "{error}");
+    assert!(error.contains(&format!("\n  {place}.schema.type: it is \"objct\"; the types are null, ")), "{error}");
+    refused(
+        &with(&format!("{option}/schema"), json!({ "additionalProperties": { "type": "string", "patern": "a" } })),
+        &[&format!(
+            "{place}.schema.additionalProperties.patern: dynix does not know this keyword; it knows $comment, $ref, $schema, \
+             additionalProperties, allOf, anyOf, const, default, description, enum, examples, exclusiveMaximum, \
+             exclusiveMinimum, items, maxItems, maxLength, maxProperties, maximum, minItems, minLength, minProperties, \
+             minimum, not, oneOf, posixPattern, properties, required, title, type, unchecked, uniqueItems"
+        )],
+    );
     refused(
         &with(&format!("{option}/schema"), json!({ "properties": { "workers": { "type": "integer", "maximum": 3 } } })),
         &[&format!(
-            "{place}.schema: it refuses the static value 4 at workers: it is greater than the maximum of 3; expected integer of at most 3"
+            "{place}.schema: it refuses the static value 4 at workers: it is more than 3; expected integer of at most 3"
         )],
     );
     let closed = json!({ "properties": { "workers": {}, "max_connection_rate": {} }, "additionalProperties": false });

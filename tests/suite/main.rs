@@ -39,5 +39,6 @@ mod start_script;
 mod state_versions;
 mod support;
 mod trial;
+mod types;
 mod undecided;
 mod verdicts;

@@ -5,7 +5,7 @@ use crate::build::problem::{Place, Problems};
 use crate::commands::place::nearest;
 use crate::daemon::policy::{Pattern, Rate};
 use crate::plan::{Bounds, OptionSpec, Plan};
-use crate::types::{self, Subschemas};
+use crate::types::Below;
 
 /// Adds what is wrong with the rules.
 pub fn check(plan: &Plan, problems: &mut Problems) {
@@ -66,8 +66,8 @@ fn unreachable(pattern: &Pattern, path: &AttrPath, option: &OptionSpec) -> Optio
         return Some(format!("it may not change at run time; of {path} only these may: {}", names.join(", ")));
     }
     let names = pattern.names_behind(path.names().len())?;
-    match types::below(&option.schema, &names) {
-        Subschemas::NoSuchName { name, known } => {
+    match option.schema.kind().ok()?.below(&names) {
+        Below::NoSuchName { name, known } => {
             let near = nearest(&name, known.iter().cloned());
             let hint = if near.is_empty() {
                 "it has nothing below it".to_owned()
@@ -76,6 +76,6 @@ fn unreachable(pattern: &Pattern, path: &AttrPath, option: &OptionSpec) -> Optio
             };
             Some(format!("{path} has no {name}; {hint}"))
         }
-        _ => None,
+        Below::Part(_) => None,
     }
 }

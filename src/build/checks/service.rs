@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
-use serde_json::Value;
 
 use super::namespace::{self, Loss, is_yes};
 use super::{drop_in, file, names};
@@ -15,7 +14,7 @@ use crate::build::problem::{Place, Problems};
 use crate::plan::{Attach, Health, OnChange, OptionSpec, Probe, Service, Unit};
 use crate::systemd::quote;
 use crate::templates;
-use crate::types::{self, Subschemas, Type};
+use crate::types::{Below, Schema};
 
 /// Finds what is wrong with a service by itself.
 pub fn check(place: &Place, service: &Service, problems: &mut Problems) {
@@ -49,14 +48,17 @@ fn option(place: &Place, name: &str, option: &OptionSpec, problems: &mut Problem
     if let Err(error) = AttrPath::parse(name) {
         problems.add(place, error);
     }
-    match Type::new(&option.schema) {
-        Err(error) => problems.add(&place.key("schema"), error),
+    match option.schema.kind() {
+        Err(error) => {
+            let place = error.place.iter().fold(place.key("schema"), |place, step| place.key(step));
+            problems.add(&place, &error.problem);
+        }
         Ok(kind) => {
-            for fault in kind.mismatches(&option.static_value) {
+            for fault in kind.mismatches(&option.static_value, Some(&option.static_value)) {
                 let at = if fault.path.0.is_empty() { String::new() } else { format!(" at {}", fault.path) };
                 let problem = format!(
                     "it refuses the static value {}{at}: {}; expected {}",
-                    fault.given, fault.problem, fault.allowed
+                    fault.given, fault.fault, fault.allowed
                 );
                 problems.add(&place.key("schema"), problem);
             }
@@ -70,8 +72,8 @@ fn option(place: &Place, name: &str, option: &OptionSpec, problems: &mut Problem
 }
 
 /// Why `schema` can't have anything at `path`.
-pub fn no_such_name(schema: &Value, path: &AttrPath) -> Option<String> {
-    let Subschemas::NoSuchName { name, known } = types::below(schema, path.names()) else { return None };
+pub fn no_such_name(schema: &Schema, path: &AttrPath) -> Option<String> {
+    let Below::NoSuchName { name, known } = schema.kind().ok()?.below(path.names()) else { return None };
     let known =
         if known.is_empty() { "there are no names there".to_owned() } else { format!("it has {}", known.join(", ")) };
     Some(format!("the option's type has no {name} at {path}; {known}"))
