@@ -20,9 +20,11 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./Cargo.lock
       ./Cargo.toml
       ./benches
+      ./deny.toml
       ./descriptions
       ./docs
       ./examples
+      ./fuzz/corpus
       ./formats
       ./src
       ./templates

@@ -10,6 +10,7 @@ mod bundled;
 mod concurrency;
 mod confirmation;
 mod daemon;
+mod dependencies;
 mod description;
 mod faults;
 mod find;

@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dynix::attr_path::AttrPath;
+use dynix::overrides::{Change, LogFile, Overlay};
 use serde_json::{Value, json};
 
 use super::handler::{Handler, error};
@@ -97,4 +100,91 @@ fn what_root_has_on_trial_is_not_taken_back() {
     // What concerns nothing of it goes on.
     let reply = handler.ask(BALANCER, "Reset", json!({"services": ["harmonia"]}));
     assert_eq!(reply.error, None, "{reply:?}");
+}
+
+/// Numbers that look random, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+const RATE: &str = "services.harmonia.settings.max_connection_rate";
+
+fn path(text: &str) -> AttrPath {
+    AttrPath::parse(text).unwrap()
+}
+
+/// Root's own records, which no daemon knows of.
+fn records_of_root(log: &LogFile, seed: u64, done: &AtomicBool) {
+    let mut dice = Dice(seed);
+    let mut last = 0;
+    while !done.load(Ordering::Relaxed) {
+        let value = json!(100 + dice.below(100));
+        let change = match dice.below(8) {
+            0..3 => Change::Set(path(JOBS), value),
+            3 | 4 => Change::Set(path(RATE), value),
+            5 => Change::Set(path(WORKERS), value),
+            6 => Change::Unset(path(JOBS)),
+            _ => Change::Rollback(dice.below(last + 1)),
+        };
+        last = log.append(&[change], "root", None, |_| ()).unwrap()[0];
+        std::thread::sleep(Duration::from_millis(dice.below(6)));
+    }
+}
+
+fn leaves(overlay: &Overlay) -> Vec<(String, Value, u64)> {
+    overlay.leaves().into_iter().map(|(path, one)| (path.to_string(), one.value.clone(), one.id)).collect()
+}
+
+/// Any requests of a limited user while root records: each of its records changes the workers alone, within their bounds,
+/// and what it may do whatever there is, it is never kept from.
+#[test]
+fn beside_root_a_limited_user_changes_only_what_it_may() {
+    let given = std::env::var("DYNIX_POLICY").ok().filter(|text| !text.is_empty());
+    let requests: u64 = given.map_or(120, |text| text.parse().expect("DYNIX_POLICY is a number"));
+    let system = system();
+    let handler = Handler::on(&system);
+    let log = LogFile::new(&system.path("etc/nixos/dynamic.nix"), &system.path("var/cache/dynix"), None);
+    let (done, mut dice, mut accepted) = (AtomicBool::new(false), Dice(7), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| records_of_root(&log, 11, &done));
+        for _ in 0..requests {
+            let last = log.fold().unwrap().last_id;
+            let (method, parameters, always) = match dice.below(10) {
+                0..3 => ("Append", json!({"path": WORKERS, "value": 1 + dice.below(64)}), true),
+                3 => ("Append", json!({"path": WORKERS, "value": 65 + dice.below(64)}), false),
+                4 => ("Append", json!({"path": JOBS, "value": 1}), false),
+                5 => ("Unset", json!({"path": WORKERS}), true),
+                6 => ("Unset", json!({"path": "services.harmonia.settings"}), false),
+                7 => ("Rollback", json!({}), false),
+                8 => ("Rollback", json!({"id": last.saturating_sub(dice.below(3))}), false),
+                _ => ("Reset", json!({"services": ["harmonia"]}), false),
+            };
+            let reply = handler.ask(BALANCER, method, parameters.clone());
+            assert!(!always || reply.error.is_none(), "{method} {parameters}: {reply:?}");
+            accepted += u32::from(reply.error.is_none());
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    drop(handler);
+    assert!(accepted > 0);
+    let by = format!("{BALANCER} via daemon");
+    let records = log.records().unwrap();
+    let own: Vec<u64> = records.iter().filter(|one| one.by.as_ref() == Some(&by)).map(|one| one.id).collect();
+    assert!(!own.is_empty() && own.len() < records.len());
+    for id in own {
+        let (before, after) = (log.fold_at(id - 1).unwrap().overlay, log.fold_at(id).unwrap().overlay);
+        let (before, after) = (leaves(&before), leaves(&after));
+        for (path, value, _) in after.iter().filter(|leaf| !before.contains(leaf)) {
+            let allowed = path == WORKERS && value.as_u64().is_some_and(|value| (1..=64).contains(&value));
+            assert!(allowed, "record {id} brings {path} = {value}");
+        }
+        for (path, ..) in before.iter().filter(|leaf| !after.iter().any(|other| other.0 == leaf.0)) {
+            assert_eq!(path, WORKERS, "record {id} takes it away");
+        }
+    }
 }

@@ -8,6 +8,9 @@ pub mod description;
 pub mod flags;
 pub mod log;
 pub mod render;
+pub mod request;
+pub mod state;
+pub mod wire;
 
 use serde_json::{Map, Value};
 
@@ -21,6 +24,9 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("flags", flags::check),
     ("log", log::check),
     ("render", render::check),
+    ("request", request::check),
+    ("state", state::check),
+    ("wire", wire::check),
 ];
 
 /// Makes values of bytes: any bytes give some value, and similar bytes a similar one.
