@@ -288,6 +288,9 @@ pub struct Apply {
     /// Only end overrides whose time is over
     #[arg(long, hide = true, conflicts_with_all = ["services", "confirm"])]
     pub expired: bool,
+    /// Another try of what failed for the machine's sake
+    #[arg(long, hide = true, conflicts_with_all = ["expired", "confirm"])]
+    pub retry: bool,
     /// How it is applied.
     #[command(flatten)]
     pub applying: Applying,

@@ -18,6 +18,7 @@ pub use dynix_formats::{attr_path, nix};
 pub mod apply;
 pub mod build;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod daemon;
 pub mod evaluator;

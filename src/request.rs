@@ -106,6 +106,9 @@ pub struct Apply {
     /// Only overrides whose time is over. Nobody but a timer asks for it.
     #[serde(skip)]
     pub expired: bool,
+    /// Another try of what failed for the machine's sake. Nobody but a timer asks for it.
+    #[serde(skip)]
+    pub retry: bool,
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,

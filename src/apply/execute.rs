@@ -9,6 +9,7 @@ use super::action::Action;
 use super::change::Change;
 use super::probe::{self, Objection};
 use super::recall::Recall;
+use crate::clock::Clock;
 use crate::fs::generation::{self, StagedFile};
 use crate::fs::{self, atomic};
 use crate::interruption::Interruption;
@@ -28,6 +29,8 @@ pub struct Machine<'m> {
     pub recall: &'m Recall,
     /// Whether the apply is to end early.
     pub interruption: &'m dyn Interruption,
+    /// The time.
+    pub clock: &'m dyn Clock,
 }
 
 /// Why a service was stopped.

@@ -56,7 +56,7 @@ pub fn take(
 ) -> Result<Locks, LockError> {
     let (of_the_switch, patience) = match occasion {
         Occasion::Switch { .. } => (None, patience.at_most(INSIDE_A_SWITCH)),
-        Occasion::Asked | Occasion::Expiry | Occasion::Reset => {
+        Occasion::Asked | Occasion::Expiry | Occasion::Retry | Occasion::Reset => {
             (Some(lock::acquire(&paths.switch_lock(), patience, |holder| waiting(holder))?), patience)
         }
     };

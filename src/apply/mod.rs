@@ -75,6 +75,8 @@ pub enum Occasion {
     Asked,
     /// Overrides are over: only their services are of interest.
     Expiry,
+    /// What failed for the machine's sake is tried again.
+    Retry,
     /// Everything is to be as built.
     Reset,
     /// switch-to-configuration runs it, and holds its lock itself.
@@ -100,7 +102,7 @@ impl Request {
         match self.occasion {
             Occasion::Switch { .. } => true,
             Occasion::Reset => self.takes(service),
-            Occasion::Asked | Occasion::Expiry => false,
+            Occasion::Asked | Occasion::Expiry | Occasion::Retry => false,
         }
     }
 }
@@ -159,7 +161,7 @@ pub fn apply(
         _ => Vec::new(),
     };
     let mut view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
-    let expired = expired(plan, log, &view.folded, &held, &mut request)?;
+    let expired = expired(plan, log, &view.folded, machine.clock.now(), &held, &mut request)?;
     if !expired.is_empty() {
         log.append(&expired, &request.by, None, &mut waiting)?;
         view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
@@ -169,6 +171,7 @@ pub fn apply(
     // It is over with this pass, and not before: what it was on is what the log does not say.
     let over = before.trial.filter(|_| held.is_empty());
     let marks: Vec<Mark> = request.trial.iter().flat_map(|start| start.marks.clone()).collect();
+    let on_trial = request.trial.is_some();
     let mut passed = pass(plan, log, &view, &request, machine, &mut report)?;
     if request.trial.take().is_some() && !passed.changed {
         // There is nothing that could go back.
@@ -177,7 +180,8 @@ pub fn apply(
     if !passed.failed.is_empty() {
         let trial = passed.state.trial.as_ref().filter(|trial| over.as_ref() != Some(*trial));
         let marks = trial.map_or(marks, |trial| trial.marks.clone());
-        let rejections = rejection::of(plan, log, &passed.failed, view.last_id, &marks)?;
+        let mut rejections = rejection::of(plan, log, &passed.failed, view.last_id, &marks)?;
+        rejections.extend(rejection::uncovered(plan, log, &passed.failed, &view.folded, &rejections)?);
         if !rejections.is_empty() {
             report.rejected.extend(rejections.iter().map(|one| one.id));
             let changes: Vec<LogChange> =
@@ -186,7 +190,9 @@ pub fn apply(
             preview = trial.map(Trial::confirmation).unwrap_or_default();
             // What is in effect is the fold of the log.
             view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
+            let first = std::mem::take(&mut passed.retry);
             passed = pass(plan, log, &view, &request, machine, &mut report)?;
+            passed.retry.extend(first);
         }
     }
     let begun = passed.state.trial.as_ref().filter(|trial| held.is_empty() && over.as_ref() != Some(*trial));
@@ -198,6 +204,14 @@ pub fn apply(
         passed.state.save(&machine.paths.state())?;
     }
     wake(plan, log, &view.folded, &held, &mut passed.state, machine, &mut report)?;
+    // A retry that fails is itself tried again, by its exit code; and what is on trial has somebody who looks.
+    if request.occasion != Occasion::Retry && !passed.retry.is_empty() && !on_trial {
+        match recall::retry(&passed.retry, view.last_id, machine) {
+            Ok(false) => {}
+            Ok(true) => report.warnings.push(format!("{}: it is tried again by itself", passed.retry.join(", "))),
+            Err(error) => report.warnings.push(format!("what failed is not tried again by itself: {error}")),
+        }
+    }
     Ok(report)
 }
 
@@ -238,10 +252,11 @@ fn expired(
     plan: &Plan,
     log: &LogFile,
     folded: &Folded,
+    now: SystemTime,
     held: &BTreeSet<String>,
     request: &mut Request,
 ) -> Result<Vec<LogChange>, ApplyError> {
-    let mut ids = folded.expired(SystemTime::now());
+    let mut ids = folded.expired(now);
     if request.occasion == Occasion::Expiry {
         request.services = Some(BTreeSet::new());
     }
@@ -346,7 +361,7 @@ pub fn dry_run(
     request: &Request,
     machine: &Machine<'_>,
 ) -> Result<Report, ApplyError> {
-    let mut changes_first = expiry(log.fold()?.expired(SystemTime::now()));
+    let mut changes_first = expiry(log.fold()?.expired(machine.clock.now()));
     changes_first.extend_from_slice(changes);
     let View { folded, desired, .. } = view::view(plan, machine.paths, log, &changes_first, request.services.as_ref())?;
     let state = State::load(&machine.paths.state())?;

@@ -3,7 +3,7 @@
 //! In order: write and check beside what is in use, put the change on trial where that is asked for, note what is about
 //! to happen, swap and act ([`course`]), note what is in effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::action::Action;
@@ -32,6 +32,8 @@ pub(super) struct Passed {
     pub state: State,
     /// Whether there was anything to do.
     pub changed: bool,
+    /// The services that failed for a reason that may be gone soon, with nothing of them touched.
+    pub retry: Vec<String>,
 }
 
 /// Makes one pass.
@@ -62,6 +64,8 @@ pub(super) fn pass(
     timings::mark("D-Bus: units");
     let changed = !survey.changes.is_empty() || !survey.faults.is_empty();
     let mut pass = Pass::new(plan, before.clone(), view.last_id);
+    let failed = survey.faults.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed { .. }));
+    pass.retry.extend(failed.map(|(service, _)| service.clone()));
     pass.outcomes.append(&mut survey.faults);
     pass.run(log, &survey, request, machine)?;
     pass.commit(request, paths)?;
@@ -79,8 +83,9 @@ pub(super) fn pass(
             reason: outcome.reason().unwrap_or_default().to_owned(),
         })
         .collect();
+    let retry = pass.retry.iter().cloned().collect();
     let state = pass.tell(report);
-    Ok(Passed { failed, state, changed })
+    Ok(Passed { failed, state, changed, retry })
 }
 
 /// Notes the units that go on with something else than their service has in effect, whatever led to that: they are acted
@@ -103,12 +108,13 @@ pub(super) struct Pass<'p> {
     actions: Vec<Action>,
     warnings: Vec<String>,
     interrupted: bool,
+    retry: BTreeSet<String>,
 }
 
 impl<'p> Pass<'p> {
     pub fn new(plan: &'p Plan, state: State, log_id: u64) -> Self {
         let (outcomes, actions, warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { plan, state, log_id, outcomes, actions, warnings, interrupted: false }
+        Self { plan, state, log_id, outcomes, actions, warnings, interrupted: false, retry: BTreeSet::new() }
     }
 
     fn run(
@@ -131,6 +137,9 @@ impl<'p> Pass<'p> {
         let ready: Vec<Change<'_>> =
             survey.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
         self.interrupted = faults.values().any(|fault| *fault == Fault::Interrupted);
+        let is_retried = |fault: &Fault| !matches!(fault, Fault::Interrupted | Fault::Refused(_));
+        let retried = faults.iter().filter(|(_, fault)| machine.recall.before_boot || is_retried(fault));
+        self.retry.extend(retried.map(|(service, _)| service.clone()));
         let is_booting = machine.recall.before_boot;
         self.outcomes
             .extend(faults.into_iter().map(|(service, fault)| (service, outcome_before_swap(&fault, is_booting))));
@@ -192,6 +201,9 @@ impl<'p> Pass<'p> {
             entry.setback = setback(&arrival.outcome);
             self.warnings.extend(arrival.warnings);
             self.interrupted |= arrival.interrupted;
+            if arrival.may_be_retried {
+                self.retry.insert(arrival.service.clone());
+            }
             self.outcomes.insert(arrival.service, arrival.outcome);
         }
     }

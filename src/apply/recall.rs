@@ -59,7 +59,7 @@ pub fn set(end: Option<SystemTime>, state: &mut State, machine: &Machine<'_>) ->
         let seconds = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let name = if machine.manager.is_some() { format!("{AT_BOOT}-{seconds}") } else { AT_BOOT.to_owned() };
         let description = "Takes back overrides whose time is over";
-        let when = when(end, SystemTime::now(), machine.manager.is_some());
+        let when = when(end, machine.clock.now(), machine.manager.is_some());
         let timer = recall.timer(name.clone(), description, when, &["apply", "--expired"]);
         (Alarm { name, at, command: timer.command.clone() }, timer)
     });
@@ -83,6 +83,28 @@ pub fn set(end: Option<SystemTime>, state: &mut State, machine: &Machine<'_>) ->
         if old.name == AT_BOOT {
             remove(machine)?;
         }
+    }
+    Ok(true)
+}
+
+/// Lets `services` be tried again, soon and ever later, until it is not for the machine's sake that they fail (see
+/// [`Timer`]). Gives whether that could be arranged: on another tree it can't. `record`: the last one.
+pub fn retry(services: &[String], record: u64, machine: &Machine<'_>) -> Result<bool, AlarmError> {
+    const RETRY: &str = "dynix-retry";
+    let recall = machine.recall;
+    if machine.manager.is_none() && !recall.before_boot {
+        return Ok(false);
+    }
+    let words: Vec<&str> = ["apply", "--retry"].into_iter().chain(services.iter().map(String::as_str)).collect();
+    let description = "Tries again what failed for the machine's sake";
+    let timer = |name: String| recall.timer(name, description, vec![When::In(Duration::from_secs(1))], &words);
+    match machine.manager {
+        // One of the same record may be waiting for its next try.
+        Some(manager) => {
+            let name = format!("{RETRY}-{record}-{}", machine.clock.monotonic().as_millis());
+            manager.start_timer(&timer(name))?;
+        }
+        None => write(&timer(RETRY.to_owned()), machine)?,
     }
     Ok(true)
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::Mark;
 use super::{Failed, concerns};
-use crate::overrides::{Kind, LogError, LogFile, Record};
+use crate::attr_path::AttrPath;
+use crate::overrides::{Folded, Kind, LogError, LogFile, Record};
 use crate::plan::Plan;
 
 /// Ids of records that reject others.
@@ -55,6 +56,39 @@ pub(super) fn of(
         }
     }
     Ok(rejections)
+}
+
+/// Rejections for services that fail without a record of their own since their last good apply: an override ended or was taken
+/// back, and uncovered an older one that was never tried. `folded`: what was tried; `known`: who is to blame already.
+pub(super) fn uncovered(
+    plan: &Plan,
+    log: &LogFile,
+    failed: &[Failed],
+    folded: &Folded,
+    known: &[Rejection],
+) -> Result<Vec<Rejection>, LogError> {
+    let mut found = Vec::new();
+    for one in failed {
+        let name = format!("{}: ", one.service);
+        if known.iter().any(|rejection| rejection.reason.starts_with(&name)) {
+            continue;
+        }
+        let before = match log.fold_at(one.log_id) {
+            Ok(folded) => folded.overlay,
+            // Somebody edited the log: what held then is not known.
+            Err(LogError::NoSuchRecord { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let before: BTreeSet<(AttrPath, u64)> =
+            before.leaves().into_iter().map(|(path, leaf)| (path, leaf.id)).collect();
+        let now = folded.overlay.leaves().into_iter().map(|(path, leaf)| (path, leaf.id));
+        let new: BTreeSet<u64> = now
+            .filter(|leaf| !before.contains(leaf) && concerns(plan, &one.service, &leaf.0))
+            .map(|(_, id)| id)
+            .collect();
+        found.extend(new.into_iter().map(|id| Rejection { id, reason: format!("{name}{}", one.reason) }));
+    }
+    Ok(found)
 }
 
 fn is_about(plan: &Plan, service: &str, record: &Record) -> bool {

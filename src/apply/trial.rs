@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Sides};
@@ -23,6 +22,7 @@ use super::report::{Outcome, Report};
 use super::state::{Mark, Setback, State, Trial, Went};
 use super::survey::find;
 use super::{ApplyError, Failed, Request, rendered, wake};
+use crate::clock::{Clock, SystemClock};
 use crate::overrides::{Change as LogChange, Kind, LogFile};
 use crate::plan::Plan;
 use crate::systemd::When;
@@ -59,13 +59,19 @@ impl Trial {
     /// Seconds until it ends; none once it should have.
     #[must_use]
     pub fn left(&self) -> f64 {
-        (self.end - now()).max(0.0)
+        (self.end - SystemClock.monotonic().as_secs_f64()).max(0.0)
     }
 
     /// Whether its timer should have ended it, and did not.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
-        now() > self.end + GRACE
+        self.is_overdue_at(SystemClock.monotonic())
+    }
+
+    /// The same at another time.
+    #[must_use]
+    pub fn is_overdue_at(&self, now: Duration) -> bool {
+        now.as_secs_f64() > self.end + GRACE
     }
 
     /// What a confirmation records.
@@ -90,14 +96,6 @@ impl State {
     pub fn on_trial(&self) -> Vec<LogChange> {
         self.trial.as_ref().filter(|trial| !trial.is_overdue()).map(Trial::confirmation).unwrap_or_default()
     }
-}
-
-/// Seconds of the monotonic clock, which systemd's `OnActiveSec=` goes by too.
-fn now() -> f64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    #[expect(clippy::cast_precision_loss, reason = "exact to far below a millisecond for centuries")]
-    let (seconds, nanoseconds) = (now.tv_sec as f64, now.tv_nsec as f64);
-    seconds + nanoseconds / 1e9
 }
 
 /// The records that let those on trial count.
@@ -132,7 +130,7 @@ pub(super) fn begin(
     rejects.retain(|one| !marked.contains(&one.id));
     // The last record's id is unlike that of any trial before.
     let name = format!("dynix-confirm-{last}");
-    let end = now() + start.window.as_secs_f64();
+    let end = machine.clock.monotonic().as_secs_f64() + start.window.as_secs_f64();
     let description = "Goes back from a change that nobody confirmed";
     manager.start_timer(&machine.recall.timer(
         name.clone(),
@@ -208,8 +206,10 @@ pub(super) fn end_overdue(
     report: &mut Report,
 ) -> Result<(), ApplyError> {
     let mut state = State::load(&machine.paths.state())?;
-    let is_left =
-        |trial: &mut Trial| trial.is_overdue() && !trial.back.keys().all(|service| request.ends_trial_of(service));
+    let is_left = |trial: &mut Trial| {
+        trial.is_overdue_at(machine.clock.monotonic())
+            && !trial.back.keys().all(|service| request.ends_trial_of(service))
+    };
     let Some(trial) = state.trial.take_if(is_left) else { return Ok(()) };
     report.warnings.push(format!(
         "a change of {} (by {}) was not confirmed in time, and its timer did not go back from it; it goes back now",

@@ -97,6 +97,8 @@ pub fn record(request: &Request, context: &Context<'_>) -> anyhow::Result<Record
             let mut apply = context.apply(services);
             if one.expired {
                 apply.occasion = engine::Occasion::Expiry;
+            } else if one.retry {
+                apply.occasion = engine::Occasion::Retry;
             }
             apply.trial = recording::start(one.confirm, context)?;
             Ok(Recorded { apply: Some(apply), ..Recorded::default() })

@@ -67,11 +67,16 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             }
             change::run(&Request::Reset(request::Reset { services, confirm }), json, &session)
         }
-        Command::Apply(Lazy(cli::Apply { services, expired, applying: cli::Applying { dry_run, confirm, json } })) => {
+        Command::Apply(Lazy(cli::Apply {
+            services,
+            expired,
+            retry,
+            applying: cli::Applying { dry_run, confirm, json },
+        })) => {
             if dry_run {
                 return apply::dry_run(&services, false, json, &session);
             }
-            change::run(&Request::Apply(request::Apply { services, expired, confirm }), json, &session)
+            change::run(&Request::Apply(request::Apply { services, expired, retry, confirm }), json, &session)
         }
         Command::Confirm(Lazy(cli::Confirm { revert, of, json })) => {
             change::run(&Request::Confirm(request::Confirm { revert, of }), json, &session)

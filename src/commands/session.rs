@@ -11,6 +11,7 @@ use crate::apply::action::Action;
 use crate::apply::execute::Machine;
 use crate::apply::recall::Recall;
 use crate::cli::Global;
+use crate::clock::SystemClock;
 use crate::interruption::{Interrupted, Interruption, Uninterrupted};
 use crate::overrides::LogFile;
 use crate::paths::Paths;
@@ -170,7 +171,14 @@ impl Session {
         recall: &'m Recall,
         observer: &'m (dyn Fn(&Action) + Sync),
     ) -> Machine<'m> {
-        Machine { paths, manager: self.manager(), observer, recall, interruption: self.interruption() }
+        Machine {
+            paths,
+            manager: self.manager(),
+            observer,
+            recall,
+            interruption: self.interruption(),
+            clock: &SystemClock,
+        }
     }
 
     /// How dynix is run again later. What it names has to be there then, whatever is switched to and collected as garbage

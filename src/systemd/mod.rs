@@ -7,6 +7,7 @@ mod dependents;
 mod endings;
 pub mod hardening;
 mod journal;
+pub mod memory;
 mod proxies;
 mod settling;
 mod timer;

@@ -12,6 +12,7 @@ mod confirmation;
 mod daemon;
 mod dependencies;
 mod description;
+mod engine;
 mod faults;
 mod find;
 mod fold;
