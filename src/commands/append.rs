@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::change::{Context, Recorded};
 use super::place::{self, nearest};
-use super::{Refused, prove, recording, screen};
+use super::value::{self, For};
+use super::{Refused, near, prove, recording, screen};
 use crate::apply::rendered;
 use crate::attr_path::AttrPath;
 use crate::cli;
-use crate::overrides::{Change, Conflict, Folded, LogFile};
+use crate::overrides::{Change, Conflict, Folded, LogFile, Text, written};
 use crate::paths::Paths;
 use crate::places::Place;
 use crate::plan::Plan;
@@ -63,9 +64,12 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
     recorded.notes.extend(flows(plan, paths, &place, &path));
     let mut trial = recording::start(request.confirm, context)?;
     let (secrets, files) = (Secrets::of(plan), SecretFiles::of(paths));
+    let mut told = Vec::new();
     let decide = |log: &LogFile| {
         let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
-        Ok(vec![change(request, &asked)?])
+        let planned = change(request, &asked)?;
+        told = planned.notes;
+        Ok(vec![planned.change])
     };
     let mut notes = Vec::new();
     let check = |log: &LogFile, changes: &[Change]| {
@@ -74,6 +78,7 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
         changes.iter().try_for_each(|one| check(one, &asked, &files).map(|mut said| notes.append(&mut said)))
     };
     recorded.records = recording::record_checked(context, &mut trial, until, decide, check)?;
+    recorded.notes.append(&mut told);
     if !request.apply {
         // An apply says so itself.
         recorded.notes.append(&mut notes);
@@ -129,8 +134,25 @@ struct Asked<'a> {
     secrets: &'a Secrets,
 }
 
+/// What is to be recorded, and what there is to say of it.
+struct Planned {
+    change: Change,
+    notes: Vec<String>,
+}
+
+impl Planned {
+    fn of(change: Change) -> Self {
+        Self { change, notes: Vec::new() }
+    }
+}
+
+/// The part of a value at a path.
+fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
+    path.names().iter().try_fold(value, |value, name| value.get(name))
+}
+
 /// What is to be recorded: the value read by the option's type, or where a secret is.
-fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
+fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
     let Asked { path, place, .. } = *asked;
     let below = place.below(path);
     let given = [request.text.is_some(), request.value.is_some(), request.expression.is_some()];
@@ -149,7 +171,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
         if !file.is_absolute() {
             return Err(Refused(format!("{file} is not an absolute path, and the log is read from anywhere")).into());
         }
-        return Ok(Change::Replace(path.clone(), secrets::reference(file)));
+        return Ok(Planned::of(Change::Replace(path.clone(), secrets::reference(file))));
     }
     if place.option.is_secret(&below) || request.expression.is_some() && place.option.concerns_secret(&below) {
         return Err(Refused(format!(
@@ -158,8 +180,14 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
         ))
         .into());
     }
-    if let Some(text) = request.expression.clone() {
-        return Ok(Change::Expression { path: path.clone(), text, replace: request.replace });
+    // What an expression says as it stands needs no evaluator.
+    let evident = match request.expression.as_deref().map(written) {
+        Some(Text::Literal(value)) => Some(value),
+        Some(Text::Wrong(problem)) => return Err(Refused(format!("{path}: {problem}")).into()),
+        _ => None,
+    };
+    if let (Some(text), None) = (request.expression.clone(), &evident) {
+        return Ok(Planned::of(Change::Expression { path: path.clone(), text, replace: request.replace }));
     }
     let part = match kind(place)?.below(below.names()) {
         Below::Part(part) => part,
@@ -171,19 +199,34 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Change> {
             return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
         }
     };
-    let built = below.names().iter().try_fold(&place.option.static_value, |value, name| value.get(name));
-    let value = match (&request.value, &request.text) {
+    let built = at(&place.option.static_value, &below);
+    let mut notes = Vec::new();
+    let value = match (request.value.as_ref().or(evident.as_ref()), &request.text) {
         (Some(value), None) => value.clone(),
-        (None, Some(text)) => types::read(&part, text, built).map_err(|error| {
-            if place.option.concerns_secret(&below) {
-                // The text may have one in it.
-                return Refused(format!("{path}: {error}"));
-            }
-            Refused(format!("{path} = {text:?}: {error}{}", standing(asked)))
-        })?,
+        (None, Some(text)) => {
+            let whole = asked.log.fold().ok().and_then(|folded| effective(place, &folded).ok());
+            let present = whole.as_ref().and_then(|whole| at(whole, &below));
+            let read = value::read(text, &For { part: &part, built, present }).map_err(|error| {
+                if place.option.concerns_secret(&below) {
+                    // The text may have one in it.
+                    return Refused(format!("{path}: {error}"));
+                }
+                Refused(format!("{path} = {text:?}: {error}{}", standing(asked)))
+            })?;
+            notes.extend(read.note.map(|note| format!("{path} = {text:?}: {note}")));
+            read.value
+        }
         _ => return Err(Refused(format!("{path}: there is no value")).into()),
     };
-    Ok(if request.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) })
+    notes.extend(near::unknown(&place.option.static_value, &below, &value).map(|(given, near)| {
+        format!(
+            "warning: the built settings have no {}; did you mean {}? `dynix unset {path}` takes it back",
+            place.path.join(&given),
+            place.path.join(&near)
+        )
+    }));
+    let change = if request.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) };
+    Ok(Planned { change, notes })
 }
 
 /// The option as a whole has to have its type with the change, and its files have to be able to say it.

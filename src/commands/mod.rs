@@ -28,11 +28,13 @@ pub mod unset;
 pub mod verify;
 
 mod input;
+mod near;
 mod notice;
 pub mod place;
 mod recording;
 mod screen;
 pub mod signals;
+mod value;
 
 use std::io::Write;
 

@@ -93,6 +93,9 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
     if call.upgrade {
         return Err(service_error("InvalidParameter", "parameter", "upgrade"));
     }
+    if let Some(fault) = &call.fault {
+        return Err(service_error("InvalidParameter", "parameter", fault));
+    }
     let parameters = Parameters(call.parameters.unwrap_or_else(|| json!({})));
     match (interface, method) {
         (SERVICE, "GetInfo") => Ok(Asked::Known(Reply::of(json!({
@@ -142,7 +145,7 @@ pub fn call(request: &Request) -> Call {
         Request::Confirm(one) => ("Confirm", json!(one)),
     };
     let method = format!("{NAME}.{method}");
-    Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false }
+    Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false, fault: None }
 }
 
 fn description(interface: &str) -> Result<Asked, Reply> {
@@ -239,7 +242,14 @@ mod tests {
 
     fn ask(method: &str, parameters: Value) -> Result<Asked, Reply> {
         let method = method.to_owned();
-        understand(Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false })
+        understand(Call {
+            method,
+            parameters: Some(parameters),
+            oneway: false,
+            more: false,
+            upgrade: false,
+            fault: None,
+        })
     }
 
     #[test]

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::types::number;
+
 /// Most bytes that a message to the daemon may have.
 pub const MESSAGE: usize = 256 << 10;
 
@@ -27,6 +29,9 @@ pub struct Call {
     /// Whether the connection is to become something else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrade: bool,
+    /// A number in it that 64 bits don't hold, and so can't be what was meant.
+    #[serde(skip)]
+    pub fault: Option<String>,
 }
 
 /// A reply, or an error.
@@ -113,6 +118,8 @@ impl Inbox {
             return Err(Garbled::TooLong);
         }
         let call = serde_json::from_slice(&self.bytes[..end]).map_err(|error| Garbled::NoCall(error.to_string()));
+        // Readers of JSON round what 64 bits don't hold, so it has to be seen in the text.
+        let call = call.map(|call: Call| Call { fault: number::first_fault(&self.bytes[..end]), ..call });
         self.bytes.drain(..=end);
         self.searched = 0;
         // What a long message took is not kept for the next.
@@ -135,6 +142,7 @@ mod tests {
             oneway: false,
             more: true,
             upgrade: false,
+            fault: None,
         };
         let bytes: Vec<u8> = [encode(&call), encode(&call)].concat();
         for size in [1, 3, bytes.len()] {

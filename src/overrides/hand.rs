@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 
-use rnix::ast::{self, AstToken, Attr, Expr, HasEntry, InterpolPart, LiteralKind};
+use rnix::ast::{self, Attr, Expr, HasEntry, InterpolPart, LiteralKind};
 use rnix::{Root, SyntaxKind};
 use rowan::ast::AstNode;
 use serde_json::{Map, Number, Value};
 
 use super::entry::{Entry, Names, Operation};
 use crate::nix;
+use crate::types::number;
 
 /// How many brackets and operators a record may nest: the parser recurses, and running out of stack is no error message.
 const MAX_NESTING: usize = 512;
@@ -125,7 +126,7 @@ pub(super) fn record(text: &str) -> Result<Entry<'static>, String> {
 }
 
 /// The whole of `text` as one expression, which it has to be without errors; `None` if it is empty.
-fn parse(text: &str) -> Result<Option<Expr>, String> {
+pub(super) fn parse(text: &str) -> Result<Option<Expr>, String> {
     let parsed = Root::parse(text);
     match parsed.errors().first() {
         Some(error) => Err(fault(text, error)),
@@ -148,7 +149,7 @@ fn fault(text: &str, error: &rnix::ParseError) -> String {
     }
 }
 
-fn without_parentheses(expr: Expr) -> Expr {
+pub(super) fn without_parentheses(expr: Expr) -> Expr {
     match expr {
         Expr::Paren(paren) => match paren.expr() {
             Some(inner) => without_parentheses(inner),
@@ -388,12 +389,12 @@ fn literal_string(string: &ast::Str) -> Option<String> {
 }
 
 /// The value of an expression that is one as it stands; `None` if it has to be evaluated.
-fn literal(expr: &Expr, depth: usize) -> Result<Option<Value>, String> {
+pub(super) fn literal(expr: &Expr, depth: usize) -> Result<Option<Value>, String> {
     if depth > nix::MAX_DEPTH {
         return Err(nix::ValueError::TooDeep.to_string());
     }
     Ok(match expr {
-        Expr::Literal(number) => number_literal(number, false).map(Value::Number),
+        Expr::Literal(number) => number_literal(number, false)?.map(Value::Number),
         Expr::Str(string) => literal_string(string).map(Value::String),
         Expr::Ident(ident) => match ident.syntax().text().to_string().as_str() {
             "null" => Some(Value::Null),
@@ -417,7 +418,7 @@ fn literal(expr: &Expr, depth: usize) -> Result<Option<Value>, String> {
         }
         Expr::AttrSet(set) => attributes(set, depth)?,
         Expr::UnaryOp(negation) if negation.operator() == Some(ast::UnaryOpKind::Negate) => match negation.expr() {
-            Some(Expr::Literal(number)) => number_literal(&number, true).map(Value::Number),
+            Some(Expr::Literal(number)) => number_literal(&number, true)?.map(Value::Number),
             _ => None,
         },
         Expr::BinOp(operation) => smallest_integer(operation, depth)?,
@@ -435,22 +436,26 @@ fn smallest_integer(operation: &ast::BinOp, depth: usize) -> Result<Option<Value
     Ok((sides == (Some(Value::from(-i64::MAX)), Some(Value::from(1)))).then(|| Value::from(i64::MIN)))
 }
 
-fn number_literal(number: &ast::Literal, negative: bool) -> Option<Number> {
-    match number.kind() {
-        LiteralKind::Integer(digits) => {
-            let integer: i64 = digits.syntax().text().parse().ok()?;
-            Some(Number::from(if negative { -integer } else { integer }))
-        }
-        LiteralKind::Float(digits) => {
-            let float: f64 = digits.syntax().text().parse().ok()?;
-            if float == 0.0 {
-                return Number::from_f64(0.0);
-            }
-            float.is_normal().then_some(())?;
-            Number::from_f64(if negative { -float } else { float })
-        }
-        LiteralKind::Uri(_) => None,
+/// One that 64 bits don't hold as it is written is an error: Nix reads no such integer, and another float.
+fn number_literal(number: &ast::Literal, negative: bool) -> Result<Option<Number>, String> {
+    let text = number.syntax().text().to_string();
+    if !matches!(number.kind(), LiteralKind::Uri(_))
+        && let Some(problem) = number::fault(&text)
+    {
+        return Err(format!("has a number that Nix does not: {problem}"));
     }
+    Ok(match number.kind() {
+        LiteralKind::Integer(_) => {
+            let integer: Option<i64> = text.parse().ok();
+            integer.map(|integer| Number::from(if negative { -integer } else { integer }))
+        }
+        LiteralKind::Float(_) => match text.parse::<f64>() {
+            Ok(0.0) => Number::from_f64(0.0),
+            Ok(float) => Number::from_f64(if negative { -float } else { float }),
+            Err(_) => None,
+        },
+        LiteralKind::Uri(_) => None,
+    })
 }
 
 fn attributes(set: &ast::AttrSet, depth: usize) -> Result<Option<Value>, String> {

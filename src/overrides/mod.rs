@@ -22,6 +22,7 @@ mod page;
 mod reader;
 mod record;
 mod scan;
+mod text;
 
 pub use chain::Unknown;
 pub use error::LogError;
@@ -32,3 +33,4 @@ pub use overlay::{Conflict, Overlay, Override};
 pub use page::{Most, Page};
 pub use reader::Torn;
 pub use record::{Change, Kind, Record};
+pub use text::{Code, Text, written};

@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::entry::{Entry, Names, Operation, plain_names};
 use crate::nix;
+use crate::types::number;
 
 /// The record that begins at the start of `line`, if nothing but a comment follows it.
 pub(super) fn record(line: &str) -> Option<Entry<'_>> {
@@ -373,7 +374,12 @@ impl<'a> Scanner<'a> {
                 return None;
             }
         }
-        let float: f64 = self.text[from..self.at].parse().ok()?;
+        let token = &self.text[from..self.at];
+        let float: f64 = token.parse().ok()?;
+        // One with more digits than it can hold is no number here; few have so many.
+        if token.len() > 16 && number::fault(token).is_some() {
+            return None;
+        }
         self.number_ends()?;
         match float {
             0.0 => Number::from_f64(0.0),

@@ -1,13 +1,13 @@
 //! Option types: what a value has to be, as the NixOS module system has it.
 //!
 //! [`compile`](mod@compile) makes a [`Type`] of the schema in a description; it judges values ([`Mismatch`]), says what it
-//! allows in words, and leads to the type of what is below a name ([`Part`]). [`read`] finds the value that a text on the
-//! command line means. Pure.
+//! allows in words, and leads to the type of what is below a name ([`Part`]). [`number`] knows what 64 bits hold. Pure.
 
 mod compile;
 mod describe;
 mod judge;
 mod kind;
+pub mod number;
 mod part;
 mod pattern;
 mod read;
@@ -18,5 +18,5 @@ pub use judge::{Fault, Mismatch, kind_of};
 pub use kind::Type;
 pub use part::{Below, Part};
 pub use pattern::{Pattern, PatternError};
-pub use read::{UnreadableValue, read, read_json};
+pub use read::{UnreadableValue, read_json};
 pub use schema::Schema;

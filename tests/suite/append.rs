@@ -99,8 +99,17 @@ fn what_the_format_can_not_say_is_refused() {
     system.run(&["append", "services.harmonia.settings.workers", "--json", "{"]).ends(3);
     system.run(&["append", "services.gotosocial.settings.application-name.deeper", "1"]).ends(3);
     assert_eq!(system.everything(), before);
-    // An open type takes it: as a float, as JSON has it.
-    system.run(&["append", "services.harmonia.settings.workers", "99999999999999999999999"]).ends(0);
+    // What 64 bits don't hold never becomes another number.
+    for number in ["99999999999999999999999", "1e400", "1e-400", "0.1234567890123456789", "18446744073709551616"] {
+        for reading in [&[][..], &["--json"], &["--expr"]] {
+            let mut words = vec!["append", "services.harmonia.settings.workers", number];
+            words.extend(reading);
+            let run = system.run(&words);
+            assert!(run.code == 3 || number.contains("e-4") || number.contains("e4"), "{words:?}: {}", run.stderr);
+            assert_ne!(run.code, 0, "{words:?}");
+        }
+    }
+    assert_eq!(system.everything(), before);
 }
 
 #[test]
@@ -147,4 +156,87 @@ fn an_expression_needs_an_evaluator() {
     assert!(run.stderr.contains("no evaluator"), "{}", run.stderr);
     system.run(&["append", "services.harmonia.settings.workers", "--expr", "1; } {"]).ends(3);
     assert_eq!(system.everything(), before);
+}
+
+/// Freeform settings: a TOML value each.
+fn open_system() -> System {
+    let mut description = description();
+    description["services"]["harmonia"]["options"]["services.harmonia.settings"]["schema"] = serde_json::json!({});
+    System::of(&description)
+}
+
+#[test]
+fn where_the_type_is_open_the_present_value_decides() {
+    let system = open_system();
+    let path = "services.harmonia.settings.version";
+    system.run(&["append", path, "--json", "\"1.10\""]).ends(0);
+    let run = system.run(&["append", path, "1.20"]).ends(0);
+    assert!(run.stderr.contains("read as a string, as the present value is one; --json makes it"), "{}", run.stderr);
+    assert!(system.read("etc/nixos/dynamic.nix").contains("settings.version = \"1.20\""));
+    let before = system.everything();
+    for (path, value, insist) in [
+        ("services.harmonia.settings.workers", "4.5", "--json"),
+        ("services.harmonia.settings.workers", "many", "--string"),
+        (path, "[ 1 2 ]", "--json"),
+    ] {
+        let run = system.run(&["append", path, value]).ends(3);
+        assert!(run.stderr.contains(insist), "{value}: {}", run.stderr);
+    }
+    assert_eq!(system.everything(), before);
+    system.run(&["append", "services.harmonia.settings.workers", "--string", "many"]).ends(0);
+}
+
+#[test]
+fn literals_of_nix_are_read_and_its_expressions_are_refused() {
+    let system = open_system();
+    let at = |name: &str| format!("services.harmonia.settings.{name}");
+    system.run(&["append", &at("list"), "[ 1 2 ]"]).ends(0);
+    system.run(&["append", &at("set"), "{ a = 1; }"]).ends(0);
+    system.run(&["append", &at("text"), "''text''"]).ends(0);
+    // A literal needs no evaluator, and this system has none.
+    system.run(&["append", &at("evident"), "--expr", "[ { b = true; } ]"]).ends(0);
+    let log = system.read("etc/nixos/dynamic.nix");
+    for said in ["list = [ 1 2 ];", "set = { a = 1; };", "text = \"text\";", "evident = [ { b = true; } ];"] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+    let before = system.everything();
+    for code in ["pkgs.hello", "lib.mkForce 3", "a + b", "[ pkgs.hello ]"] {
+        let run = system.run(&["append", &at("package"), code]).ends(3);
+        assert!(run.stderr.contains("--expr evaluates it, --string takes it as text"), "{code}: {}", run.stderr);
+    }
+    assert_eq!(system.everything(), before);
+    for word in ["debug", "/var/lib", "example.org", "hello world", "2026-11-21"] {
+        system.run(&["append", &at("word"), word]).ends(0);
+    }
+}
+
+#[test]
+fn a_name_close_to_a_built_one_is_warned_of() {
+    let system = open_system();
+    let run = system.run(&["append", "services.harmonia.settings.worker", "20"]).ends(0);
+    let warning = "warning: the built settings have no services.harmonia.settings.worker; did you mean \
+                   services.harmonia.settings.workers?";
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
+    let run = system.run(&["append", "services.harmonia.settings.priority", "20"]).ends(0);
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+}
+
+#[test]
+fn an_integer_is_no_float() {
+    let system = System::new();
+    let before = system.everything();
+    for value in ["8e3", "8080.0", "-0", "123456789012345678901234567890"] {
+        system.run(&["append", "services.distccd.port", value]).ends(3);
+        system.run(&["append", "services.distccd.port", "--json", value]).ends(3);
+    }
+    assert_eq!(system.everything(), before);
+    // By hand, a number that Nix can't read or that it would change is an error with its line.
+    system.run(&["append", "services.distccd.port", "4000"]).ends(0);
+    for number in ["18446744073709551616", "-9223372036854775808", "1.0e-400", "0.1234567890123456789"] {
+        let log = system.read("etc/nixos/dynamic.nix");
+        system.write("etc/nixos/dynamic.nix", &format!("{log}{{ set.services.distccd.port = {number}; }}\n"));
+        let run = system.run(&["apply"]);
+        assert!(run.code == 1 && run.stderr.contains("a number that Nix does not"), "{number}: {}", run.stderr);
+        system.write("etc/nixos/dynamic.nix", &log);
+    }
 }

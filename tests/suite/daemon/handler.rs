@@ -51,7 +51,8 @@ impl Handler {
     /// Puts a call of a user into the queue.
     pub fn say(&self, user: u32, method: &str, parameters: Value) -> u64 {
         let method = format!("io.dynix.Settings.{method}");
-        let call = Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false };
+        let call =
+            Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false, fault: None };
         let Ok(Asked::Change(request)) = interface::understand(call) else { panic!("it is no change") };
         let token = self.asked.get();
         self.asked.set(token + 1);
