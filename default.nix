@@ -1,7 +1,6 @@
 # dynix without flakes: `nix-build` gives the program, `nix-build -A tests.gotosocial` one of the VM tests.
 #
-# In a configuration: imports = [ (import /path/to/dynix { inherit pkgs; }).nixosModules.default ], or the module's path
-# itself, modules/dynamicism.
+# In a configuration: imports = [ /path/to/dynix/modules/dynamicism ]. What a configuration imports can't depend on its `pkgs`.
 {
   system ? builtins.currentSystem,
   # The nixpkgs that flake.lock pins.

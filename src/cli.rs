@@ -159,6 +159,9 @@ pub enum Command {
     /// Run the activation of a system (what its activation script calls)
     #[command(hide = true)]
     Activate(Lazy<Activate>),
+    /// Withdraw what is in effect (what systemd calls when a system without dynix is switched to)
+    #[command(hide = true)]
+    Withdraw,
     /// Render JSON in a configuration format
     Render(Lazy<Render>),
     /// Detect which format and dialect produced a file

@@ -88,6 +88,10 @@ let
       '';
 in
 {
+  # One module, from wherever and however often it is imported: a configuration that imports it by its directory can be given
+  # to `applyDynamicConfiguration`, which adds it to configurations that do not.
+  key = "dynamicism";
+
   imports = [
     ./aria2.nix
     ./autosuspend.nix
@@ -321,6 +325,22 @@ in
         ];
         # Read by the shell that runs already: starting another one takes longer than dynix does.
         text = ". ${cfg.generated}/activate";
+      };
+      # A system without dynix has no activation script of its. What is stopped because it is not in the new system takes back
+      # what is in effect. It says the same in every version, so that no switch finds that it changed.
+      systemd.services.dynix-withdraw = {
+        description = "Withdraw overrides when a system without dynix is switched to";
+        wantedBy = [ "multi-user.target" ];
+        restartIfChanged = false;
+        environment = lib.mkForce { };
+        unitConfig.IgnoreOnIsolate = true;
+        serviceConfig = {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          # It runs before the activation: this is the system that goes.
+          ExecStop = "/run/current-system/sw/bin/dynix withdraw";
+          TimeoutStopSec = 30;
+        };
       };
     })
   ];

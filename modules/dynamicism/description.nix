@@ -38,7 +38,8 @@ let
 
   isPrefix = prefix: path: lib.take (lib.length prefix) path == prefix;
 
-  # A source file as people know it: without the store path of a flake or channel, or the place of nixpkgs.
+  # A source file as people know it: without the store path of a flake or channel, or the place of nixpkgs. Of other files
+  # only the name: the system is the same wherever its configuration lies.
   sourceFile =
     file:
     let
@@ -47,7 +48,12 @@ let
       );
       inStore = builtins.match "${lib.escapeRegex builtins.storeDir}/[^/]+/(.*)" text;
     in
-    if inStore == null then text else lib.head inStore;
+    if inStore != null then
+      lib.head inStore
+    else if lib.hasPrefix "/" text then
+      baseNameOf text
+    else
+      text;
 
   # The one store path NAME that the texts of units name, with the context that it has there.
   namedByUnits =

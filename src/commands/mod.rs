@@ -26,6 +26,7 @@ pub mod status;
 pub mod turn;
 pub mod unset;
 pub mod verify;
+pub mod withdraw;
 
 mod input;
 mod near;
@@ -96,6 +97,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Daemon(Lazy(arguments)) => daemon::run(&arguments, &session),
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
         Command::Activate(Lazy(arguments)) => activate::run(arguments, &mut session),
+        Command::Withdraw => withdraw::run(&session),
         Command::Render(Lazy(arguments)) => render::run(&arguments),
         Command::Recognise(Lazy(arguments)) => recognise::run(&arguments),
         Command::Completions(Lazy(arguments)) => print(&completions::script(&arguments)?),

@@ -152,18 +152,20 @@ fn in_background(arguments: &Verify, plan: &Plan, paths: &Paths, session: &mut S
     let before = sound_until(paths)?;
     keep(plan, paths, session, verdict.clone())?;
     if take_back {
-        return reject(plan, paths, session, before, &verdict);
+        return reject(plan, paths, session, before, &verdict, proof.as_ref());
     }
     Ok(Exit::Done)
 }
 
-/// Takes back what came into effect since all was sound. Which one of several it was can't be known.
+/// Takes back what came into effect since all was sound, but for what is proven to be sound. Which one of several it was
+/// can't be known.
 fn reject(
     plan: &Plan,
     paths: &Paths,
     session: &mut Session,
     sound_until: u64,
     verdict: &Verdict,
+    proof: Option<&Proof>,
 ) -> anyhow::Result<Exit> {
     let log = session.log(plan, paths);
     if let Some(trial) = State::load(&paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
@@ -186,11 +188,22 @@ fn reject(
     }
     let holding = log.holding()?;
     let records = log.find(|id| id > sound_until && id <= verdict.record && holding.contains(&id))?;
-    let changes: Vec<Change> = records
+    let places = Places::of(plan);
+    let is_free = |path: &AttrPath| proof.is_some_and(|proof| is_free(plan, &places, proof, path));
+    let suspects: Vec<u64> = records
         .iter()
         .filter(|record| !matches!(record.kind, Kind::Reject { .. }))
-        .map(|record| Change::Reject { id: record.id, reason: verdict.reasons() })
+        .filter(|record| record.paths().is_empty() || !record.paths().into_iter().all(is_free))
+        .map(|record| record.id)
         .collect();
+    let reason = match suspects.as_slice() {
+        [_, _, ..] => {
+            let ids: Vec<String> = suspects.iter().map(u64::to_string).collect();
+            format!("one of the records {} or several of them together: {}", ids.join(", "), verdict.reasons())
+        }
+        _ => verdict.reasons(),
+    };
+    let changes: Vec<Change> = suspects.into_iter().map(|id| Change::Reject { id, reason: reason.clone() }).collect();
     if changes.is_empty() {
         return Ok(Exit::Done);
     }
@@ -248,13 +261,15 @@ fn sound_until(paths: &Paths) -> anyhow::Result<u64> {
 fn by_proof(plan: &Plan, paths: &Paths, session: &Session, proof: &Proof) -> anyhow::Result<Option<Verdict>> {
     let View { folded, last_id, .. } = in_effect(plan, paths, session)?;
     let places = Places::of(plan);
-    let free = |path: &AttrPath| {
-        let flows = places.find(path).and_then(|place| proof.flows(plan, place.service_name, path));
-        flows.is_some_and(|flows| flows.is_empty())
-    };
-    let sound = folded.overlay.leaves().iter().all(|(path, _)| free(path));
+    let sound = folded.overlay.leaves().iter().all(|(path, _)| is_free(plan, &places, proof, path));
     Ok(sound
         .then(|| Verdict { by_proof: !folded.overlay.is_empty(), ..Verdict::judged(last_id, Judgement::default()) }))
+}
+
+/// Whether it is proven that nothing else depends on a value.
+fn is_free(plan: &Plan, places: &Places<'_>, proof: &Proof, path: &AttrPath) -> bool {
+    let flows = places.find(path).and_then(|place| proof.flows(plan, place.service_name, path));
+    flows.is_some_and(|flows| flows.is_empty())
 }
 
 /// What the log comes to, with a change on trial.

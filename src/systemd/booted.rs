@@ -1,13 +1,19 @@
 //! Whether there is a systemd that manages the system we are in.
 
 use std::os::unix::fs::MetadataExt;
+use std::sync::LazyLock;
 
 use camino::Utf8Path;
 
-/// Whether systemd is process 1 (`sd_booted(3)`), and of this very system.
+/// Whether systemd is process 1 (`sd_booted(3)`), and of this very system. Looked at once: before a boot, what this process
+/// leaves below /run/systemd/system for systemd to find would look as if it ran.
 #[must_use]
 pub fn is_ours() -> bool {
-    Utf8Path::new("/run/systemd/system").is_dir() && !is_elsewhere(Utf8Path::new("/proc/1/root"), Utf8Path::new("/"))
+    static OURS: LazyLock<bool> = LazyLock::new(|| {
+        Utf8Path::new("/run/systemd/system").is_dir()
+            && !is_elsewhere(Utf8Path::new("/proc/1/root"), Utf8Path::new("/"))
+    });
+    *OURS
 }
 
 /// In a chroot systemd is the outer system's (`running_in_chroot`, src/basic/virt.c; systemctl leaves it alone there as

@@ -10,6 +10,7 @@ mod journal;
 pub mod memory;
 mod proxies;
 mod settling;
+pub mod shutdown;
 mod timer;
 mod transient;
 pub mod written;

@@ -37,6 +37,9 @@ pub trait Manager {
         mkdir: bool,
     ) -> zbus::Result<()>;
 
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn system_state(&self) -> zbus::Result<String>;
+
     #[zbus(signal)]
     fn job_removed(&self, id: u32, job: ObjectPath<'_>, unit: &str, result: &str) -> zbus::Result<()>;
 }

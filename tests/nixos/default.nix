@@ -13,10 +13,13 @@ lib.genAttrs
     "boot"
     "daemon"
     "distccd"
+    "evaluation"
     "gotosocial"
     "harmonia"
     "reapply"
+    "switches"
     "system-rollback"
+    "withdraw"
   ]
   (
     name:

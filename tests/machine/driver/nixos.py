@@ -144,9 +144,12 @@ class _Lab:
         _copy(dynix, self._tree / "programs/dynix")
         subprocess.run(["strip", str(self._tree / "programs/dynix")], check=False)
         (self._tree / "nixpkgs").symlink_to(_NIXPKGS)
-        for part in self._nixpkgs.iterdir():
-            if not (self._tree / part.name).exists():
-                (self._tree / part.name).symlink_to(f"{_NIXPKGS}/{part.name}")
+        # A directory of its own: of an imported path that is a link, Nix finds what it imports beside the link's target.
+        (self._tree / "nixos").mkdir()
+        for part in [*self._nixpkgs.iterdir(), *(self._nixpkgs / "nixos").iterdir()]:
+            inside = part.relative_to(self._nixpkgs)
+            if not (self._tree / inside).exists():
+                (self._tree / inside).symlink_to(f"{_NIXPKGS}/{inside}")
         for version in _REMARSHAL:
             shutil.copytree(self._remarshal(version), self._tree / "pypi" / version)
 

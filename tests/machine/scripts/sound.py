@@ -96,7 +96,8 @@ with subtest("what follows the proof needs no evaluation"):
     t.assertEqual(verified(last)["verdict"], "sound")
 
 with subtest("a change that a rebuild would not agree with is told, or taken back"):
-    machine.succeed(f"dynix append {WORKERS} 20 --apply")
+    # The first of the two is proven to change nothing else.
+    machine.succeed("dynix append services.harmonia.settings.max_connection_rate 7", f"dynix append {WORKERS} 20 --apply")
     last = json.loads(machine.succeed("dynix log --json"))[-1]["id"]
     if policy == "rollback":
         machine.wait_until_succeeds("dynix log --json | grep -q workers.conf", timeout=300)
@@ -104,6 +105,7 @@ with subtest("a change that a rebuild would not agree with is told, or taken bac
         assert "/etc/workers.conf" in json.dumps(record), record
         machine.wait_until_succeeds(f"test $(dynix get {WORKERS}) = 6", timeout=60)
         machine.wait_until_succeeds("grep -q 'workers = 6' /run/dynix/harmonia/current/harmonia.toml", timeout=60)
+        t.assertEqual(machine.succeed("dynix get services.harmonia.settings.max_connection_rate"), "7\n")
     else:
         found = verified(last)
         t.assertEqual(found["verdict"], "unsound")

@@ -108,6 +108,9 @@ lib.genAttrs [
   "wpa_supplicant"
 ] nothing
 // {
+  # Who imports it again gets these packages.
+  path = ./.;
+
   # Programs.
   inherit (tools)
     bash
