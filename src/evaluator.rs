@@ -43,12 +43,14 @@ pub enum EvaluatorError {
     },
 }
 
-/// Evaluates `expression`; relative paths in it are below `directory`.
+/// Evaluates `expression`; relative paths in it are below `directory`, which need not be there.
 pub fn evaluate(evaluator: &Evaluator, expression: &str, directory: &Utf8Path) -> Result<Value, EvaluatorError> {
     let mut command = evaluator.command.clone();
     command.extend(["--expr".to_owned(), expression.to_owned()]);
     let program = command.first().cloned().unwrap_or_default();
-    let output = process::run_in(Some(directory), &command, Duration::from_secs_f64(evaluator.deadline))?;
+    // Where there is none, no relative path leads anywhere.
+    let directory = Some(directory).filter(|directory| directory.is_dir());
+    let output = process::run_in(directory, &command, Duration::from_secs_f64(evaluator.deadline))?;
     if !output.status.success() && !process::is_verdict(output.status) {
         return Err(EvaluatorError::Ended { program, status: output.status, words: output.words() });
     }

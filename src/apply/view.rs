@@ -1,11 +1,14 @@
 //! What the log comes to under a plan: the fold, and the values of the services that it concerns.
 //!
 //! A record that does not hold (the type of its option refuses it) counts as not recorded, so that what held before it
-//! holds again. Nothing of that is written: the next system's types may take it.
+//! holds again. Nothing of that is written: the next system's types may take it. One that is an expression and has no value
+//! is left out and reported in the same way.
 
 use std::collections::BTreeSet;
 
+use super::concerns;
 use super::desired::{Desired, LeftOut, desired};
+use crate::attr_path::AttrPath;
 use crate::overrides::{Change, Folded, LogError, LogFile};
 use crate::paths::Paths;
 use crate::plan::Plan;
@@ -46,8 +49,26 @@ pub fn view(
         if refused.is_empty() {
             desired.left_out = left_out;
             desired.left_out.append(&mut desired.strangers);
+            desired.left_out.extend(without_value(plan, &folded, only));
             return Ok(View { folded, desired, last_id });
         }
         changes.extend(refused.into_iter().map(|id| Change::Reject { id, reason: String::new() }));
     }
+}
+
+/// The records without a value that may concern the services in `only`.
+fn without_value<'f>(
+    plan: &'f Plan,
+    folded: &'f Folded,
+    only: Option<&'f BTreeSet<String>>,
+) -> impl Iterator<Item = LeftOut> + 'f {
+    let is_asked =
+        move |path: &AttrPath| only.is_none_or(|only| only.iter().any(|service| concerns(plan, service, path)));
+    folded.unevaluated.iter().flat_map(move |one| {
+        one.paths.iter().filter(move |path| is_asked(path)).map(|path| LeftOut {
+            path: path.clone(),
+            id: one.id,
+            reason: one.problem.clone(),
+        })
+    })
 }

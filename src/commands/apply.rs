@@ -70,7 +70,7 @@ impl<'t> Task<'t> {
     pub fn report(&self, session: &Session) -> anyhow::Result<Report> {
         let turn = Turn::take((self.plan, self.paths), self.request.occasion, locks::PATIENCE, session)?;
         let (plan, paths) = turn.system();
-        let log = session.log(plan, paths);
+        let log = session.log(plan, paths).trying_again();
         let (recall, observer) = (session.recall(self.activating)?, session.observer());
         let machine = session.machine(paths, &recall, &observer);
         let (start, before) = (Instant::now(), State::load(&paths.state())?);
@@ -81,7 +81,7 @@ impl<'t> Task<'t> {
 
     /// Says what an apply would do, with `changes` recorded first.
     pub fn dry_run(&self, changes: &[Change], session: &Session) -> anyhow::Result<Exit> {
-        let log = session.log(self.plan, self.paths);
+        let log = session.log(self.plan, self.paths).trying_again();
         let recall = session.recall(self.activating)?;
         let machine = session.machine(self.paths, &recall, &|_| ());
         let report = apply::dry_run(self.plan, &log, changes, &self.request, &machine)?;

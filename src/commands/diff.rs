@@ -12,6 +12,7 @@ use crate::apply::view::{View, view};
 use crate::cli::Diff;
 use crate::exit::Exit;
 use crate::fs::{self, generation};
+use crate::messages;
 use crate::paths::Paths;
 use crate::plan::Service;
 
@@ -32,7 +33,9 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let only = place::services(&plan, &arguments.services)?;
     let state = State::load(&paths.state())?;
-    let View { desired, .. } = view(&plan, &paths, &session.log(&plan, &paths), &state.on_trial(), only.as_ref())?;
+    let View { desired, folded, .. } =
+        view(&plan, &paths, &session.log(&plan, &paths), &state.on_trial(), only.as_ref())?;
+    folded.unevaluated.iter().for_each(|one| messages::warn(format!("left out: {one}")));
     let mut pairs = Vec::new();
     for (name, service) in
         plan.services.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only.contains(*name)))

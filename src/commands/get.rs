@@ -8,6 +8,7 @@ use super::{append, place, screen};
 use crate::apply::intact;
 use crate::apply::state::State;
 use crate::apply::view::{View, view};
+use crate::attr_path::AttrPath;
 use crate::cli::Get;
 use crate::exit::Exit;
 use crate::messages;
@@ -79,6 +80,10 @@ pub fn answer(path: &str, session: &Session) -> anyhow::Result<Answer> {
     let log = session.log(&plan, &paths);
     let look = |changes: &[Change]| view(&plan, &paths, &log, changes, only.as_ref());
     let View { folded, last_id, .. } = look(&state.on_trial())?;
+    let is_about = |one: &AttrPath| one.starts_with(&path) || path.starts_with(one);
+    for one in folded.unevaluated.iter().filter(|one| one.paths.iter().any(is_about)) {
+        messages::warn(format!("left out: {one}"));
+    }
     let effective = append::effective(&place, &folded)?;
     let applied_up_to = state.log_id(place.service_name);
     let in_effect = if last_id <= applied_up_to {

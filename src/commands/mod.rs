@@ -114,7 +114,11 @@ fn waiting(holder: &str) {
 #[must_use]
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     use crate::overrides::LogError;
-    let unrecordable = matches!(error.downcast_ref::<LogError>(), Some(LogError::Unrecordable(_)));
+    let unrecordable = match error.downcast_ref::<LogError>() {
+        Some(LogError::Unrecordable(_)) => true,
+        Some(LogError::Expression { source, .. }) => source.is_refused,
+        _ => false,
+    };
     if unrecordable || error.downcast_ref::<Refused>().is_some() { Exit::Refused } else { Exit::Failed }
 }
 

@@ -49,12 +49,7 @@ pub fn kept(paths: &Paths) -> anyhow::Result<Option<Proof>> {
 
 /// What tells the running system, or the one that is being activated, from others.
 pub fn identity(paths: &Paths) -> anyhow::Result<String> {
-    let plan = fs::read(paths.plan())?.unwrap_or_default();
-    let system = match paths.activated() {
-        Some(system) => Some(system.to_string()),
-        None => fs::read_link(&paths.current_system()).unwrap_or_default(),
-    };
-    Ok(proof::identity(&plan, system.as_deref()))
+    Ok(proof::of_system(paths)?)
 }
 
 fn text(plan: &Plan, proof: &Proof) -> String {

@@ -38,9 +38,10 @@ pub fn in_effect(log: &LogFile, paths: &Paths) -> anyhow::Result<Folded> {
     Ok(if on_trial.is_empty() { log.fold()? } else { log.preview(&on_trial)? })
 }
 
-/// The records that leave nothing overridden.
+/// The records that leave nothing overridden: also of what has no value now, and might have one later.
 pub fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change> {
-    if folded.overlay.is_empty() {
+    let pending: Vec<&AttrPath> = folded.unevaluated.iter().flat_map(|one| &one.paths).collect();
+    if folded.overlay.is_empty() && pending.is_empty() {
         return Vec::new();
     }
     if services.is_empty() {
@@ -48,9 +49,10 @@ pub fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change>
     }
     let options =
         services.iter().filter_map(|service| plan.services.get(service)).flat_map(|service| service.options.keys());
+    let is_about = |option: &AttrPath| pending.iter().any(|path| path.starts_with(option) || option.starts_with(path));
     options
         .filter_map(|option| AttrPath::parse(option).ok())
-        .filter(|option| !folded.overlay.below(option).is_empty())
+        .filter(|option| !folded.overlay.below(option).is_empty() || is_about(option))
         .map(Change::Unset)
         .collect()
 }

@@ -115,7 +115,7 @@ impl Session {
     /// The log of a system.
     #[must_use]
     pub fn log(&self, plan: &Plan, paths: &Paths) -> LogFile {
-        LogFile::new(paths.overrides(), &paths.cache(), plan.evaluator.clone())
+        LogFile::new(paths.overrides(), &paths.cache(), plan.evaluator.clone()).keeping_for(paths)
     }
 
     /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run or is that of an

@@ -40,8 +40,10 @@ pub fn record(request: &Unset, context: &Context<'_>) -> anyhow::Result<Recorded
 /// The overrides that would no longer hold, or would lose a name.
 fn concerned_by(path: &AttrPath, folded: &Folded) -> Vec<AttrPath> {
     let leaves = folded.overlay.leaves().into_iter();
-    leaves
+    let concerned = leaves
         .filter(|(leaf, one)| leaf.starts_with(path) || path.starts_with(leaf) && one.value.is_object())
-        .map(|(leaf, _)| leaf)
-        .collect()
+        .map(|(leaf, _)| leaf);
+    // What has no value now might have one later.
+    let pending = folded.unevaluated.iter().flat_map(|one| &one.paths).cloned();
+    concerned.chain(pending.filter(|one| one.starts_with(path) || path.starts_with(one))).collect()
 }

@@ -294,7 +294,10 @@ fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -
         judgement.notes.push(format!("{path} holds a secret, which no build may have, and was left out"));
     }
     for left_out in &desired.left_out {
-        overlay.unset(&left_out.path);
+        // One that may be of anything is in nothing.
+        if !left_out.path.names().is_empty() {
+            overlay.unset(&left_out.path);
+        }
         judgement.notes.push(format!("{} does not hold and was left out", left_out.path));
     }
     if overlay.is_empty() {

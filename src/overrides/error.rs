@@ -64,7 +64,7 @@ pub enum LogError {
         /// Its id.
         id: u64,
     },
-    /// Records that are expressions can't be evaluated.
+    /// A new record is an expression that has no value.
     #[error("{path}: {source}")]
     Expression {
         /// The log.

@@ -1,46 +1,36 @@
-//! Records that are not plain data: given to the Nix evaluator, all in one go.
+//! Records that are not plain data: given to the Nix evaluator, those that it is not known of all in one go.
 //!
-//! Takes the text of the records, gives what they say. The evaluator sees the log's function applied to just these
-//! records, with an `overrides` that collects its arguments: `config`, `lib` and `pkgs` are the system's own.
+//! Takes the text of the records, gives what each says, or why it says nothing. The evaluator sees the log's function
+//! applied to just these records, with an `overrides` that collects its arguments: `config`, `lib` and `pkgs` are the
+//! system's own.
+
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use serde_json::Value;
 
+use super::hand;
 use super::record::{Kind, Record};
+use super::values::{Said, Values};
+use crate::attr_path::AttrPath;
 use crate::evaluator::{EvaluatorError, evaluate};
 use crate::plan::Evaluator;
 
 /// The most that goes into one call: Linux takes no argument of 128 KiB or more (`MAX_ARG_STRLEN`, execve(2)).
 const MOST: usize = 100 * 1024;
 
-/// Records that can't be evaluated.
-#[derive(Debug, thiserror::Error)]
-pub enum ExpressionError {
-    /// The plan has no evaluator.
-    #[error(
-        "record {id} is a Nix expression, and this system's plan has no evaluator; give a plain value instead, or reject \
-         the record"
-    )]
-    NoEvaluator {
-        /// The first such record.
-        id: u64,
-    },
-    /// The evaluator fails.
-    #[error("{records}: {source}")]
-    Evaluator {
-        /// Which ones.
-        records: String,
-        /// What it said.
-        source: EvaluatorError,
-    },
-    /// The values can't be records.
-    #[error("record {id}: {problem}")]
-    NoRecord {
-        /// Which one.
-        id: u64,
-        /// Why not.
-        problem: String,
-    },
+/// A record that is an expression and has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {id}: {problem}")]
+pub struct ExpressionError {
+    /// Which one.
+    pub id: u64,
+    /// What it is about, as far as its text says that; a path of no names is everything.
+    pub paths: Vec<AttrPath>,
+    /// Why it has none.
+    pub problem: String,
+    /// Whether its value is to blame, and not that it can't be evaluated.
+    pub is_refused: bool,
 }
 
 /// A record that is an expression.
@@ -51,17 +41,71 @@ pub(super) struct Wanted {
     pub text: String,
 }
 
-/// What the records say: each is a [`Kind::Set`] or a [`Kind::Replace`].
-pub(super) fn kinds(
-    wanted: &[Wanted],
-    parameters: &str,
-    evaluator: Option<&Evaluator>,
-    directory: &Utf8Path,
-) -> Result<Vec<Kind>, ExpressionError> {
-    let Some(first) = wanted.first() else { return Ok(Vec::new()) };
-    let evaluator = evaluator.ok_or(ExpressionError::NoEvaluator { id: first.id })?;
-    let mut kinds = Vec::with_capacity(wanted.len());
+/// What the records are evaluated with.
+#[derive(Clone, Copy)]
+pub(super) struct With<'w> {
+    /// The parameters of the log's function.
+    pub parameters: &'w str,
+    pub evaluator: Option<&'w Evaluator>,
+    /// Where relative paths begin.
+    pub directory: &'w Utf8Path,
+    /// The last record of the log: what is behind it is new.
+    pub last: u64,
+    /// What is known already.
+    pub values: &'w Values,
+}
+
+/// What the records say: each is a [`Kind::Set`] or a [`Kind::Replace`], or has no value.
+pub(super) fn kinds(wanted: &[Wanted], with: With<'_>) -> Vec<Result<Kind, ExpressionError>> {
+    let keys: Vec<String> = wanted.iter().map(|one| key(one, with)).collect();
+    let mut said: Vec<Option<Said>> = Vec::with_capacity(wanted.len());
+    for (one, key) in wanted.iter().zip(&keys) {
+        said.push(match hand::reserved(&one.text) {
+            Some(name) => Some(Said::Refused(reserved(&name, None))),
+            None => with.values.known(key, one.id > with.last),
+        });
+    }
+    let missing: Vec<usize> = (0..wanted.len()).filter(|index| said[*index].is_none()).collect();
+    let asked: Vec<&Wanted> = missing.iter().map(|index| &wanted[*index]).collect();
+    for (index, found) in missing.into_iter().zip(ask(&asked, with)) {
+        with.values.learn(&keys[index], wanted[index].id > with.last, &found);
+        said[index] = Some(found);
+    }
+    wanted.iter().zip(said).map(|(one, said)| kind(one, said)).collect()
+}
+
+/// What tells one expression from another, whenever and by whomever it was recorded.
+fn key(wanted: &Wanted, with: With<'_>) -> String {
+    let evaluator = with.evaluator.map(|one| (&one.command, &one.arguments));
+    let content = hand::content(&wanted.text).unwrap_or_else(|| wanted.text.clone());
+    format!("{content}\0{}\0{}\0{evaluator:?}", with.parameters, with.directory)
+}
+
+fn kind(wanted: &Wanted, said: Option<Said>) -> Result<Kind, ExpressionError> {
+    let fault = |problem: String, is_refused| ExpressionError {
+        id: wanted.id,
+        paths: hand::paths(&wanted.text),
+        problem,
+        is_refused,
+    };
+    match said {
+        Some(Said::Value(value)) => read(wanted.id, value).map_err(|problem| fault(problem, true)),
+        Some(Said::Refused(problem)) => Err(fault(problem, true)),
+        Some(Said::Failed(problem)) => Err(fault(problem, false)),
+        None => Err(fault("it was not evaluated".to_owned(), false)),
+    }
+}
+
+/// Asks the evaluator: for all at once, and where that fails for one after the other, so that those that fail are known. For
+/// that there is as much time again as for all of them.
+fn ask(wanted: &[&Wanted], with: With<'_>) -> Vec<Said> {
+    let Some(evaluator) = with.evaluator else {
+        let problem = "it is a Nix expression, and this system's plan has no evaluator; give a plain value instead";
+        return vec![Said::Failed(problem.to_owned()); wanted.len()];
+    };
+    let mut said = Vec::with_capacity(wanted.len());
     let mut rest = wanted;
+    let mut spent = Duration::ZERO;
     while !rest.is_empty() {
         let mut size = 0;
         let count = rest.iter().take_while(|wanted| {
@@ -69,57 +113,107 @@ pub(super) fn kinds(
             size <= MOST
         });
         let (batch, after) = rest.split_at(count.count().max(1));
-        let evaluated = |batch: &[Wanted]| evaluated(batch, parameters, evaluator, directory);
-        kinds.extend(match evaluated(batch) {
-            // One of several: by itself it is named, and says what is wrong.
-            Err(ExpressionError::Evaluator { source: EvaluatorError::Failed { .. }, .. }) if batch.len() > 1 => {
-                batch.iter().map(|one| evaluated(std::slice::from_ref(one))).collect::<Result<Vec<_>, _>>()?.concat()
+        match evaluated(batch, with, evaluator) {
+            Ok(values) => said.extend(values),
+            // One of several.
+            Err(EvaluatorError::Failed { .. } | EvaluatorError::Ended { .. } | EvaluatorError::Process(_))
+                if batch.len() > 1 =>
+            {
+                for one in batch {
+                    let left = evaluator.deadline - spent.as_secs_f64();
+                    if left <= 0.0 {
+                        let problem = format!("others took all of the {} s that there are", evaluator.deadline);
+                        said.push(Said::Failed(problem));
+                        continue;
+                    }
+                    let begin = Instant::now();
+                    let in_time = Evaluator { deadline: left, ..evaluator.clone() };
+                    said.extend(evaluated(&[one], with, &in_time).unwrap_or_else(|error| vec![failed(&error)]));
+                    spent += begin.elapsed();
+                }
             }
-            evaluated => evaluated?,
-        });
+            Err(error) => said.extend(batch.iter().map(|_| failed(&error))),
+        }
         rest = after;
     }
-    Ok(kinds)
+    said
 }
 
-fn evaluated(
-    wanted: &[Wanted],
-    parameters: &str,
-    evaluator: &Evaluator,
-    directory: &Utf8Path,
-) -> Result<Vec<Kind>, ExpressionError> {
-    let values = evaluate(evaluator, &expression(wanted, parameters, evaluator), directory).map_err(|source| {
-        let ids: Vec<String> = wanted.iter().map(|wanted| wanted.id.to_string()).collect();
-        let records = format!("record{} {}", if ids.len() == 1 { "" } else { "s" }, ids.join(", "));
-        ExpressionError::Evaluator { records, source }
-    })?;
-    match values {
-        Value::Array(values) if values.len() == wanted.len() => {
-            wanted.iter().zip(values).map(|(wanted, value)| read(wanted, value)).collect()
-        }
+fn failed(error: &EvaluatorError) -> Said {
+    Said::Failed(format!("it can't be evaluated: {error}"))
+}
+
+fn evaluated(wanted: &[&Wanted], with: With<'_>, evaluator: &Evaluator) -> Result<Vec<Said>, EvaluatorError> {
+    let values = evaluate(evaluator, &expression(wanted, with.parameters, evaluator), with.directory)?;
+    Ok(match values {
+        Value::Array(values) if values.len() == wanted.len() => values.into_iter().map(look).collect(),
         other => {
             let problem = format!("the evaluator gave {other} for {} records", wanted.len());
-            Err(ExpressionError::NoRecord { id: wanted[0].id, problem })
+            vec![Said::Failed(problem); wanted.len()]
         }
+    })
+}
+
+/// What the evaluator found of one record: what it says, or a set within that means something else to Nix.
+fn look(found: Value) -> Said {
+    let Value::Object(mut found) = found else { return Said::Failed("the evaluator gave no record".to_owned()) };
+    if let Some(said) = found.remove("said") {
+        return Said::Value(said);
+    }
+    let (name, at) = (found.remove("name"), found.remove("at"));
+    let at = at.and_then(|at| serde_json::from_value(at).ok());
+    match name {
+        Some(Value::String(name)) => Said::Refused(reserved(&name, at)),
+        _ => Said::Failed("the evaluator gave no record".to_owned()),
     }
 }
 
-fn read(wanted: &Wanted, value: Value) -> Result<Kind, ExpressionError> {
-    let no_record = |problem: String| ExpressionError::NoRecord { id: wanted.id, problem };
-    let Value::Object(mut attributes) = value else { return Err(no_record("it is no attribute set".to_owned())) };
-    attributes.retain(|name, _| name == "set" || name == "replace");
-    match Record::from_attributes(attributes, wanted.id - 1).map_err(no_record)?.kind {
+fn reserved(name: &str, at: Option<AttrPath>) -> String {
+    let names = at.map(|at| at.0).unwrap_or_default();
+    let names: Vec<String> = match names.split_first() {
+        Some((first, below)) if first == "set" => below.to_vec(),
+        Some((first, below)) if first == "replace" => below.iter().skip(1).cloned().collect(),
+        _ => names,
+    };
+    let at = if names.is_empty() { String::new() } else { format!(" at {}", AttrPath(names)) };
+    format!(
+        "its value has a set with the attribute {name}{at}, which is no plain value to Nix; give the text itself, as in \
+         \"${{pkgs.hello}}\""
+    )
+}
+
+fn read(id: u64, value: Value) -> Result<Kind, String> {
+    let Value::Object(attributes) = value else { return Err("it is no attribute set".to_owned()) };
+    match Record::from_attributes(attributes, id - 1)?.kind {
         kind @ (Kind::Set(_) | Kind::Replace(..)) => Ok(kind),
-        _ => Err(no_record("only the values of set and replace can be expressions".to_owned())),
+        _ => Err("only the values of set and replace can be expressions".to_owned()),
     }
 }
 
-fn expression(wanted: &[Wanted], parameters: &str, evaluator: &Evaluator) -> String {
+/// The records see nothing of what is around them. A set that means something else to Nix is looked for before it becomes
+/// JSON: there a derivation is a text.
+fn expression(wanted: &[&Wanted], parameters: &str, evaluator: &Evaluator) -> String {
     let records: Vec<&str> = wanted.iter().map(|wanted| wanted.text.as_str()).collect();
     format!(
-        "let\n  \
-           collect = records: {{ inherit records; __functor = _: record: collect (records ++ [ record ]); }};\n\
-         in (({parameters}: overrides\n{}\n) (({}\n) // {{ overrides = collect [ ]; }})).records",
+        "(\n  \
+           let\n    \
+             collect = records: {{ inherit records; __functor = _: record: collect (records ++ [ record ]); }};\n    \
+             odd = at: value:\n      \
+               if builtins.isList value then builtins.concatLists (map (odd at) value)\n      \
+               else if !builtins.isAttrs value then [ ]\n      \
+               else\n        \
+                 let names = builtins.filter (name: value ? ${{name}}) [ \"outPath\" \"__toString\" \"_type\" ];\n        \
+                 in if names != [ ] then [ {{ inherit at; name = builtins.head names; }} ]\n        \
+                 else builtins.concatLists (map (name: odd (at ++ [ name ]) value.${{name}}) (builtins.attrNames value));\n    \
+             look = record:\n      \
+               let\n        \
+                 said = builtins.intersectAttrs {{ set = null; replace = null; }} record;\n        \
+                 found = odd [ ] said;\n      \
+               in if found == [ ] then {{ inherit said; }} else builtins.head found;\n  \
+           in function: arguments: map look (function (arguments // {{ overrides = collect [ ]; }})).records\n\
+         )\n\
+         ({parameters}: overrides\n{}\n)\n\
+         ({}\n)",
         records.join("\n"),
         evaluator.arguments
     )

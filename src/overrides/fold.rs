@@ -14,9 +14,11 @@ use super::LogError;
 use super::chain::{Chain, Control, Unknown};
 use super::entry::{Entry, Operation, attr_path, plain_names};
 use super::expressions::Wanted;
+use super::hand;
 use super::overlay::Overlay;
 use super::reader::{End, Found, Place, Reader};
 use super::record::{Kind, Record, leaves_at};
+use crate::attr_path::AttrPath;
 
 /// Where records come from: the log, and records that are not in it yet.
 #[derive(Clone, Copy)]
@@ -70,10 +72,12 @@ pub(super) struct Outcome {
     pub end: End,
     /// The state to go on from the next time, where that is worth remembering.
     pub checkpoint: Option<State>,
+    /// What expressions without a value are about, as far as no later record says anything in its place.
+    pub pending: Vec<(u64, AttrPath)>,
 }
 
-/// Gives what records that are expressions say.
-pub(super) type Evaluate<'a> = &'a dyn Fn(&[Wanted], &End) -> Result<Vec<Kind>, LogError>;
+/// Gives what records that are expressions say; nothing for one that has no value.
+pub(super) type Evaluate<'a> = &'a dyn Fn(&[Wanted], &End) -> Result<Vec<Option<Kind>>, LogError>;
 
 /// How much of the log a checkpoint leaves to be folded again (bytes): what is taken back most often is what came last,
 /// and taking it back must not cost a fold of the whole log.
@@ -90,7 +94,7 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     let end = each(source, base, |entry, found| survey.visit(source.path, entry, found))?;
     if survey.plain {
         survey.folding.settled();
-        return Ok(Outcome { state: survey.folding.state, end, checkpoint: survey.marked });
+        return Ok(Outcome { state: survey.folding.state, end, checkpoint: survey.marked, pending: Vec::new() });
     }
     let from = base.map_or(0, |base| base.place.id);
     let Ok(chain) = Chain::walk(survey.folding.state.place.id, &survey.controls, from) else {
@@ -115,12 +119,12 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
         marked.ids = survey.ids_at_mark.take().unwrap_or_default();
     }
     folding.settled().ids = survey.folding.state.ids;
-    let state = folding.state;
+    let state = std::mem::take(&mut folding.state);
     // What was taken back lies before the mark: only behind the record that does so is there a state to go on from.
     // Values that are evaluated belong to one moment and are not kept, and records that are not in the log may never be.
     let at_end = mark.is_some() && wanted.is_empty() && source.further.is_empty();
     let checkpoint = at_mark.or_else(|| at_end.then(|| state.clone()));
-    Ok(Outcome { state, end, checkpoint })
+    Ok(Outcome { state, end, checkpoint, pending: folding.pending })
 }
 
 /// Checks the log behind `base`, or all of it, without evaluating anything, and shows every record there to `see`.
@@ -166,6 +170,8 @@ struct Folding {
     /// Leaves that were set last, and are not in the state's overlay yet. Where the same leaf is set again and again only
     /// the last time has to go through the tree: setting it does whatever setting it before did.
     leaves: HashMap<String, (Value, u64)>,
+    /// See [`Outcome::pending`].
+    pending: Vec<(u64, AttrPath)>,
 }
 
 impl Folding {
@@ -173,7 +179,7 @@ impl Folding {
     const MOST: usize = 4096;
 
     fn from(base: Option<&State>) -> Self {
-        Self { state: base.cloned().unwrap_or_default(), leaves: HashMap::new() }
+        Self { state: base.cloned().unwrap_or_default(), leaves: HashMap::new(), pending: Vec::new() }
     }
 
     /// The state with all that was folded in.
@@ -187,7 +193,10 @@ impl Folding {
     }
 
     /// Folds in one record that counts; `kinds` has what the expressions among them say.
-    fn apply(&mut self, entry: Entry<'_>, id: u64, kinds: &mut impl Iterator<Item = Kind>) {
+    fn apply(&mut self, entry: Entry<'_>, id: u64, kinds: &mut impl Iterator<Item = Option<Kind>>) {
+        if !self.pending.is_empty() {
+            self.settle(&entry.operation);
+        }
         match entry.operation {
             Operation::Leaf { path, value } => {
                 if let Some(last) = self.leaves.get_mut(path) {
@@ -209,14 +218,28 @@ impl Folding {
                 self.settled().overlay.put(&path, value, id);
             }
             Operation::Unset(path) => self.settled().overlay.unset(&attr_path(path)),
-            Operation::Expression(_) => {
-                if let Some(kind) = kinds.next() {
+            Operation::Expression(text) => match kinds.next() {
+                Some(Some(kind)) => {
                     self.settled().overlay.fold(&Record { id, time: None, by: None, until: None, kind });
                 }
-            }
+                _ => self.pending.extend(hand::paths(&text).into_iter().map(|path| (id, path))),
+            },
             Operation::Rollback(_) | Operation::Reject { .. } => {}
         }
         self.state.ends.extend(entry.until.map(|until| (id, until.into_owned())));
+    }
+
+    /// What an operation says takes the place of what is pending at its path and below.
+    fn settle(&mut self, operation: &Operation<'_>) {
+        let above: Vec<AttrPath> = match operation {
+            Operation::Leaf { path, .. } => vec![attr_path(plain_names(path))],
+            Operation::Set { path, value } => {
+                leaves_at(attr_path(path.clone()), value.clone()).into_iter().map(|(path, _)| path).collect()
+            }
+            Operation::Replace { path, .. } | Operation::Unset(path) => vec![attr_path(path.clone())],
+            Operation::Expression(_) | Operation::Rollback(_) | Operation::Reject { .. } => return,
+        };
+        self.pending.retain(|(_, path)| !above.iter().any(|one| path.starts_with(one)));
     }
 
     /// Back to no override at all.

@@ -11,6 +11,7 @@ use rowan::ast::AstNode;
 use serde_json::{Map, Number, Value};
 
 use super::entry::{Entry, Names, Operation};
+use crate::attr_path::AttrPath;
 use crate::nix;
 use crate::types::number;
 
@@ -306,6 +307,9 @@ fn set(definitions: &[(Option<Vec<String>>, Expr)], text: &str) -> Result<Operat
         if names.is_empty() && !value.is_object() {
             return Err("has a `set` that is not an attribute set".to_owned());
         }
+        if names.iter().any(|name| nix::is_reserved(name)) {
+            return Ok(Operation::Expression(text.to_owned()));
+        }
         check_names(names)?;
         define(&mut tree, names, value)?;
     }
@@ -351,9 +355,6 @@ fn path_names(value: Value, name: &str) -> Result<Names<'static>, String> {
 }
 
 fn check_names(names: &[String]) -> Result<(), String> {
-    if let Some(name) = names.iter().find(|name| nix::is_reserved(name)) {
-        return Err(nix::ValueError::Reserved(name.clone()).to_string());
-    }
     if names.len() > nix::MAX_DEPTH {
         return Err(nix::ValueError::TooDeep.to_string());
     }
@@ -469,6 +470,10 @@ fn attributes(set: &ast::AttrSet, depth: usize) -> Result<Option<Value>, String>
         let Some(names) = path.attrs().map(|attr| static_name(&attr)).collect::<Option<Vec<String>>>() else {
             return Ok(None);
         };
+        // It is no plain value then: what it means is for Nix to say, and for nobody to record.
+        if names.iter().any(|name| nix::is_reserved(name)) {
+            return Ok(None);
+        }
         check_names(&names)?;
         match literal(&value, depth + names.len())? {
             Some(value) => define(&mut tree, &names, value)?,
@@ -511,6 +516,98 @@ fn define(tree: &mut Value, names: &[String], value: Value) -> Result<(), String
         }
         Some(present @ Value::Object(_)) if !rest.is_empty() || value.is_object() => define(present, rest, value),
         Some(_) => Err(twice(name)),
+    }
+}
+
+/// The definitions of `set` and `replace` in a record: the names behind these words, as far as they are not computed, the
+/// value, and the text of all of it.
+fn definitions(text: &str) -> Option<Vec<(Vec<String>, Expr, String)>> {
+    let Expr::AttrSet(set) = parse(text).ok()?.map(without_parentheses)? else { return None };
+    let definitions = set.entries().filter_map(|entry| {
+        let ast::Entry::AttrpathValue(definition) = entry else { return None };
+        let names: Vec<String> = definition.attrpath()?.attrs().map_while(|attr| static_name(&attr)).collect();
+        let (first, below) = names.split_first()?;
+        let is_one = matches!(first.as_str(), "set" | "replace");
+        is_one.then(|| Some((below.to_vec(), definition.value()?, definition.syntax().text().to_string())))?
+    });
+    Some(definitions.collect())
+}
+
+/// What a record says, without who said it and when.
+pub(super) fn content(text: &str) -> Option<String> {
+    let texts: Vec<String> = definitions(text)?.into_iter().map(|(_, _, text)| text).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+/// A reserved name that a record has in a value, where that can be seen without an evaluation.
+pub(super) fn reserved(text: &str) -> Option<String> {
+    definitions(text)?.into_iter().find_map(|(names, value, _)| {
+        names.into_iter().find(|name| nix::is_reserved(name)).or_else(|| reserved_in(&value, 0))
+    })
+}
+
+fn reserved_in(value: &Expr, depth: usize) -> Option<String> {
+    if depth > nix::MAX_DEPTH {
+        return None;
+    }
+    match value {
+        Expr::Paren(paren) => reserved_in(&paren.expr()?, depth),
+        Expr::List(list) => list.items().find_map(|item| reserved_in(&item, depth + 1)),
+        Expr::AttrSet(set) => set.entries().find_map(|entry| {
+            let ast::Entry::AttrpathValue(definition) = entry else { return None };
+            let names = definition.attrpath()?;
+            let reserved = names.attrs().filter_map(|attr| static_name(&attr)).find(|name| nix::is_reserved(name));
+            reserved.or_else(|| reserved_in(&definition.value()?, depth + 1))
+        }),
+        _ => None,
+    }
+}
+
+/// What a record is about, as far as its text says it: for each definition the names up to where they are computed.
+pub(super) fn paths(text: &str) -> Vec<AttrPath> {
+    let mut found = Vec::new();
+    for (names, value, text) in definitions(text).unwrap_or_default() {
+        if text.trim_start().starts_with("replace") {
+            found.extend(replaced(&names, &value));
+        } else {
+            set_below(&names, &value, &mut found);
+        }
+    }
+    found.sort();
+    found.dedup();
+    if found.is_empty() { vec![AttrPath::default()] } else { found }
+}
+
+/// The path of a `replace`.
+fn replaced(names: &[String], value: &Expr) -> Option<AttrPath> {
+    let names_of = |value: &Expr| {
+        let names = path_names(literal(value, 0).ok()??, "path").ok()?;
+        Some(AttrPath(names.into_iter().map(Cow::into_owned).collect()))
+    };
+    match (names, value) {
+        ([path], value) if path == "path" => names_of(value),
+        ([], Expr::AttrSet(set)) => set.entries().find_map(|entry| {
+            let ast::Entry::AttrpathValue(definition) = entry else { return None };
+            let name = static_name(&definition.attrpath()?.attrs().next()?)?;
+            if name == "path" { names_of(&definition.value()?) } else { None }
+        }),
+        _ => None,
+    }
+}
+
+fn set_below(above: &[String], value: &Expr, found: &mut Vec<AttrPath>) {
+    let here = || AttrPath(above.to_vec());
+    let Expr::AttrSet(set) = without_parentheses(value.clone()) else { return found.push(here()) };
+    if above.len() > nix::MAX_DEPTH {
+        return found.push(here());
+    }
+    for entry in set.entries() {
+        let ast::Entry::AttrpathValue(definition) = entry else { return found.push(here()) };
+        let (Some(path), Some(value)) = (definition.attrpath(), definition.value()) else { return found.push(here()) };
+        let all = path.attrs().count();
+        let names: Vec<String> = path.attrs().map_while(|attr| static_name(&attr)).collect();
+        let below = [above, names.as_slice()].concat();
+        if names.len() < all { found.push(AttrPath(below)) } else { set_below(&below, &value, found) }
     }
 }
 

@@ -55,6 +55,14 @@ pub fn check(change: &Change) -> Result<(), Unrecordable> {
             None => Ok(()),
         })
         .and_then(|()| write_line(&mut text, 0, &stamp, change).map_err(|error| error.to_string()))
+        .and_then(|()| match change {
+            // What is recorded can be read.
+            Change::Expression { .. } => match hand::reserved(&text) {
+                Some(name) => Err(nix::ValueError::Reserved(name).to_string()),
+                None => hand::record(text.trim_end()).map(drop).map_err(|problem| format!("as a record it {problem}")),
+            },
+            _ => Ok(()),
+        })
         .map_err(|problem| Unrecordable::Value { path, problem })?;
     if text.len() > LINE { Err(Unrecordable::TooLarge { size: text.len() }) } else { Ok(()) }
 }

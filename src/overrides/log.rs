@@ -1,5 +1,6 @@
 //! The log's file: read, folded, appended to.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -13,15 +14,17 @@ use super::LogError;
 use super::cache::{Cache, FileState, Good, LogStamp};
 use super::chain::Unknown;
 use super::entry::{Entry, Operation};
-use super::expressions::{self, Wanted};
+use super::expressions::{self, ExpressionError, Wanted, With};
 use super::fold::{self, Ids, Outcome, Source, State};
 use super::limits::{self, Unrecordable};
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
 use super::record::{Change, Kind, Record, Stamp, write_line};
+use super::values::Values;
 use crate::fs::atomic::{self, Durability};
 use crate::fs::lock::{self, Lock, LockError};
 use crate::fs::{Context, Directory, Untrusted};
+use crate::paths::Paths;
 use crate::plan::Evaluator;
 
 /// How a new log begins.
@@ -47,6 +50,8 @@ pub struct Folded {
     pub warnings: Vec<String>,
     /// A last line that was not written whole: it does not count, and the next append cuts it off.
     pub torn: Option<Torn>,
+    /// Records that hold and are expressions without a value: they count as not recorded.
+    pub unevaluated: Vec<ExpressionError>,
     ends: Vec<(u64, String)>,
 }
 
@@ -71,6 +76,7 @@ pub struct LogFile {
     pub(super) path: Utf8PathBuf,
     pub(super) cache: Cache,
     evaluator: Option<Evaluator>,
+    values: Values,
     /// Whether this process has the log's lock already, so that nothing here asks for it.
     locked: bool,
 }
@@ -110,7 +116,20 @@ impl LogFile {
     /// The log at `path`, with its notes in the directory `cache`. Nothing is touched yet.
     #[must_use]
     pub fn new(path: &Utf8Path, cache: &Utf8Path, evaluator: Option<Evaluator>) -> Self {
-        Self { path: path.to_owned(), cache: Cache::new(cache, path), evaluator, locked: false }
+        let (path, notes) = (path.to_owned(), Cache::new(cache, path));
+        Self { path, cache: notes, evaluator, values: Values::new(cache), locked: false }
+    }
+
+    /// The same, where values of expressions are kept for the system that `paths` lead to.
+    #[must_use]
+    pub fn keeping_for(self, paths: &Paths) -> Self {
+        Self { values: self.values.of(paths), ..self }
+    }
+
+    /// The same for whoever puts it into effect: an expression that failed before is tried again.
+    #[must_use]
+    pub fn trying_again(self) -> Self {
+        Self { values: self.values.trying_again(), ..self }
     }
 
     /// Where it is.
@@ -135,9 +154,12 @@ impl LogFile {
         let Some((survey, end)) = survey else { return Ok(records) };
         let holding = survey.chain();
         let unread = |record: &Record| matches!(record.kind, Kind::Expression(_)) && holding.contains(record.id);
-        let kinds = self.evaluate(&survey.wanted(&holding), &end)?;
+        let kinds = self.evaluate(&survey.wanted(&holding), &end, &RefCell::default())?;
         for (record, kind) in records.iter_mut().filter(|record| unread(record)).zip(kinds) {
-            record.kind = kind;
+            // What has no value stays as it is written.
+            if let Some(kind) = kind {
+                record.kind = kind;
+            }
         }
         Ok(records)
     }
@@ -188,6 +210,16 @@ impl LogFile {
     pub fn preview(&self, changes: &[Change]) -> Result<Folded, LogError> {
         changes.iter().try_for_each(limits::check)?;
         self.fold_with(&changes.iter().map(Entry::of).collect::<Vec<_>>())
+            .and_then(|folded| self.with_values(folded, changes.len()))
+    }
+
+    /// A fold with `new` records at its end, each of which has to have a value.
+    fn with_values(&self, folded: Folded, new: usize) -> Result<Folded, LogError> {
+        let last = folded.last_id.saturating_sub(new as u64);
+        match folded.unevaluated.iter().find(|one| one.id > last) {
+            Some(one) => Err(LogError::Expression { path: self.path.to_string(), source: one.clone() }),
+            None => Ok(folded),
+        }
     }
 
     /// The state right after record `id`; 0 for none at all.
@@ -199,8 +231,9 @@ impl LogFile {
         let Some(file) = self.open_to_read()? else { return Err(missing()) };
         let size = self.state_of(&file)?.size;
         let source = Source { file: &file, path: &self.path, size, until: Some(id), further: &[] };
-        let outcome = fold::fold(&source, None, &|wanted, end| self.evaluate(wanted, end))?;
-        if outcome.state.ids.last() == id { Ok(self.folded(outcome)) } else { Err(missing()) }
+        let left_out = RefCell::default();
+        let outcome = fold::fold(&source, None, &|wanted, end| self.evaluate(wanted, end, &left_out))?;
+        if outcome.state.ids.last() == id { Ok(self.folded(outcome, left_out)) } else { Err(missing()) }
     }
 
     /// Records `changes`, all or none, and gives their ids: when this returns they survive a power cut. `waiting` is
@@ -293,6 +326,9 @@ impl LogFile {
             }
         }
         let lines = written.records.len() + written.rejections.len();
+        if entries.iter().any(|entry| matches!(entry.operation, Operation::Expression(_))) {
+            self.values.keep_new();
+        }
         self.write(file, text.as_bytes(), known.torn.as_ref())?;
         let place = Place {
             offset: known.place.offset + text.len() as u64,
@@ -327,7 +363,9 @@ impl LogFile {
             let lost = if stamp.is_none() { self.cache.last_known_id() } else { 0 };
             let base = stamp.as_ref().and_then(|stamp| self.cache.checkpoint(&file, stamp));
             let source = Source { file: &file, path: &self.path, size: now.size, until: None, further };
-            let outcome = match fold::fold(&source, base.as_ref(), &|wanted, end| self.evaluate(wanted, end)) {
+            let left_out = RefCell::default();
+            let evaluate = |wanted: &[Wanted], end: &End| self.evaluate(wanted, end, &left_out);
+            let outcome = match fold::fold(&source, base.as_ref(), &evaluate) {
                 Err(LogError::Unsteady { .. }) => continue,
                 outcome => outcome?,
             };
@@ -340,7 +378,7 @@ impl LogFile {
             if after == now && (further.is_empty() || stamp.is_some()) {
                 self.remember(&file, now, stamp, &outcome, lock);
             }
-            let mut folded = self.folded(outcome);
+            let mut folded = self.folded(outcome, left_out);
             if lost > folded.last_id {
                 folded.warnings.push(format!(
                     "{} ends with record {}, and had record {lost} before: somebody cut it",
@@ -362,10 +400,12 @@ impl LogFile {
         let mut file = File::from(file);
         file.write_all(HEADER.as_bytes()).at("begin", &self.path)?;
         let source = Source { file: &file, path: &self.path, size: HEADER.len() as u64, until: None, further };
-        Ok(self.folded(fold::fold(&source, None, &|wanted, end| self.evaluate(wanted, end))?))
+        let left_out = RefCell::default();
+        let outcome = fold::fold(&source, None, &|wanted, end| self.evaluate(wanted, end, &left_out))?;
+        Ok(self.folded(outcome, left_out))
     }
 
-    fn folded(&self, outcome: Outcome) -> Folded {
+    fn folded(&self, outcome: Outcome, unevaluated: RefCell<Vec<ExpressionError>>) -> Folded {
         let State { ids, overlay, ends, .. } = outcome.state;
         let torn = outcome.end.torn;
         let warning = |torn: &Torn| {
@@ -374,7 +414,14 @@ impl LogFile {
                 self.path, torn.line
             )
         };
-        Folded { overlay, last_id: ids.last(), warnings: torn.iter().map(warning).collect(), torn, ends }
+        let warnings = torn.iter().map(warning).collect();
+        let pending = |id: u64| outcome.pending.iter().filter(move |(one, _)| *one == id).map(|(_, path)| path.clone());
+        let without_value = unevaluated.into_inner().into_iter();
+        let unevaluated = without_value
+            .map(|one| ExpressionError { paths: pending(one.id).collect(), ..one })
+            .filter(|one| !one.paths.is_empty())
+            .collect();
+        Folded { overlay, last_id: ids.last(), warnings, torn, unevaluated, ends }
     }
 
     /// Keeps what was found out for the next run; that needs the lock, and is left where somebody else has it.
@@ -414,10 +461,16 @@ impl LogFile {
         if !entries.iter().any(|entry| matches!(entry.operation, Operation::Expression(_))) {
             return Ok(());
         }
-        self.fold_with(entries).map(drop)
+        self.fold_with(entries).and_then(|folded| self.with_values(folded, entries.len())).map(drop)
     }
 
-    fn evaluate(&self, wanted: &[Wanted], end: &End) -> Result<Vec<Kind>, LogError> {
+    /// What the records say; those that have no value go into `left_out`.
+    fn evaluate(
+        &self,
+        wanted: &[Wanted],
+        end: &End,
+        left_out: &RefCell<Vec<ExpressionError>>,
+    ) -> Result<Vec<Option<Kind>>, LogError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -426,9 +479,19 @@ impl LogFile {
             // The fold began at a checkpoint.
             None => self.parameters()?,
         };
-        let directory = self.directory();
-        expressions::kinds(wanted, &parameters, self.evaluator.as_ref(), directory)
-            .map_err(|source| LogError::Expression { path: self.path.to_string(), source })
+        let with = With {
+            parameters: &parameters,
+            evaluator: self.evaluator.as_ref(),
+            directory: self.directory(),
+            last: end.place.id,
+            values: &self.values,
+        };
+        let (mut kinds, mut faults) = (Vec::with_capacity(wanted.len()), Vec::new());
+        for found in expressions::kinds(wanted, with) {
+            kinds.push(found.map_err(|fault| faults.push(fault)).ok());
+        }
+        left_out.replace(faults);
+        Ok(kinds)
     }
 
     /// The parameters of the log's function, read again.

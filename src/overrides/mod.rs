@@ -6,7 +6,8 @@
 //!
 //! From the file inwards: `log` (the file, its lock, what is remembered of it) → `reader` (blocks and lines, ids) → `scan`
 //! (one literal line, at memory speed) or `hand` (all of Nix's syntax) → `fold` along the `chain` of records that hold →
-//! [`Overlay`]. `record` writes what the readers read; `expressions` asks the evaluator.
+//! [`Overlay`]. `record` writes what the readers read; `expressions` asks the evaluator, and `values` keeps
+//! what it said.
 
 mod cache;
 mod chain;
@@ -23,6 +24,7 @@ mod reader;
 mod record;
 mod scan;
 mod text;
+mod values;
 
 pub use chain::Unknown;
 pub use error::LogError;

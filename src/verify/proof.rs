@@ -11,6 +11,7 @@ use super::words;
 use crate::apply::rendered::sha256;
 use crate::attr_path::AttrPath;
 use crate::fs::{self, FileError, kept};
+use crate::paths::Paths;
 use crate::plan::Plan;
 
 /// The only version that this dynix reads.
@@ -88,6 +89,16 @@ pub fn named(flows: &Flows) -> Vec<String> {
 pub fn identity(plan: &[u8], system: Option<&str>) -> String {
     let system = system.unwrap_or_default().as_bytes();
     sha256(&[plan, b"\0", system].concat())
+}
+
+/// The same of the running system, or of the one that is being activated.
+pub fn of_system(paths: &Paths) -> Result<String, FileError> {
+    let plan = fs::read(paths.plan())?.unwrap_or_default();
+    let system = match paths.activated() {
+        Some(system) => Some(system.to_string()),
+        None => fs::read_link(&paths.current_system()).unwrap_or_default(),
+    };
+    Ok(identity(&plan, system.as_deref()))
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ mod daemon;
 mod dependencies;
 mod description;
 mod engine;
+mod expressions;
 mod faults;
 mod find;
 mod fold;

@@ -427,10 +427,15 @@ fn expressions_are_evaluated_with_the_systems_own_arguments() {
         ("{ a = 1; a = 2; }", "has already been"),
         ("x: x", "cannot convert a function to JSON"),
         ("{ _type = \"if\"; }", "_type"),
+        ("lib.id { outPath = \"q\"; }", "the attribute outPath at services.a.b"),
+        ("{ c = map (x: { __toString = self: x; }) [ \"q\" ]; }", "the attribute __toString at services.a.b.c"),
+        ("{ c.d = lib.id { _type = \"if\"; }; }", "the attribute _type at services.a.b.c.d"),
     ] {
         let error = append(expression("services.a.b", text, false)).unwrap_err();
         let words = format!("{:#}", anyhow::Error::new(error));
-        assert!(words.contains("record 5") && (words.contains(says) || text.contains("a = 2")), "{text}: {words}");
+        // What can be seen in its text is refused before it would be a record.
+        let is_named = words.contains("record 5") || text.starts_with("{ _type") || text.contains("a = 2");
+        assert!(is_named && (words.contains(says) || text.contains("a = 2")), "{text}: {words}");
         assert_eq!(std::fs::read(log.path()).unwrap(), before);
     }
 
@@ -444,10 +449,14 @@ fn expressions_are_evaluated_with_the_systems_own_arguments() {
     let leaves = folded.overlay.leaves();
     assert!(leaves.iter().any(|(at, one)| at == &path("services.b") && one.id == 5 && one.value == 1), "{leaves:?}");
 
-    // Without an evaluator the record is named.
+    // Without an evaluator the records are left out, each by its name.
     let without = LogFile::new(log.path(), &root.join("cache"), None);
-    let error = without.fold().unwrap_err().to_string();
-    assert!(error.contains("record 1 is a Nix expression, and this system's plan has no evaluator"), "{error}");
+    let folded = without.fold().unwrap();
+    assert_eq!(folded.unevaluated.iter().map(|one| one.id).collect::<Vec<_>>(), [1, 2, 3, 5]);
+    let first = folded.unevaluated[0].to_string();
+    assert!(first.contains("record 1: it is a Nix expression, and this system's plan has no evaluator"), "{first}");
+    assert_eq!(folded.unevaluated[0].paths, [path("services.a.workers")]);
+    assert!(folded.overlay.leaves().iter().any(|(at, _)| at == &path("services.a.set.b.d")));
     assert_eq!(without.records().unwrap().len(), 7);
     // What overrides everything needs none.
     without.append(&[Change::Rollback(0)], "test", None, |_| ()).unwrap();
