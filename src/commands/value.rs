@@ -78,7 +78,8 @@ fn no_literal() -> String {
 fn same_kind(value: Value, several: bool, place: &For<'_>, insist: &str) -> Result<Read, String> {
     let kind = kind_of(&value);
     match place.present.map(kind_of) {
-        Some(present) if several && present != "null" && present != kind => {
+        // A set over something else needs --replace, and is told so where it is put there.
+        Some(present) if several && present != "null" && present != kind && !value.is_object() => {
             let hint = match (place.present, &value) {
                 (Some(Value::Number(_)), Value::Number(number)) if number.is_i64() => {
                     format!("write {number}.0, or say ")

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::types::number;
 
@@ -119,13 +120,31 @@ impl Inbox {
         }
         let call = serde_json::from_slice(&self.bytes[..end]).map_err(|error| Garbled::NoCall(error.to_string()));
         // Readers of JSON round what 64 bits don't hold, so it has to be seen in the text.
-        let call = call.map(|call: Call| Call { fault: number::first_fault(&self.bytes[..end]), ..call });
+        let call = call.map(|call: Call| Call { fault: fault_of_value(&self.bytes[..end]), ..call });
         self.bytes.drain(..=end);
         self.searched = 0;
         // What a long message took is not kept for the next.
         self.bytes.shrink_to(4096);
         call.map(Some)
     }
+}
+
+/// What is wrong with a number in the value that a call is about.
+fn fault_of_value(call: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Asked<'a> {
+        #[serde(borrow)]
+        parameters: Option<Parameters<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Parameters<'a> {
+        #[serde(borrow)]
+        value: Option<&'a RawValue>,
+    }
+    // Few calls have one at all.
+    number::first_fault(call)?;
+    let asked: Asked<'_> = serde_json::from_slice(call).ok()?;
+    number::first_fault(asked.parameters?.value?.get().as_bytes())
 }
 
 #[cfg(test)]
@@ -156,6 +175,19 @@ mod tests {
             assert_eq!(found, [call.clone(), call.clone()]);
             assert!(inbox.is_empty());
         }
+    }
+
+    #[test]
+    fn a_value_that_64_bits_do_not_hold_is_noticed() {
+        let fault = |parameters: &str| {
+            let mut inbox = Inbox::default();
+            inbox.take(format!("{{\"method\":\"a.B\",\"parameters\":{parameters}}}\0").as_bytes());
+            inbox.next_call().unwrap().unwrap().fault
+        };
+        assert!(fault(r#"{"value":{"a":18446744073709551616}}"#).is_some());
+        assert!(fault(r#"{"value":0.1234567890123456789}"#).is_some());
+        assert_eq!(fault(r#"{"value":1.5,"durationUSec":18446744073709551615}"#), None);
+        assert_eq!(fault(r#"{"path":"18446744073709551616"}"#), None);
     }
 
     #[test]

@@ -376,8 +376,8 @@ impl<'a> Scanner<'a> {
         }
         let token = &self.text[from..self.at];
         let float: f64 = token.parse().ok()?;
-        // One with more digits than it can hold is no number here; few have so many.
-        if token.len() > 16 && number::fault(token).is_some() {
+        // One that 64 bits don't hold is no number here; few are so long or so small.
+        if (token.len() > 16 || !float.is_normal()) && number::fault(token).is_some() {
             return None;
         }
         self.number_ends()?;

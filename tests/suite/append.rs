@@ -93,7 +93,7 @@ fn what_the_format_can_not_say_is_refused() {
     description["services"]["harmonia"]["options"]["services.harmonia.settings"]["schema"] = serde_json::json!({});
     let system = System::of(&description);
     let before = system.everything();
-    let run = system.run(&["append", "services.harmonia.settings.workers", "null"]).ends(3);
+    let run = system.run(&["append", "services.harmonia.settings.workers", "--json", "null"]).ends(3);
     assert!(run.stderr.contains("harmonia.toml: workers: "), "{}", run.stderr);
     system.run(&["append", "services.harmonia.settings", "{}"]).ends(3);
     system.run(&["append", "services.harmonia.settings.workers", "--json", "{"]).ends(3);
