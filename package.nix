@@ -44,6 +44,13 @@ rustPlatform.buildRustPackage (finalAttrs: {
   buildType = "dist";
   checkType = "release";
 
+  # What a sandbox can run: its tests want neither root nor programs at fixed paths. The suite (tests/suite) does; `cargo test`
+  # runs it, and what needs a machine is in passthru.tests.
+  cargoTestFlags = [
+    "--workspace"
+    "--lib"
+  ];
+
   nativeBuildInputs = [ installShellFiles ];
 
   postInstall = ''
@@ -60,6 +67,10 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   doInstallCheck = true;
   nativeInstallCheckInputs = [ versionCheckHook ];
+  # The program as it is installed, from a description to values in effect and back, in a directory of its own.
+  postInstallCheck = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    $out/bin/dynix demo > /dev/null
+  '';
 
   passthru.tests = callPackage ./tests/nixos { dynix = finalAttrs.finalPackage; };
 

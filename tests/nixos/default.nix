@@ -11,12 +11,17 @@
 lib.genAttrs
   [
     "boot"
+    "broken-configuration"
     "daemon"
     "distccd"
     "evaluation"
+    "expressions"
+    "fail-safe"
     "gotosocial"
     "harmonia"
     "reapply"
+    "secret"
+    "services"
     "switches"
     "system-rollback"
     "withdraw"

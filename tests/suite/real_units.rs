@@ -186,7 +186,7 @@ fn an_activation_never_fails_for_dynix() {
     let output = run(&out.join("activate"), &root, &[]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{errors}");
-    assert!(errors.contains("dynix: overrides were not applied (exit code 1); see 'dynix status'"), "{errors}");
+    assert!(errors.contains("dynix: not every override is in effect (exit code 1); see 'dynix status'"), "{errors}");
     assert!(!run(&out.join("bin/apply-dynamic-configuration"), &root, &[]).status.success());
     // dynix is gone.
     std::fs::remove_file(root.join("it's a $(exit 9) \"dynix\"")).unwrap();

@@ -23,7 +23,7 @@ def end_switch(began: float) -> float:
     said = machine.succeed("cat /tmp/switch")
     t.assertEqual(machine.succeed("cat /tmp/switched; rm /tmp/switched"), "0\n", said)
     assert took < SOON, f"the switch took {took:.1f} s: {said}"
-    assert "overrides were not applied" not in said, said
+    assert "not every override is in effect" not in said, said
     return took
 
 
@@ -87,7 +87,7 @@ with subtest("many applies and many switches"):
         code, took = machine.succeed(switch, timeout=60).split()
         said = machine.succeed("cat /tmp/switch")
         t.assertEqual(code, "0", said)
-        assert "overrides were not applied" not in said, said
+        assert "not every override is in effect" not in said, said
         slowest = max(slowest, int(took))
     machine.succeed("touch /tmp/enough")
     print(f"the slowest switch took {slowest} ms")

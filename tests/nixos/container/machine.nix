@@ -28,7 +28,13 @@
   system.stateVersion = "20.09";
   # The machine's own daemon builds, and nothing is downloaded.
   environment.variables.NIX_REMOTE = lib.mkForce "";
-  nix =
+  nix = {
+    nixPath = lib.mkForce [
+      "nixpkgs=/tree"
+      "nixos-config=/etc/nixos/configuration.nix"
+    ];
+  }
+  // (
     if options.nix ? settings && options.nix.settings.type.getSubOptions [ ] ? sandbox then
       {
         settings = {
@@ -40,7 +46,8 @@
       {
         useSandbox = false;
         binaryCaches = lib.mkForce [ ];
-      };
+      }
+  );
   xdg = {
     autostart.enable = false;
     icons.enable = false;
