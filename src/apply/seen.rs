@@ -225,10 +225,8 @@ mod tests {
     #[test]
     fn an_environment_file_is_read_as_it_was_written() {
         let values = ["", "a b", "\"\\$`", "two\nlines", "a=\"b"];
-        let text: String = values
-            .iter()
-            .map(|value| format!("A={}\n", crate::systemd::quote::env_file_value(value).unwrap()))
-            .collect();
+        let lines = values.iter().map(|value| crate::systemd::quote::env_file_value(value).unwrap());
+        let text = lines.fold(String::new(), |text, value| text + "A=" + &value + "\n");
         let read: Vec<String> = assignments(&text).into_iter().map(|(_, value)| value).collect();
         assert_eq!(read, values);
     }

@@ -1,5 +1,5 @@
 //! Records that are Nix expressions: evaluated once for a system and kept; left out, and said, where that is not possible.
-//! The evaluator here is a script that doubles numbers, and counts how often it is asked; tests/suite/real_nix.rs has the
+//! The evaluator here is a script that doubles numbers, and counts how often it is asked; `tests/suite/real_nix.rs` has the
 //! real one.
 
 use serde_json::{Value, json};

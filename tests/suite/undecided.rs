@@ -56,17 +56,22 @@ fn undecided(system: &System) -> Value {
 #[track_caller]
 fn refused(system: &System, path: &str, value: &str, says: &[&str]) {
     let before = system.everything();
-    let run = system.run(&["append", "--apply", path, value]).ends(3);
+    let run = system.run(&["append", "--apply", reading(value), path, value]).ends(3);
     for part in says {
         assert!(run.stderr.contains(part), "{path} = {value} does not say {part:?}:\n{}", run.stderr);
     }
     assert_eq!(system.everything(), before);
 }
 
+/// The values are of any kind, whatever is there now.
+fn reading(value: &str) -> &'static str {
+    if serde_json::from_str::<Value>(value).is_ok() { "--json" } else { "--string" }
+}
+
 /// Appends and applies; the file has to have `line`. Gives what is said of it.
 #[track_caller]
 fn written(system: &System, path: &str, value: &str, line: &str) -> String {
-    let run = system.run(&["append", "--apply", path, value]).ends(0);
+    let run = system.run(&["append", "--apply", reading(value), path, value]).ends(0);
     let plan: Value = serde_json::from_str(&system.read("etc/dynix/plan.json")).unwrap();
     let name = plan["services"]["x"]["files"].as_object().unwrap().keys().next().unwrap().clone();
     let text = system.read(&format!("run/dynix/x/current/{name}"));
