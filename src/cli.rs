@@ -11,6 +11,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::ArgValueCompleter;
 
 use crate::commands::completions;
+use crate::duration::{AWAITS, HOLDS};
 pub use lazy::Lazy;
 
 const STYLES: Styles = Styles::styled()
@@ -186,14 +187,8 @@ pub struct Recording {
     #[arg(long)]
     pub apply: bool,
     /// With --apply: roll back after DURATION unless `dynix confirm` runs first
-    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = window)]
+    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = |text: &str| AWAITS.read(text))]
     pub confirm: Option<Duration>,
-}
-
-/// How long there is for a confirmation.
-fn window(text: &str) -> Result<Duration, String> {
-    let window = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if window < Duration::from_secs(1) { Err("it is less than a second".to_owned()) } else { Ok(window) }
 }
 
 /// How VALUE is taken.
@@ -238,7 +233,7 @@ pub struct Append {
     #[arg(long)]
     pub replace: bool,
     /// End the override after DURATION (`30min`, `1h`, `2days`)
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
     pub duration: Option<Duration>,
     /// How it is recorded.
     #[command(flatten)]
@@ -306,7 +301,7 @@ pub struct Applying {
     #[arg(long)]
     pub dry_run: bool,
     /// Roll back after DURATION unless `dynix confirm` runs first
-    #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = window)]
+    #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = |text: &str| AWAITS.read(text))]
     pub confirm: Option<Duration>,
     /// Print JSON
     #[arg(long)]

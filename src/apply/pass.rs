@@ -283,7 +283,7 @@ impl Setback {
     /// One that just happened.
     #[must_use]
     pub fn now(result: Went, reason: &str) -> Self {
-        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let time = crate::time::text(SystemTime::now());
         Self { result, reason: reason.to_owned(), time }
     }
 }

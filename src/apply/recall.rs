@@ -11,6 +11,9 @@ use crate::templates::TemplateError;
 /// The units that a system about to boot finds.
 const AT_BOOT: &str = "dynix-expiry";
 
+/// No timer is set for an end that is farther off: the years of systemd's calendar end at 2199.
+const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// A way to run dynix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recall {
@@ -54,12 +57,13 @@ pub fn set(end: Option<SystemTime>, state: &mut State, machine: &Machine<'_>) ->
     if machine.manager.is_none() && !recall.before_boot {
         return Ok(false);
     }
-    let wanted = end.map(|end| {
-        let at = humantime::format_rfc3339_seconds(end).to_string();
+    let now = machine.clock.now();
+    let wanted = end.filter(|end| end.duration_since(now).unwrap_or_default() < FARTHEST).map(|end| {
+        let at = crate::time::text(end);
         let seconds = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let name = if machine.manager.is_some() { format!("{AT_BOOT}-{seconds}") } else { AT_BOOT.to_owned() };
         let description = "Takes back overrides whose time is over";
-        let when = when(end, machine.clock.now(), machine.manager.is_some());
+        let when = when(end, now, machine.manager.is_some());
         let timer = recall.timer(name.clone(), description, when, &["apply", "--expired"]);
         (Alarm { name, at, command: timer.command.clone() }, timer)
     });

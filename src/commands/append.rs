@@ -12,6 +12,7 @@ use super::{Refused, near, prove, recording, screen};
 use crate::apply::rendered;
 use crate::attr_path::AttrPath;
 use crate::cli;
+use crate::duration::HOLDS;
 use crate::overrides::{Change, Conflict, Folded, LogFile, Text, written};
 use crate::paths::Paths;
 use crate::places::Place;
@@ -21,11 +22,6 @@ use crate::secrets::{self, SecretFiles, Secrets};
 use crate::timings;
 use crate::types::{self, Below, Type};
 use crate::verify::proof;
-
-/// The last second whose year has four digits, as records have them (RFC 3339).
-const LAST: u64 = 253_402_300_799;
-/// Records have ends to the second.
-const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What the command line asks for.
 pub fn request(arguments: &cli::Append) -> Result<Append, Refused> {
@@ -98,15 +94,11 @@ pub fn record(request: &Append, context: &Context<'_>) -> anyhow::Result<Recorde
 
 /// When something ends that holds from now on for so long.
 fn end(duration: Duration) -> Result<SystemTime, Refused> {
-    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST);
-    let end = SystemTime::now().checked_add(duration).filter(|end| duration >= SHORTEST && *end <= last);
-    end.ok_or_else(|| {
-        let given = duration.as_secs_f64();
-        Refused(format!(
-            "--for (durationUSec) is {given} s; it has to be a second at least and to end before the year 10000. Leave \
-             it out for an override without an end"
-        ))
-    })
+    let checked = HOLDS.check(duration).map_err(|problem| {
+        Refused(format!("--for (durationUSec): {problem}. Leave it out for an override without an end"))
+    })?;
+    let end = SystemTime::now().checked_add(checked);
+    end.ok_or_else(|| Refused("the clock is too far off for an override that ends; set it".to_owned()))
 }
 
 /// What else the value decides, as far as that is known.

@@ -7,19 +7,13 @@ use super::change::Context;
 use crate::apply::ApplyError;
 use crate::apply::state::{Mark, State};
 use crate::apply::trial::{NOT_CONFIRMED, Start};
+use crate::duration::AWAITS;
 use crate::overrides::{Change, LogFile, Marking};
-
-/// How long there may be for a confirmation.
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The beginning of a trial, where one is asked for and possible: said before anything is recorded.
 pub fn start(window: Option<Duration>, context: &Context<'_>) -> anyhow::Result<Option<Start>> {
     let Some(window) = window else { return Ok(None) };
-    if window < SHORTEST || window > LONGEST {
-        let given = window.as_secs_f64();
-        return Err(Refused(format!("--confirm (confirmUSec) is {given} s; it has to be 1 s to 30 days")).into());
-    }
+    let window = AWAITS.check(window).map_err(|problem| Refused(format!("--confirm (confirmUSec): {problem}")))?;
     if context.session.manager().is_none() {
         return Err(ApplyError::NoTimer.into());
     }

@@ -63,7 +63,7 @@ pub fn value(value: &Value) -> String {
 /// What is left until a time (RFC 3339), as `in 59min 3s` or `over`.
 #[must_use]
 pub fn remaining(until: &str) -> String {
-    let left = humantime::parse_rfc3339(until).ok().and_then(|until| until.duration_since(SystemTime::now()).ok());
+    let left = crate::time::read(until).ok().and_then(|until| until.duration_since(SystemTime::now()).ok());
     match left {
         Some(left) => format!("ends in {}", humantime::format_duration(Duration::from_secs(left.as_secs()))),
         None => "its time is over; `dynix apply` takes it back".to_owned(),

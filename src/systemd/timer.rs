@@ -131,7 +131,7 @@ fn micros(duration: Duration) -> u64 {
 
 /// As systemd.time(7) writes it: whole seconds, in UTC.
 fn calendar(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
+    crate::time::text(time).replace('T', " ").replace('Z', " UTC")
 }
 
 #[cfg(test)]
