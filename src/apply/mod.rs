@@ -33,6 +33,7 @@ mod seen;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use action::Action;
@@ -279,31 +280,36 @@ fn taken_back(log: &LogFile, request: &Request, last_id: u64) -> Result<Vec<Take
     }
     // Those of a change on trial are rejected from the start.
     let marks: BTreeSet<u64> = request.trial.iter().flat_map(|trial| &trial.marks).map(|one| one.mark).collect();
-    let history = log.history()?;
-    let took_back = |id: u64| {
-        history.iter().filter(|(record, counts)| *counts && record.id > id && !marks.contains(&record.id)).find_map(
-            |(record, _)| {
-                let reason = match &record.kind {
-                    Kind::Rollback(to) if *to < id => None,
-                    Kind::Reject { id: rejected, reason } if *rejected == id => Some(reason.clone()),
-                    _ => return None,
-                };
-                Some(TakenBack { id, record: record.id, by: record.by.clone(), reason })
-            },
-        )
-    };
-    Ok(request.records.iter().filter_map(|id| took_back(*id)).collect())
+    let mut taken: BTreeMap<u64, TakenBack> = BTreeMap::new();
+    log.each(|record, fate| {
+        let earlier =
+            request.records.iter().filter(|id| **id < record.id && fate.counts && !marks.contains(&record.id));
+        for &id in earlier {
+            let reason = match &record.kind {
+                Kind::Rollback(to) if *to < id => None,
+                Kind::Reject { id: rejected, reason } if *rejected == id => Some(reason.clone()),
+                _ => continue,
+            };
+            taken.entry(id).or_insert_with(|| TakenBack { id, record: record.id, by: record.by.clone(), reason });
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(taken.into_values().collect())
 }
 
-/// The first of `ends` that changes anything. That of a record whose value another one replaced does not.
+/// How many ends are looked at, for whether they change anything.
+const ENDS: usize = 16;
+
+/// The first of `ends` that changes anything. That of a record whose value another one replaced does not; where there are
+/// many of those, the next one is taken for one that does, for all that comes of it is an apply that has nothing to do.
 fn next_end(log: &LogFile, folded: &Folded, ends: &[(u64, String)]) -> Result<Option<SystemTime>, LogError> {
     let mut ends: Vec<(SystemTime, u64)> =
-        ends.iter().filter_map(|(id, end)| Some((humantime::parse_rfc3339(end).ok()?, *id))).collect();
+        ends.iter().filter_map(|(id, end)| Some((crate::time::read(end).ok()?, *id))).collect();
     ends.sort_unstable();
     let leaves: BTreeSet<u64> = folded.overlay.leaves().into_iter().map(|(_, one)| one.id).collect();
-    for (end, id) in ends {
+    for (number, (end, id)) in ends.into_iter().enumerate() {
         // What an unset or a rollback with an end took away is there again behind it.
-        if leaves.contains(&id) || log.preview(&expiry(vec![id]))?.overlay != log.fold()?.overlay {
+        if leaves.contains(&id) || number >= ENDS || log.preview(&expiry(vec![id]))?.overlay != log.fold()?.overlay {
             return Ok(Some(end));
         }
     }
@@ -312,9 +318,8 @@ fn next_end(log: &LogFile, folded: &Folded, ends: &[(u64, String)]) -> Result<Op
 
 /// The services that each of some records is about; all of them where only an evaluation could tell.
 fn concerned(plan: &Plan, log: &LogFile, ids: &[u64]) -> Result<BTreeMap<u64, BTreeSet<String>>, LogError> {
-    let records = log.find(|id| ids.contains(&id))?;
     let mut found: BTreeMap<u64, BTreeSet<String>> = ids.iter().map(|id| (*id, BTreeSet::new())).collect();
-    for record in records {
+    for record in log.find(|id| found.contains_key(&id))? {
         let unknown = matches!(record.kind, Kind::Expression(_));
         let is_about = |service: &str| unknown || record.paths().iter().any(|path| concerns(plan, service, path));
         let services = plan.services.keys().filter(|service| is_about(service)).cloned();

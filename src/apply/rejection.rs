@@ -1,6 +1,7 @@
 //! Which records are to blame when a service did not take its values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use super::state::Mark;
 use super::{Failed, concerns};
@@ -29,13 +30,28 @@ pub(super) fn of(
     tried: u64,
     marks: &[Mark],
 ) -> Result<Vec<Rejection>, LogError> {
-    let records = log.evaluated_records()?;
     let for_a_while: Marks = marks.iter().map(|one| one.mark).collect();
-    let rejects = log.history()?.into_iter().filter_map(|(record, counts)| match record.kind {
-        Kind::Reject { id, .. } => Some((record.id, (id, counts))),
-        _ => None,
-    });
-    let rejects: BTreeMap<u64, (u64, bool)> = rejects.collect();
+    let mut rejects: BTreeMap<u64, (u64, bool)> = BTreeMap::new();
+    let mut expressions: BTreeSet<u64> = BTreeSet::new();
+    // Of each record no more than this stays in memory: its id, and the services that it is about.
+    let mut concerned: Vec<(u64, &Failed)> = Vec::new();
+    let about = |record: &Record| {
+        let id = record.id;
+        failed.iter().filter(|one| is_about(plan, &one.service, record)).map(|one| (id, one)).collect::<Vec<_>>()
+    };
+    log.each(|record, fate| {
+        match record.kind {
+            Kind::Reject { id, .. } => drop(rejects.insert(record.id, (id, fate.counts))),
+            _ if record.id > tried => {}
+            Kind::Expression(_) => drop(expressions.insert(record.id)),
+            _ => concerned.extend(about(&record)),
+        }
+        ControlFlow::Continue(())
+    })?;
+    if !expressions.is_empty() {
+        concerned.extend(log.evaluated(|id| expressions.contains(&id))?.iter().flat_map(about));
+        concerned.sort_by_key(|(id, _)| *id);
+    }
     let mut rejected: BTreeSet<u64> = BTreeSet::new();
     // A rejection that was itself rejected (a confirmed change has one) rejects nothing: its record counts from then on.
     let mut lifted: BTreeMap<u64, u64> = BTreeMap::new();
@@ -47,12 +63,11 @@ pub(super) fn of(
             lifted.insert(*record, *id);
         }
     }
-    let mut rejections = Vec::new();
-    for record in records.iter().filter(|record| record.id <= tried) {
-        let since = lifted.get(&record.id).copied().unwrap_or(record.id);
-        let guilty = failed.iter().find(|one| since > one.log_id && is_about(plan, &one.service, record));
-        if let Some(one) = guilty.filter(|_| !rejected.contains(&record.id)) {
-            rejections.push(Rejection { id: record.id, reason: format!("{}: {}", one.service, one.reason) });
+    let mut rejections: Vec<Rejection> = Vec::new();
+    for (id, one) in concerned.into_iter().filter(|(id, _)| !rejected.contains(id)) {
+        let since = lifted.get(&id).copied().unwrap_or(id);
+        if since > one.log_id && rejections.last().is_none_or(|last| last.id != id) {
+            rejections.push(Rejection { id, reason: format!("{}: {}", one.service, one.reason) });
         }
     }
     Ok(rejections)

@@ -1,16 +1,18 @@
 //! `dynix log`: every record, oldest first, with what became of it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{BufWriter, Write as _};
+use std::ops::ControlFlow;
 
 use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
 
 use super::screen;
 use super::session::Session;
 use crate::cli::Read;
 use crate::exit::Exit;
 use crate::messages;
-use crate::overrides::{Kind, Record};
+use crate::overrides::{Fate, Kind, LogError, LogFile, Record};
 use crate::secrets::Secrets;
 
 #[derive(Debug, Serialize)]
@@ -24,30 +26,39 @@ struct Shown<'r> {
     rejected: Option<&'r str>,
 }
 
-/// Prints the log.
+/// Prints the log, record by record: it may have millions.
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     let log = session.log(&plan, &paths);
     let secrets = Secrets::of(&plan);
-    let history: Vec<(Record, bool)> =
-        log.history()?.into_iter().map(|(record, counts)| (secrets.shown_record(record), counts)).collect();
     log.fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
-    let rejections: BTreeMap<u64, &str> = history
-        .iter()
-        .filter_map(|(record, counts)| match &record.kind {
-            Kind::Reject { id, reason } if *counts => Some((*id, reason.as_str())),
-            _ => None,
-        })
-        .collect();
-    let shown = history.iter().map(|(record, counts)| Shown {
-        record,
-        holds: *counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. }),
-        rejected: rejections.get(&record.id).copied(),
-    });
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut written = Ok(());
     if arguments.json {
-        return super::print_json(&shown.collect::<Vec<_>>());
+        let mut json = serde_json::Serializer::pretty(&mut out);
+        let mut list = json.serialize_seq(None)?;
+        each(&log, &secrets, |shown| {
+            written = list.serialize_element(shown).map_err(std::io::Error::from);
+            written.is_ok()
+        })?;
+        written = written.and_then(|()| Ok(list.end()?)).and_then(|()| out.write_all(b"\n"));
+    } else {
+        each(&log, &secrets, |shown| {
+            written = out.write_all(messages::visible(&line(shown)).as_bytes());
+            written.is_ok()
+        })?;
     }
-    super::print(messages::visible(&shown.map(|one| line(&one)).collect::<String>()).as_bytes())
+    super::printed(written.and_then(|()| out.flush()))
+}
+
+/// Shows each record to `show`, until that has seen enough.
+fn each(log: &LogFile, secrets: &Secrets, mut show: impl FnMut(&Shown<'_>) -> bool) -> Result<(), LogError> {
+    log.each(|record, Fate { counts, rejected }| {
+        let record = secrets.shown_record(record);
+        let holds = counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
+        let goes_on = show(&Shown { record: &record, holds, rejected });
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
 }
 
 fn line(shown: &Shown<'_>) -> String {

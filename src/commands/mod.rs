@@ -144,7 +144,11 @@ pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
 
 /// Writes data to standard output. A reader that has seen enough (`dynix log | head`) is no error.
 pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
-    match std::io::stdout().lock().write_all(bytes) {
+    printed(std::io::stdout().lock().write_all(bytes))
+}
+
+fn printed(written: std::io::Result<()>) -> anyhow::Result<Exit> {
+    match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
         result => result.map(|()| Exit::Done).context("cannot write to standard output"),
     }

@@ -47,12 +47,5 @@ fn missing(error: anyhow::Error, to: u64, log: &LogFile) -> anyhow::Error {
 
 /// The record to go back to; without a number, the one before the last that holds. `None` where none holds.
 fn target(request: &Rollback, log: &LogFile) -> Result<Option<u64>, LogError> {
-    if request.id.is_some() {
-        return Ok(request.id);
-    }
-    Ok(match log.holding()?.as_slice() {
-        [] => None,
-        [_] => Some(0),
-        [.., before, _] => Some(*before),
-    })
+    if request.id.is_some() { Ok(request.id) } else { log.one_back() }
 }

@@ -22,7 +22,7 @@ use crate::fs;
 use crate::fs::lock::{self, LockError};
 use crate::journal::Entry;
 use crate::messages;
-use crate::overrides::{Change, Kind, Overlay};
+use crate::overrides::{Change, Overlay};
 use crate::paths::Paths;
 use crate::places::Places;
 use crate::plan::{self, Plan};
@@ -186,13 +186,11 @@ fn reject(
         after_apply(plan, paths, session);
         return Ok(exit);
     }
-    let holding = log.holding()?;
-    let records = log.find(|id| id > sound_until && id <= verdict.record && holding.contains(&id))?;
+    let records = log.find_holding(|id| id > sound_until && id <= verdict.record)?;
     let places = Places::of(plan);
     let is_free = |path: &AttrPath| proof.is_some_and(|proof| is_free(plan, &places, proof, path));
     let suspects: Vec<u64> = records
         .iter()
-        .filter(|record| !matches!(record.kind, Kind::Reject { .. }))
         .filter(|record| record.paths().is_empty() || !record.paths().into_iter().all(is_free))
         .map(|record| record.id)
         .collect();

@@ -35,10 +35,39 @@ pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -
     Ok(())
 }
 
+/// Writes a new file, as [`write`] does; what stands at `path` already stays. Gives whether nothing did.
+pub fn create(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<bool, FileError> {
+    let (directory, name) = Directory::create_above(path)?;
+    let temporary = temporary(name);
+    directory.remove(&temporary)?;
+    let created = write_beside(&directory, &temporary, bytes, mode, durability)
+        .and_then(|()| directory.rename_new(&temporary, name));
+    if !matches!(created, Ok(true)) {
+        // What failed first is what counts.
+        let _ = directory.remove(&temporary);
+    }
+    let created = created?;
+    if durability == Durability::Durable {
+        directory.sync()?;
+    }
+    Ok(created)
+}
+
 fn write_through(
     directory: &Directory,
     temporary: &str,
     name: &str,
+    bytes: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> Result<(), FileError> {
+    write_beside(directory, temporary, bytes, mode, durability)?;
+    directory.rename(temporary, name)
+}
+
+fn write_beside(
+    directory: &Directory,
+    temporary: &str,
     bytes: &[u8],
     mode: u32,
     durability: Durability,
@@ -50,7 +79,7 @@ fn write_through(
     if durability == Durability::Durable {
         file.sync_all().at("sync", &path)?;
     }
-    directory.rename(temporary, name)
+    Ok(())
 }
 
 fn temporary(name: &str) -> String {

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Context, FileError, known};
@@ -277,6 +277,17 @@ impl Directory {
     /// Renames `from` to `to`, replacing what is there.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
         rustix::fs::renameat(&self.fd, from, &self.fd, to).at("replace", &self.path.join(to))
+    }
+
+    /// Renames `from` to `to` where there is nothing of that name; gives whether there was nothing.
+    pub fn rename_new(&self, from: &str, to: &str) -> Result<bool, FileError> {
+        match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            // Not all file systems can do it (rename(2)).
+            Err(Errno::INVAL | Errno::NOSYS) if !self.has(to)? => self.rename(from, to).map(|()| true),
+            Err(error) => Err(error).at("create", &self.path.join(to)),
+        }
     }
 
     /// A new symbolic link.

@@ -17,7 +17,7 @@ use super::reader::Place;
 use crate::fs::kept;
 
 /// Changes whenever the meaning of these files does.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How much of the log before a place is compared: with the times of the file, enough to notice any edit by hand.
 const TAIL: u64 = 4096;
 
@@ -44,6 +44,19 @@ impl FileState {
 
     pub fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// Whether any later change gives it another time, read at `began` by the clock's tick, which is what changes are dated
+    /// by (inode(7)). File systems without nanoseconds date them to one second, or two.
+    pub fn is_older_than(&self, began: (i64, i64)) -> bool {
+        match self.changed {
+            (seconds, 0) => began.0 > seconds + 2,
+            changed => began > changed,
+        }
+    }
+
+    pub fn is_modified_at(&self, time: (i64, i64)) -> bool {
+        self.modified == time
     }
 }
 

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use super::fold::Ids;
+
 /// What steers the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
@@ -19,8 +21,8 @@ pub(super) enum Control {
 pub(super) struct Chain {
     ranges: Vec<(u64, u64)>,
     rejected: BTreeSet<u64>,
-    /// The rollbacks and rejections that had their way.
-    steering: BTreeSet<u64>,
+    /// The rollbacks and rejections that had their way, ascending.
+    steering: Vec<u64>,
     /// Whether the walk arrived at `base`, the record from which the caller knows the state.
     pub from_base: bool,
 }
@@ -58,7 +60,7 @@ impl Chain {
             if chain.rejected.contains(&id) {
                 continue;
             }
-            chain.steering.insert(id);
+            chain.steering.push(id);
             match control {
                 Control::Reject(rejected) => {
                     chain.rejected.insert(rejected);
@@ -85,6 +87,7 @@ impl Chain {
     fn finish(&mut self) {
         self.ranges.retain(|(from, to)| from <= to);
         self.ranges.reverse();
+        self.steering.reverse();
     }
 
     /// Whether the ids of this chain up to `id` are just those of `other`.
@@ -97,7 +100,27 @@ impl Chain {
 
     /// Whether the record counts: it is folded, or it had its way with others.
     pub fn counts(&self, id: u64) -> bool {
-        self.contains(id) || self.steering.contains(&id)
+        self.contains(id) || self.steering.binary_search(&id).is_ok()
+    }
+
+    /// The last two of `ids` that are folded, the very last one first.
+    pub fn newest(&self, ids: &Ids) -> [Option<u64>; 2] {
+        let mut newest = [None; 2];
+        let mut found = 0;
+        for (from, to) in self.ranges.iter().rev() {
+            let mut at = ids.up_to(*to);
+            while let Some(id) = at.filter(|id| id >= from) {
+                if !self.rejected.contains(&id) {
+                    newest[found] = Some(id);
+                    found += 1;
+                    if found == newest.len() {
+                        return newest;
+                    }
+                }
+                at = ids.up_to(id - 1);
+            }
+        }
+        newest
     }
 
     pub fn contains(&self, id: u64) -> bool {

@@ -2,7 +2,7 @@
 
 use super::chain::Unknown;
 use super::expressions::ExpressionError;
-use super::limits::Unrecordable;
+use super::limits::{LAST_ID, Unrecordable};
 use crate::fs::FileError;
 use crate::fs::lock::LockError;
 
@@ -75,6 +75,15 @@ pub enum LogError {
     /// It was edited while it was read, each time it was tried.
     #[error("{path} kept changing while it was read; try again when nobody edits it")]
     Unsteady {
+        /// The log.
+        path: String,
+    },
+    /// Somebody gave a record the last id that there is.
+    #[error(
+        "{path} ends with record {LAST_ID}, and no record can have a greater id; give that one a smaller id by hand, and take \
+         what names it along"
+    )]
+    Full {
         /// The log.
         path: String,
     },

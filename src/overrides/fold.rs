@@ -60,6 +60,12 @@ impl Ids {
         self.0.get(index).is_some_and(|(first, _)| *first <= id)
     }
 
+    /// The greatest that is not above `id`.
+    pub fn up_to(&self, id: u64) -> Option<u64> {
+        let (_, last) = self.0[..self.0.partition_point(|(first, _)| *first <= id)].last()?;
+        Some(id.min(*last))
+    }
+
     pub fn last(&self) -> u64 {
         self.0.last().map_or(0, |(_, last)| *last)
     }
@@ -100,7 +106,7 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     let Ok(chain) = Chain::walk(survey.folding.state.place.id, &survey.controls, from) else {
         return fold(source, None, evaluate);
     };
-    let wanted = survey.wanted(&chain);
+    let wanted = survey.expressions(source, base, &chain, &|_| true)?;
     let mut kinds = evaluate(&wanted, &end)?.into_iter();
     let marked = survey.mark_in(&chain, from);
     let mut folding = Folding::from(base.filter(|_| chain.from_base));
@@ -256,7 +262,8 @@ pub(super) struct Survey {
     /// Nothing but records that fold as they come.
     plain: bool,
     controls: Vec<(u64, Control)>,
-    expressions: Vec<Wanted>,
+    /// The ids of those that are expressions.
+    expressions: Vec<u64>,
     mark: Option<u64>,
     marked: Option<State>,
     /// The last record that ends before the mark, and the ids up to it.
@@ -289,9 +296,13 @@ impl Survey {
         Chain::walk(self.folding.state.place.id, &self.controls, base).ok()
     }
 
-    /// The expressions among the records that hold.
-    pub fn wanted(&self, chain: &Chain) -> Vec<Wanted> {
-        self.expressions.iter().filter(|wanted| chain.contains(wanted.id)).cloned().collect()
+    /// Whether any record that `wanted` takes is an expression.
+    pub fn has_expressions(&self, wanted: impl Fn(u64) -> bool) -> bool {
+        self.expressions.iter().any(|id| wanted(*id))
+    }
+
+    pub fn ids(&self) -> &Ids {
+        &self.folding.state.ids
     }
 
     pub fn into_ids(self) -> Ids {
@@ -316,9 +327,9 @@ impl Survey {
             }
             Operation::Rollback(to) => self.control(path, id, Control::Rollback(*to), *to)?,
             Operation::Reject { id: rejected, .. } => self.control(path, id, Control::Reject(*rejected), *rejected)?,
-            Operation::Expression(text) => {
+            Operation::Expression(_) => {
                 self.plain = false;
-                self.expressions.push(Wanted { id, text: text.clone() });
+                self.expressions.push(id);
             }
             _ => {}
         }
@@ -342,7 +353,7 @@ impl Survey {
     /// The record at the mark, if the state there is a part of the way along `chain`.
     fn mark_in(&self, chain: &Chain, from: u64) -> Option<u64> {
         self.ids_at_mark.as_ref()?;
-        if self.expressions.iter().any(|wanted| wanted.id <= self.id_at_mark) {
+        if self.has_expressions(|id| id <= self.id_at_mark) {
             return None;
         }
         let controls = &self.controls[..self.controls.partition_point(|(id, _)| *id <= self.id_at_mark)];

@@ -9,6 +9,8 @@ use crate::nix;
 
 /// Most bytes that a record's line may have.
 pub const LINE: usize = 1 << 20;
+/// The last id that a record can have: every program that reads JSON can hold it (RFC 8259, 6).
+pub const LAST_ID: u64 = (1 << 53) - 1;
 
 /// A change that can't be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

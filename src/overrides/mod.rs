@@ -6,8 +6,8 @@
 //!
 //! From the file inwards: `log` (the file, its lock, what is remembered of it) → `reader` (blocks and lines, ids) → `scan`
 //! (one literal line, at memory speed) or `hand` (all of Nix's syntax) → `fold` along the `chain` of records that hold →
-//! [`Overlay`]. `record` writes what the readers read; `expressions` asks the evaluator, and `values` keeps
-//! what it said.
+//! [`Overlay`]. `writer` adds what `record` makes, which the readers read; `expressions` asks the evaluator, and `values`
+//! keeps what it said.
 
 mod cache;
 mod chain;
@@ -16,6 +16,7 @@ mod error;
 mod expressions;
 mod fold;
 mod hand;
+mod history;
 mod limits;
 mod log;
 mod overlay;
@@ -25,14 +26,17 @@ mod record;
 mod scan;
 mod text;
 mod values;
+mod writer;
 
 pub use chain::Unknown;
 pub use error::LogError;
 pub use expressions::ExpressionError;
+pub use history::Fate;
 pub use limits::Unrecordable;
-pub use log::{Folded, HEADER, LogFile, Marking, Written};
+pub use log::{Folded, HEADER, LogFile};
 pub use overlay::{Conflict, Overlay, Override};
 pub use page::{Most, Page};
 pub use reader::Torn;
 pub use record::{Change, Kind, Record};
 pub use text::{Code, Text, written};
+pub use writer::{Marking, Written};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::LogError;
 use super::entry::Operation;
 use super::fold::{self, Source, State};
-use super::log::LogFile;
+use super::log::{LogFile, Look};
 use super::record::Record;
 
 /// How much a page has at most; one record is always on it.
@@ -45,17 +45,17 @@ impl LogFile {
 
     /// The records behind the one with the id `after`.
     pub fn page(&self, after: u64, most: Most) -> Result<Page, LogError> {
-        let Some(file) = self.open_to_read()? else { return Ok(Page { complete: true, ..Page::default() }) };
-        let now = self.state_of(&file)?;
-        let stamp = self.cache.stamp(&file, &now);
-        let known =
-            stamp.and_then(|stamp| self.cache.checkpoint(&file, &stamp)).filter(|state| state.place.id <= after);
-        if let Some(known) = known
-            && let Some(page) = self.page_behind(&file, now.size, Some(&known), after, most)?
-        {
-            return Ok(page);
-        }
-        Ok(self.page_behind(&file, now.size, None, after, most)?.unwrap_or_default())
+        let page = self.steadily(|Look { file, now, .. }| {
+            let stamp = self.cache.stamp(file, now);
+            let known = stamp.and_then(|stamp| self.cache.checkpoint(file, &stamp));
+            if let Some(known) = known.filter(|state| state.place.id <= after)
+                && let Some(page) = self.page_behind(file, now.size, Some(&known), after, most)?
+            {
+                return Ok(page);
+            }
+            Ok(self.page_behind(file, now.size, None, after, most)?.unwrap_or_default())
+        });
+        Ok(page?.unwrap_or_else(|| Page { complete: true, ..Page::default() }))
     }
 
     /// The same, read from `base` on; `None` where what became of the records depends on what lies before it.

@@ -57,6 +57,12 @@ pub fn check(stage: &Stage, ends: &Ends, ended: &Ended) {
     recover(stage);
 }
 
+/// The ids that a command says it recorded.
+pub fn acknowledged(said: &str) -> Vec<u64> {
+    let lines = said.lines().filter_map(|line| line.strip_prefix("recorded ")?.split_once(':'));
+    lines.flat_map(|(ids, _)| ids.split(", ").map(|id| id.parse().unwrap())).collect()
+}
+
 /// Valid, with all that was there before and all that was acknowledged.
 fn check_log(text: &str, ends: &Ends, ended: &Ended) {
     let before = whole(&ends.log_before);
@@ -65,8 +71,7 @@ fn check_log(text: &str, ends: &Ends, ended: &Ended) {
         let parsed = rnix::Root::parse(whole(text));
         assert!(parsed.errors().is_empty(), "{:?}:\n{text}", parsed.errors());
     }
-    let acknowledged = ended.stderr.lines().filter_map(|line| line.strip_prefix("recorded "));
-    for id in acknowledged.filter_map(|line| line.split_once(':')).map(|(id, _)| id) {
+    for id in acknowledged(&ended.stdout) {
         assert!(whole(text).contains(&format!("\n{{ id = {id}; ")), "record {id} was acknowledged:\n{text}");
     }
     // What is more than before is what would have been recorded.
@@ -89,7 +94,7 @@ fn check_generations(root: &Utf8Path, reference: &Snapshot, ends: &Ends) {
 }
 
 /// The next apply reaches what is recorded, and the one after it has nothing to do.
-fn recover(stage: &Stage) {
+pub fn recover(stage: &Stage) {
     let root = stage.root();
     let applied = run(&root, &["apply"]);
     assert!(matches!(applied.code, 0 | 3), "{applied:?}");

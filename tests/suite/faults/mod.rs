@@ -8,6 +8,7 @@ mod invariants;
 mod power;
 mod power_cut;
 mod scenario;
+mod second_actor;
 mod tracer;
 
 use std::any::Any;
@@ -128,6 +129,8 @@ fn interrupt(
     let clean = tracer::run(&command, &root, |_| Fate::Pass);
     let code = clean.code.unwrap();
     let ends = Ends { log_before, log_after: invariants::log(&root), before, after: Snapshot::of(&root), code };
+    let records = matches!(scenario.command[0], "append" | "unset" | "rollback" | "reset");
+    assert_eq!(records, !invariants::acknowledged(&clean.stdout).is_empty(), "{clean:?}");
     assert!(code == 0 || scenario.name.contains("refuses") && code == 3, "{clean:?}");
     invariants::check(&stage, &ends, &clean);
     let mut counts = counts(&clean);
@@ -224,6 +227,12 @@ fn fates(interruption: Interruption) -> impl FnMut(&Call) -> Fate {
     }
 }
 
+/// What a check that failed says.
+fn said(problem: &(dyn Any + Send)) -> &str {
+    let text = problem.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| problem.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
+}
+
 /// What happened, the shortest way that tells it.
 fn described(
     name: &str,
@@ -234,13 +243,12 @@ fn described(
     problem: &(dyn Any + Send),
 ) -> String {
     let (Interruption::At(at, _) | Interruption::From(at, _)) = interruption;
-    let said = problem.downcast_ref::<String>().map(String::as_str).or_else(|| problem.downcast_ref::<&str>().copied());
     format!(
         "{name}, {} at {at}, {}, ended with {:?}:\n  {}\n  {}",
         interruption.kind(),
         calls[at].shown(root),
         ended.code,
-        said.unwrap_or("it panicked").replace('\n', "\n  "),
+        said(problem).replace('\n', "\n  "),
         ended.stderr.trim_end().replace('\n', "\n  ")
     )
 }

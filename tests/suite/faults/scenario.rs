@@ -21,7 +21,7 @@ pub struct Scenario {
     pub command: &'static [&'static str],
 }
 
-fn none(_: &Utf8Path) {}
+pub fn none(_: &Utf8Path) {}
 
 /// The service is checked by a command that never agrees.
 fn refusing() -> Value {
@@ -53,7 +53,21 @@ fn expire(root: &Utf8Path) {
     });
 }
 
-fn tear(root: &Utf8Path) {
+/// Longer than what is read at once, so that its fold is remembered up to some place.
+pub fn long_log(root: &Utf8Path) {
+    let line = |id, path, value| {
+        format!("{{ id = {id}; time = \"2026-11-21T10:00:00Z\"; by = \"root\"; set.{path} = {value}; }}\n")
+    };
+    let records = (2..=3500).map(|id| line(id, JOBS, id % 100 + 1));
+    std::fs::create_dir_all(root.join("etc/nixos")).unwrap();
+    std::fs::write(
+        log(root),
+        dynix::overrides::HEADER.to_owned() + &line(1, WORKERS, 20) + &records.collect::<String>(),
+    )
+    .unwrap();
+}
+
+pub fn tear(root: &Utf8Path) {
     edit_log(root, |text| text + "{ id = 2; time = \"2026-11-21T10:0");
 }
 
@@ -64,9 +78,9 @@ fn drop_gotosocial(root: &Utf8Path) {
     generate(root, &description);
 }
 
-const WORKERS: &str = "services.harmonia.settings.workers";
-const PORT: &str = "services.gotosocial.settings.port";
-const JOBS: &str = "services.distccd.maxJobs";
+pub const WORKERS: &str = "services.harmonia.settings.workers";
+pub const PORT: &str = "services.gotosocial.settings.port";
+pub const JOBS: &str = "services.distccd.maxJobs";
 
 /// All scenarios.
 pub const SCENARIOS: &[Scenario] = &[

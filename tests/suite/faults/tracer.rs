@@ -33,6 +33,7 @@ pub enum Fate {
 pub struct Ended {
     /// `None` if it was killed.
     pub code: Option<i32>,
+    pub stdout: String,
     pub stderr: String,
     /// Every call on files below the root, in order.
     pub calls: Vec<Call>,
@@ -44,8 +45,8 @@ const EXIT: u8 = 2;
 
 /// Runs `command`; `fate` is asked at each call on files below `root`.
 pub fn run(command: &Command, root: &Utf8Path, mut fate: impl FnMut(&Call) -> Fate) -> Ended {
-    let mut stderr = tempfile::tempfile().unwrap();
-    let pid = start(command, &stderr);
+    let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let pid = start(command, &stdout, &stderr);
     let mut calls: Vec<Call> = Vec::new();
     // What is to be done when a call of a thread returns, and which call it was.
     let mut within: HashMap<Pid, (usize, Fate)> = HashMap::new();
@@ -77,12 +78,12 @@ pub fn run(command: &Command, root: &Utf8Path, mut fate: impl FnMut(&Call) -> Fa
         let resumed = if running { ptrace::syscall(thread, signal) } else { ptrace::cont(thread, signal) };
         assert!(matches!(resumed, Ok(()) | Err(Errno::ESRCH)), "{resumed:?}");
     };
-    let stderr = read_from_start(&mut stderr);
-    Ended { code, stderr, calls }
+    let (stdout, stderr) = (read_from_start(&mut stdout), read_from_start(&mut stderr));
+    Ended { code, stdout, stderr, calls }
 }
 
 /// Starts a shell that stops, to become the program once it is traced.
-fn start(command: &Command, stderr: &std::fs::File) -> Pid {
+fn start(command: &Command, stdout: &std::fs::File, stderr: &std::fs::File) -> Pid {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -91,7 +92,7 @@ fn start(command: &Command, stderr: &std::fs::File) -> Pid {
             None => shell.env_remove(name),
         };
     }
-    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr.try_clone().unwrap());
+    shell.stdin(Stdio::null()).stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
     #[allow(clippy::zombie_processes)] // `run` waits for it, with waitpid(2)
     let child = shell.spawn().unwrap();
     let pid = Pid::from_raw(child.id().cast_signed());
