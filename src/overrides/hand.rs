@@ -17,6 +17,11 @@ use crate::types::number;
 
 /// How many brackets and operators a record may nest: the parser recurses, and running out of stack is no error message.
 const MAX_NESTING: usize = 512;
+/// How many names or arguments one expression may have in a row (`a.b.c`, `f a b`): each more takes the parser longer than
+/// the one before.
+const MAX_CHAIN: usize = 2 * nix::MAX_DEPTH;
+/// How long names, numbers and paths may be that nothing is between: the tokenizer looks at all of it for each of them.
+const MAX_RUN: usize = 4096;
 
 /// Where the record ends that `text` begins with.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,38 +32,153 @@ pub(super) enum Extent {
     Open,
 }
 
-/// Finds the end of the record that `text` begins with, which is its first balanced bracket.
+/// A bracket that is not closed yet.
+struct Bracket {
+    /// In a list, terms side by side are its elements.
+    is_list: bool,
+    /// How many operators stand open in it.
+    operators: usize,
+    /// How many names or arguments there were in a row.
+    chain: usize,
+    /// Whether it opened within a string, which goes on behind it.
+    in_string: bool,
+}
+
+/// Finds the end of the record that `text` begins with, which is its first balanced bracket. Everything that is read with
+/// Nix's whole syntax comes by here first: what would take the parser very long, or all of the stack, is refused.
 pub(super) fn extent(text: &str) -> Result<Extent, String> {
-    // How many operators stand open in each open bracket.
-    let mut open: Vec<usize> = Vec::new();
-    let mut nesting = 0;
-    let mut at = 0;
-    for (kind, token) in rnix::tokenize(text) {
+    let mut open: Vec<Bracket> = Vec::new();
+    let (mut nesting, mut at, mut run_to) = (0, 0, 0);
+    let (mut in_string, mut after_term) = (false, false);
+    let mut tokens = rnix::tokenize(text);
+    loop {
+        if !in_string && at >= run_to {
+            run_to = at + run(&text.as_bytes()[at..]);
+            if run_to - at > MAX_RUN {
+                return Err(format!("has more than {MAX_RUN} letters, digits and dots in a row outside of a string"));
+            }
+        }
+        let Some((kind, token)) = tokens.next() else { return Ok(Extent::Open) };
         at += token.len();
+        let begins_term = begins_term(kind);
+        match kind {
+            SyntaxKind::TOKEN_WHITESPACE => {
+                check_space(token)?;
+                continue;
+            }
+            SyntaxKind::TOKEN_COMMENT => {
+                check_comment(token)?;
+                continue;
+            }
+            SyntaxKind::TOKEN_STRING_START => in_string = true,
+            SyntaxKind::TOKEN_STRING_END => in_string = false,
+            _ => {}
+        }
+        if let Some(bracket) = open.last_mut() {
+            match kind {
+                SyntaxKind::TOKEN_DOT | SyntaxKind::TOKEN_OR => bracket.chain += 1,
+                _ if begins_term && after_term => bracket.chain = if bracket.is_list { 0 } else { bracket.chain + 1 },
+                _ if begins_term || ends_term(kind) || kind == SyntaxKind::TOKEN_STRING_CONTENT => {}
+                _ => bracket.chain = 0,
+            }
+            if bracket.chain > MAX_CHAIN {
+                return Err(format!("has more than {MAX_CHAIN} names or arguments in a row"));
+            }
+        }
+        after_term = ends_term(kind);
         match kind {
             SyntaxKind::TOKEN_L_BRACE
             | SyntaxKind::TOKEN_L_PAREN
             | SyntaxKind::TOKEN_L_BRACK
             | SyntaxKind::TOKEN_INTERPOL_START => {
-                open.push(1);
+                let is_list = kind == SyntaxKind::TOKEN_L_BRACK;
+                open.push(Bracket { is_list, operators: 1, chain: 0, in_string });
+                in_string = false;
                 nesting += 1;
             }
             SyntaxKind::TOKEN_R_BRACE
             | SyntaxKind::TOKEN_R_PAREN
             | SyntaxKind::TOKEN_R_BRACK
             | SyntaxKind::TOKEN_INTERPOL_END => {
-                nesting -= open.pop().unwrap_or_default();
+                if let Some(bracket) = open.pop() {
+                    nesting -= bracket.operators;
+                    in_string = bracket.in_string;
+                }
                 if open.is_empty() {
                     return Ok(Extent::Closed(at));
                 }
             }
             SyntaxKind::TOKEN_SEMICOLON => {
-                if let Some(operators) = open.last_mut() {
-                    nesting -= *operators - 1;
-                    *operators = 1;
+                if let Some(bracket) = open.last_mut() {
+                    nesting -= bracket.operators - 1;
+                    bracket.operators = 1;
                 }
             }
-            SyntaxKind::TOKEN_SUB
+            _ if is_operator(kind) => {
+                if let Some(bracket) = open.last_mut() {
+                    bracket.operators += 1;
+                    nesting += 1;
+                }
+            }
+            _ => {}
+        }
+        if nesting > MAX_NESTING {
+            return Err(format!("nests more than {MAX_NESTING} brackets and operators"));
+        }
+    }
+}
+
+/// How many bytes from the start on could be of one path, for all that the tokenizer knows.
+fn run(bytes: &[u8]) -> usize {
+    let in_run = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'+' | b'-');
+    bytes.iter().take_while(|byte| in_run(byte)).count()
+}
+
+/// Whether a token begins something that could be an argument, or an element of a list.
+fn begins_term(kind: SyntaxKind) -> bool {
+    matches!(
+        kind,
+        SyntaxKind::TOKEN_IDENT
+            | SyntaxKind::TOKEN_INTEGER
+            | SyntaxKind::TOKEN_FLOAT
+            | SyntaxKind::TOKEN_URI
+            | SyntaxKind::TOKEN_PATH_ABS
+            | SyntaxKind::TOKEN_PATH_REL
+            | SyntaxKind::TOKEN_PATH_HOME
+            | SyntaxKind::TOKEN_PATH_SEARCH
+            | SyntaxKind::TOKEN_STRING_START
+            | SyntaxKind::TOKEN_L_BRACE
+            | SyntaxKind::TOKEN_L_PAREN
+            | SyntaxKind::TOKEN_L_BRACK
+            | SyntaxKind::TOKEN_REC
+    )
+}
+
+/// Whether one could be at its end with a token.
+fn ends_term(kind: SyntaxKind) -> bool {
+    matches!(
+        kind,
+        SyntaxKind::TOKEN_IDENT
+            | SyntaxKind::TOKEN_INTEGER
+            | SyntaxKind::TOKEN_FLOAT
+            | SyntaxKind::TOKEN_URI
+            | SyntaxKind::TOKEN_PATH_ABS
+            | SyntaxKind::TOKEN_PATH_REL
+            | SyntaxKind::TOKEN_PATH_HOME
+            | SyntaxKind::TOKEN_PATH_SEARCH
+            | SyntaxKind::TOKEN_STRING_END
+            | SyntaxKind::TOKEN_INTERPOL_END
+            | SyntaxKind::TOKEN_R_BRACE
+            | SyntaxKind::TOKEN_R_PAREN
+            | SyntaxKind::TOKEN_R_BRACK
+    )
+}
+
+/// Whether what comes behind a token is deeper in the tree of the expression.
+fn is_operator(kind: SyntaxKind) -> bool {
+    matches!(
+        kind,
+        SyntaxKind::TOKEN_SUB
             | SyntaxKind::TOKEN_INVERT
             | SyntaxKind::TOKEN_COLON
             | SyntaxKind::TOKEN_IF
@@ -73,21 +193,8 @@ pub(super) fn extent(text: &str) -> Result<Extent, String> {
             | SyntaxKind::TOKEN_UPDATE
             | SyntaxKind::TOKEN_IMPLICATION
             | SyntaxKind::TOKEN_AND_AND
-            | SyntaxKind::TOKEN_OR_OR => {
-                if let Some(operators) = open.last_mut() {
-                    *operators += 1;
-                    nesting += 1;
-                }
-            }
-            SyntaxKind::TOKEN_WHITESPACE => check_space(token)?,
-            SyntaxKind::TOKEN_COMMENT => check_comment(token)?,
-            _ => {}
-        }
-        if nesting > MAX_NESTING {
-            return Err(format!("nests more than {MAX_NESTING} brackets and operators"));
-        }
-    }
-    Ok(Extent::Open)
+            | SyntaxKind::TOKEN_OR_OR
+    )
 }
 
 fn check_space(token: &str) -> Result<(), String> {
@@ -165,14 +272,13 @@ pub(super) fn is_expression(text: &str) -> Result<(), String> {
     if text.contains(['\n', '\r', '\0']) {
         return Err("it has several lines, and a record is one line; write line breaks in strings as \\n".to_owned());
     }
+    let extent = extent(&format!("({text})")).map_err(|problem| format!("it {problem}"))?;
     // A comment would hide the rest of the record.
     if rnix::tokenize(text).any(|(kind, _)| kind == SyntaxKind::TOKEN_COMMENT) {
         return Err("it has a comment, which a record has no room for".to_owned());
     }
-    match extent(&format!("({text})")) {
-        Ok(Extent::Closed(length)) if length == text.len() + 2 => {}
-        Ok(_) => return Err("it is no expression: a bracket or string is not closed, or closed twice".to_owned()),
-        Err(problem) => return Err(format!("it {problem}")),
+    if extent != Extent::Closed(text.len() + 2) {
+        return Err("it is no expression: a bracket or string is not closed, or closed twice".to_owned());
     }
     match parse(text) {
         Ok(Some(_)) => Ok(()),

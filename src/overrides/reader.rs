@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::os::unix::fs::FileExt;
 
 use camino::Utf8Path;
@@ -15,14 +15,20 @@ use serde::{Deserialize, Serialize};
 use super::LogError;
 use super::entry::Entry;
 use super::hand::{self, Extent};
+use super::limits::LAST_ID;
 use super::scan::{self, is_plain_time};
 use crate::fs::Context;
 use crate::nix;
+use crate::time;
 
 /// How much is read at once.
 const BLOCK: usize = 256 * 1024;
-/// The longest record, hand-written ones included.
+/// How much is looked at together: little where lines are odd, since what comes behind such a line is looked at again.
+const WINDOW: RangeInclusive<usize> = 1024..=64 * 1024;
+/// The longest record.
 const MAX_RECORD: usize = 16 << 20;
+/// The longest one that is not plain values on one line: the syntax tree takes 70 times the text.
+const MAX_BY_HAND: usize = 1 << 20;
 /// How every record begins that dynix writes.
 pub(super) const RECORD_START: &str = "{ id = ";
 
@@ -75,115 +81,160 @@ pub(super) struct Reader<'f> {
     buffer: Vec<u8>,
     /// Where in the buffer the next byte to look at is.
     at: usize,
+    /// How much of the buffer is looked at together.
+    window: usize,
     /// Where in the file the buffer begins.
     base: u64,
     place: Place,
     parameters: Option<String>,
 }
 
-/// What a line holds.
-enum Line {
-    Nothing,
-    Record,
-    Comment,
-    Other,
+/// Takes a record and its place, and says whether it wants another one.
+pub(super) trait Visit: FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError> {}
+
+impl<F: FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>> Visit for F {}
+
+/// Whether there is more to read.
+enum Step {
+    On,
+    End(Option<Torn>),
 }
 
 impl<'f> Reader<'f> {
     /// Reads the `size` first bytes of `file`, from `from` on; from the start, the header is checked first.
     pub fn new(file: &'f File, path: &'f Utf8Path, size: u64, from: Place) -> Self {
-        Self { file, path, size, buffer: Vec::new(), at: 0, base: from.offset, place: from, parameters: None }
+        Self {
+            file,
+            path,
+            size,
+            buffer: Vec::new(),
+            at: 0,
+            window: *WINDOW.start(),
+            base: from.offset,
+            place: from,
+            parameters: None,
+        }
     }
 
     /// Gives every record to `visit`, until it breaks.
-    pub fn read(
-        mut self,
-        mut visit: impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
-    ) -> Result<End, LogError> {
+    pub fn read(mut self, mut visit: impl Visit) -> Result<End, LogError> {
         if self.place.offset == 0 {
             self.header()?;
         }
         loop {
-            if self.plain_lines(&mut visit)?.is_break() {
-                break;
-            }
-            let Some((length, terminated)) = self.line()? else { break };
-            let line = &self.buffer[self.at..self.at + length];
-            let Ok(text) = std::str::from_utf8(line) else {
-                if let Some(torn) = self.torn(length, terminated)? {
-                    return Ok(self.end(Some(torn)));
-                }
-                return Err(self.fault("is not UTF-8"));
-            };
-            let record = text.trim_start_matches(nix::SPACE);
-            let kind = match record.as_bytes().first() {
-                None => Line::Nothing,
-                Some(b'{' | b'(') => Line::Record,
-                Some(b'#') => Line::Comment,
-                Some(b'/') if record.starts_with("/*") => Line::Comment,
-                Some(_) => Line::Other,
-            };
-            match kind {
-                Line::Nothing => self.pass(length, terminated),
-                Line::Comment => self.comment(length, terminated)?,
-                Line::Other => match self.torn(length, terminated)? {
-                    Some(torn) => return Ok(self.end(Some(torn))),
-                    None => return Err(self.fault("only records in braces can stand here")),
-                },
-                Line::Record => {
-                    if memchr(0, line).is_none()
-                        && let Some(entry) = scan::record(record)
-                    {
-                        let end = length + usize::from(terminated);
-                        let offset = self.base + (self.at + end) as u64;
-                        let after = Place { offset, lines: self.place.lines + u64::from(terminated), id: 0 };
-                        let found = check(self.path, &self.place, &entry, after)?;
-                        if visit(entry, found)?.is_break() {
-                            break;
-                        }
-                        self.at += end;
-                        self.place = found.after;
-                        continue;
-                    }
-                    let skipped = text.len() - record.len();
-                    match self.by_hand(length, terminated, skipped, &mut visit)? {
-                        ControlFlow::Continue(()) => {}
-                        ControlFlow::Break(torn) => return Ok(self.end(torn)),
-                    }
-                }
+            let step = if self.is_within_line() { self.rest_of_line(&mut visit)? } else { self.lines(&mut visit)? };
+            if let Step::End(torn) = step {
+                return Ok(self.end(torn));
             }
         }
-        Ok(self.end(None))
+    }
+
+    /// Whether a record, or the header, ended right before, and its line goes on.
+    fn is_within_line(&self) -> bool {
+        self.at.checked_sub(1).and_then(|index| self.buffer.get(index)).is_some_and(|byte| *byte != b'\n')
+    }
+
+    /// Goes on behind a record. However many of them a line has, each is looked at once.
+    fn rest_of_line(&mut self, visit: &mut impl Visit) -> Result<Step, LogError> {
+        let spaces = self.buffer[self.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+        self.at += spaces;
+        if self.at == self.buffer.len() {
+            let more = self.fill(BLOCK)?;
+            return Ok(if more { Step::On } else { Step::End(None) });
+        }
+        match self.buffer[self.at] {
+            b'\n' => self.pass(0, true),
+            b'{' | b'(' => return self.by_hand(0, visit),
+            b'/' => {
+                if self.buffer.len() - self.at < 2 {
+                    self.fill(BLOCK)?;
+                }
+                if !self.buffer[self.at..].starts_with(b"/*") {
+                    return self.line_by_itself(visit);
+                }
+                self.block_comment(2)?;
+            }
+            _ => return self.line_by_itself(visit),
+        }
+        Ok(Step::On)
+    }
+
+    /// Reads the next lines: those that are plain, and one that is not.
+    fn lines(&mut self, visit: &mut impl Visit) -> Result<Step, LogError> {
+        if self.plain_lines(visit)?.is_break() {
+            return Ok(Step::End(None));
+        }
+        self.line_by_itself(visit)
+    }
+
+    fn line_by_itself(&mut self, visit: &mut impl Visit) -> Result<Step, LogError> {
+        let Some((length, terminated)) = self.line()? else { return Ok(Step::End(None)) };
+        let line = &self.buffer[self.at..self.at + length];
+        let Ok(text) = std::str::from_utf8(line) else {
+            return self.torn_or(length, terminated, "is not UTF-8");
+        };
+        let record = text.trim_start_matches(nix::SPACE);
+        match record.as_bytes().first() {
+            None => self.pass(length, terminated),
+            Some(b'#') => self.comment(length, terminated)?,
+            Some(b'/') if record.starts_with("/*") => self.block_comment(length - record.len() + 2)?,
+            Some(b'{' | b'(') => {
+                if memchr(0, line).is_none()
+                    && let Some(entry) = scan::record(record)
+                {
+                    let end = length + usize::from(terminated);
+                    let offset = self.base + (self.at + end) as u64;
+                    let after = Place { offset, lines: self.place.lines + u64::from(terminated), id: 0 };
+                    let found = check(self.path, &self.place, &entry, after)?;
+                    if visit(entry, found)?.is_break() {
+                        return Ok(Step::End(None));
+                    }
+                    self.at += end;
+                    self.place = found.after;
+                } else {
+                    let skipped = length - record.len();
+                    return self.by_hand(skipped, visit);
+                }
+            }
+            Some(_) => return self.torn_or(length, terminated, "only records in braces can stand here"),
+        }
+        Ok(Step::On)
     }
 
     /// Reads on as long as the buffer has whole lines with one literal record each.
-    fn plain_lines(
-        &mut self,
-        visit: &mut impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
-    ) -> Result<ControlFlow<()>, LogError> {
-        let Some(last) = memrchr(b'\n', &self.buffer[self.at..]) else { return Ok(ControlFlow::Continue(())) };
-        let lines = &self.buffer[self.at..=self.at + last];
-        // Where there is something strange, it is found line by line.
-        let text = match std::str::from_utf8(lines) {
-            Ok(text) if memchr(0, lines).is_none() => text,
-            _ => return Ok(ControlFlow::Continue(())),
-        };
-        let mut start = 0;
-        while let Some(length) = memchr(b'\n', &lines[start..]) {
-            let Some(entry) = scan::record(&text[start..start + length]) else { break };
-            let end = start + length + 1;
-            let offset = self.base + (self.at + end) as u64;
-            let after = Place { offset, lines: self.place.lines + 1, id: 0 };
-            let found = check(self.path, &self.place, &entry, after)?;
-            if visit(entry, found)?.is_break() {
-                self.at += start;
-                return Ok(ControlFlow::Break(()));
+    fn plain_lines(&mut self, visit: &mut impl Visit) -> Result<ControlFlow<()>, LogError> {
+        loop {
+            let rest = &self.buffer[self.at..];
+            let rest = &rest[..rest.len().min(self.window)];
+            let Some(last) = memrchr(b'\n', rest) else { return Ok(ControlFlow::Continue(())) };
+            let lines = &rest[..=last];
+            // Where there is something strange, it is found line by line.
+            let text = match std::str::from_utf8(lines) {
+                Ok(text) if memchr(0, lines).is_none() => text,
+                _ => return Ok(ControlFlow::Continue(())),
+            };
+            let mut start = 0;
+            while let Some(length) = memchr(b'\n', &lines[start..]) {
+                let Some(entry) = scan::record(&text[start..start + length]) else { break };
+                let end = start + length + 1;
+                let offset = self.base + (self.at + end) as u64;
+                let after = Place { offset, lines: self.place.lines + 1, id: 0 };
+                let found = check(self.path, &self.place, &entry, after)?;
+                if visit(entry, found)?.is_break() {
+                    self.at += start;
+                    return Ok(ControlFlow::Break(()));
+                }
+                self.place = found.after;
+                start = end;
             }
-            self.place = found.after;
-            start = end;
+            let is_plain = start == lines.len();
+            self.at += start;
+            if !is_plain {
+                self.window = *WINDOW.start();
+                return Ok(ControlFlow::Continue(()));
+            }
+            self.window = (2 * self.window).min(*WINDOW.end());
         }
-        self.at += start;
-        Ok(ControlFlow::Continue(()))
     }
 
     fn end(&self, torn: Option<Torn>) -> End {
@@ -243,6 +294,14 @@ impl<'f> Reader<'f> {
         self.place.lines += u64::from(terminated);
     }
 
+    /// The line is torn, or this is wrong with it.
+    fn torn_or(&mut self, length: usize, terminated: bool, problem: &str) -> Result<Step, LogError> {
+        match self.torn(length, terminated)? {
+            Some(torn) => Ok(Step::End(Some(torn))),
+            None => Err(self.fault(problem)),
+        }
+    }
+
     /// What is no record counts as torn where it is the rest of an append that did not reach the disk whole: it is the
     /// last line, lacks its end, and begins as our records do; or it holds the zeros that a file system leaves where data
     /// had not been written yet, and nothing comes after it but what was written together with it.
@@ -275,62 +334,61 @@ impl<'f> Reader<'f> {
         Ok(stamps.is_some_and(|stamps| stamps.len() <= 1))
     }
 
+    /// To the end of the line.
     fn comment(&mut self, length: usize, terminated: bool) -> Result<(), LogError> {
         let line = &self.buffer[self.at..self.at + length];
         let Ok(text) = std::str::from_utf8(line) else { return Err(self.fault("is not UTF-8")) };
-        let comment = text.trim_start_matches(nix::SPACE);
-        if !comment.starts_with("/*") {
-            hand::check_comment(comment).map_err(|problem| self.fault(&problem))?;
-            self.pass(length, terminated);
-            return Ok(());
-        }
-        let start = length - comment.len() + 2;
+        hand::check_comment(text.trim_start_matches(nix::SPACE)).map_err(|problem| self.fault(&problem))?;
+        self.pass(length, terminated);
+        Ok(())
+    }
+
+    /// To its own end; its text begins `start` bytes on.
+    fn block_comment(&mut self, start: usize) -> Result<(), LogError> {
+        let mut searched = start;
         loop {
-            let rest = &self.buffer[self.at + start..];
-            if let Some(end) = memmem::find(rest, b"*/") {
-                let whole = start + end + 2;
-                let lines = count_lines(&self.buffer[self.at..self.at + whole]);
+            let comment = &self.buffer[self.at..];
+            if let Some(end) = memmem::find(&comment[searched..], b"*/") {
+                let whole = searched + end + 2;
+                self.place.lines += count_lines(&comment[..whole]);
                 self.at += whole;
-                self.place.lines += lines;
                 return Ok(());
             }
-            if rest.len() > MAX_RECORD || !self.fill(BLOCK)? {
+            // The first half of its end may be there.
+            searched = start.max(comment.len().saturating_sub(1));
+            if comment.len() > MAX_RECORD || !self.fill(BLOCK)? {
                 return Err(self.fault("begins a comment that has no end"));
             }
         }
     }
 
-    /// A record in any form, with more of the line behind it perhaps.
-    fn by_hand(
-        &mut self,
-        length: usize,
-        terminated: bool,
-        skipped: usize,
-        visit: &mut impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
-    ) -> Result<ControlFlow<Option<Torn>>, LogError> {
-        let torn = self.torn(length, terminated)?;
-        let read = self.hand_written(skipped)?;
-        let (entry, taken) = match (read, torn) {
-            (Ok(read), _) => read,
-            (Err(_), Some(torn)) => return Ok(ControlFlow::Break(Some(torn))),
-            (Err(problem), None) => return Err(self.fault(&problem)),
+    /// A record in any form, `skipped` bytes on, with more of the line behind it perhaps.
+    fn by_hand(&mut self, skipped: usize, visit: &mut impl Visit) -> Result<Step, LogError> {
+        let (entry, taken) = match self.hand_written(skipped)? {
+            Ok(read) => read,
+            Err(problem) => {
+                let (length, terminated) = self.line()?.unwrap_or_default();
+                return self.torn_or(length, terminated, &problem);
+            }
         };
         let lines = self.place.lines + count_lines(&self.buffer[self.at..self.at + taken]);
         let after = Place { offset: self.base + (self.at + taken) as u64, lines, id: 0 };
         let found = check(self.path, &self.place, &entry, after)?;
         if visit(entry, found)?.is_break() {
-            return Ok(ControlFlow::Break(None));
+            return Ok(Step::End(None));
         }
         self.at += taken;
         self.place = found.after;
-        Ok(ControlFlow::Continue(()))
+        Ok(Step::On)
     }
 
     /// The record that begins `skipped` bytes on, and how many bytes it is to its end.
     fn hand_written(&mut self, skipped: usize) -> Result<Result<(Entry<'static>, usize), String>, LogError> {
-        let mut amount = BLOCK;
+        let mut window = *WINDOW.start();
         loop {
-            let bytes = &self.buffer[self.at + skipped..];
+            let rest = &self.buffer[self.at + skipped..];
+            let is_all = rest.len() <= window;
+            let bytes = &rest[..rest.len().min(window)];
             let valid = match std::str::from_utf8(bytes) {
                 Ok(text) => text,
                 Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
@@ -342,19 +400,22 @@ impl<'f> Reader<'f> {
                 Ok(Extent::Open) => None,
                 Err(problem) => return Ok(Err(problem)),
             };
+            if whole.unwrap_or(text.len()) > MAX_BY_HAND {
+                return Ok(Err(format!(
+                    "begins a record of more than {MAX_BY_HAND} bytes, or one that does not end; one of plain values on one line \
+                     may have {MAX_RECORD}"
+                )));
+            }
             if let Some(length) = whole {
                 return Ok(hand::record(&text[..length]).map(|entry| (entry, skipped + length)));
             }
             if text.len() + 4 < bytes.len() {
                 return Ok(Err("holds bytes that are not text, or does not end before them".to_owned()));
             }
-            if text.len() > MAX_RECORD {
-                return Ok(Err(format!("begins a record of more than {MAX_RECORD} bytes, or one that does not end")));
-            }
-            if !self.fill(amount)? {
+            if is_all && !self.fill(window.max(BLOCK))? {
                 return Ok(Err("begins a record that does not end: a bracket or string is not closed".to_owned()));
             }
-            amount *= 2;
+            window *= 2;
         }
     }
 
@@ -390,10 +451,13 @@ fn check(path: &Utf8Path, before: &Place, entry: &Entry<'_>, after: Place) -> Re
             format!("has id {id} after {}; ids have to increase", before.id)
         }));
     }
-    for time in [&entry.time, &entry.until].into_iter().flatten() {
-        if !is_plain_time(time.as_bytes()) {
-            humantime::parse_rfc3339(time).map_err(|error| {
-                fault(format!("has {time:?}, which is not a UTC time as in 2026-11-21T10:00:00Z ({error})"))
+    if id > LAST_ID {
+        return Err(fault(format!("has id {id}; ids go up to {LAST_ID}")));
+    }
+    for text in [&entry.time, &entry.until].into_iter().flatten() {
+        if !is_plain_time(text.as_bytes()) {
+            time::read(text).map_err(|error| {
+                fault(format!("has {text:?}, which is not a UTC time as in 2026-11-21T10:00:00Z ({error})"))
             })?;
         }
     }
