@@ -14,6 +14,8 @@ let
   inherit (lib) mkOption types;
   cfg = config.dynamicism;
   enabled = lib.any (service: service.enable) (lib.attrValues cfg.for);
+  # An overlay over /etc may be read-only (nixpkgs, nixos/modules/system/etc/etc-activation.nix).
+  etcIsWritable = !(config.system.etc.overlay.enable or false) || config.system.etc.overlay.mutable;
   described = import ./description.nix {
     inherit lib config options;
     nixpkgs = pkgs.path;
@@ -311,6 +313,16 @@ in
       };
     }
     (lib.mkIf enabled {
+      assertions = [
+        {
+          assertion = !(config.system.nixos-init.enable or false);
+          message = "dynamicism applies overrides in an activation script, and with system.nixos-init.enable none is run: no override would be in effect after a boot. Set system.nixos-init.enable = false.";
+        }
+        {
+          assertion = cfg.overridesFile != options.dynamicism.overridesFile.default || etcIsWritable;
+          message = "dynamicism.overridesFile is ${cfg.overridesFile}, and with system.etc.overlay.mutable = false nothing can be written there. Set it to a file elsewhere, such as /var/lib/dynix/dynamic.nix.";
+        }
+      ];
       environment.systemPackages = [ cfg.package ];
       environment.etc."dynix/plan.json".source = "${cfg.generated}/plan.json";
       systemd.packages = [ cfg.generated ];
@@ -328,19 +340,22 @@ in
       };
       # A system without dynix has no activation script of its. What is stopped because it is not in the new system takes back
       # what is in effect. It says the same in every version, so that no switch finds that it changed.
-      systemd.services.dynix-withdraw = {
-        description = "Withdraw overrides when a system without dynix is switched to";
+      systemd.units."dynix-withdraw.service" = {
         wantedBy = [ "multi-user.target" ];
-        restartIfChanged = false;
-        environment = lib.mkForce { };
-        unitConfig.IgnoreOnIsolate = true;
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
+        text = ''
+          [Unit]
+          Description=Withdraw overrides when a system without dynix is switched to
+          Documentation=man:dynix(1)
+          IgnoreOnIsolate=true
+
+          [Service]
+          Type=oneshot
+          RemainAfterExit=true
           # It runs before the activation: this is the system that goes.
-          ExecStop = "/run/current-system/sw/bin/dynix withdraw";
-          TimeoutStopSec = 30;
-        };
+          ExecStop=/run/current-system/sw/bin/dynix withdraw
+          TimeoutStopSec=30
+          X-RestartIfChanged=false
+        '';
       };
     })
   ];

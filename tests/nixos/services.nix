@@ -1,15 +1,15 @@
 # A service that is no longer dynamic is on what is built, and the others stay as they are; and the other way round.
 {
-  nodes.machine =
-    { lib, ... }:
-    {
-      imports = [ ./subject.nix ];
-      services.harmonia.enable = true;
-      services.harmonia.settings = lib.mkForce { workers = 4; };
-      dynamicism.for.harmonia.enable = true;
-      dynamicism.onSwitch = "reapply";
-      specialisation.fewer.configuration.dynamicism.for.subject.enable = lib.mkForce false;
+  nodes.machine = {
+    imports = [ ./subject.nix ];
+    services.harmonia = {
+      enable = true;
+      settings.workers = 4;
     };
+    dynamicism.for.harmonia.enable = true;
+    dynamicism.onSwitch = "reapply";
+    specialisation.fewer.configuration.dynamicism.for.subject.enable = false;
+  };
 
   testScript = builtins.readFile ./subject.py + ''
     first = machine.succeed("readlink --canonicalize /run/current-system").strip()

@@ -45,7 +45,7 @@ in
     };
 
     dynamicism.for.subject = {
-      enable = true;
+      enable = lib.mkDefault true;
       options = [ "services.subject.settings" ];
       files."subject.json" = { };
       units."subject.service" = { };

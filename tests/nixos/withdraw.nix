@@ -1,12 +1,10 @@
 # A switch to a system without dynix leaves nothing of it behind, and nothing comes back with it.
 {
-  nodes.machine =
-    { lib, ... }:
-    {
-      imports = [ ./subject.nix ];
-      dynamicism.onSwitch = "reapply";
-      specialisation.without.configuration.dynamicism.for.subject.enable = lib.mkForce false;
-    };
+  nodes.machine = {
+    imports = [ ./subject.nix ];
+    dynamicism.onSwitch = "reapply";
+    specialisation.without.configuration.dynamicism.for.subject.enable = false;
+  };
 
   testScript = builtins.readFile ./subject.py + ''
     first = machine.succeed("readlink --canonicalize /run/current-system").strip()
