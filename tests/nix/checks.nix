@@ -422,6 +422,44 @@ in
       };
     };
 
+  # What of newer systems dynix does nothing under: the messages that a build ends with.
+  newer =
+    let
+      declare =
+        set: lib.optionalAttrs (!(on.nixos [ ]).options.system ? ${lib.head (lib.attrNames set)}) set;
+      declared.options.system =
+        declare { nixos-init.enable = lib.mkEnableOption "it"; }
+        // declare {
+          etc.overlay = {
+            enable = lib.mkEnableOption "it";
+            mutable = lib.mkOption { default = true; };
+          };
+        };
+      refused =
+        settings:
+        let
+          config =
+            (system [
+              imported
+              enabled
+              declared
+              settings
+            ]).config;
+          failed = lib.filter (one: !one.assertion) config.assertions;
+        in
+        lib.filter (lib.hasPrefix "dynamicism") (map (one: one.message) failed);
+      read-only.system.etc.overlay = {
+        enable = true;
+        mutable = false;
+      };
+    in
+    {
+      none = refused { };
+      nixos-init = refused { system.nixos-init.enable = true; };
+      read-only = refused read-only;
+      elsewhere = refused (read-only // { dynamicism.overridesFile = "/var/lib/dynix/dynamic.nix"; });
+    };
+
   tutorial =
     (system [
       imported
