@@ -163,6 +163,9 @@ pub enum Command {
     /// Withdraw what is in effect (what systemd calls when a system without dynix is switched to)
     #[command(hide = true)]
     Withdraw,
+    /// Roll back from values on which a unit fails (what an apply leaves running)
+    #[command(hide = true)]
+    Watch,
     /// Render JSON in a configuration format
     Render(Lazy<Render>),
     /// Detect which format and dialect produced a file
@@ -189,6 +192,27 @@ pub struct Recording {
     /// With --apply: roll back after DURATION unless `dynix confirm` runs first
     #[arg(long, value_name = "DURATION", requires = "apply", value_parser = |text: &str| AWAITS.read(text))]
     pub confirm: Option<Duration>,
+    /// With --apply: wait until the units have stayed up for as long as they are watched, at most DURATION, and exit with 4
+    /// if one did not
+    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = wait)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<Wait>,
+}
+
+/// How long a command waits for what becomes of the units that it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until they are not watched any more.
+    ToTheEnd,
+    /// For so long.
+    For(Duration),
+}
+
+fn wait(text: &str) -> Result<Wait, String> {
+    match text {
+        "" => Ok(Wait::ToTheEnd),
+        text => humantime::parse_duration(text).map(Wait::For).map_err(|error| error.to_string()),
+    }
 }
 
 /// How VALUE is taken.
@@ -289,6 +313,9 @@ pub struct Apply {
     /// Another try of what failed for the machine's sake
     #[arg(long, hide = true, conflicts_with_all = ["expired", "confirm"])]
     pub retry: bool,
+    /// Only try what was postponed at the boot
+    #[arg(long, hide = true, conflicts_with_all = ["services", "confirm", "expired", "retry"])]
+    pub after_boot: bool,
     /// How it is applied.
     #[command(flatten)]
     pub applying: Applying,
@@ -303,6 +330,10 @@ pub struct Applying {
     /// Roll back after DURATION unless `dynix confirm` runs first
     #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = |text: &str| AWAITS.read(text))]
     pub confirm: Option<Duration>,
+    /// Wait until the units have stayed up for as long as they are watched, at most DURATION, and exit with 4 if one did not
+    #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = wait)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<Wait>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -91,6 +91,12 @@ impl Paths {
         self.cache().join("proof.json")
     }
 
+    /// What was last seen to work; kept across boots.
+    #[must_use]
+    pub fn known_good(&self) -> Utf8PathBuf {
+        self.root.join("var/lib/dynix/known-good.json")
+    }
+
     /// What was last found of the values in effect.
     #[must_use]
     pub fn verdict(&self) -> Utf8PathBuf {

@@ -61,6 +61,9 @@ pub struct Plan {
     /// Generations kept per service for going back.
     #[serde(default = "default_keep")]
     pub keep: usize,
+    /// Seconds for which units are watched after an apply; with 0 they are not.
+    #[serde(default = "default_watch")]
+    pub watch: f64,
     /// The daemon, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemon: Option<DaemonSpec>,
@@ -182,6 +185,19 @@ fn default_keep() -> usize {
     10
 }
 
+fn default_watch() -> f64 {
+    30.0
+}
+
+impl Plan {
+    /// For how long the units of a service are watched after an apply; `None` where they are not.
+    #[must_use]
+    pub fn watch(&self, service: &str) -> Option<f64> {
+        let own = self.services.get(service)?.watch;
+        Some(own.unwrap_or(self.watch)).filter(|seconds| *seconds > 0.0)
+    }
+}
+
 /// The Nix evaluator for records that are not literal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -228,6 +244,9 @@ pub struct Service {
     /// The services whose units are acted on, and seen to work, before those of this one.
     #[serde(default)]
     pub after: Vec<String>,
+    /// Seconds for which its units are watched after an apply; `None`: as long as all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<f64>,
     /// Where `generate` looks for the files of a service that has none; absent in the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub find: Option<Find>,
@@ -571,8 +590,8 @@ pub struct Unit {
     /// Seconds until its job has to be done and it has to be active.
     #[serde(default = "default_unit_deadline")]
     pub deadline: f64,
-    /// Seconds for which a unit without readiness (`Type=simple`) has to stay up before it counts as good; `None` for
-    /// the default.
+    /// Seconds for which the apply itself waits to see a unit without readiness (`Type=simple`) stay up; `None`: not at
+    /// all where the unit is watched afterwards, else the default.
     #[serde(default)]
     pub settle: Option<f64>,
     /// Whether it may have a mount namespace of its own although it starts sessions or mounts for others.

@@ -109,6 +109,9 @@ pub struct Apply {
     /// Another try of what failed for the machine's sake. Nobody but a timer asks for it.
     #[serde(skip)]
     pub retry: bool,
+    /// Only what was postponed at the boot. Nobody but the system asks for it.
+    #[serde(skip)]
+    pub after_boot: bool,
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,

@@ -169,6 +169,15 @@ in
       description = "How many generations of a service's rendered files are kept for going back.";
     };
 
+    watch = mkOption {
+      type = types.numbers.between 0 86400;
+      default = 30;
+      description = ''
+        Seconds for which the units of a service are watched after an apply. Where one of them fails in this time, the
+        service goes back to what it had, and the values are recorded as rejected. With 0 nothing is watched.
+      '';
+    };
+
     evaluator = mkOption {
       type = types.nullOr (
         types.submodule {

@@ -275,6 +275,7 @@ let
       }
       // lib.optionalAttrs (value.exempt != [ ]) { inherit (value) exempt; }
       // lib.optionalAttrs (after != [ ]) { inherit after; }
+      // lib.optionalAttrs (value.watch != null) { inherit (value) watch; }
       // lib.optionalAttrs isFound {
         find = find {
           inherit name from;
@@ -295,6 +296,7 @@ in
       keep
       evaluator
       verify
+      watch
       ;
     services = mapAttrs (_: service: service.description) services;
     candidates = others (lib.attrNames enabled);

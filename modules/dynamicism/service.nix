@@ -353,6 +353,11 @@ types.submodule (
           not enabled count for nothing; without an order, services are acted on at once.
         '';
       };
+      watch = mkOption {
+        type = types.nullOr (types.numbers.between 0 86400);
+        default = null;
+        description = "Seconds for which its units are watched after an apply; null for `dynamicism.watch`.";
+      };
       units = mkOption {
         type = types.attrsOf (
           types.submodule {
@@ -370,8 +375,8 @@ types.submodule (
                 type = types.nullOr types.numbers.nonnegative;
                 default = null;
                 description = ''
-                  Seconds for which a unit that does not say when it is ready has to stay up to count as good; null for the
-                  default.
+                  Seconds for which the apply itself waits to see a unit stay up that does not say when it is ready; null for
+                  not at all where the service is watched afterwards (`watch`).
                 '';
               };
               privateMounts = mkOption {

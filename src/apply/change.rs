@@ -32,6 +32,8 @@ pub struct Change<'p> {
     pub units: BTreeMap<String, Verb>,
     /// Those of them that an apply before may have left on something else than `from`.
     pub unsettled: BTreeSet<String>,
+    /// Whether its units are watched afterwards: then nobody waits to see them stay up.
+    pub is_watched: bool,
 }
 
 /// What a change is found from.
@@ -88,7 +90,7 @@ impl<'p> Change<'p> {
         }
         let (from, to, back) = (sides.from.clone(), sides.to.clone(), sides.confirmed.clone());
         let unsettled = sides.pending.iter().filter(|unit| units.contains_key(*unit)).cloned().collect();
-        let change = Self { name, service: Some(service), from, to, back, units, unsettled };
+        let change = Self { name, service: Some(service), from, to, back, units, unsettled, is_watched: false };
         (change.from != change.to || !change.units.is_empty()).then_some(change)
     }
 
@@ -97,7 +99,7 @@ impl<'p> Change<'p> {
     pub fn removal(name: &'p str, from: &InEffect) -> Self {
         let (from, back) = (from.clone(), from.clone());
         let (to, units, unsettled) = (InEffect::default(), BTreeMap::new(), BTreeSet::new());
-        Self { name, service: None, from, to, back, units, unsettled }
+        Self { name, service: None, from, to, back, units, unsettled, is_watched: false }
     }
 
     /// The way back: to exactly what last worked. The units that were touched on the way here (`is_touched`) are acted on
@@ -120,7 +122,7 @@ impl<'p> Change<'p> {
     fn retreat(&self, to: InEffect, verb: impl Fn(&str, Verb) -> Verb) -> Self {
         let units = self.units.iter().map(|(unit, was)| (unit.clone(), verb(unit, *was))).collect();
         let (from, back, unsettled) = (self.to.clone(), self.back.clone(), self.unsettled.clone());
-        Self { from, to, back, units, unsettled, ..*self }
+        Self { from, to, back, units, unsettled, is_watched: false, ..*self }
     }
 
     /// Leaves out the units that are not running: they read their files when they are started.
@@ -189,7 +191,7 @@ impl<'p> Change<'p> {
     #[must_use]
     pub fn job(&self, unit: &str) -> Option<Job> {
         let spec = self.service?.units.get(unit)?;
-        let settle = spec.settle.map(Duration::from_secs_f64);
+        let settle = spec.settle.map(Duration::from_secs_f64).or(self.is_watched.then_some(Duration::ZERO));
         let deadline = Duration::from_secs_f64(spec.deadline);
         Some(Job { unit: unit.to_owned(), verb: *self.units.get(unit)?, deadline, settle })
     }

@@ -336,24 +336,27 @@ impl Course<'_> {
         statuses.into_iter().filter(UnitStatus::is_stopped).map(|status| status.unit).collect()
     }
 
-    /// What went wrong, with the last words of the units that it went wrong with. They are left out where somebody may not
-    /// read the service's files: everybody may read the log.
     fn reason(&self, change: &Change<'_>, fault: &Fault) -> String {
-        let reason = fault.reason().to_owned();
-        let (Fault::Unit(_) | Fault::Unhealthy(_), Some(manager), Some(service)) =
-            (fault, self.machine.manager, change.service)
-        else {
-            return reason;
-        };
-        if service.has_secrets() || !service.files.values().all(File::is_public) {
-            return reason;
-        }
-        let units: Vec<&String> = change.units.keys().collect();
-        let named = units.iter().find(|unit| reason.starts_with(unit.as_str()));
-        let words = named.map_or(units.as_slice(), std::slice::from_ref).iter();
-        let words = words.filter_map(|unit| Some(format!("; {unit} said last: {}", manager.last_words(unit)?)));
-        words.fold(reason, |reason, words| reason + &words)
+        with_last_words(change, fault, self.machine)
     }
+}
+
+/// What went wrong, with the last words of the units that it went wrong with. They are left out where somebody may not
+/// read the service's files: everybody may read the log.
+pub(super) fn with_last_words(change: &Change<'_>, fault: &Fault, machine: &Machine<'_>) -> String {
+    let reason = fault.reason().to_owned();
+    let (Fault::Unit(_) | Fault::Unhealthy(_), Some(manager), Some(service)) = (fault, machine.manager, change.service)
+    else {
+        return reason;
+    };
+    if service.has_secrets() || !service.files.values().all(File::is_public) {
+        return reason;
+    }
+    let units: Vec<&String> = change.units.keys().collect();
+    let named = units.iter().find(|unit| reason.starts_with(unit.as_str()));
+    let words = named.map_or(units.as_slice(), std::slice::from_ref).iter();
+    let words = words.filter_map(|unit| Some(format!("; {unit} said last: {}", manager.last_words(unit)?)));
+    words.fold(reason, |reason, words| reason + &words)
 }
 
 /// Units that depend on a service and stay down, in words.

@@ -56,9 +56,12 @@ pub fn take(
 ) -> Result<Locks, LockError> {
     let (of_the_switch, patience) = match occasion {
         Occasion::Switch { .. } => (None, patience.at_most(INSIDE_A_SWITCH)),
-        Occasion::Asked | Occasion::Expiry | Occasion::Retry | Occasion::Reset => {
-            (Some(lock::acquire(&paths.switch_lock(), patience, |holder| waiting(holder))?), patience)
-        }
+        Occasion::Asked
+        | Occasion::Expiry
+        | Occasion::Retry
+        | Occasion::Boot
+        | Occasion::AfterBoot
+        | Occasion::Reset => (Some(lock::acquire(&paths.switch_lock(), patience, |holder| waiting(holder))?), patience),
     };
     let ours = lock::acquire(&paths.lock(), patience, |holder| waiting(holder))?;
     Ok(Locks { _ours: ours, _of_the_switch: of_the_switch })

@@ -6,6 +6,7 @@
 //! it had, its records are rejected, and the log is folded again.
 
 pub mod action;
+mod boot;
 pub mod change;
 pub mod course;
 pub mod dependents;
@@ -14,6 +15,7 @@ pub mod execute;
 pub mod http;
 pub mod intact;
 pub mod key;
+pub mod known_good;
 pub mod locks;
 pub mod ownership;
 pub mod probe;
@@ -25,10 +27,13 @@ pub mod survey;
 pub mod trial;
 pub mod undecided;
 pub mod view;
+pub mod watch;
+pub mod watching;
 
 mod leftover;
 mod pass;
 mod rejection;
+mod roll_back;
 mod seen;
 mod turns;
 
@@ -38,6 +43,7 @@ use std::time::SystemTime;
 
 use action::Action;
 use execute::Machine;
+use known_good::ChoiceError;
 use locks::Locks;
 use pass::pass;
 use report::{Outcome, Report, TakenBack};
@@ -78,6 +84,10 @@ pub enum Occasion {
     Expiry,
     /// What failed for the machine's sake is tried again.
     Retry,
+    /// The system is about to boot: only what is known to work is put into effect.
+    Boot,
+    /// The system is up: what was postponed at its boot is tried.
+    AfterBoot,
     /// Everything is to be as built.
     Reset,
     /// switch-to-configuration runs it, and holds its lock itself.
@@ -103,7 +113,7 @@ impl Request {
         match self.occasion {
             Occasion::Switch { .. } => true,
             Occasion::Reset => self.takes(service),
-            Occasion::Asked | Occasion::Expiry | Occasion::Retry => false,
+            Occasion::Asked | Occasion::Expiry | Occasion::Retry | Occasion::Boot | Occasion::AfterBoot => false,
         }
     }
 }
@@ -126,6 +136,9 @@ pub enum ApplyError {
     /// systemd refuses.
     #[error(transparent)]
     Manager(#[from] ManagerError),
+    /// What works can't be found.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// A change is on trial already.
     #[error(transparent)]
     Awaiting(#[from] Awaiting),
@@ -152,10 +165,27 @@ pub fn apply(
     let mut report = Report::default();
     // It is in nobody's way.
     report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));
-    let mut request = request.clone();
-    trial::end_overdue(plan, log, &request, machine, &mut report)?;
+    reconcile(plan, log, request.clone(), machine, &mut report, &mut waiting)?;
+    Ok(report)
+}
+
+/// Makes what is in effect the fold of the log. With the locks.
+fn reconcile(
+    plan: &Plan,
+    log: &LogFile,
+    mut request: Request,
+    machine: &Machine<'_>,
+    report: &mut Report,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<(), ApplyError> {
+    trial::end_overdue(plan, log, &request, machine, report)?;
+    if request.occasion == Occasion::AfterBoot {
+        let mut services = boot::revive(plan, log, &request.by, machine, report)?;
+        services.append(&mut boot::to_try(plan, log, &request.by, machine, report)?);
+        request.services = Some(services);
+    }
     let before = State::load(&machine.paths.state())?;
-    let held = hold(plan, &before, &mut request, &mut report)?;
+    let held = hold(plan, &before, &mut request, report)?;
     let mut preview = match (&before.trial, &request.trial) {
         (Some(trial), _) if !held.is_empty() => trial.confirmation(),
         (_, Some(start)) => trial::confirmation(&start.marks, "confirmed"),
@@ -164,19 +194,23 @@ pub fn apply(
     let mut view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
     let expired = expired(plan, log, &view.folded, machine.clock.now(), &held, &mut request)?;
     if !expired.is_empty() {
-        log.append(&expired, &request.by, None, &mut waiting)?;
+        log.append(&expired, &request.by, None, &mut *waiting)?;
         view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
     }
     report.warnings.extend(view.folded.warnings.iter().cloned());
     report.taken_back = taken_back(log, &request, view.last_id)?;
+    let starts = match request.occasion {
+        Occasion::Boot => boot::choose(plan, log, &mut view, machine, report)?,
+        _ => BTreeMap::new(),
+    };
     // It is over with this pass, and not before: what it was on is what the log does not say.
     let over = before.trial.filter(|_| held.is_empty());
     let marks: Vec<Mark> = request.trial.iter().flat_map(|start| start.marks.clone()).collect();
     let on_trial = request.trial.is_some();
-    let mut passed = pass(plan, log, &view, &request, machine, &mut report)?;
+    let mut passed = pass(plan, log, &view, &request, machine, report)?;
     if request.trial.take().is_some() && !passed.changed {
         // There is nothing that could go back.
-        log.append(&trial::confirmation(&marks, "confirmed"), &request.by, None, &mut waiting)?;
+        log.append(&trial::confirmation(&marks, "confirmed"), &request.by, None, &mut *waiting)?;
     }
     if !passed.failed.is_empty() {
         let trial = passed.state.trial.as_ref().filter(|trial| over.as_ref() != Some(*trial));
@@ -187,24 +221,39 @@ pub fn apply(
             report.rejected.extend(rejections.iter().map(|one| one.id));
             let changes: Vec<LogChange> =
                 rejections.into_iter().map(|one| LogChange::Reject { id: one.id, reason: one.reason }).collect();
-            log.append(&changes, &request.by, None, &mut waiting)?;
+            log.append(&changes, &request.by, None, &mut *waiting)?;
             preview = trial.map(Trial::confirmation).unwrap_or_default();
             // What is in effect is the fold of the log.
             view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
             let first = std::mem::take(&mut passed.retry);
-            passed = pass(plan, log, &view, &request, machine, &mut report)?;
+            passed = pass(plan, log, &view, &request, machine, report)?;
             passed.retry.extend(first);
         }
     }
     let begun = passed.state.trial.as_ref().filter(|trial| held.is_empty() && over.as_ref() != Some(*trial));
     report.awaiting = begun.map(Trial::awaiting);
+    let state = &mut passed.state;
     if let Some(over) = over {
-        trial::end(&over, &mut passed.state, machine);
-        passed.state.save(&machine.paths.state())?;
-    } else if !held.is_empty() && trial::narrow(&mut passed.state, &held) {
-        passed.state.save(&machine.paths.state())?;
+        trial::end(&over, state, machine);
+        state.save(&machine.paths.state())?;
+    } else if !held.is_empty() && trial::narrow(state, &held) {
+        state.save(&machine.paths.state())?;
     }
-    wake(plan, log, &view.folded, &held, &mut passed.state, machine, &mut report)?;
+    if request.occasion == Occasion::Boot {
+        boot::note(plan, starts, state, machine, report);
+        state.save(&machine.paths.state())?;
+    } else if !state.postponed.is_empty() {
+        state.postponed.retain(|service| !request.takes(service));
+        state.save(&machine.paths.state())?;
+    }
+    if request.occasion == Occasion::AfterBoot {
+        recall::is_tried(machine)?;
+        // What is watched is still being tried.
+        let is_watched = |service: &String| state.services.get(service).is_some_and(|one| one.watch.is_some());
+        let tried = request.services.iter().flatten().filter(|service| !is_watched(service));
+        watching::forget_tries(tried, machine, report);
+    }
+    wake(plan, log, &view.folded, &held, state, machine, report)?;
     // A retry that fails is itself tried again, by its exit code; and what is on trial has somebody who looks.
     if request.occasion != Occasion::Retry && !passed.retry.is_empty() && !on_trial {
         match recall::retry(&passed.retry, view.last_id, machine) {
@@ -213,7 +262,45 @@ pub fn apply(
             Err(error) => report.warnings.push(format!("what failed is not tried again by itself: {error}")),
         }
     }
-    Ok(report)
+    if matches!(request.occasion, Occasion::Asked | Occasion::Reset) {
+        tell_what_failed(plan, &request, state, machine, report)?;
+    }
+    watching::adopt(plan, state, machine, report)?;
+    watching::begin(state, machine, report)
+}
+
+/// Says which units have failed on values that this apply had nothing to do for: that they are in effect is not all that
+/// was asked for.
+fn tell_what_failed(
+    plan: &Plan,
+    request: &Request,
+    state: &State,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    let Some(manager) = machine.manager else { return Ok(()) };
+    let in_effect = state.services.iter().filter(|(name, one)| request.takes(name) && !one.in_effect.is_static());
+    // What is watched goes back by itself.
+    let quiet = in_effect.filter(|(name, one)| one.watch.is_none() && !report.services.contains_key(*name));
+    let units: Vec<(String, String)> = quiet
+        .filter_map(|(name, _)| Some((name, plan.services.get(name)?)))
+        .flat_map(|(name, service)| service.units.keys().map(|unit| (unit.clone(), name.clone())))
+        .collect();
+    if units.is_empty() {
+        return Ok(());
+    }
+    let (units, services): (Vec<String>, Vec<String>) = units.into_iter().unzip();
+    for (status, service) in manager.status(&units)?.into_iter().zip(services) {
+        if status.active_state == "failed" && !status.was_stopped {
+            let unit = status.unit;
+            let reason = format!(
+                "{unit} has failed, with the recorded values in effect; see `systemctl status {unit}`; `systemctl restart \
+                 {unit}` starts it again, `dynix reset {service}` goes back to what was built"
+            );
+            report.services.entry(service).or_insert(Outcome::Failed { reason });
+        }
+    }
+    Ok(())
 }
 
 /// The services whose change awaits its confirmation: they are left alone, and who asks for one of them is told so.

@@ -16,7 +16,7 @@ use super::report::{Outcome, Report};
 use super::state::{Setback, State, Went};
 use super::survey::{Survey, survey};
 use super::view::View;
-use super::{ApplyError, Failed, Occasion, Request, preparation, seen, trial};
+use super::{ApplyError, Failed, Occasion, Request, known_good, preparation, seen, trial, watching};
 use crate::fs::generation;
 use crate::overrides::LogFile;
 use crate::paths::Paths;
@@ -67,7 +67,11 @@ pub(super) fn pass(
     let failed = survey.faults.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed { .. }));
     pass.retry.extend(failed.map(|(service, _)| service.clone()));
     pass.outcomes.append(&mut survey.faults);
+    if !request.occasion.static_wins() {
+        pass.watched_by = Some(request.by.clone());
+    }
     pass.run(log, &survey, request, machine)?;
+    pass.note_values(view, request);
     pass.commit(request, paths)?;
     timings::mark("state");
     // In every other case nothing is known of the values (docs/reliability.md, What rejects a record).
@@ -109,12 +113,34 @@ pub(super) struct Pass<'p> {
     warnings: Vec<String>,
     interrupted: bool,
     retry: BTreeSet<String>,
+    /// Who is asking, where what comes into effect is watched afterwards.
+    pub watched_by: Option<String>,
 }
 
 impl<'p> Pass<'p> {
     pub fn new(plan: &'p Plan, state: State, log_id: u64) -> Self {
         let (outcomes, actions, warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { plan, state, log_id, outcomes, actions, warnings, interrupted: false, retry: BTreeSet::new() }
+        Self {
+            plan,
+            state,
+            log_id,
+            outcomes,
+            actions,
+            warnings,
+            interrupted: false,
+            watched_by: None,
+            retry: BTreeSet::new(),
+        }
+    }
+
+    /// What became of a service.
+    pub fn outcome(&self, service: &str) -> Option<&Outcome> {
+        self.outcomes.get(service)
+    }
+
+    /// Says nothing of a service: whoever made the pass does.
+    pub fn forget(&mut self, service: &str) {
+        self.outcomes.remove(service);
     }
 
     fn run(
@@ -134,8 +160,11 @@ impl<'p> Pass<'p> {
         timings::mark("stage and check");
         let failed = survey.changes.iter().filter(|change| faults.contains_key(change.name));
         failed.for_each(|change| discard(change, paths));
-        let ready: Vec<Change<'_>> =
+        let mut ready: Vec<Change<'_>> =
             survey.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
+        for change in &mut ready {
+            change.is_watched = self.watched_by.is_some() && self.plan.watch(change.name).is_some();
+        }
         self.interrupted = faults.values().any(|fault| *fault == Fault::Interrupted);
         let is_retried = |fault: &Fault| !matches!(fault, Fault::Interrupted | Fault::Refused(_));
         let retried = faults.iter().filter(|(_, fault)| machine.recall.before_boot || is_retried(fault));
@@ -193,10 +222,11 @@ impl<'p> Pass<'p> {
     ) {
         let (steps, arrivals) = course::take(self.plan, changes, files, dependents, retreat, machine);
         self.actions.extend(steps);
-        for arrival in arrivals {
+        for (change, arrival) in changes.iter().zip(arrivals) {
             self.actions.extend(arrival.steps);
             let entry = self.state.service(&arrival.service);
             entry.in_effect = arrival.in_effect;
+            watching::arrived(self.plan, change, &arrival.outcome, entry, self.watched_by.as_deref(), machine);
             entry.pending = arrival.unsettled;
             entry.setback = setback(&arrival.outcome);
             self.warnings.extend(arrival.warnings);
@@ -214,6 +244,22 @@ impl<'p> Pass<'p> {
             self.state.service(&service).pending.extend(units);
             let reason = format!("{reason}; until it is restarted it runs on what it had");
             self.outcomes.insert(service, Outcome::Failed { reason });
+        }
+    }
+
+    /// Notes which overrides each service has in effect. Where its units were not touched for them, it is not known whether
+    /// it works on them.
+    fn note_values(&mut self, view: &View, request: &Request) {
+        let services: Vec<String> = self.state.services.keys().filter(|name| request.takes(name)).cloned().collect();
+        for service in services {
+            let outcome = self.outcomes.get(&service);
+            if outcome.is_some_and(|outcome| *outcome != Outcome::Applied) {
+                continue;
+            }
+            let values = known_good::digest(self.plan, &service, view.recorded());
+            let entry = self.state.service(&service);
+            entry.works &= entry.values == values;
+            entry.values = values;
         }
     }
 
@@ -266,7 +312,9 @@ impl<'p> Pass<'p> {
 fn needed(state: &State, service: &str) -> Vec<u64> {
     let now = state.services.get(service).and_then(|one| one.in_effect.generation);
     let back = state.trial.as_ref().and_then(|trial| trial.back.get(service)).and_then(|back| back.generation);
-    now.into_iter().chain(back).collect()
+    let watch = state.services.get(service).and_then(|one| one.watch.as_ref());
+    let unproven = watch.into_iter().flat_map(|watch| &watch.changes).filter_map(|change| change.back.generation);
+    now.into_iter().chain(back).chain(unproven).collect()
 }
 
 fn setback(outcome: &Outcome) -> Option<Setback> {

@@ -2,14 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::execute::Machine;
 use super::state::{Alarm, State};
 use crate::fs::{self, FileError, atomic};
-use crate::systemd::{ManagerError, Timer, When};
-use crate::templates::TemplateError;
+use crate::systemd::{ManagerError, Timer, When, hardening};
+use crate::templates::{self, TemplateError};
 
 /// The units that a system about to boot finds.
 const AT_BOOT: &str = "dynix-expiry";
+/// The service that tries what was postponed; there only between a boot and that.
+const AFTER_BOOT: &str = "dynix-after-boot.service";
 
 /// No timer is set for an end that is farther off: the years of systemd's calendar end at 2199.
 const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -19,6 +23,8 @@ const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 pub struct Recall {
     /// Program and the options of every command.
     pub command: Vec<String>,
+    /// The same by the very program that runs, for what is run at once: the system's own may be another one by then.
+    pub at_once: Vec<String>,
     /// Whether systemd is yet to start on this very system: unit files are written for it.
     pub before_boot: bool,
 }
@@ -28,12 +34,50 @@ impl Recall {
         self.command.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect()
     }
 
+    /// What runs dynix with `words` at once.
+    #[must_use]
+    pub fn now(&self, words: &[&str]) -> Vec<String> {
+        self.at_once.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect()
+    }
+
+    /// Lets the system that is about to boot try what was postponed, once it is up. On another tree nothing boots.
+    pub fn after_boot(&self, machine: &Machine<'_>) -> Result<(), AlarmError> {
+        #[derive(Serialize)]
+        struct Context<'c> {
+            description: &'c str,
+            program: &'c str,
+            arguments: &'c [String],
+            hardening: Vec<String>,
+        }
+        if !self.before_boot {
+            return Ok(());
+        }
+        let command = self.with(&["apply", "--after-boot"]);
+        let (program, arguments) = command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        let description = "Tries values that are not known to work";
+        let context = Context { description, program, arguments, hardening: hardening::lines() };
+        let text = templates::unit(include_str!("../../templates/after-boot.service"), &context)?;
+        let directory = machine.paths.runtime_units();
+        atomic::write(&directory.join(AFTER_BOOT), text.as_bytes(), 0o644, atomic::Durability::Volatile)?;
+        let wants = directory.join("multi-user.target.wants");
+        fs::create_dir(&wants)?;
+        Ok(atomic::link(&wants.join(AFTER_BOOT), &format!("../{AFTER_BOOT}"))?)
+    }
+
     /// A timer that runs dynix with `words`.
     #[must_use]
     pub fn timer(&self, name: String, description: &str, when: Vec<When>, words: &[&str]) -> Timer {
         let (description, command) = (description.to_owned(), self.with(words));
         Timer { name, description, when, command }
     }
+}
+
+/// Nothing is left to be tried after the boot.
+pub(super) fn is_tried(machine: &Machine<'_>) -> Result<(), FileError> {
+    let directory = machine.paths.runtime_units();
+    fs::remove(&directory.join("multi-user.target.wants").join(AFTER_BOOT))?;
+    fs::remove(&directory.join(AFTER_BOOT))?;
+    Ok(())
 }
 
 /// There will be no alarm.

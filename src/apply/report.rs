@@ -119,6 +119,9 @@ pub struct Report {
     /// What goes back by itself unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting: Option<Awaiting>,
+    /// The services that are watched from now on, and go back by themselves where a unit fails, each with how many seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub watched: BTreeMap<String, f64>,
     /// What else there is to say.
     pub warnings: Vec<String>,
 }

@@ -8,11 +8,12 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::watch::Watch;
 use crate::fs::atomic::{self, Durability};
 use crate::fs::{self, FileError};
 
 /// The version of the state file that this dynix writes, and the newest that it reads.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// `state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,12 @@ pub struct State {
     /// What wakes dynix when the next override is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
+    /// The unit that watches the services that have a [`Watch`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watcher: Option<String>,
+    /// The services whose newest values are not known to work, and are tried once the system is up.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub postponed: BTreeSet<String>,
 }
 
 /// A change that goes back by itself unless it is confirmed. The log has it rejected from the start, so that nothing but
@@ -99,12 +106,20 @@ pub enum Went {
 
 impl Default for State {
     fn default() -> Self {
-        Self { version: VERSION, log_id: 0, services: BTreeMap::new(), trial: None, alarm: None }
+        Self {
+            version: VERSION,
+            log_id: 0,
+            services: BTreeMap::new(),
+            trial: None,
+            alarm: None,
+            watcher: None,
+            postponed: BTreeSet::new(),
+        }
     }
 }
 
 /// One service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceState {
     /// The last record of the log that this service has applied.
@@ -119,6 +134,18 @@ pub struct ServiceState {
     /// What went wrong the last time; there until it changes well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setback: Option<Setback>,
+    /// The digest of the overrides that `in_effect` is from ([`super::known_good::digest`]); `None` without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<String>,
+    /// Since when it has what it has, in seconds of the monotonic clock; `None` where an earlier version did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<f64>,
+    /// Whether it was seen to work on these.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub works: bool,
+    /// How its units are watched since it came to have these values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
 }
 
 /// What a service's units read.
@@ -182,7 +209,8 @@ struct Of {
 /// Makes a state of an earlier version one of [`VERSION`]. What is in effect stays in effect: an upgrade touches no unit.
 fn migrate(state: &mut Value, from: u64) {
     debug_assert!(from <= VERSION);
-    // Version 2 has `trial`, `alarm` and `setback` besides; version 1 had none of what they say.
+    // Version 2 has `trial`, `alarm` and `setback` besides, version 3 `watcher`, `postponed`, and of each service `values`,
+    // `since`, `works` and `watch`. The versions before had none of what they say.
     state["version"] = VERSION.into();
 }
 
@@ -211,7 +239,11 @@ impl State {
     pub fn save(&mut self, path: &Utf8Path) -> Result<(), StateError> {
         let log_id = self.log_id;
         self.services.retain(|_, one| {
-            !one.in_effect.is_static() || !one.pending.is_empty() || one.log_id != log_id || one.setback.is_some()
+            !one.in_effect.is_static()
+                || !one.pending.is_empty()
+                || one.log_id != log_id
+                || one.setback.is_some()
+                || one.watch.is_some()
         });
         let mut text = serde_json::to_vec(self)
             .map_err(|error| StateError::Malformed { path: path.to_string(), problem: error.to_string() })?;
@@ -255,6 +287,24 @@ mod tests {
         harmonia.pending.insert("harmonia.service".to_owned());
         state.save(&path).unwrap();
         assert_eq!(state.services.keys().collect::<Vec<_>>(), ["harmonia"]);
+        assert_eq!(State::load(&path).unwrap(), state);
+    }
+
+    #[test]
+    fn version_2_is_read_with_all_that_it_had() {
+        let (_keep, path) = file();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = r#"{"version":2,"logId":7,"services":{"x":{"logId":5,"generation":3,"pending":["x.service"],
+            "setback":{"result":"notConfirmed","reason":"not confirmed","time":"2026-11-21T10:00:00Z"}}},
+            "trial":{"timer":"dynix-confirm-7","by":"root","end":12.5,"marks":[{"record":6,"mark":7}],
+            "back":{"x":{"generation":2}}},
+            "alarm":{"name":"dynix-expiry-1","at":"2026-11-21T10:00:00Z","command":["/bin/dynix"]}}"#;
+        std::fs::write(&path, text).unwrap();
+        let mut state = State::load(&path).unwrap();
+        assert_eq!((state.version, state.trial.as_ref().unwrap().end), (VERSION, 12.5));
+        assert_eq!(state.services["x"].setback.as_ref().unwrap().result, Went::NotConfirmed);
+        assert!(state.services["x"].watch.is_none() && !state.services["x"].works && state.watcher.is_none());
+        state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), state);
     }
 

@@ -21,7 +21,8 @@ use super::rejection::{self, Marks};
 use super::report::{Outcome, Report};
 use super::state::{Mark, Setback, State, Trial, Went};
 use super::survey::find;
-use super::{ApplyError, Failed, Request, rendered, wake};
+use super::watch::Watch;
+use super::{ApplyError, Failed, Request, rendered, wake, watching};
 use crate::clock::{Clock, SystemClock};
 use crate::overrides::{Change as LogChange, Kind, LogFile};
 use crate::plan::Plan;
@@ -196,6 +197,15 @@ pub(super) fn narrow(state: &mut State, held: &BTreeSet<String>) -> bool {
     trial.back.len() != before
 }
 
+/// Takes services off the trial: they went back already. Without any, it is over.
+pub(super) fn let_go<'s>(state: &mut State, services: impl Iterator<Item = &'s String>, machine: &Machine<'_>) {
+    let Some(trial) = &mut state.trial else { return };
+    services.for_each(|service| drop(trial.back.remove(service)));
+    if let Some(trial) = state.trial.take_if(|trial| trial.back.is_empty()) {
+        stop(&trial, machine);
+    }
+}
+
 /// Goes back from a trial that its timer should have ended, before an apply that leaves some of its services alone:
 /// nobody else would go back from it any more.
 pub(super) fn end_overdue(
@@ -231,10 +241,11 @@ pub fn confirm(
     let mut state = State::load(&machine.paths.state())?;
     let trial = state.trial.take().ok_or(ApplyError::NothingAwaits)?;
     log.append(&trial.confirmation(), by, None, &mut waiting)?;
+    let (folded, mut report) = (log.fold()?, Report::default());
+    watching::confirmed(plan, &folded, trial.back.keys(), &mut state, machine, &mut report);
     state.save(&machine.paths.state())?;
     stop(&trial, machine);
-    let mut report = Report::default();
-    wake(plan, log, &log.fold()?, &BTreeSet::new(), &mut state, machine, &mut report)?;
+    wake(plan, log, &folded, &BTreeSet::new(), &mut state, machine, &mut report)?;
     Ok((trial, report))
 }
 
@@ -291,11 +302,16 @@ fn go_back(
         dependents = Dependents::note(&changes, Some(manager))?;
     }
     let log_id = trial.marks.iter().map(|one| one.mark).max().unwrap_or_default();
+    let watches =
+        trial.back.keys().map(|service| (service, state.services.get(service).and_then(|one| one.watch.clone())));
+    let watches: BTreeMap<&String, Option<Watch>> = watches.collect();
     let mut pass = Pass::new(plan, state, 0);
     pass.take(&changes, &BTreeMap::new(), &dependents, Retreat::ToStatic, machine);
     pass.leave(unreached);
-    for service in trial.back.keys() {
+    for (service, watch) in watches {
+        let is_back = !matches!(pass.outcome(service), Some(Outcome::RollbackFailed { .. }));
         let entry = pass.state.service(service);
+        watching::went_back(entry, watch.filter(|_| is_back), machine);
         entry.log_id = entry.log_id.max(log_id);
         entry.setback.get_or_insert_with(|| Setback::now(Went::NotConfirmed, reason));
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::concerns;
 use super::desired::{Desired, LeftOut, desired};
 use crate::attr_path::AttrPath;
-use crate::overrides::{Change, Folded, LogError, LogFile};
+use crate::overrides::{Change, Folded, LogError, LogFile, Overlay};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::secrets::SecretFiles;
@@ -24,6 +24,16 @@ pub struct View {
     pub desired: Desired,
     /// The last record of the log.
     pub last_id: u64,
+    /// The fold with the records that do not hold, where there are any.
+    with_refused: Option<Overlay>,
+}
+
+impl View {
+    /// All overrides that are recorded, whether they hold or not.
+    #[must_use]
+    pub fn recorded(&self) -> &Overlay {
+        self.with_refused.as_ref().unwrap_or(&self.folded.overlay)
+    }
 }
 
 /// Looks at the log with `changes` at its end, for the services in `only` or for all. The values have what secrets say;
@@ -37,6 +47,7 @@ pub fn view(
 ) -> Result<View, LogError> {
     let mut changes = changes.to_vec();
     let mut left_out: Vec<LeftOut> = Vec::new();
+    let mut with_refused = None;
     loop {
         let folded = if changes.is_empty() { log.fold()? } else { log.preview(&changes)? };
         timings::mark("fold");
@@ -50,8 +61,9 @@ pub fn view(
             desired.left_out = left_out;
             desired.left_out.append(&mut desired.strangers);
             desired.left_out.extend(without_value(plan, &folded, only));
-            return Ok(View { folded, desired, last_id });
+            return Ok(View { folded, desired, last_id, with_refused });
         }
+        with_refused.get_or_insert(folded.overlay);
         changes.extend(refused.into_iter().map(|id| Change::Reject { id, reason: String::new() }));
     }
 }

@@ -43,6 +43,8 @@ pub fn run(arguments: cli::Activate, session: &mut Session) -> anyhow::Result<Ex
     let mut task = Task { activating: true, ..Task::new(&plan, &paths, None, session) };
     if inside_switch {
         task.request.occasion = Occasion::Switch { static_wins };
+    } else if session.recall(true)?.before_boot {
+        task.request.occasion = Occasion::Boot;
     }
     let exit = task.run(&[], session)?;
     // What a collector reads may speak of services that this system does not have.

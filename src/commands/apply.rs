@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use super::session::Session;
 use super::turn::Turn;
-use super::{notice, place};
+use super::{notice, place, watch};
 use crate::apply::action::Action;
 use crate::apply::report::{Outcome, Report};
 use crate::apply::state::State;
 use crate::apply::{self, Request, locks};
+use crate::cli::Wait;
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Change;
@@ -41,6 +42,8 @@ pub struct Task<'t> {
     pub request: Request,
     /// Whether programs are told what came of it.
     pub json: bool,
+    /// Whether it waits for what becomes of the units.
+    pub wait: Option<Wait>,
     /// Whether this is the activation of a system.
     pub activating: bool,
 }
@@ -50,17 +53,22 @@ impl<'t> Task<'t> {
     #[must_use]
     pub fn new(plan: &'t Plan, paths: &'t Paths, services: Option<BTreeSet<String>>, session: &Session) -> Self {
         let request = Request { services, by: session.user(), ..Request::default() };
-        Self { plan, paths, request, json: false, activating: false }
+        Self { plan, paths, request, json: false, wait: None, activating: false }
     }
 
     /// Applies, and says what came of it; `records`: those that were made for it.
     pub fn run(&self, records: &[u64], session: &Session) -> anyhow::Result<Exit> {
         session.heed_signals()?;
-        let report = self.report(session)?;
+        let mut report = self.report(session)?;
+        if let Some(wait) = self.wait {
+            watch::await_verdict(&mut report, wait, self.paths, || session.interrupted().is_some())?;
+        }
         let exit = show(&report, records, self.json, false);
         super::verify::after_apply(self.plan, self.paths, session);
         timings::mark("report");
-        match session.interrupted().filter(|_| report.interrupted) {
+        // Whoever waits no longer is not told that all is well.
+        let is_told = report.interrupted || self.wait.is_some() && !report.watched.is_empty();
+        match session.interrupted().filter(|_| is_told) {
             Some(interrupted) => Err(interrupted.into()),
             None => exit,
         }
@@ -156,7 +164,8 @@ fn lines(report: &Report, dry: bool) -> String {
             .chain(left_to_do(report, service))
             .collect();
         let done = if steps.is_empty() { "noted".to_owned() } else { steps.join(", ") };
-        text.extend([service.as_str(), ": ", &done, "\n"]);
+        let watched = report.watched.get(service).map(|seconds| format!("; in effect, watched for {seconds} s"));
+        text.extend([service.as_str(), ": ", &done, &watched.unwrap_or_default(), "\n"]);
     }
     if text.is_empty() && report.services.is_empty() && report.taken_back.is_empty() {
         "nothing to do\n".to_owned()

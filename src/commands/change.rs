@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::session::Session;
 use super::{append, apply, confirm, place, recording, reset, rollback, unset};
 use crate::apply as engine;
+use crate::cli::Wait;
 use crate::daemon::client::Client;
 use crate::exit::Exit;
 use crate::messages;
@@ -99,6 +100,8 @@ pub fn record(request: &Request, context: &Context<'_>) -> anyhow::Result<Record
                 apply.occasion = engine::Occasion::Expiry;
             } else if one.retry {
                 apply.occasion = engine::Occasion::Retry;
+            } else if one.after_boot {
+                apply.occasion = engine::Occasion::AfterBoot;
             }
             apply.trial = recording::start(one.confirm, context)?;
             Ok(Recorded { apply: Some(apply), ..Recorded::default() })
@@ -107,10 +110,20 @@ pub fn record(request: &Request, context: &Context<'_>) -> anyhow::Result<Record
     }
 }
 
+/// How the command line is told what came of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// As JSON, for programs.
+    pub json: bool,
+    /// Whether it waits until that is known of the units, too.
+    pub wait: Option<Wait>,
+}
+
 /// Does what the command line asks for, here or by the daemon, and says what came of it.
-pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(request: &Request, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
+    let Manner { json, wait } = manner;
     if let Some(mut daemon) = Client::for_session(session)? {
-        return daemon.change(request, json);
+        return daemon.change(request, manner, session);
     }
     let (plan, paths) = session.load()?;
     timings::mark("plan");
@@ -128,7 +141,7 @@ pub fn run(request: &Request, json: bool, session: &Session) -> anyhow::Result<E
     };
     recorded.notes().iter().for_each(messages::info);
     let Some(request) = recorded.apply else { return said };
-    let task = apply::Task { request, json, ..apply::Task::new(&plan, &paths, None, session) };
+    let task = apply::Task { request, json, wait, ..apply::Task::new(&plan, &paths, None, session) };
     let exit = task.run(&recorded.records, session)?;
     said.map(|_| exit)
 }

@@ -212,7 +212,7 @@ fn record(step: &Step, root: &Utf8Path, session: &mut Session) -> anyhow::Result
     let Command::Append(Lazy(arguments)) = command_line(root, &["append", step.path, step.value])?.command else {
         bail!("append is no command");
     };
-    change::run(&Request::Append(append::request(&arguments)?), false, session).map(drop)
+    change::run(&Request::Append(append::request(&arguments)?), change::Manner::default(), session).map(drop)
 }
 
 fn check(
@@ -237,7 +237,7 @@ fn go_static(root: &Utf8Path, plan: &Plan, paths: &Paths, session: &mut Session)
     say("$ dynix reset\n")?;
     let Command::Reset(Lazy(arguments)) = command_line(root, &["reset"])?.command else { bail!("reset is no command") };
     let request = Request::Reset(request::Reset { services: arguments.services, confirm: None });
-    ensure!(change::run(&request, false, session)? == Exit::Done, "the reset failed");
+    ensure!(change::run(&request, change::Manner::default(), session)? == Exit::Done, "the reset failed");
     for (name, service) in &plan.services {
         ensure!(generation::current(&paths.service(name))?.is_none(), "{name} is not on its static files");
         for (file_name, file) in &service.files {

@@ -26,6 +26,7 @@ pub mod status;
 pub mod turn;
 pub mod unset;
 pub mod verify;
+pub mod watch;
 pub mod withdraw;
 
 mod input;
@@ -44,6 +45,7 @@ use anyhow::Context;
 use crate::cli::{self, Cli, Command, Lazy};
 use crate::exit::Exit;
 use crate::request::{self, Request};
+use change::Manner;
 use session::Session;
 
 /// A value, or a path, that is not possible: exit code 3.
@@ -56,33 +58,33 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let mut session = Session::new(session::absolute(cli.global)?);
     match cli.command {
         Command::Append(Lazy(arguments)) => {
-            change::run(&Request::Append(append::request(&arguments)?), false, &session)
+            let manner = Manner { json: false, wait: arguments.recording.wait };
+            change::run(&Request::Append(append::request(&arguments)?), manner, &session)
         }
-        Command::Unset(Lazy(cli::Unset { path, recording: cli::Recording { apply, confirm } })) => {
-            change::run(&Request::Unset(request::Unset { path, apply, confirm }), false, &session)
+        Command::Unset(Lazy(cli::Unset { path, recording: cli::Recording { apply, confirm, wait } })) => {
+            let manner = Manner { json: false, wait };
+            change::run(&Request::Unset(request::Unset { path, apply, confirm }), manner, &session)
         }
-        Command::Rollback(Lazy(cli::Rollback { id, recording: cli::Recording { apply, confirm } })) => {
-            change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), false, &session)
+        Command::Rollback(Lazy(cli::Rollback { id, recording: cli::Recording { apply, confirm, wait } })) => {
+            let manner = Manner { json: false, wait };
+            change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), manner, &session)
         }
-        Command::Reset(Lazy(cli::Reset { services, applying: cli::Applying { dry_run, confirm, json } })) => {
+        Command::Reset(Lazy(cli::Reset { services, applying: cli::Applying { dry_run, confirm, wait, json } })) => {
             if dry_run {
                 return apply::dry_run(&services, true, json, &session);
             }
-            change::run(&Request::Reset(request::Reset { services, confirm }), json, &session)
+            change::run(&Request::Reset(request::Reset { services, confirm }), Manner { json, wait }, &session)
         }
-        Command::Apply(Lazy(cli::Apply {
-            services,
-            expired,
-            retry,
-            applying: cli::Applying { dry_run, confirm, json },
-        })) => {
+        Command::Apply(Lazy(cli::Apply { services, expired, retry, after_boot, applying })) => {
+            let cli::Applying { dry_run, confirm, wait, json } = applying;
             if dry_run {
                 return apply::dry_run(&services, false, json, &session);
             }
-            change::run(&Request::Apply(request::Apply { services, expired, retry, confirm }), json, &session)
+            let request = request::Apply { services, expired, retry, after_boot, confirm };
+            change::run(&Request::Apply(request), Manner { json, wait }, &session)
         }
         Command::Confirm(Lazy(cli::Confirm { revert, of, json })) => {
-            change::run(&Request::Confirm(request::Confirm { revert, of }), json, &session)
+            change::run(&Request::Confirm(request::Confirm { revert, of }), Manner { json, wait: None }, &session)
         }
         Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
         Command::Status(Lazy(arguments)) => status::run(&arguments, &session),
@@ -98,6 +100,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
         Command::Activate(Lazy(arguments)) => activate::run(arguments, &mut session),
         Command::Withdraw => withdraw::run(&session),
+        Command::Watch => watch::run(&session),
         Command::Render(Lazy(arguments)) => render::run(&arguments),
         Command::Recognise(Lazy(arguments)) => recognise::run(&arguments),
         Command::Completions(Lazy(arguments)) => print(&completions::script(&arguments)?),

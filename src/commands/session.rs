@@ -16,7 +16,7 @@ use crate::interruption::{Interrupted, Interruption, Uninterrupted};
 use crate::overrides::LogFile;
 use crate::paths::Paths;
 use crate::plan::{self, Plan};
-use crate::systemd::{Bus, Job, JobFault, ManagerError, ServiceManager, Timer, UnitStatus, booted};
+use crate::systemd::{Bus, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, booted};
 use crate::{fs, messages};
 
 /// The system's dynix, whichever it is (environment.systemPackages in NixOS).
@@ -131,6 +131,11 @@ impl Session {
         Some(&self.manager)
     }
 
+    /// The same for who only looks: where there is none, there is nothing to say of it.
+    pub fn manager_to_ask(&self) -> Option<&dyn ServiceManager> {
+        (self.global.root.is_none() && booted::is_ours()).then_some(&self.manager)
+    }
+
     /// From here on, an apply heeds signals: it survives its terminal, and goes back before it ends.
     pub fn heed_signals(&self) -> anyhow::Result<()> {
         if self.signals.get().is_none() {
@@ -188,19 +193,20 @@ impl Session {
         let program = super::generate::this_program()?;
         let in_system = Utf8Path::new(SYSTEM_PROGRAM);
         let in_store = program.starts_with("/nix/store");
-        let program = if in_store && (activating || fs::exists(in_system)?) { in_system.to_owned() } else { program };
-        let mut command = vec![program.into_string()];
+        let later = if in_store && (activating || fs::exists(in_system)?) { in_system } else { &program };
+        let mut options: Vec<String> = Vec::new();
         let usual = Paths::new(Utf8Path::new("/"), None, None);
         let usual = usual.plan().canonicalize_utf8().ok();
         let is_usual = |plan: &Utf8Path| usual.is_some() && plan.canonicalize_utf8().ok() == usual;
         if let Some(plan) = self.global.plan.as_ref().filter(|plan| !activating && !is_usual(plan)) {
-            command.extend(["--plan".to_owned(), plan.to_string()]);
+            options.extend(["--plan".to_owned(), plan.to_string()]);
         }
         if let Some(overrides) = &self.global.overrides {
-            command.extend(["--overrides".to_owned(), overrides.to_string()]);
+            options.extend(["--overrides".to_owned(), overrides.to_string()]);
         }
         let before_boot = self.global.root.is_none() && !booted::is_ours();
-        Ok(Recall { command, before_boot })
+        let with = |program: &Utf8Path| [program.to_string()].into_iter().chain(options.iter().cloned()).collect();
+        Ok(Recall { command: with(later), at_once: with(&program), before_boot })
     }
 
     /// Who is asking: the user behind sudo, or the one that runs this.
@@ -322,6 +328,18 @@ impl ServiceManager for LazyBus {
 
     fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
         self.bus()?.start_timer(timer)
+    }
+
+    fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
+        self.bus()?.observe(units)
+    }
+
+    fn start_service(&self, service: &Lasting) -> Result<(), ManagerError> {
+        self.bus()?.start_service(service)
+    }
+
+    fn is_stopping(&self) -> Result<bool, ManagerError> {
+        self.bus()?.is_stopping()
     }
 
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {

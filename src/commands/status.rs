@@ -12,16 +12,18 @@ use crate::apply::desired::LeftOut;
 use crate::apply::intact;
 use crate::apply::state::{Setback, State, Trial, Went};
 use crate::apply::survey::survey;
-use crate::apply::trial::Awaiting;
-use crate::apply::trial::NOT_CONFIRMED;
+use crate::apply::trial::{Awaiting, NOT_CONFIRMED};
 use crate::apply::view::{View, view};
 use crate::attr_path::AttrPath;
 use crate::cli::Read;
+use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use crate::messages;
 use crate::overrides::Record;
 use crate::places::{Place, Places};
+use crate::plan::Plan;
 use crate::secrets::Secrets;
+use crate::systemd::ManagerError;
 use crate::verify::verdict::Verdict;
 
 /// What there is to say of all services.
@@ -51,6 +53,15 @@ struct ServiceStatus {
     /// What went wrong the last time that it was to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     setback: Option<Setback>,
+    /// How its units are, by name; none where systemd can't be asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    units: BTreeMap<String, String>,
+    /// For how many seconds more its units are watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watched: Option<f64>,
+    /// Whether its newest values wait to be tried until the boot is over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    postponed: bool,
     overrides: Vec<Shown>,
 }
 
@@ -92,10 +103,28 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
         let in_effect = state.services.get(name).map(|one| one.in_effect.clone()).unwrap_or_default();
         let pending = survey.changes.iter().any(|change| change.name == name) || survey.faults.contains_key(name);
         let drop_ins = in_effect.drop_ins.into_keys().collect();
-        let setback = state.services.get(name).and_then(|one| one.setback.clone());
-        let status =
-            ServiceStatus { generation: in_effect.generation, drop_ins, pending, setback, overrides: Vec::new() };
+        let known = state.services.get(name);
+        let status = ServiceStatus {
+            generation: in_effect.generation,
+            drop_ins,
+            pending,
+            setback: known.and_then(|one| one.setback.clone()),
+            watched: known
+                .and_then(|one| one.watch.as_ref())
+                .map(|watch| watch.left(SystemClock.monotonic().as_secs_f64())),
+            postponed: state.postponed.contains(name),
+            ..ServiceStatus::default()
+        };
         services.insert(name.clone(), status);
+    }
+    let mut warnings = folded.warnings.clone();
+    match units(&plan, session) {
+        Ok(units) => {
+            for (service, unit, state) in units {
+                services.entry(service).or_default().units.insert(unit, state);
+            }
+        }
+        Err(error) => warnings.push(format!("how the units are is not known: {error}")),
     }
     let secrets = Secrets::of(&plan);
     let places = Places::of(&plan);
@@ -117,8 +146,25 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
     }
     let awaiting = state.trial.as_ref().map(Trial::awaiting);
     let verified = verify::known(&plan, &paths)?;
-    let warnings = folded.warnings.clone();
     Ok((Status { services, awaiting, left_out: desired.left_out, verified }, warnings))
+}
+
+/// How each unit is that dynix acts on, by service.
+fn units(plan: &Plan, session: &Session) -> Result<Vec<(String, String, String)>, ManagerError> {
+    let Some(manager) = session.manager_to_ask() else { return Ok(Vec::new()) };
+    let units = plan.services.iter().flat_map(|(name, service)| service.units.keys().map(move |unit| (name, unit)));
+    let (services, units): (Vec<String>, Vec<String>) = units.map(|(name, unit)| (name.clone(), unit.clone())).unzip();
+    if units.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statuses = manager.status(&units)?.into_iter().map(|status| {
+        let stopped = if status.was_stopped { " (stopped)" } else { "" };
+        match status.load_state.as_str() {
+            "loaded" => format!("{}{stopped}", status.active_state),
+            other => other.to_owned(),
+        }
+    });
+    Ok(services.into_iter().zip(units).zip(statuses).map(|((service, unit), state)| (service, unit, state)).collect())
 }
 
 fn static_value(place: &Place<'_>, path: &AttrPath) -> Option<Value> {
@@ -133,8 +179,14 @@ fn text(status: &Status) -> String {
             Some(generation) => format!("on generation {generation}"),
             None => "on its static files".to_owned(),
         };
-        let pending = if service.pending { "; `dynix apply` would change it" } else { "" };
-        let _ = writeln!(text, "{name}: {place}{pending}");
+        let units: Vec<String> = service.units.iter().map(|(unit, state)| format!("; {unit} is {state}")).collect();
+        let watched = service.watched.map(|left| format!("; watched for {} s more", left.ceil()));
+        let pending = match (service.postponed, service.pending) {
+            (true, _) => "; what is recorded is tried once the boot is over",
+            (false, true) => "; `dynix apply` would change it",
+            (false, false) => "",
+        };
+        let _ = writeln!(text, "{name}: {place}{}{}{pending}", units.concat(), watched.unwrap_or_default());
         if let Some(Setback { result, reason, time }) = &service.setback {
             let went = match result {
                 Went::RolledBack => "it did not work on new values and went back to these",

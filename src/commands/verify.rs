@@ -282,7 +282,7 @@ fn found(plan: &Plan, paths: &Paths, session: &Session, proof: Option<&Proof>) -
     {
         return Ok(verdict);
     }
-    let View { folded, desired, last_id } = in_effect(plan, paths, session)?;
+    let View { folded, desired, last_id, .. } = in_effect(plan, paths, session)?;
     let mut overlay: Overlay = folded.overlay;
     let secrets = Secrets::of(plan);
     let mut judgement = Judgement::default();

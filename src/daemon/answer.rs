@@ -71,6 +71,12 @@ pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64
         taken_back: report.taken_back.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
         interrupted: report.interrupted,
         awaiting: report.awaiting.clone(),
+        watched: report
+            .watched
+            .iter()
+            .filter(|(service, _)| services.contains(*service))
+            .map(|(service, seconds)| (service.clone(), *seconds))
+            .collect(),
         warnings: report.warnings.clone(),
     }
 }

@@ -11,10 +11,10 @@ use super::answer::Answer;
 use super::interface::{self, NAME};
 use super::wire::{Reply, encode};
 use crate::apply::report::Report;
-use crate::commands::change::Recorded;
+use crate::commands::change::{Manner, Recorded};
 use crate::commands::confirm::Settled;
 use crate::commands::session::Session;
-use crate::commands::{Refused, apply, confirm};
+use crate::commands::{Refused, apply, confirm, watch};
 use crate::exit::Exit;
 use crate::messages;
 use crate::request::Request;
@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// Asks for a change, and says what came of it.
-    pub fn change(&mut self, request: &Request, json: bool) -> anyhow::Result<Exit> {
+    pub fn change(&mut self, request: &Request, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
         let sent = self.0.get_mut().write_all(&encode(&interface::call(request)));
         // Who is turned away is told why before there is a question.
         let turned_away = sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
@@ -68,24 +68,24 @@ impl Client {
             );
         }
         let reply: Reply = serde_json::from_slice(&bytes).context("cannot understand the daemon")?;
-        show(&reply, json)
+        show(&reply, manner, session)
     }
 }
 
-fn show(reply: &Reply, json: bool) -> anyhow::Result<Exit> {
+fn show(reply: &Reply, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
     let said = |name: &str| reply.parameters.get(name).filter(|value| !value.is_null());
     let answer: Option<Answer> = said("answer").map(|answer| serde_json::from_value(answer.clone())).transpose()?;
     if let Some(answer) = &answer {
-        if let (false, Some(line)) = (json, Recorded::line(&answer.records, &answer.what)) {
+        if let (false, Some(line)) = (manner.json, Recorded::line(&answer.records, &answer.what)) {
             crate::commands::print(line.as_bytes())?;
         }
         answer.notes.iter().for_each(messages::info);
     }
     let Some(error) = &reply.error else {
         let Some(answer) = answer else { bail!("cannot understand the daemon: {}", reply.parameters) };
-        return told(answer, json).map(Option::unwrap_or_default);
+        return told(answer, manner, session).map(Option::unwrap_or_default);
     };
-    if let Some(exit) = answer.map(|answer| told(answer, json)).transpose()?.flatten() {
+    if let Some(exit) = answer.map(|answer| told(answer, manner, session)).transpose()?.flatten() {
         return Ok(exit);
     }
     let reason = said("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -102,14 +102,21 @@ fn show(reply: &Reply, json: bool) -> anyhow::Result<Exit> {
 }
 
 /// Says what came of an apply; `None` where there was none.
-fn told(answer: Answer, json: bool) -> anyhow::Result<Option<Exit>> {
+fn told(answer: Answer, manner: Manner, session: &Session) -> anyhow::Result<Option<Exit>> {
+    let Manner { json, wait } = manner;
     let Answer { records, report, confirmed, .. } = answer;
     match (confirmed, report) {
         (Some(confirmed), report) => {
             let settled = Settled { confirmed: Some(confirmed), report: report.unwrap_or_else(Report::default) };
             confirm::show(&settled, json).map(Some)
         }
-        (None, Some(report)) => apply::show(&report, &records, json, false).map(Some),
+        (None, Some(mut report)) => {
+            if let Some(wait) = wait {
+                let (_, paths) = session.load()?;
+                watch::await_verdict(&mut report, wait, &paths, || false)?;
+            }
+            apply::show(&report, &records, json, false).map(Some)
+        }
         (None, None) => Ok(None),
     }
 }

@@ -229,7 +229,7 @@ fn is_rejected_with_others(one: &Pending, report: &Report) -> bool {
 
 fn report(request: apply::Request, context: &Context<'_>) -> anyhow::Result<Report> {
     let Context { plan, paths, session, .. } = *context;
-    Task { plan, paths, request, json: false, activating: false }.report(session)
+    Task { plan, paths, request, json: false, wait: None, activating: false }.report(session)
 }
 
 fn alone(recorded: &mut Recorded, context: &Context<'_>) -> Answer {

@@ -86,6 +86,17 @@ pub fn current(service: &Utf8Path) -> Result<Option<u64>, FileError> {
     Ok(super::read_link(&service.join("current"))?.as_deref().and_then(number))
 }
 
+/// How long ago `current` was pointed at what it names; `None` where the service is on its static files.
+pub fn age(service: &Utf8Path) -> Result<Option<std::time::Duration>, FileError> {
+    let link = service.join("current");
+    match std::fs::symlink_metadata(&link) {
+        // The clock may have been set back since.
+        Ok(found) => Ok(Some(found.modified().at("look at", &link)?.elapsed().unwrap_or_default())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("look at", &link),
+    }
+}
+
 /// Points `current` at a generation, or removes it: the service reads its static files then.
 pub fn swap(service: &Utf8Path, to: Option<u64>) -> Result<(), FileError> {
     let current = service.join("current");

@@ -174,6 +174,13 @@ pub fn names(path: &Utf8Path) -> Result<Vec<String>, FileError> {
     Directory::open(path)?.map_or_else(|| Ok(Vec::new()), |directory| directory.list())
 }
 
+/// The names in a directory that the caller names, wherever it leads; none where there is no such directory.
+pub fn list(path: &Utf8Path) -> Result<Vec<String>, FileError> {
+    let Some(entries) = none_if_absent(std::fs::read_dir(path)).at("list", path)? else { return Ok(Vec::new()) };
+    let names = entries.map(|entry| Ok(entry.at("list", path)?.file_name().into_string().ok()));
+    names.filter_map(Result::transpose).collect()
+}
+
 /// Removes a directory with all that is in it; no error where there is none. The standard library follows no link below
 /// `path`, and nobody else can change what is above it.
 pub fn remove_tree(path: &Utf8Path) -> Result<(), FileError> {

@@ -13,7 +13,7 @@ use zbus::block_on;
 use super::endings::{Ending, Endings, Run, Wait};
 use super::proxies::{ListedUnit, ManagerProxy, ServiceProxy, UnitProxy};
 use super::settling::Progress;
-use super::{Job, JobFault, ManagerError, ServiceManager, Timer, UnitStatus, Verb, When, journal};
+use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, When, journal};
 use crate::timings;
 
 /// How often something that takes a moment is looked at.
@@ -142,7 +142,7 @@ impl Bus {
         })
     }
 
-    async fn status_of(&self, unit: &str, listed: Option<&ListedUnit>) -> UnitStatus {
+    pub(super) async fn status_of(&self, unit: &str, listed: Option<&ListedUnit>) -> UnitStatus {
         let was_stopped = match listed {
             Some(listed) if matches!(listed.3.as_str(), "failed" | "inactive") => self.was_stopped(listed).await,
             _ => false,
@@ -347,6 +347,18 @@ impl ServiceManager for Bus {
                 Sleep::after(GLANCE).await;
             }
         })
+    }
+
+    fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
+        self.observed(units)
+    }
+
+    fn start_service(&self, service: &Lasting) -> Result<(), ManagerError> {
+        self.start_lasting(service)
+    }
+
+    fn is_stopping(&self) -> Result<bool, ManagerError> {
+        self.is_system_stopping()
     }
 
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {

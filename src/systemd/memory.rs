@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{Job, JobFault, ManagerError, ServiceManager, Timer, UnitStatus, Verb, When};
+use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, When};
 use crate::clock::Clock;
 
 /// Settle time of units of which the plan says none.
@@ -39,6 +39,8 @@ enum State {
 #[derive(Debug, Default)]
 struct Unit {
     state: State,
+    /// Since when it is in that state.
+    since: Duration,
     fails_at: Option<Duration>,
     was_stopped: bool,
     is_masked: bool,
@@ -50,6 +52,8 @@ struct World {
     now: Duration,
     units: BTreeMap<String, Unit>,
     timers: BTreeMap<String, (Duration, Timer)>,
+    /// What goes on in the background.
+    services: BTreeSet<String>,
     /// So many calls fail.
     broken: usize,
     /// Units that somebody stops while the next jobs run.
@@ -145,6 +149,7 @@ impl World {
         if let Some(unit) = self.units.get_mut(name) {
             unit.was_stopped = false;
             unit.fails_at = None;
+            unit.since = now;
             unit.state = match how {
                 Start::Good => State::Active,
                 Start::Fails => State::Failed,
@@ -201,7 +206,8 @@ impl World {
     }
 
     fn status(&self, name: &str) -> UnitStatus {
-        let unit = self.units.get(name);
+        let background = Unit { state: State::Active, ..Unit::default() };
+        let unit = self.units.get(name).or(self.services.contains(name).then_some(&background));
         let load_state = match unit {
             None => "not-found",
             Some(unit) if unit.is_masked => "masked",
@@ -273,6 +279,38 @@ impl ServiceManager for Memory<'_> {
         world.call("read what depends on a unit")?;
         let found: BTreeSet<String> = units.iter().flat_map(|unit| world.dependents(unit)).collect();
         Ok(found.into_iter().filter(|unit| !units.contains(unit) && world.status(unit).is_up()).collect())
+    }
+
+    fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
+        let mut world = self.world();
+        world.call("look at units")?;
+        let observe = |name: &String| {
+            let status = world.status(name);
+            let (is_up, has_failed) = (status.is_up(), status.active_state == "failed");
+            let since = world.units.get(name).map(|unit| unit.since).unwrap_or_default();
+            Observed {
+                sub_state: if is_up { "running" } else { "dead" }.to_owned(),
+                kind: Some("exec".to_owned()),
+                restarts: Some(0),
+                active_since: is_up.then(|| u64::try_from(since.as_micros()).unwrap_or(u64::MAX)),
+                result: Some(if has_failed { "exit-code" } else { "success" }.to_owned()),
+                exit_status: Some(i32::from(has_failed)),
+                is_triggered: false,
+                status,
+            }
+        };
+        Ok(units.iter().map(observe).collect())
+    }
+
+    fn start_service(&self, service: &Lasting) -> Result<(), ManagerError> {
+        let mut world = self.world();
+        world.call("start a service")?;
+        world.services.insert(service.unit.clone());
+        Ok(())
+    }
+
+    fn is_stopping(&self) -> Result<bool, ManagerError> {
+        self.world().call("read the state of the system").map(|()| false)
     }
 
     fn reload_configuration(&self) -> Result<(), ManagerError> {

@@ -3,11 +3,14 @@
 pub mod background;
 pub mod booted;
 mod bus;
+pub mod changes;
 mod dependents;
 mod endings;
 pub mod hardening;
 mod journal;
+mod lasting;
 pub mod memory;
+mod observe;
 mod proxies;
 mod settling;
 pub mod shutdown;
@@ -17,6 +20,8 @@ pub mod written;
 
 pub use bus::Bus;
 pub use dynix_formats::quote;
+pub use lasting::Lasting;
+pub use observe::Observed;
 pub use timer::{Timer, When};
 
 use std::time::Duration;
@@ -156,6 +161,15 @@ pub trait ServiceManager: Sync {
 
     /// Starts a timer; when this returns it is running. One of the same name is replaced.
     fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError>;
+
+    /// How each of `units` is, in their order.
+    fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError>;
+
+    /// Starts a service that goes on in the background.
+    fn start_service(&self, service: &Lasting) -> Result<(), ManagerError>;
+
+    /// Whether the system is shutting down.
+    fn is_stopping(&self) -> Result<bool, ManagerError>;
 
     /// Stops the timer `name.timer`; what it started already goes on. No error where there is none.
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError>;

@@ -67,6 +67,8 @@ pub trait Unit {
     #[zbus(property(emits_changed_signal = "false"))]
     fn active_enter_timestamp_monotonic(&self) -> zbus::Result<u64>;
     #[zbus(property(emits_changed_signal = "false"))]
+    fn triggered_by(&self) -> zbus::Result<Vec<String>>;
+    #[zbus(property(emits_changed_signal = "false"))]
     fn active_exit_timestamp_monotonic(&self) -> zbus::Result<u64>;
 }
 

@@ -87,14 +87,7 @@ impl Timer {
     /// The same for the service. Whatever kills it or is in its way, it is started again.
     pub(super) fn service_properties(&self) -> Properties {
         let mut properties = transient::service(&self.description, &self.command);
-        properties.extend([
-            ("Restart", Variant::new("on-abnormal".to_owned())),
-            // What failed for want of something outside, as `crate::exit::Exit::Failed` says, is tried again, ever later.
-            ("RestartForceExitStatus", Variant::new((vec![Exit::Failed as i32], Vec::<i32>::new()))),
-            ("RestartUSec", Variant::new(micros(Duration::from_secs(1)))),
-            ("RestartSteps", Variant::new(8_u32)),
-            ("RestartMaxDelayUSec", Variant::new(micros(Duration::from_secs(300)))),
-        ]);
+        properties.extend(tried_again());
         properties
     }
 
@@ -123,6 +116,18 @@ impl Timer {
         let text = |template| templates::unit(template, &context);
         Ok((text(include_str!("../../templates/expiry.timer"))?, text(include_str!("../../templates/expiry.service"))?))
     }
+}
+
+/// Of a service that is started again, ever later, where it is killed or fails for want of something outside, as
+/// `crate::exit::Exit::Failed` says.
+pub(super) fn tried_again() -> Properties {
+    vec![
+        ("Restart", Variant::new("on-abnormal".to_owned())),
+        ("RestartForceExitStatus", Variant::new((vec![Exit::Failed as i32], Vec::<i32>::new()))),
+        ("RestartUSec", Variant::new(micros(Duration::from_secs(1)))),
+        ("RestartSteps", Variant::new(8_u32)),
+        ("RestartMaxDelayUSec", Variant::new(micros(Duration::from_secs(300)))),
+    ]
 }
 
 fn micros(duration: Duration) -> u64 {

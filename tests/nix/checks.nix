@@ -252,6 +252,7 @@ in
         onSwitch = "static";
         overridesFile = "/etc/nixos/dynamic.nix";
         keep = 10;
+        watch = 30;
         evaluator = null;
         verify = "warn";
         metrics.textfile = null;

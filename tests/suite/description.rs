@@ -87,6 +87,7 @@ fn everything() -> Plan {
         health: Some(Health { probe, grace: 0.5, interval: 0.5, deadline: 2.0 }),
         units: units(),
         after: vec!["s0".to_owned()],
+        watch: Some(0.0),
         find: Some(Find {
             store: "/nix/store".to_owned(),
             type_description: "TOML value".to_owned(),
@@ -107,6 +108,7 @@ fn everything() -> Plan {
         evaluator: Some(Evaluator { command: vec!["nix".to_owned()], arguments: "{ }".to_owned(), deadline: 4.0 }),
         overrides_file: Some("/etc/nixos/dynamic.nix".into()),
         keep: 5,
+        watch: 12.5,
         daemon: Some(daemon()),
         metrics: Some(MetricsSpec { textfile: "/var/lib/x".into() }),
         candidates: BTreeMap::from([(
@@ -286,14 +288,15 @@ fn defaults_are_the_types_own() {
             without.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
             let Ok(read) = serde_json::from_value::<Plan>(without) else { continue };
             let read = serde_json::to_value(read).unwrap();
-            let expected = [default, &json!(90), &json!(60), &json!(10)];
+            // A key of several types has a default in each.
+            let others = match key.as_str() {
+                "deadline" => vec![json!(90), json!(60), json!(10)],
+                "watch" => vec![json!(30), Value::Null],
+                _ => Vec::new(),
+            };
             let value = read.pointer(&place).unwrap_or(&Value::Null);
-            // `deadline` is a key of several types, each with its own default.
             let equal = |one: &Value| one == value || one.as_f64().is_some() && one.as_f64() == value.as_f64();
-            assert!(
-                if key == "deadline" { expected.into_iter().any(equal) } else { equal(default) },
-                "{place}: {value}"
-            );
+            assert!(equal(default) || others.iter().any(equal), "{place}: {value}");
             // What held it may be gone already.
             if let Some(parent) = minimal.pointer_mut(parent) {
                 parent.as_object_mut().unwrap().remove(name);

@@ -12,7 +12,7 @@ use dynix::apply::recall::Recall;
 use dynix::apply::report::{Outcome, Report};
 use dynix::apply::state::{Mark, State};
 use dynix::apply::trial::{self, NOT_CONFIRMED, Start as Window};
-use dynix::apply::{self, ApplyError, Occasion, Request};
+use dynix::apply::{self, ApplyError, Occasion, Request, watching};
 use dynix::attr_path::AttrPath;
 use dynix::clock::Clock as _;
 use dynix::exit::Exit;
@@ -33,13 +33,16 @@ const SERVICES: [&str; 2] = ["a", "b"];
 /// How long there is for a confirmation.
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// How long units are watched.
+const WATCH: Duration = Duration::from_secs(45);
+
 /// What a unit does on a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Good(u8),
     Crash,
     Hang,
-    /// It works, and fails after half a minute.
+    /// It works, and fails after half a minute: while it is watched.
     Late,
 }
 
@@ -129,7 +132,8 @@ static PLAN: LazyLock<Value> = LazyLock::new(|| {
         (name.to_owned(), service)
     });
     let services: serde_json::Map<String, Value> = services.into_iter().collect();
-    std::fs::write(at("description.json"), json!({"version": 1, "services": services}).to_string()).unwrap();
+    let description = json!({"version": 1, "watch": WATCH.as_secs(), "services": services});
+    std::fs::write(at("description.json"), description.to_string()).unwrap();
     let mut generate = dynix();
     generate.arg("generate").args(["--description", at("description.json").as_str()]);
     finish(generate.args(["--static-root", at("static").as_str(), "--out", at("out").as_str()])).ends(0);
@@ -167,7 +171,9 @@ impl World<'_> {
     }
 
     fn with<T>(&self, occasion: Occasion, run: impl FnOnce(&Machine<'_>, &locks::Locks) -> T) -> T {
-        let locks = locks::take(&self.paths, occasion, Patience::until(Duration::ZERO, &|| false), |_| ()).unwrap();
+        // Another test may just be starting a program, which has the lock too from its fork until its exec.
+        let patience = Patience::from(Duration::from_secs(10));
+        let locks = locks::take(&self.paths, occasion, patience, |_| ()).unwrap();
         let machine = Machine {
             paths: &self.paths,
             manager: Some(self.memory),
@@ -190,9 +196,18 @@ impl World<'_> {
         report
     }
 
-    /// What holds after every apply.
-    fn check(&self, report: &Report, request: &Request, on_trial: bool) {
-        // Nothing good is rejected: among the records of a service that are rejected together there is a bad one.
+    /// What `dynix watch` does, which runs whenever something is watched.
+    fn watch(&mut self) {
+        let (plan, log) = (self.plan(), self.log.clone());
+        let report = self.with(Occasion::Asked, |machine, locks| {
+            let is_due = watching::glance(&plan, machine).is_ok_and(|glance| glance.is_due);
+            if is_due { watching::settle(&plan, &log, machine, locks).unwrap_or_default() } else { Report::default() }
+        });
+        self.check_rejected(&report);
+    }
+
+    /// Nothing good is rejected: among the records of a service that are rejected together there is a bad one.
+    fn check_rejected(&self, report: &Report) {
         let mut rejected: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for (service, mode) in report.rejected.iter().filter_map(|id| self.recorded.get(id)) {
             rejected.entry(*service).or_default().push(mode);
@@ -200,6 +215,11 @@ impl World<'_> {
         for (service, modes) in rejected {
             assert!(modes.iter().any(|mode| Mode::is_bad(mode) || *mode == "late"), "{service}: {modes:?}: {report:?}");
         }
+    }
+
+    /// What holds after every apply.
+    fn check(&self, report: &Report, request: &Request, on_trial: bool) {
+        self.check_rejected(report);
         // All that was up is up, or named.
         for unit in &self.wanted {
             let service = unit.strip_suffix(".service").unwrap_or_default();
@@ -325,9 +345,11 @@ impl World<'_> {
     fn pass(&mut self, time: Duration) {
         let end = self.memory.monotonic() + time;
         let mut again: Vec<Timer> = Vec::new();
-        loop {
-            let left = end.saturating_sub(self.memory.monotonic());
-            let Some(timer) = self.memory.pass(left) else { break };
+        while self.memory.monotonic() < end {
+            let left = end.saturating_sub(self.memory.monotonic()).min(Duration::from_secs(1));
+            let timer = self.memory.pass(left);
+            self.watch();
+            let Some(timer) = timer else { continue };
             for timer in std::mem::take(&mut again).into_iter().chain([timer]) {
                 if !self.woken(&timer) {
                     again.push(timer);
@@ -405,13 +427,15 @@ proptest! {
         let paths = Paths::new(&root, None, None);
         std::fs::create_dir_all(root.join("etc/nixos")).unwrap();
         let log = LogFile::new(paths.overrides(), &paths.cache(), None);
-        let recall = Recall { command: vec!["dynix".to_owned()], before_boot: false };
+        let command = vec!["dynix".to_owned()];
+        let recall = Recall { at_once: command.clone(), command, before_boot: false };
         let mut world = World {
             memory: &memory, paths, log, recall, plan: PLAN.clone(), recorded: BTreeMap::new(), wanted,
             unconfirmed: Vec::new(),
         };
         for event in &events {
             world.happen(event);
+            world.watch();
         }
         // In the end all works again: nothing is left to do but what a bad value still asks for.
         memory.break_down(0);
@@ -423,9 +447,20 @@ proptest! {
         world.pass(WINDOW * 2);
         for _ in 0..2 {
             world.happen(&Event::Apply);
+            world.pass(WATCH * 3);
         }
         let report = world.apply(&World::request(None)).unwrap();
-        prop_assert_eq!(report.exit(), Exit::Done, "{:?}", report);
-        prop_assert!(report.services.is_empty(), "{:?}", report);
+        for (service, outcome) in &report.services {
+            // It was started when nobody watched it any more, and that is said.
+            let is_late = read(&root, service) == "late" && outcome.reason().is_some_and(|reason| reason.contains("has failed"));
+            prop_assert!(is_late, "{:?}", report);
+        }
+        let state = State::load(&world.paths.state()).unwrap();
+        prop_assert!(state.services.values().all(|one| one.watch.is_none()), "{:?}", state);
+        // What works is known to: a boot would start on it.
+        for (service, one) in &state.services {
+            let is_good = read(&root, service).starts_with("good") && memory.is_up(&format!("{service}.service"));
+            prop_assert!(one.works || one.in_effect.is_static() || !is_good, "{service}: {:?}", one);
+        }
     }
 }

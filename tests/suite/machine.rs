@@ -79,6 +79,7 @@ tests! {
     after_switch_off = "after-switch-off",
     autoscale = "autoscale",
     boot = "boot",
+    boot_good = "boot-good",
     confirm = "confirm",
     credential = "credential",
     daemon = "daemon",
@@ -104,6 +105,7 @@ tests! {
     strings = "strings",
     switches = "switches",
     validators = "validators",
+    watch = "watch",
 }
 
 #[test]

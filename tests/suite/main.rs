@@ -22,6 +22,7 @@ mod generate;
 mod generate_refusals;
 mod inputs;
 mod interface;
+mod known_good;
 mod log;
 mod machine;
 mod messages;

@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 
 use crate::support::{System, description, dynix, finish};
 
-/// What a system of the first version had when it was upgraded: overrides in effect, an earlier generation, a drop-in.
-fn first_version() -> Utf8PathBuf {
-    Utf8PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state/version-1"))
+/// The versions of the state before the present one. Version 2 has a setback as well.
+const EARLIER: [u64; 2] = [1, 2];
+
+/// What a system of an earlier version had when it was upgraded: overrides in effect, an earlier generation, a drop-in.
+fn fixture(version: u64) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("{}/tests/fixtures/state/version-{version}", env!("CARGO_MANIFEST_DIR")))
 }
 
 /// That system, with the plan that this dynix makes of the same description.
@@ -20,12 +23,12 @@ struct Upgraded {
 }
 
 impl Upgraded {
-    fn new() -> Self {
+    fn from(version: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let upgraded = Self { directory };
         let root = upgraded.root();
         let status =
-            Command::new("cp").args(["-R", "--", first_version().join("root").as_str(), root.as_str()]).status();
+            Command::new("cp").args(["-R", "--", fixture(version).join("root").as_str(), root.as_str()]).status();
         assert!(status.unwrap().success());
         // Git keeps no modes.
         let log = root.join("etc/nixos/dynamic.nix");
@@ -36,7 +39,7 @@ impl Upgraded {
         std::fs::set_permissions(root.join("run/dynix/state.json"), std::fs::Permissions::from_mode(0o644)).unwrap();
         let generate = ["generate", "--description", "description.json", "--static-root", "static", "--out"];
         let out = root.join("etc/dynix");
-        finish(dynix().current_dir(first_version()).args(generate).arg(&out)).ends(0);
+        finish(dynix().current_dir(fixture(version)).args(generate).arg(&out)).ends(0);
         upgraded
     }
 
@@ -58,48 +61,59 @@ const DROP_IN: &str = "run/systemd/system/greeter.service.d/50-dynix.conf";
 
 #[test]
 fn an_upgrade_keeps_the_overrides_that_are_in_effect() {
-    let system = Upgraded::new();
-    let (file, drop_in) = (system.read(FILE).unwrap(), system.read(DROP_IN).unwrap());
-    assert!(file.contains("82") && drop_in.contains("THREADS=4"), "{file}{drop_in}");
-    let status = system.run(&["status", "--json"]).ends(0).json();
-    let greeter = &status["services"]["greeter"];
-    assert_eq!((&greeter["generation"], &greeter["pending"]), (&json!(2), &json!(false)), "{status}");
-    for shown in greeter["overrides"].as_array().unwrap() {
-        assert_eq!(shown["applied"], true, "{status}");
+    for version in EARLIER {
+        let system = Upgraded::from(version);
+        let (file, drop_in) = (system.read(FILE).unwrap(), system.read(DROP_IN).unwrap());
+        assert!(file.contains("82") && drop_in.contains("THREADS=4"), "{file}{drop_in}");
+        let status = system.run(&["status", "--json"]).ends(0).json();
+        let greeter = &status["services"]["greeter"];
+        assert_eq!((&greeter["generation"], &greeter["pending"]), (&json!(2), &json!(false)), "{status}");
+        for shown in greeter["overrides"].as_array().unwrap() {
+            assert_eq!(shown["applied"], true, "{status}");
+        }
+        let setback = if version == 1 { Value::Null } else { json!("rolledBack") };
+        assert_eq!(greeter["setback"]["result"], setback, "{status}");
+        // No unit is touched, and nothing is written anew.
+        assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
+        assert_eq!((system.read(FILE), system.read(DROP_IN)), (Some(file), Some(drop_in)));
+        let state: Value = serde_json::from_str(&system.read("run/dynix/state.json").unwrap()).unwrap();
+        assert_eq!(state["version"], dynix::apply::state::VERSION);
+        // That it works, nobody has seen here.
+        assert_eq!(state["services"]["greeter"]["works"], Value::Null);
+        assert_eq!(system.read("var/lib/dynix/known-good.json"), None);
+        // And it goes on from there, forward and back.
+        system.run(&["append", "services.greeter.settings.port", "83", "--apply"]).ends(0);
+        assert!(system.read(FILE).unwrap().contains("83"));
+        system.run(&["rollback", "1", "--apply"]).ends(0);
+        assert!(system.read(FILE).unwrap().contains("81"));
+        system.run(&["reset"]).ends(0);
+        assert_eq!((system.read(FILE), system.read(DROP_IN)), (None, None));
     }
-    // No unit is touched, and nothing is written anew.
-    assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
-    assert_eq!((system.read(FILE), system.read(DROP_IN)), (Some(file), Some(drop_in)));
-    let state: Value = serde_json::from_str(&system.read("run/dynix/state.json").unwrap()).unwrap();
-    assert_eq!(state["version"], dynix::apply::state::VERSION);
-    // And it goes on from there, forward and back.
-    system.run(&["append", "services.greeter.settings.port", "83", "--apply"]).ends(0);
-    assert!(system.read(FILE).unwrap().contains("83"));
-    system.run(&["rollback", "1", "--apply"]).ends(0);
-    assert!(system.read(FILE).unwrap().contains("81"));
-    system.run(&["reset"]).ends(0);
-    assert_eq!((system.read(FILE), system.read(DROP_IN)), (None, None));
 }
 
-/// An apply that the first version did not finish is finished by this one.
+/// An apply that an earlier version did not finish is finished by this one.
 #[test]
 fn an_upgrade_in_the_middle_of_an_apply_finishes_it() {
-    let system = Upgraded::new();
-    let path = system.root().join("run/dynix/state.json");
-    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    state["services"]["greeter"]["pending"] = json!(["greeter.service"]);
-    std::fs::write(&path, state.to_string()).unwrap();
-    assert_eq!(system.run(&["apply"]).ends(0).stdout, "greeter: left to do: restart greeter.service\n");
-    assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
+    for version in EARLIER {
+        let system = Upgraded::from(version);
+        let path = system.root().join("run/dynix/state.json");
+        let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        state["services"]["greeter"]["pending"] = json!(["greeter.service"]);
+        std::fs::write(&path, state.to_string()).unwrap();
+        assert_eq!(system.run(&["apply"]).ends(0).stdout, "greeter: left to do: restart greeter.service\n");
+        assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
+    }
 }
 
 #[test]
-fn the_plan_of_the_first_version_is_read() {
-    let system = Upgraded::new();
-    std::fs::copy(first_version().join("plan.json"), system.root().join("plan.json")).unwrap();
-    let plan = system.root().join("plan.json");
-    let status = system.run(&["--plan", plan.as_str(), "status", "--json"]).ends(0).json();
-    assert_eq!(status["services"]["greeter"]["pending"], false);
+fn the_plans_of_earlier_versions_are_read() {
+    for version in EARLIER {
+        let system = Upgraded::from(version);
+        std::fs::copy(fixture(version).join("plan.json"), system.root().join("plan.json")).unwrap();
+        let plan = system.root().join("plan.json");
+        let status = system.run(&["--plan", plan.as_str(), "status", "--json"]).ends(0).json();
+        assert_eq!(status["services"]["greeter"]["pending"], false);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""What is recorded comes into effect at boot, before units start; what a switch took back stays taken back."""
+"""What works comes into effect at boot, before units start; what a switch took back stays taken back."""
 
 import json
 
@@ -20,6 +20,11 @@ def wait() -> None:
     machine.wait_for_unit("distccd.service")
 
 
+def wait_until_tried() -> None:
+    """What was never in effect comes into effect once the system is up."""
+    machine.wait_until_fails("test -e /run/systemd/system/dynix-after-boot.service", timeout=60)
+
+
 def starts() -> int:
     """How often harmonia was started since boot."""
     return machine.succeed("journalctl --boot --unit=harmonia.service").count("Started harmonia")
@@ -33,7 +38,7 @@ wait()
 t.assertEqual(shown(), STATIC)
 
 with subtest("what was applied survives a reboot, and what was only recorded comes into effect with it"):
-    machine.succeed("dynix append services.harmonia.settings.workers 20 --apply")
+    machine.succeed("dynix append services.harmonia.settings.workers 20 --apply --wait")
     machine.succeed("dynix append services.distccd.maxJobs 4")
     t.assertEqual(shown(), STATIC | {"workers": 20})
     t.assertEqual(jobs(), "12")
@@ -42,6 +47,7 @@ with subtest("what was applied survives a reboot, and what was only recorded com
     wait()
     t.assertNotEqual(machine.succeed(boot_id), before)
     t.assertEqual(shown(), STATIC | {"workers": 20})
+    wait_until_tried()
     t.assertEqual(jobs(), "4")
 
 with subtest("the units were started on these values, not restarted for them"):
@@ -55,6 +61,7 @@ with subtest("an append survives a power failure"):
     machine.crash()
     start_all()
     wait()
+    wait_until_tried()
     t.assertEqual(shown(), STATIC | {"workers": 20, "max_connection_rate": 7})
 
 with subtest("the activation script, run by hand, applies what is recorded"):
@@ -82,15 +89,19 @@ with subtest("a switch goes back to the built configuration, and it stays so aft
     t.assertEqual(jobs(), "12")
 
 with subtest("activated in a chroot, as by a systemd initrd, files are changed and the outer systemd is left alone"):
-    machine.succeed("dynix append services.harmonia.settings.workers 22")
-    pid = machine.get_unit_property("harmonia.service", "MainPID")
+    machine.succeed("dynix append services.harmonia.settings.workers 22 --apply --wait")
     machine.succeed(
         "mkdir -p /sysroot && mount -t tmpfs none /sysroot && cd / &&"
         " for entry in *; do [ $entry = sysroot ] || { if [ -L $entry ]; then cp -a $entry /sysroot/;"
         " elif [ -d $entry ]; then mkdir /sysroot/$entry && mount --rbind --make-rslave /$entry /sysroot/$entry; fi; }; done"
     )
+    # Nobody watches it, so it is not known whether it works.
+    machine.succeed("dynix append services.harmonia.settings.workers 23 --apply; systemctl stop 'dynix-watch-*'")
+    t.assertEqual(shown()["workers"], 23)
+    pid = machine.get_unit_property("harmonia.service", "MainPID")
     said = machine.succeed("env -u NIXOS_ACTION chroot /sysroot /nix/var/nix/profiles/system/activate 2>&1")
     assert "units are left alone" in said, said
+    # The next boot starts on what is known to work.
     assert "workers = 22" in machine.succeed("cat /run/dynix/harmonia/current/harmonia.toml")
     t.assertEqual(machine.get_unit_property("harmonia.service", "MainPID"), pid)
     machine.succeed("umount --lazy /sysroot && dynix reset")

@@ -20,8 +20,9 @@ def subject() -> dict:
 
 def text() -> str:
     pid = machine.get_unit_property("words.service", "MainPID")
-    words = machine.succeed(f"tr '\\0' '\\n' < /proc/{pid}/cmdline").splitlines()
-    return words[words.index("--text") + 1]
+    # It counts as started before its start script has run the program.
+    said = machine.wait_until_succeeds(f"tr '\\0' '\\n' < /proc/{pid}/cmdline | grep --line-regexp -A1 -e --text")
+    return said.splitlines()[1]
 
 
 def record(number: int, behaviour: str) -> None:
