@@ -227,7 +227,7 @@ rec {
         let
           found =
             config.systemd.units.${unit} or config.systemd.units.${templateOf unit}
-              or (throw "dynamicism.for.${name}.units: there is no unit ${unit}");
+            or (throw "dynamicism.for.${name}.units: there is no unit ${unit}");
         in
         if found.enable or true then
           found.text

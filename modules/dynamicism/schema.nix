@@ -78,7 +78,8 @@ let
     || beside == null
     || (check.file == beside.file && -20 < distance && distance < 20)
     # Types of lib/types.nix that are made with `addCheck` themselves.
-    || builtins.match "(un)?signedInt.*|positiveInt|intBetween|number.*|passwdEntry .*" type.name != null
+    ||
+      builtins.match "(un)?signedInt.*|positiveInt|intBetween|number.*|passwdEntry .*" type.name != null
     || (type.name == "listOf" && hasPrefix "non-empty " type.description);
 
   # Bounds are only in the description: "16 bit unsigned integer; between 0 and 65535 (both inclusive)".
@@ -351,16 +352,21 @@ let
       # Beside any string, particular ones say nothing.
       some =
         if lib.elem { type = "string"; } all then
-          lib.filter (
-            one: one.type or null != "string" || one == { type = "string"; } || one ? unchecked
-          ) all
+          lib.filter (one: one.type or null != "string" || one == { type = "string"; } || one ? unchecked) all
         else
           all;
       # What may be anything decides last.
       isUnknown = one: attrNames one == [ "unchecked" ];
       schemas = lib.filter (one: !isUnknown one) some ++ lib.filter isUnknown some;
       open = lib.findFirst (one: one == { }) null schemas;
-      hasDepth = one: kinds one == null || lib.intersectLists (kinds one) [ "array" "object" ] != [ ];
+      hasDepth =
+        one:
+        kinds one == null
+        ||
+          lib.intersectLists (kinds one) [
+            "array"
+            "object"
+          ] != [ ];
       whole =
         if open != null && !lib.any hasDepth (lib.remove { } schemas) then
           { }
@@ -476,8 +482,7 @@ let
         coercedTo = {
           inherit (final) notes;
           inherit converted;
-          schema =
-            if clashes == [ ] then final.schema else { anyOf = clashes ++ flat final.schema; };
+          schema = if clashes == [ ] then final.schema else { anyOf = clashes ++ flat final.schema; };
           definitions = coerced.definitions // final.definitions;
         };
         unique = same type.nestedTypes.elemType;

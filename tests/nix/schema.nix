@@ -24,7 +24,8 @@ let
   };
   noted = type: schema: notes: { inherit type schema notes; };
   # The built value alone.
-  fixed = type: why: noted type { unchecked = why; } [ "x: ${why}: only the built value is accepted" ];
+  fixed =
+    type: why: noted type { unchecked = why; } [ "x: ${why}: only the built value is accepted" ];
 
   json =
     types.nullOr (

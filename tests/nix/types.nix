@@ -143,7 +143,9 @@ let
     non-empty-list = nonEmptyListOf int;
     null-or-coerced = nullOr (coercedTo int toString str);
     null-or-int = nullOr int;
-    null-or-module = nullOr (submodule { options.a = option int; });
+    null-or-module = nullOr (submodule {
+      options.a = option int;
+    });
     numbers-between = numbers.between 0.5 2;
     numbers-nonnegative = numbers.nonnegative;
     numbers-positive = numbers.positive;
