@@ -226,8 +226,8 @@ impl LogFile {
         let mut result = Err(self.unsteady());
         for attempt in 0..TRIES {
             let is_first = attempt == 0;
-            let lock = if is_first || self.locked { None } else { self.lock(PATIENCE, |_| {}).ok() };
-            let Some(look) = self.look(is_first, lock)? else { return Ok(None) };
+            let held = if is_first || self.locked { None } else { self.lock(PATIENCE, |_| {}).ok() };
+            let Some(look) = self.look(is_first, held)? else { return Ok(None) };
             let seen = read(&look);
             let makes_no_sense =
                 matches!(seen, Err(LogError::Unsteady { .. } | LogError::Syntax { .. } | LogError::Chain { .. }));
@@ -303,8 +303,8 @@ impl LogFile {
             return;
         }
         let is_ours = self.locked || look.lock.is_some();
-        let lock = if is_ours { None } else { self.lock(Duration::ZERO, |_| {}).ok() };
-        if (is_ours || lock.is_some()) && self.state_of(&look.file).ok().as_ref() == Some(&look.now) {
+        let taken = if is_ours { None } else { self.lock(Duration::ZERO, |_| {}).ok() };
+        if (is_ours || taken.is_some()) && self.state_of(&look.file).ok().as_ref() == Some(&look.now) {
             let good = || good(&outcome.state, &outcome.end);
             let stamp = stamp.or_else(|| self.cache.remember(&look.file, look.now.clone(), good()));
             if let (Some(stamp), Some(checkpoint)) = (stamp, &outcome.checkpoint) {

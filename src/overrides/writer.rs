@@ -72,6 +72,9 @@ struct Lines {
     place: Place,
 }
 
+/// Says what to record, given the log and the state of its file; `None` where there is no file.
+type Decide<'d, E> = dyn FnMut(&LogFile, Option<&FileState>) -> Result<Vec<Change>, E> + 'd;
+
 impl LogFile {
     /// Records `changes`, all or none, and gives their ids: when this returns they survive a power cut. `waiting` is
     /// told whom it waits for.
@@ -132,7 +135,7 @@ impl LogFile {
         exact: bool,
         marking: &Marking<'_>,
         _lock: &Lock,
-        decide: &mut dyn FnMut(&Self, Option<&FileState>) -> Result<Vec<Change>, E>,
+        decide: &mut Decide<'_, E>,
     ) -> Result<Written, E> {
         let log = self.with_lock();
         for _ in 0..TRIES {
