@@ -23,6 +23,7 @@ mod generate_refusals;
 mod inputs;
 mod interface;
 mod known_good;
+mod layers;
 mod log;
 mod machine;
 mod messages;
