@@ -28,9 +28,14 @@ pub fn fault(token: &str) -> Option<String> {
     if written.len() <= 15 {
         return None;
     }
-    let held = format!("{float:.*e}", written.len() - 1);
-    let held: String = held.split('e').next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
-    (held != written)
+    let significant = |text: &str| -> String {
+        let mantissa = text.split('e').next().unwrap_or_default();
+        mantissa.chars().filter(char::is_ascii_digit).collect()
+    };
+    // The shortest digits that give a float are not always those that it rounds to: beside a power of two they may differ.
+    let rounded = significant(&format!("{float:.*e}", written.len() - 1));
+    let shortest = significant(&format!("{float:e}"));
+    (rounded != written && shortest != written)
         .then(|| format!("{token} has more digits than 64 bits hold, and would become {float:?}; write that"))
 }
 
@@ -84,6 +89,8 @@ mod tests {
             "-2.5E-3",
             "0.30000000000000004",
             "1.7976931348623157e308",
+            // Rounded to as many digits it is ...984e144.
+            "6.243497100631985e144",
             "100000000000000000000.0",
             "0.0",
             ".5",
