@@ -302,6 +302,7 @@ pub struct Reset {
 }
 
 /// `dynix apply`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub struct Apply {
     /// Only these services; all by default
@@ -316,6 +317,9 @@ pub struct Apply {
     /// Only try what was postponed at the boot
     #[arg(long, hide = true, conflicts_with_all = ["services", "confirm", "expired", "retry"])]
     pub after_boot: bool,
+    /// A part of the boot: the services' units start only after this
+    #[arg(long, hide = true, conflicts_with_all = ["confirm", "expired", "retry", "after_boot"])]
+    pub before_units: bool,
     /// How it is applied.
     #[command(flatten)]
     pub applying: Applying,

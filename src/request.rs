@@ -97,6 +97,7 @@ pub struct Reset {
 }
 
 /// What is recorded comes into effect.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Apply {
@@ -112,6 +113,9 @@ pub struct Apply {
     /// Only what was postponed at the boot. Nobody but the system asks for it.
     #[serde(skip)]
     pub after_boot: bool,
+    /// The services' units start only after it. Nobody but systemd asks for it.
+    #[serde(skip)]
+    pub before_units: bool,
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,

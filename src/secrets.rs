@@ -8,13 +8,14 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::attr_path::AttrPath;
 use crate::fs;
 use crate::overrides::{Kind, Record};
 use crate::paths::Paths;
-use crate::plan::{File, OptionSpec, Plan, Service, ValueSpec};
+use crate::plan::{self, OptionSpec, Plan, Service, ValueSpec};
 
 /// The one name of a set that stands for a secret.
 pub const REFERENCE: &str = "_secret";
@@ -57,7 +58,7 @@ impl Service {
     }
 }
 
-impl File {
+impl plan::File {
     /// Whether a secret of its service goes into it.
     #[must_use]
     pub fn holds_secret(&self, service: &Service) -> bool {
@@ -88,12 +89,45 @@ pub struct Unrevealed {
     pub path: AttrPath,
     /// Why; without the value.
     pub problem: String,
+    /// The file that another look may find in order. `None` where the record is at fault.
+    pub file: Option<File>,
+}
+
+/// The file of a secret that can't be used now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct File {
+    /// As the record names it.
+    pub path: Utf8PathBuf,
+    /// Whether there is a file, so that it has to change before it can be used.
+    pub is_there: bool,
+}
+
+/// A secret that a service waits for: until it can be used, the service stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaited {
+    /// What it is the value of.
+    pub path: AttrPath,
+    /// Where it is read.
+    pub file: File,
+    /// Why it can't be used.
+    pub reason: String,
+}
+
+/// Why there is no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoSecret {
+    /// In words.
+    pub problem: String,
+    /// Whether there is a file.
+    pub is_there: bool,
 }
 
 /// Reads what references refer to.
 pub trait Reveal {
     /// The secret in the file at `path`, or why there is none.
-    fn reveal(&self, path: &Utf8Path) -> Result<String, String>;
+    fn reveal(&self, path: &Utf8Path) -> Result<String, NoSecret>;
 }
 
 /// The files of a machine.
@@ -109,28 +143,34 @@ impl SecretFiles {
         Self { root: paths.root().to_owned() }
     }
 
-    fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, String> {
+    fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, NoSecret> {
         let below = self.root.join(path.strip_prefix("/").unwrap_or(path));
-        let place = fs::resolve(&self.root, &below).map_err(|error| error.to_string())?;
+        let place = fs::resolve(&self.root, &below).map_err(|error| unusable(&error.to_string()))?;
         match fs::read_private(&place, LIMIT) {
             Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err("it is not there".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Ok(None) => Err(NoSecret { problem: "it is not there".to_owned(), is_there: false }),
+            Err(error) => Err(unusable(&error.to_string())),
         }
     }
 }
 
+fn unusable(problem: &str) -> NoSecret {
+    NoSecret { problem: problem.to_owned(), is_there: true }
+}
+
 impl Reveal for SecretFiles {
-    fn reveal(&self, path: &Utf8Path) -> Result<String, String> {
-        let secret = self
-            .read(path)
-            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "what it holds is no text (UTF-8)".to_owned()));
-        let mut secret = secret.map_err(|problem| format!("the secret in {path} can't be used: {problem}"))?;
-        // Editors and `echo` end a file with a line feed that is no part of what it says.
-        if secret.ends_with('\n') {
-            secret.pop();
-        }
-        Ok(secret)
+    fn reveal(&self, path: &Utf8Path) -> Result<String, NoSecret> {
+        let secret = self.read(path).and_then(|bytes| {
+            let mut secret = String::from_utf8(bytes).map_err(|_| unusable("what it holds is no text (UTF-8)"))?;
+            // Editors and `echo` end a file with a line feed that is no part of what it says.
+            if secret.ends_with('\n') {
+                secret.pop();
+            }
+            // Whoever makes it has made the file, and is yet to write what it says.
+            if secret.is_empty() { Err(unusable("it is empty")) } else { Ok(secret) }
+        });
+        let in_full = |problem| format!("the secret in {path} can't be used: {problem}");
+        secret.map_err(|none| NoSecret { problem: in_full(none.problem), ..none })
     }
 }
 
@@ -141,18 +181,44 @@ pub fn reveal(option: &OptionSpec, mut value: Value, files: &dyn Reveal) -> Resu
         let built = mark.names().iter().try_fold(&option.static_value, |value, name| value.get(name));
         let found = mark.names().iter().try_fold(&mut value, |value, name| value.get_mut(name));
         if let Some(found) = found {
-            put_secrets(found, built, files).map_err(|problem| Unrevealed { path: mark.clone(), problem })?;
+            put_secrets(found, built, files).map_err(|(problem, file)| Unrevealed {
+                path: mark.clone(),
+                problem,
+                file,
+            })?;
         }
     }
     Ok(value)
 }
 
-fn put_secrets(value: &mut Value, built: Option<&Value>, files: &dyn Reveal) -> Result<(), String> {
+/// The file of a secret at `path` of an option's value, or of the first one below or above that.
+#[must_use]
+pub fn file_at(option: &OptionSpec, value: &Value, path: &AttrPath) -> Option<Utf8PathBuf> {
+    let mut marks = option.secret.iter().filter(|mark| path.starts_with(mark) || mark.starts_with(path));
+    marks.find_map(|mark| file_within(mark.names().iter().try_fold(value, |value, name| value.get(name))?))
+}
+
+fn file_within(value: &Value) -> Option<Utf8PathBuf> {
+    if let Some(file) = referred(value) {
+        return Some(file.to_owned());
+    }
+    match value {
+        Value::Object(attributes) => attributes.values().find_map(file_within),
+        Value::Array(elements) => elements.iter().find_map(file_within),
+        _ => None,
+    }
+}
+
+fn put_secrets(value: &mut Value, built: Option<&Value>, files: &dyn Reveal) -> Result<(), (String, Option<File>)> {
     if built == Some(value) || is_nothing(value) {
         return Ok(());
     }
     if let Some(file) = referred(value) {
-        *value = Value::String(files.reveal(file)?);
+        let secret = files.reveal(file).map_err(|none| {
+            let file = File { path: file.to_owned(), is_there: none.is_there };
+            (none.problem, Some(file))
+        })?;
+        *value = Value::String(secret);
         return Ok(());
     }
     match value {
@@ -160,7 +226,10 @@ fn put_secrets(value: &mut Value, built: Option<&Value>, files: &dyn Reveal) -> 
             .iter_mut()
             .try_for_each(|(name, value)| put_secrets(value, built.and_then(|built| built.get(name)), files)),
         Value::Array(elements) => elements.iter_mut().try_for_each(|value| put_secrets(value, None, files)),
-        _ => Err("it is marked as secret, and the log may only name the file that holds it (--secret-file)".to_owned()),
+        _ => {
+            let problem = "it is marked as secret, and the log may only name the file that holds it (--secret-file)";
+            Err((problem.to_owned(), None))
+        }
     }
 }
 
@@ -258,8 +327,9 @@ mod tests {
     struct Fixed;
 
     impl Reveal for Fixed {
-        fn reveal(&self, path: &Utf8Path) -> Result<String, String> {
-            if path == "/secret" { Ok("hunter2".to_owned()) } else { Err(format!("no {path}")) }
+        fn reveal(&self, path: &Utf8Path) -> Result<String, NoSecret> {
+            let none = || NoSecret { problem: format!("no {path}"), is_there: false };
+            if path == "/secret" { Ok("hunter2".to_owned()) } else { Err(none()) }
         }
     }
 
@@ -287,6 +357,7 @@ mod tests {
         }
         let refused = reveal(&option(), value(json!({"_secret": "/other"})), &Fixed).unwrap_err();
         assert_eq!(refused.problem, "no /other");
+        assert_eq!(refused.file, Some(File { path: "/other".into(), is_there: false }));
         // Elsewhere it is a set as any other.
         let other = json!({"name": {"_secret": "/secret"}});
         assert_eq!(reveal(&option(), other.clone(), &Fixed).unwrap(), other);

@@ -337,10 +337,13 @@ in
       systemd.packages = [ cfg.generated ];
       system.activationScripts.dynix = {
         supportsDryActivation = true;
-        # Files have owners, and the script reads what lies under /etc and writes under /run.
+        # Files have owners, and the script reads what lies under /etc and writes under /run. Secrets are installed before it
+        # is run, by agenix or by sops-nix (`setupSecrets`).
         deps = lib.filter (name: config.system.activationScripts ? ${name}) [
+          "agenix"
           "etc"
           "groups"
+          "setupSecrets"
           "specialfs"
           "users"
         ];

@@ -48,8 +48,8 @@ pub(super) fn choose(
     Ok(chosen)
 }
 
-/// Notes what services start on, and what is tried later: what is not known to work, and what does not hold, because a secret
-/// may not be there yet. (What can't be put into effect is tried again in any case: [`super::recall::retry`].)
+/// Notes what services start on, and what is tried later: what is not known to work, what does not hold, and what waits for
+/// a secret. (What can't be put into effect is tried again in any case: [`super::recall::retry`].)
 pub(super) fn note(
     plan: &Plan,
     chosen: BTreeMap<String, Start>,
@@ -61,6 +61,7 @@ pub(super) fn note(
         plan.services.keys().filter(|service| super::concerns(plan, service, &one.path)).collect::<Vec<_>>()
     });
     state.postponed.extend(left_out.cloned());
+    state.postponed.extend(report.awaited.keys().cloned());
     for one in state.services.values_mut() {
         one.works = !one.in_effect.is_static();
     }

@@ -12,7 +12,7 @@ use crate::attr_path::AttrPath;
 use crate::overrides::{Conflict, Overlay};
 use crate::places::{Place, Places};
 use crate::plan::Plan;
-use crate::secrets::{self, Reveal};
+use crate::secrets::{self, Awaited, Reveal, Unrevealed};
 
 /// An override that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,6 +35,9 @@ pub struct Desired {
     pub left_out: Vec<LeftOut>,
     /// Overrides of options that no service has.
     pub strangers: Vec<LeftOut>,
+    /// Secrets that can't be used now, by service. Such a service stays as it is: what an older record says in the place of
+    /// the secret was replaced, and the built configuration has none.
+    pub awaited: BTreeMap<String, Vec<Awaited>>,
 }
 
 /// Folds the overlay into the plan's static values, for the services in `only` or for all. Overrides that are of no
@@ -58,17 +61,26 @@ pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, 
         }
         let (value, left_out) = effective(place, overlay.below(&place.path), files);
         desired.left_out.extend(left_out);
+        let value = value.unwrap_or_else(|awaited| {
+            desired.awaited.entry(place.service_name.to_owned()).or_default().push(awaited);
+            None
+        });
         if let Some(value) = value {
             let values = desired.services.entry(place.service_name.to_owned());
             values.or_insert_with(|| static_values(place.service)).insert(place.option_name.to_owned(), value);
         }
     }
+    desired.services.retain(|service, _| !desired.awaited.contains_key(service));
     desired
 }
 
-/// The option's value with as many of its overrides as can hold; `None` if none of them can. `overrides` are those
-/// below the option.
-fn effective(place: &Place<'_>, mut overrides: Overlay, files: &dyn Reveal) -> (Option<Value>, Vec<LeftOut>) {
+/// The option's value with as many of its overrides as can hold, `None` if none of them can; or the secret that is missing
+/// for that. `overrides` are those below the option.
+fn effective(
+    place: &Place<'_>,
+    mut overrides: Overlay,
+    files: &dyn Reveal,
+) -> (Result<Option<Value>, Awaited>, Vec<LeftOut>) {
     let mut left_out: Vec<LeftOut> = Vec::new();
     let mut leave_out = |overrides: &mut Overlay, path: &AttrPath, reason: &str| {
         let concerned: Vec<(AttrPath, u64)> = overrides
@@ -91,19 +103,34 @@ fn effective(place: &Place<'_>, mut overrides: Overlay, files: &dyn Reveal) -> (
         Ok(kind) => kind,
         Err(error) => {
             leave_out(&mut overrides, &AttrPath::default(), &format!("the plan says no type of it: {error}"));
-            return (None, left_out);
+            return (Ok(None), left_out);
         }
     };
     // Each turn leaves out at least one override, or ends.
     while !overrides.is_empty() {
         let progress = match overrides.effective(&place.option.static_value) {
             Err(conflict) => leave_out(&mut overrides, &conflict.path, &in_full(place, &conflict).to_string()),
-            Ok(value) => match secrets::reveal(place.option, value, files) {
+            Ok(with_references) => match secrets::reveal(place.option, with_references.clone(), files) {
+                Err(Unrevealed { path, problem, file: Some(file) }) => {
+                    let path = place.path.join(&path);
+                    return (Err(Awaited { path, file, reason: problem }), left_out);
+                }
                 Err(unrevealed) => leave_out(&mut overrides, &unrevealed.path, &unrevealed.problem),
                 Ok(value) => {
                     let faults = kind.mismatches(&value, Some(&place.option.static_value));
                     if faults.is_empty() {
-                        return (Some(value), left_out);
+                        return (Ok(Some(value)), left_out);
+                    }
+                    if let Some(awaited) = faults.iter().find_map(|fault| {
+                        let file = secrets::file_at(place.option, &with_references, &fault.path)?;
+                        let path = place.path.join(&fault.path);
+                        let reason = format!(
+                            "the secret in {file} can't be used: what it says is not possible; expected {}",
+                            fault.allowed
+                        );
+                        Some(Awaited { path, file: secrets::File { path: file, is_there: true }, reason })
+                    }) {
+                        return (Err(awaited), left_out);
                     }
                     faults.iter().fold(false, |any, fault| {
                         // The problem is said in terms of the value.
@@ -121,7 +148,7 @@ fn effective(place: &Place<'_>, mut overrides: Overlay, files: &dyn Reveal) -> (
             leave_out(&mut overrides, &AttrPath::default(), "with it, the option has not its type");
         }
     }
-    (None, left_out)
+    (Ok(None), left_out)
 }
 
 fn in_full(place: &Place<'_>, conflict: &Conflict) -> Conflict {

@@ -265,6 +265,10 @@ pub fn choose(
             let Some(overlay) = earlier.overlay(plan, &service, sighting)? else { continue };
             let only = BTreeSet::from([service.clone()]);
             let mut before = desired(plan, overlay, Some(&only), &SecretFiles::of(paths));
+            // Its secret is not there.
+            if before.awaited.contains_key(&service) {
+                continue;
+            }
             view.desired.services.extend(before.services.remove(&service).map(|values| (service.clone(), values)));
             view.desired.left_out.append(&mut before.left_out);
             start = Start { record: sighting.record, values: Some(sighting.values.clone()) };

@@ -30,6 +30,7 @@ pub mod view;
 pub mod watch;
 pub mod watching;
 
+mod awaiting;
 mod leftover;
 mod pass;
 mod rejection;
@@ -58,6 +59,7 @@ use crate::fs::lock::LockError;
 use crate::overrides::{Change as LogChange, Folded, Kind, LogError, LogFile};
 use crate::plan::Plan;
 use crate::systemd::ManagerError;
+use crate::systemd::before::Before;
 
 /// What is to be applied.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +74,8 @@ pub struct Request {
     pub trial: Option<Start>,
     /// What was recorded for it, which others may take back before its turn comes.
     pub records: Vec<u64>,
+    /// The units wait for it to end before they start.
+    pub before_units: bool,
 }
 
 /// What an apply is for.
@@ -161,6 +165,11 @@ pub fn apply(
     _locks: &Locks,
     mut waiting: impl FnMut(&str),
 ) -> Result<Report, ApplyError> {
+    let yet_to_start = machine.manager.filter(|_| request.before_units).map(Before);
+    let machine = &match &yet_to_start {
+        Some(manager) => Machine { manager: Some(manager), ..*machine },
+        None => Machine { ..*machine },
+    };
     machine.interruption.begin();
     let mut report = Report::default();
     // It is in nobody's way.
@@ -254,6 +263,16 @@ fn reconcile(
         watching::forget_tries(tried, machine, report);
     }
     wake(plan, log, &view.folded, &held, state, machine, report)?;
+    match awaiting::set(plan, &view.desired.awaited, &request, machine) {
+        Ok(true) => report.warnings.extend(view.desired.awaited.keys().map(|service| {
+            format!("{service}: it stays as it is until its secret can be used, and has it then by itself")
+        })),
+        Ok(false) => {}
+        Err(error) => {
+            report.warnings.push(format!("secrets that come are not noticed: {error}"));
+            passed.retry.extend(view.desired.awaited.keys().cloned());
+        }
+    }
     // A retry that fails is itself tried again, by its exit code; and what is on trial has somebody who looks.
     if request.occasion != Occasion::Retry && !passed.retry.is_empty() && !on_trial {
         match recall::retry(&passed.retry, view.last_id, machine) {

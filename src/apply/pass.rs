@@ -64,7 +64,13 @@ pub(super) fn pass(
     timings::mark("D-Bus: units");
     let changed = !survey.changes.is_empty() || !survey.faults.is_empty();
     let mut pass = Pass::new(plan, before.clone(), view.last_id);
-    let failed = survey.faults.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed { .. }));
+    report.awaited.clone_from(&view.desired.awaited);
+    // What waits for a secret is told when that is there.
+    let is_awaiting = |service: &String| view.desired.awaited.contains_key(service);
+    let failed = survey
+        .faults
+        .iter()
+        .filter(|(service, outcome)| matches!(outcome, Outcome::Failed { .. }) && !is_awaiting(service));
     pass.retry.extend(failed.map(|(service, _)| service.clone()));
     pass.outcomes.append(&mut survey.faults);
     if !request.occasion.static_wins() {

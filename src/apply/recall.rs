@@ -30,7 +30,7 @@ pub struct Recall {
 }
 
 impl Recall {
-    fn with(&self, words: &[&str]) -> Vec<String> {
+    pub(super) fn with(&self, words: &[&str]) -> Vec<String> {
         self.command.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect()
     }
 

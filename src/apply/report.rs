@@ -8,6 +8,7 @@ use super::action::Action;
 use super::desired::LeftOut;
 use super::trial::Awaiting;
 use crate::exit::Exit;
+use crate::secrets::Awaited;
 
 /// One service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +117,9 @@ pub struct Report {
     /// Whether it was ended early, and went back from what was under way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// Secrets that services wait for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub awaited: BTreeMap<String, Vec<Awaited>>,
     /// What goes back by itself unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting: Option<Awaiting>,
@@ -130,8 +134,19 @@ impl Report {
     /// The worst of it.
     #[must_use]
     pub fn exit(&self) -> Exit {
+        self.worst(|_| true)
+    }
+
+    /// The same for an apply that nobody waits for: that a secret is still missing is not its failure.
+    #[must_use]
+    pub fn exit_in_background(&self) -> Exit {
+        self.worst(|service| !self.awaited.contains_key(service))
+    }
+
+    fn worst(&self, counts: impl Fn(&str) -> bool) -> Exit {
         let left_out = if self.left_out.is_empty() { Exit::Done } else { Exit::Refused };
         let taken_back = if self.taken_back.is_empty() { Exit::Done } else { Exit::Failed };
-        self.services.values().map(Outcome::exit).max().unwrap_or_default().max(left_out).max(taken_back)
+        let outcomes = self.services.iter().filter(|(service, _)| counts(service)).map(|(_, outcome)| outcome);
+        outcomes.map(Outcome::exit).max().unwrap_or_default().max(left_out).max(taken_back)
     }
 }

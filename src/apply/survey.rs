@@ -122,6 +122,10 @@ pub fn survey<'p>(
     // One look at all of them: most services of a large plan have nothing there.
     let present: BTreeSet<String> = fs::names(&paths.run())?.into_iter().collect();
     for (name, service) in plan.services.iter().filter(|(name, _)| only(name)) {
+        if let Some(awaited) = desired.awaited.get(name).and_then(|awaited| awaited.first()) {
+            survey.faults.insert(name.clone(), Outcome::Failed { reason: awaited.reason.clone() });
+            continue;
+        }
         let values = desired.services.get(name);
         let current = if present.contains(name) { generation::current(&paths.service(name))? } else { None };
         if values.is_none() && !state.services.contains_key(name) && current.is_none() {

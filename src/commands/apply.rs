@@ -1,7 +1,7 @@
 //! `dynix apply`: what is recorded comes into effect.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::session::Session;
 use super::turn::Turn;
@@ -9,7 +9,7 @@ use super::{notice, place, watch};
 use crate::apply::action::Action;
 use crate::apply::report::{Outcome, Report};
 use crate::apply::state::State;
-use crate::apply::{self, Request, locks};
+use crate::apply::{self, Occasion, Request, locks};
 use crate::cli::Wait;
 use crate::exit::Exit;
 use crate::messages;
@@ -70,13 +70,21 @@ impl<'t> Task<'t> {
         let is_told = report.interrupted || self.wait.is_some() && !report.watched.is_empty();
         match session.interrupted().filter(|_| is_told) {
             Some(interrupted) => Err(interrupted.into()),
+            // Nobody waits for this one, and systemd tells when the secret is there.
+            None if self.activating
+                || matches!(self.request.occasion, Occasion::Retry | Occasion::Boot | Occasion::AfterBoot) =>
+            {
+                exit.map(|_| report.exit_in_background())
+            }
             None => exit,
         }
     }
 
     /// Applies.
     pub fn report(&self, session: &Session) -> anyhow::Result<Report> {
-        let turn = Turn::take((self.plan, self.paths), self.request.occasion, locks::PATIENCE, session)?;
+        // Who has the lock may be waiting for units that wait for this.
+        let patience = if self.request.before_units { Duration::ZERO } else { locks::PATIENCE };
+        let turn = Turn::take((self.plan, self.paths), self.request.occasion, patience, session)?;
         let (plan, paths) = turn.system();
         let log = session.log(plan, paths).trying_again();
         let (recall, observer) = (session.recall(self.activating)?, session.observer());

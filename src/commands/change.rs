@@ -103,6 +103,10 @@ pub fn record(request: &Request, context: &Context<'_>) -> anyhow::Result<Record
             } else if one.after_boot {
                 apply.occasion = engine::Occasion::AfterBoot;
             }
+            if one.before_units {
+                apply.occasion = engine::Occasion::Boot;
+                apply.before_units = true;
+            }
             apply.trial = recording::start(one.confirm, context)?;
             Ok(Recorded { apply: Some(apply), ..Recorded::default() })
         }

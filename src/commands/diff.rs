@@ -43,8 +43,13 @@ pub fn run(arguments: &Diff, session: &Session) -> anyhow::Result<Exit> {
         let built = texts(name, service, &static_values(service))?;
         let present = in_effect(name, service, &state, &paths, &built)?;
         let (old, new) = if arguments.pending {
-            let wanted = desired.services.get(name).map(|values| texts(name, service, values)).transpose()?;
-            (present, wanted.unwrap_or(built))
+            let wanted = match desired.services.get(name) {
+                Some(values) => texts(name, service, values)?,
+                // It waits for a secret.
+                None if desired.awaited.contains_key(name) => present.clone(),
+                None => built,
+            };
+            (present, wanted)
         } else {
             (built, present)
         };

@@ -75,12 +75,12 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             }
             change::run(&Request::Reset(request::Reset { services, confirm }), Manner { json, wait }, &session)
         }
-        Command::Apply(Lazy(cli::Apply { services, expired, retry, after_boot, applying })) => {
+        Command::Apply(Lazy(cli::Apply { services, expired, retry, after_boot, before_units, applying })) => {
             let cli::Applying { dry_run, confirm, wait, json } = applying;
             if dry_run {
                 return apply::dry_run(&services, false, json, &session);
             }
-            let request = request::Apply { services, expired, retry, after_boot, confirm };
+            let request = request::Apply { services, expired, retry, after_boot, before_units, confirm };
             change::run(&Request::Apply(request), Manner { json, wait }, &session)
         }
         Command::Confirm(Lazy(cli::Confirm { revert, of, json })) => {

@@ -16,7 +16,9 @@ use crate::interruption::{Interrupted, Interruption, Uninterrupted};
 use crate::overrides::LogFile;
 use crate::paths::Paths;
 use crate::plan::{self, Plan};
-use crate::systemd::{Bus, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, booted};
+use crate::systemd::{
+    Bus, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch, booted,
+};
 use crate::{fs, messages};
 
 /// The system's dynix, whichever it is (environment.systemPackages in NixOS).
@@ -344,6 +346,14 @@ impl ServiceManager for LazyBus {
 
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
         self.bus()?.stop_timer(name)
+    }
+
+    fn start_watch(&self, watch: &Watch) -> Result<(), ManagerError> {
+        self.bus()?.start_watch(watch)
+    }
+
+    fn stop_watch(&self, name: &str) -> Result<(), ManagerError> {
+        self.bus()?.stop_watch(name)
     }
 }
 

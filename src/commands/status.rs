@@ -22,7 +22,7 @@ use crate::messages;
 use crate::overrides::Record;
 use crate::places::{Place, Places};
 use crate::plan::Plan;
-use crate::secrets::Secrets;
+use crate::secrets::{Awaited, Secrets};
 use crate::systemd::ManagerError;
 use crate::verify::verdict::Verdict;
 
@@ -36,6 +36,9 @@ pub struct Status {
     awaiting: Option<Awaiting>,
     /// Overrides that are recorded and do not hold.
     left_out: Vec<LeftOut>,
+    /// Secrets that can't be used now, by the service that waits for them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    awaited: BTreeMap<String, Vec<Awaited>>,
     /// What was last found of the values in effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<Verdict>,
@@ -146,7 +149,7 @@ pub fn status(session: &Session) -> anyhow::Result<(Status, Vec<String>)> {
     }
     let awaiting = state.trial.as_ref().map(Trial::awaiting);
     let verified = verify::known(&plan, &paths)?;
-    Ok((Status { services, awaiting, left_out: desired.left_out, verified }, warnings))
+    Ok((Status { services, awaiting, left_out: desired.left_out, awaited: desired.awaited, verified }, warnings))
 }
 
 /// How each unit is that dynix acts on, by service.
@@ -218,6 +221,11 @@ fn text(status: &Status) -> String {
     }
     for one in &status.left_out {
         let _ = writeln!(text, "does not hold: {} (record {}): {}", one.path, one.id, one.reason);
+    }
+    for (service, awaited) in &status.awaited {
+        for one in awaited {
+            let _ = writeln!(text, "{service} stays as it is: {}: {}", one.path, one.reason);
+        }
     }
     if let Some(verified) = &status.verified {
         let _ = writeln!(text, "as of record {}:", verified.record);

@@ -70,6 +70,12 @@ pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64
         rejected: report.rejected.iter().filter(|id| records.contains(id)).copied().collect(),
         taken_back: report.taken_back.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
         interrupted: report.interrupted,
+        awaited: report
+            .awaited
+            .iter()
+            .filter(|(service, _)| services.contains(*service))
+            .map(|(service, awaited)| (service.clone(), awaited.clone()))
+            .collect(),
         awaiting: report.awaiting.clone(),
         watched: report
             .watched

@@ -81,7 +81,7 @@ pub(super) struct Look {
     began: (i64, i64),
     /// Nobody was waited for.
     is_first: bool,
-    lock: Option<Lock>,
+    held: Option<Lock>,
 }
 
 impl Look {
@@ -93,7 +93,7 @@ impl Look {
     /// The same look, for another time through.
     pub fn again(&self) -> std::io::Result<Self> {
         let file = self.file.try_clone()?;
-        Ok(Self { file, lock: None, end: self.end.clone(), now: self.now.clone(), ..*self })
+        Ok(Self { file, held: None, end: self.end.clone(), now: self.now.clone(), ..*self })
     }
 
     /// Whether what was there then is there still: the file is the same, or something was added to it.
@@ -241,12 +241,12 @@ impl LogFile {
         result.map(Some)
     }
 
-    fn look(&self, is_first: bool, lock: Option<Lock>) -> Result<Option<Look>, LogError> {
+    fn look(&self, is_first: bool, held: Option<Lock>) -> Result<Option<Look>, LogError> {
         let began = clock_gettime(ClockId::RealtimeCoarse);
         let Some(file) = self.open_to_read()? else { return Ok(None) };
         let now = self.state_of(&file)?;
         let end = last_bytes(&file, now.size);
-        Ok(Some(Look { file, now, end, began: (began.tv_sec, began.tv_nsec), is_first, lock }))
+        Ok(Some(Look { file, now, end, began: (began.tv_sec, began.tv_nsec), is_first, held }))
     }
 
     pub(super) fn unsteady(&self) -> LogError {
@@ -302,9 +302,9 @@ impl LogFile {
         if stamp.is_none() && !look.now.is_older_than(look.began) {
             return;
         }
-        let is_ours = self.locked || look.lock.is_some();
-        let taken = if is_ours { None } else { self.lock(Duration::ZERO, |_| {}).ok() };
-        if (is_ours || taken.is_some()) && self.state_of(&look.file).ok().as_ref() == Some(&look.now) {
+        let is_ours = self.locked || look.held.is_some();
+        let held = if is_ours { None } else { self.lock(Duration::ZERO, |_| {}).ok() };
+        if (is_ours || held.is_some()) && self.state_of(&look.file).ok().as_ref() == Some(&look.now) {
             let good = || good(&outcome.state, &outcome.end);
             let stamp = stamp.or_else(|| self.cache.remember(&look.file, look.now.clone(), good()));
             if let (Some(stamp), Some(checkpoint)) = (stamp, &outcome.checkpoint) {

@@ -13,7 +13,10 @@ use zbus::block_on;
 use super::endings::{Ending, Endings, Run, Wait};
 use super::proxies::{ListedUnit, ManagerProxy, ServiceProxy, UnitProxy};
 use super::settling::Progress;
-use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, When, journal};
+use super::transient::Properties;
+use super::{
+    Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, Watch, When, journal,
+};
 use crate::timings;
 
 /// How often something that takes a moment is looked at.
@@ -85,19 +88,23 @@ impl Bus {
     }
 
     /// Starts the units of a timer. A unit of that name that was stopped just now may still be there.
-    async fn start_transient(&self, timer: &Timer) -> Result<(), ManagerError> {
-        let operation = || format!("start the timer {}", timer.unit());
+    /// Starts a transient unit, and makes another one, which it may start.
+    async fn start_transient(
+        &self,
+        unit: &str,
+        properties: Properties,
+        other: (String, Properties),
+    ) -> Result<(), ManagerError> {
         let end = Instant::now() + AT_ONCE;
-        let (unit, service) = (timer.unit(), timer.service());
-        let (properties, others) = (timer.properties(), [(service.as_str(), timer.service_properties())]);
+        let others = [(other.0.as_str(), other.1)];
         loop {
-            match self.manager.start_transient_unit(&unit, "replace", &properties, &others).await {
+            match self.manager.start_transient_unit(unit, "replace", &properties, &others).await {
                 Ok(_) => return Ok(()),
                 Err(error) if is_called(&error, "org.freedesktop.systemd1.UnitExists") && Instant::now() < end => {
-                    self.stop(&timer.unit()).await?;
+                    self.stop(unit).await?;
                     Sleep::after(GLANCE).await;
                 }
-                Err(error) => return Err(error).to(operation()),
+                Err(error) => return Err(error).to(format!("start {unit}")),
             }
         }
     }
@@ -328,8 +335,8 @@ impl ServiceManager for Bus {
 
     fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
         block_on(async {
-            self.start_transient(timer).await?;
             let (unit, end) = (timer.unit(), Instant::now() + AT_ONCE);
+            self.start_transient(&unit, timer.properties(), (timer.service(), timer.service_properties())).await?;
             // One whose time comes at once may be gone by now.
             if timer.when.iter().all(|when| !matches!(when, When::In(delay) if *delay >= SOON)) {
                 return Ok(());
@@ -363,5 +370,14 @@ impl ServiceManager for Bus {
 
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
         block_on(self.stop(&format!("{name}.timer")))
+    }
+
+    fn start_watch(&self, watch: &Watch) -> Result<(), ManagerError> {
+        let service = (watch.service(), watch.service_properties());
+        block_on(self.start_transient(&watch.unit(), watch.properties(), service))
+    }
+
+    fn stop_watch(&self, name: &str) -> Result<(), ManagerError> {
+        block_on(self.stop(&format!("{name}.path")))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, When};
+use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, Watch, When};
 use crate::clock::Clock;
 
 /// Settle time of units of which the plan says none.
@@ -369,5 +369,13 @@ impl ServiceManager for Memory<'_> {
         world.call("stop a timer")?;
         world.timers.remove(name);
         Ok(())
+    }
+
+    fn start_watch(&self, _watch: &Watch) -> Result<(), ManagerError> {
+        self.world().call("start a watch")
+    }
+
+    fn stop_watch(&self, _name: &str) -> Result<(), ManagerError> {
+        self.world().call("stop a watch")
     }
 }

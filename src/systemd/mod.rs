@@ -1,6 +1,7 @@
 //! systemd: its manager over D-Bus, behind one narrow interface.
 
 pub mod background;
+pub mod before;
 pub mod booted;
 mod bus;
 pub mod changes;
@@ -16,6 +17,7 @@ mod settling;
 pub mod shutdown;
 mod timer;
 mod transient;
+mod watch;
 pub mod written;
 
 pub use bus::Bus;
@@ -23,6 +25,7 @@ pub use dynix_formats::quote;
 pub use lasting::Lasting;
 pub use observe::Observed;
 pub use timer::{Timer, When};
+pub use watch::{Until, Watch};
 
 use std::time::Duration;
 
@@ -173,4 +176,10 @@ pub trait ServiceManager: Sync {
 
     /// Stops the timer `name.timer`; what it started already goes on. No error where there is none.
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError>;
+
+    /// Starts to watch files; when this returns it is running.
+    fn start_watch(&self, watch: &Watch) -> Result<(), ManagerError>;
+
+    /// Stops the watch `name.path`; what it started already goes on. No error where there is none.
+    fn stop_watch(&self, name: &str) -> Result<(), ManagerError>;
 }

@@ -166,6 +166,16 @@ in
     {
       runs = lib.hasInfix activate script;
       deps = dynamic.system.activationScripts.dynix.deps or null;
+      # What installs secrets, as sops-nix and agenix call it.
+      behindSecrets =
+        (system [
+          imported
+          enabled
+          {
+            system.activationScripts.setupSecrets = "true";
+            system.activationScripts.agenix = "true";
+          }
+        ]).config.system.activationScripts.dynix.deps;
     };
 
   description = {

@@ -252,11 +252,18 @@ fn what_refuses_a_secret_does_not_say_it() {
 fn a_secret_that_everybody_can_read_is_refused() {
     let vault = Vault::new();
     vault.append().ends(0);
+    vault.run(&["append", "services.vault.settings.name", "y"]).ends(0);
     let file = vault.0.path("run/secrets/vault");
     let refused = |words: &str| {
-        let run = vault.0.run(&["apply"]).ends(3);
+        let run = vault.0.run(&["apply"]).ends(1);
         assert!(run.stderr.contains(words) && run.stderr.contains("/run/secrets/vault"), "{run:?}");
+        // Nothing of the service is changed, and nothing is recorded of it.
         assert!(!vault.0.path("run/dynix/vault/current").exists());
+        assert!(!vault.0.read("etc/nixos/dynamic.nix").contains("reject"));
+        let status = vault.0.run(&["status", "--json"]).ends(0).json();
+        assert_eq!(status["awaited"]["vault"][0]["file"]["path"], "/run/secrets/vault");
+        assert!(vault.0.run(&["status"]).stdout.contains(words));
+        assert_eq!(vault.0.run(&["diff", "--pending"]).ends(0).stdout, "");
     };
     for mode in [0o404, 0o444, 0o644] {
         std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
@@ -267,6 +274,13 @@ fn a_secret_that_everybody_can_read_is_refused() {
     refused("no text");
     std::fs::write(&file, vec![b'a'; (64 << 10) + 1]).unwrap();
     refused("at most 65536");
+    for text in ["", "\n"] {
+        std::fs::write(&file, text).unwrap();
+        refused("it is empty");
+    }
+    // Its type: at most 40 characters.
+    std::fs::write(&file, "s".repeat(41)).unwrap();
+    refused("what it says is not possible");
     std::fs::remove_file(&file).unwrap();
     refused("it is not there");
     // As sops-nix has it: /run/secrets is a link to the newest generation.
@@ -275,7 +289,51 @@ fn a_secret_that_everybody_can_read_is_refused() {
     std::fs::write(vault.0.path("run/secrets.d/vault"), SECRET).unwrap();
     std::fs::set_permissions(vault.0.path("run/secrets.d/vault"), Permissions::from_mode(0o440)).unwrap();
     vault.run(&["apply"]).ends(0);
+    assert!(vault.rendered().contains(SECRET) && vault.rendered().contains("\"y\""));
+}
+
+/// What replaced a secret is not forgotten because its file is missing.
+#[test]
+fn a_secret_that_was_replaced_does_not_come_back() {
+    let vault = Vault::new();
+    let newer = vault.0.path("run/secrets/newer");
+    let keep = |text: &str| {
+        std::fs::write(&newer, text).unwrap();
+        std::fs::set_permissions(&newer, Permissions::from_mode(0o400)).unwrap();
+    };
+    keep("battery-staple");
+    vault.append().ends(0);
+    vault.run(&["apply"]).ends(0);
     assert!(vault.rendered().contains(SECRET));
+    vault.run(&["append", PATH, "--secret-file", "/run/secrets/newer", "--apply"]).ends(0);
+    let with_newer = vault.rendered();
+    assert!(with_newer.contains("battery-staple"));
+    for problem in ["gone", "empty", "too long"] {
+        match problem {
+            "gone" => std::fs::remove_file(&newer).unwrap(),
+            "empty" => keep(""),
+            _ => std::fs::write(&newer, "s".repeat(41)).unwrap(),
+        }
+        let neighbour = ["append", "services.vault.settings.name", "z", "--apply"];
+        for arguments in [&["apply"][..], &["apply", "vault"], &neighbour] {
+            let run = vault.run(arguments);
+            // What can't be rendered without the secret is not recorded.
+            assert!(run.code == 1 || run.code == 3 && arguments[0] == "append", "{run:?}");
+            assert!(run.stderr.contains("the secret in /run/secrets/newer can't be used"), "{run:?}");
+            assert_eq!(vault.rendered(), with_newer, "{problem}: the service keeps what it has");
+        }
+    }
+    // Nor after a reboot, when nothing is in effect.
+    std::fs::remove_dir_all(vault.0.path("run/dynix")).unwrap();
+    vault.run(&["apply"]).ends(1);
+    assert!(!vault.0.path("run/dynix/vault/current").exists());
+    // Going back is possible, and the secret is as good as ever when it is there.
+    keep("battery-staple");
+    vault.run(&["apply"]).ends(0);
+    assert!(vault.rendered().contains("battery-staple"));
+    std::fs::remove_file(&newer).unwrap();
+    vault.run(&["reset"]).ends(0);
+    assert!(!vault.0.path("run/dynix/vault/current").exists());
 }
 
 #[test]

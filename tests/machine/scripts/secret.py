@@ -37,15 +37,73 @@ with subtest("another content of the file is another configuration, at the next 
     machine.succeed("dynix apply")
     t.assertEqual(machine.get_unit_property("vault.service", "MainPID"), pid)
 
-with subtest("one that everybody can read does not hold, and is not repeated"):
+def starts() -> int:
+    return machine.succeed("journalctl --boot --unit=vault.service").count("Started vault")
+
+
+def watches() -> str:
+    return machine.succeed("systemctl list-units --plain --no-legend 'dynix-secrets*.path' | wc -l").strip()
+
+
+with subtest("a service keeps what it has while its secret can't be used, and nobody is told what that says"):
     machine.succeed(f"chmod 0644 {FILE}", f"echo tell-everybody > {FILE}")
     code, said = machine.execute("dynix apply 2>&1")
-    t.assertEqual(code, 3)
+    t.assertEqual(code, 1)
     assert "tell-everybody" not in said and FILE in said, said
+    t.assertEqual(password(), "battery-staple")
+    machine.succeed(f"rm {FILE}")
+    t.assertEqual(machine.execute("dynix apply")[0], 1)
+    t.assertEqual(password(), "battery-staple")
+    t.assertEqual(watches(), "1")
+
+with subtest("it has the secret as soon as that is there, without anybody's doing"):
+    # It is made first, and written later: an empty one is none.
+    machine.succeed(f"(umask 077; touch {FILE})", "sleep 0.5", f"echo tell-root > {FILE}")
+    machine.wait_until_succeeds("dynix status | grep -q 'on generation'", timeout=20)
+    for _ in range(100):
+        if password() == "tell-root":
+            break
+    t.assertEqual(password(), "tell-root")
+    machine.wait_until_succeeds("test ! -e /run/dynix/secrets.json", timeout=20)
+    t.assertEqual(watches(), "0")
+
+UNIT = "[Unit]\\nDefaultDependencies=no\\n{order}[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/sh -c '{command}'\\n[Install]\\nWantedBy={target}\\n"
+INSTALL = f"mkdir -m 0751 /run/secrets; umask 077; echo correct-horse > {FILE}"
+
+
+def install_by_unit(order: str, command: str, target: str) -> None:
+    text = UNIT.format(order=order, command=command, target=target)
+    machine.succeed(
+        f'printf "{text}" > /etc/systemd/system/install-secrets.service',
+        "systemctl daemon-reload",
+        "systemctl reenable install-secrets.service",
+    )
+
+
+# What is known to work is what the next boot starts on.
+machine.succeed(f"{APPEND} --wait")
+
+with subtest("at boot the unit starts with a secret that another unit installs before it"):
+    install_by_unit("Before=vault.service\\n", INSTALL, "sysinit.target")
+    machine.reboot()
+    machine.wait_for_unit("vault.service")
+    t.assertEqual(password(), "correct-horse")
+    t.assertEqual(starts(), 1)
+    machine.wait_until_succeeds("test ! -e /run/dynix/secrets.json", timeout=20)
+    t.assertEqual(watches(), "0")
+    machine.succeed("dynix apply")
+    t.assertEqual(starts(), 1)
+
+with subtest("a secret that comes later is in effect then"):
+    install_by_unit("After=vault.service\\n", f"sleep 2; {INSTALL}", "multi-user.target")
+    machine.reboot()
+    machine.wait_for_unit("vault.service")
     t.assertEqual(password(), "")
+    machine.wait_until_succeeds("journalctl --boot --unit=vault.service | grep -c 'Started vault' | grep -qx 2", timeout=30)
+    t.assertEqual(password(), "correct-horse")
+    machine.wait_until_succeeds("test ! -e /run/dynix/secrets.json", timeout=20)
+    t.assertEqual(machine.succeed("systemctl --failed --no-legend | grep dynix || true"), "")
 
 with subtest("what was secret is gone with what it was for"):
-    machine.succeed(f"chmod 0600 {FILE}", "dynix apply")
-    t.assertEqual(password(), "tell-everybody")
     machine.succeed("dynix reset")
     t.assertEqual(password(), "")
