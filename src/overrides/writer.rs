@@ -1,16 +1,16 @@
 //! Adds records to the log's file.
 //!
-//! One dynix at a time does, with the log's lock. People ask for no lock: a line may be added by hand, or an editor may write
-//! the file or put another in its place, at any moment. So what was read is compared with what is there once the records are
-//! written, and only a log of which all was read, or written here, is remembered as good. Where something came in between:
-//! does the log say the same as was recorded, then that is that; else the records count for nothing, and are written again
-//! behind what came.
+//! Only one dynix does this at a time, with the log's lock. People take no lock: at any moment somebody may add a line by
+//! hand, and an editor may write the file or put another one in its place. So after each write, what is there is compared
+//! with what was read. If something came in between, and the log can still be read with the new records, they stay; if not,
+//! they become comments and are written again after it. Only what was read or written here is remembered as good.
 
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
+use memchr::memmem;
 use rustix::fs::OFlags;
 
 use super::LogError;
@@ -24,7 +24,7 @@ use super::reader::{Place, Torn};
 use super::record::{Change, Stamp, write_line};
 use crate::fs::atomic::{self, Durability};
 use crate::fs::lock::Lock;
-use crate::fs::{Context, FileError};
+use crate::fs::{Context, FileError, OWN};
 use crate::time;
 
 /// How much of the log before new records is compared with what was read: an edit of what lies further back, at the very
@@ -62,6 +62,14 @@ struct Known {
     ids: Ids,
     open_line: bool,
     torn: Option<Torn>,
+}
+
+/// Where the log has records that were written.
+struct Found {
+    file: File,
+    at: u64,
+    /// Nobody moved them.
+    is_where_written: bool,
 }
 
 /// What is to be added.
@@ -230,19 +238,23 @@ impl LogFile {
         let written = stamp_time(file);
         let end = start + text.len() as u64;
         let is_as_read = start == known.place.offset && self.says(file, recent, &[&before, text])?;
-        if !is_as_read && (exact || !self.reads_well(file, start, text)?) {
-            self.silence(file, start, text)?;
-            return Ok(None);
+        if !is_as_read {
+            let Some(found) = self.find_text(file, start, text)? else { return Ok(None) };
+            if exact || !self.reads_well(&found, text)? {
+                self.silence(&found, text)?;
+                return Ok(None);
+            }
         }
         if let Err(error) = file.sync_all().at("sync", &self.path) {
             self.take_out(file, start, text);
             return Err(error.into());
         }
         let now = self.state_of(file)?;
-        if !self.is_the_log(&now)? || !self.says(file, start, &[text])? {
-            return Ok(None);
-        }
-        if is_as_read && now.size == end && written.is_some_and(|time| now.is_modified_at(time)) {
+        let Some(found) = self.find_text(file, start, text)? else { return Ok(None) };
+        if !found.is_where_written {
+            // Whoever moved it may not have waited for the disk.
+            found.file.sync_all().at("sync", &self.path)?;
+        } else if is_as_read && now.size == end && written.is_some_and(|time| now.is_modified_at(time)) {
             self.cache.remember(file, now, Good { lineage: known.lineage, place, ids, open_line: false });
         }
         Ok(Some(added))
@@ -314,7 +326,9 @@ impl LogFile {
     fn take_out(&self, file: &File, start: u64, text: &[u8]) {
         let Ok(now) = self.state_of(file) else { return };
         let Some(length) = now.size.checked_sub(start).filter(|length| *length <= text.len() as u64) else {
-            let _ = self.silence(file, start, text);
+            if let Ok(Some(found)) = self.find_text(file, start, text) {
+                let _ = self.silence(&found, text);
+            }
             return;
         };
         let written = usize::try_from(length).ok().and_then(|length| text.get(..length)).unwrap_or_default();
@@ -323,32 +337,45 @@ impl LogFile {
         }
     }
 
-    /// Makes comments of the records at `start`, if they are there. Cutting them off could take with them what somebody adds
-    /// at that moment.
-    fn silence(&self, file: &File, start: u64, text: &[u8]) -> Result<(), LogError> {
-        if !self.says(file, start, &[text])? {
-            return Ok(());
-        }
-        // Through this one nothing can be written but at the end.
+    /// Makes comments of the records that were found. Cutting them off could take with them what somebody adds at that moment.
+    fn silence(&self, found: &Found, text: &[u8]) -> Result<(), LogError> {
+        // Through the one that they were written to, nothing can be written but at the end.
         let Some(anywhere) = self.open(OFlags::RDWR)? else { return Ok(()) };
-        if !self.state_of(&anywhere)?.is_same_file(&self.state_of(file)?) {
+        if !self.state_of(&anywhere)?.is_same_file(&self.state_of(&found.file)?)
+            || !self.says(&anywhere, found.at, &[text])?
+        {
             return Ok(());
         }
         let starts = (0..text.len()).filter(|at| text[*at] == b'{' && (*at == 0 || text[*at - 1] == b'\n'));
         // The first of them comes last: without it, all others would be for another record than they say.
         for at in starts.rev() {
-            anywhere.write_all_at(b"#", start + at as u64).at("write", &self.path)?;
+            anywhere.write_all_at(b"#", found.at + at as u64).at("write", &self.path)?;
         }
         Ok(())
     }
 
-    /// Whether the log up to its end at these records can be read, and ends with them.
-    fn reads_well(&self, file: &File, start: u64, text: &[u8]) -> Result<bool, LogError> {
-        if !self.says(file, start, &[text])? {
+    /// Where the log has the records that were written to `file` at `start`. An editor that wrote it meanwhile, or put another
+    /// file in its place, may have kept them. A log that is too large to be looked through counts as one that has not.
+    fn find_text(&self, file: &File, start: u64, text: &[u8]) -> Result<Option<Found>, LogError> {
+        let is_the_log = self.is_the_log(&self.state_of(file)?)?;
+        let log = if is_the_log { Some(file.try_clone().at("look at", &self.path)?) } else { self.open(OFlags::RDWR)? };
+        let Some(log) = log else { return Ok(None) };
+        if is_the_log && self.says(&log, start, &[text])? {
+            return Ok(Some(Found { file: log, at: start, is_where_written: true }));
+        }
+        let size = self.state_of(&log)?.size;
+        let bytes = if size > OWN { None } else { self.bytes(&log, 0, size)? };
+        let at = bytes.and_then(|bytes| memmem::find(&bytes, text));
+        Ok(at.map(|at| Found { file: log, at: at as u64, is_where_written: false }))
+    }
+
+    /// Whether the log up to the end of these records can be read.
+    fn reads_well(&self, found: &Found, text: &[u8]) -> Result<bool, LogError> {
+        if !self.says(&found.file, found.at, &[text])? {
             return Ok(false);
         }
-        let size = start + text.len() as u64;
-        let source = Source { file, path: &self.path, size, until: None, further: &[] };
+        let size = found.at + text.len() as u64;
+        let source = Source { file: &found.file, path: &self.path, size, until: None, further: &[] };
         Ok(fold::survey(&source, None, |_, _| {}).is_ok_and(|(_, end)| end.torn.is_none()))
     }
 
