@@ -15,7 +15,7 @@ use super::report::{Outcome, Report};
 use super::state::{Setback, State, Trial, Went};
 use super::survey::{find, meet_all};
 use super::watch::{Unproven, Watch};
-use super::watching::{begin, forget_tries, went_back};
+use super::watching::{begin, forget_tries, last_good, went_back};
 use super::{ApplyError, Failed, Request, reconcile, rejection, rendered, trial};
 use crate::overrides::{Change as LogChange, LogFile};
 use crate::plan::Plan;
@@ -128,7 +128,10 @@ fn go(
         };
         let entry = pass.state.service(change.name);
         entry.setback = Some(Setback::now(went, &reason));
-        entry.log_id = unproven.log_id;
+        entry.log_id = match went {
+            Went::RollbackFailed => unproven.log_id.min(last_good(plan, change.name, machine)),
+            _ => unproven.log_id,
+        };
         went_back(entry, (went == Went::RolledBack).then_some(watch), machine);
         let service = change.name.to_owned();
         if went == Went::RolledBack {
@@ -158,7 +161,11 @@ fn reject(
     // What is on trial is rejected for a while, and now for good.
     let on_trial = on_trial.filter(|trial| trial.back.contains_key(&service));
     let marks = on_trial.map(|trial| trial.marks.as_slice()).unwrap_or_default();
-    let rejections = rejection::of(plan, log, &[failed], tried, marks)?;
+    let failed = [failed];
+    let mut rejections = rejection::of(plan, log, &failed, tried, marks)?;
+    let in_effect = if marks.is_empty() { log.fold()? } else { log.preview(&trial::confirmation(marks, "tried"))? };
+    let uncovered = rejection::uncovered(plan, log, &failed, &in_effect, &rejections)?;
+    rejections.extend(uncovered.into_iter().filter(|one| one.id <= tried));
     report.rejected.extend(rejections.iter().map(|one| one.id));
     let count = rejections.len();
     let rejections = rejections.into_iter().map(|one| LogChange::Reject { id: one.id, reason: one.reason });

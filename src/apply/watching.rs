@@ -279,6 +279,13 @@ fn micros(micros: u64) -> f64 {
     micros as f64 / 1e6
 }
 
+/// The last record of the newest values that are known to work; 0 for what was built. A service that is back on what was built
+/// has nothing in effect: what it is to blame for next is all that came after these, also what it once had without running on it.
+pub(super) fn last_good(plan: &Plan, service: &str, machine: &Machine<'_>) -> u64 {
+    let known = KnownGood::load(machine.paths).unwrap_or_default();
+    known_good::system(plan, service, machine.paths).map_or(0, |system| known.before(service, &system, None))
+}
+
 /// What an arrival means for the watch over its service. `by`: who is watched for; `None` where nobody is.
 pub(super) fn arrived(
     plan: &Plan,
@@ -301,6 +308,9 @@ pub(super) fn arrived(
         entry.works &= entry.in_effect == change.back;
         if entry.in_effect != change.back {
             entry.values = None;
+        }
+        if matches!(outcome, Outcome::RollbackFailed { .. }) {
+            entry.log_id = entry.log_id.min(last_good(plan, change.name, machine));
         }
         return;
     }
