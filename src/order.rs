@@ -71,12 +71,13 @@ pub fn cycle(services: &BTreeMap<String, Service>, service: &str) -> Option<Vec<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn plan(after: &[(&str, &[&str])]) -> Plan {
+    /// A plan of services that come after others.
+    pub fn plan(after: &[(&str, &[&str])]) -> Plan {
         let services: serde_json::Map<_, _> = after
             .iter()
             .map(|(name, after)| ((*name).to_owned(), json!({"options": {}, "files": {}, "units": {}, "after": after})))

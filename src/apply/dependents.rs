@@ -153,22 +153,13 @@ fn waits_for(before: &[BTreeSet<usize>], one: usize, other: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::super::state::InEffect;
     use super::*;
+    use crate::order::tests::plan;
 
     fn change(name: &'static str) -> Change<'static> {
         let units = BTreeMap::from([(format!("{name}.service"), Verb::TryRestart)]);
         Change { units, ..Change::removal(name, &InEffect::default()) }
-    }
-
-    fn plan(after: &[(&str, &[&str])]) -> Plan {
-        let services: serde_json::Map<_, _> = after
-            .iter()
-            .map(|(name, after)| ((*name).to_owned(), json!({"options": {}, "files": {}, "units": {}, "after": after})))
-            .collect();
-        serde_json::from_value(json!({"version": 1, "services": services})).unwrap()
     }
 
     fn dependents(noted: &[(&str, &[&str])]) -> Dependents {

@@ -14,6 +14,7 @@ mod chain;
 mod entry;
 mod error;
 mod expressions;
+mod extent;
 mod fold;
 mod hand;
 mod history;

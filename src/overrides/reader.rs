@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::LogError;
 use super::entry::Entry;
-use super::hand::{self, Extent};
+use super::extent::{Extent, check_comment, extent};
+use super::hand;
 use super::limits::LAST_ID;
 use super::scan::{self, is_plain_time};
 use crate::fs::Context;
@@ -338,7 +339,7 @@ impl<'f> Reader<'f> {
     fn comment(&mut self, length: usize, terminated: bool) -> Result<(), LogError> {
         let line = &self.buffer[self.at..self.at + length];
         let Ok(text) = std::str::from_utf8(line) else { return Err(self.fault("is not UTF-8")) };
-        hand::check_comment(text.trim_start_matches(nix::SPACE)).map_err(|problem| self.fault(&problem))?;
+        check_comment(text.trim_start_matches(nix::SPACE)).map_err(|problem| self.fault(&problem))?;
         self.pass(length, terminated);
         Ok(())
     }
@@ -395,7 +396,7 @@ impl<'f> Reader<'f> {
             };
             // No whole record of the log holds a zero byte; Nix would stop there.
             let text = &valid[..memchr(0, valid.as_bytes()).unwrap_or(valid.len())];
-            let whole = match hand::extent(text) {
+            let whole = match extent(text) {
                 Ok(Extent::Closed(length)) => Some(length),
                 Ok(Extent::Open) => None,
                 Err(problem) => return Ok(Err(problem)),

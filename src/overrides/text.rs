@@ -5,7 +5,8 @@ use rnix::ast::{self, BinOpKind, Expr};
 use rowan::ast::AstNode;
 use serde_json::Value;
 
-use super::hand::{Extent, extent, literal, parse, without_parentheses};
+use super::extent::{Extent, extent};
+use super::hand::{literal, parse, without_parentheses};
 
 /// What a text is.
 #[derive(Clone, Debug, PartialEq)]

@@ -28,6 +28,22 @@ pub struct Observed {
     pub is_triggered: bool,
 }
 
+impl Observed {
+    /// Of which nothing more is known.
+    fn bare(status: UnitStatus, sub_state: &str) -> Self {
+        Self {
+            status,
+            sub_state: sub_state.to_owned(),
+            kind: None,
+            restarts: None,
+            active_since: None,
+            result: None,
+            exit_status: None,
+            is_triggered: false,
+        }
+    }
+}
+
 impl Bus {
     /// See [`super::ServiceManager::observe`].
     pub(super) fn observed(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
@@ -39,16 +55,7 @@ impl Bus {
                 let status = self.status_of(unit, found).await;
                 observed.push(match found {
                     Some(found) => self.observe_one(status, found).await?,
-                    None => Observed {
-                        status,
-                        sub_state: "dead".to_owned(),
-                        kind: None,
-                        restarts: None,
-                        active_since: None,
-                        result: None,
-                        exit_status: None,
-                        is_triggered: false,
-                    },
+                    None => Observed::bare(status, "dead"),
                 });
             }
             Ok(observed)
@@ -66,16 +73,7 @@ impl Bus {
             None
         };
         let is_active = listed.3 == "active";
-        let mut observed = Observed {
-            status,
-            sub_state: listed.4.clone(),
-            kind: None,
-            restarts: None,
-            active_since: None,
-            result: None,
-            exit_status: None,
-            is_triggered: false,
-        };
+        let mut observed = Observed::bare(status, &listed.4);
         if is_active {
             observed.active_since = Some(unit.active_enter_timestamp_monotonic().await.to(reading())?);
         }

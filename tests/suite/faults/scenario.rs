@@ -67,7 +67,7 @@ pub fn long_log(root: &Utf8Path) {
     .unwrap();
 }
 
-pub fn tear(root: &Utf8Path) {
+fn tear(root: &Utf8Path) {
     edit_log(root, |text| text + "{ id = 2; time = \"2026-11-21T10:0");
 }
 
@@ -81,6 +81,29 @@ fn drop_gotosocial(root: &Utf8Path) {
 pub const WORKERS: &str = "services.harmonia.settings.workers";
 pub const PORT: &str = "services.gotosocial.settings.port";
 pub const JOBS: &str = "services.distccd.maxJobs";
+
+// Where somebody else is at work, too (second_actor.rs).
+pub const APPEND: Scenario = Scenario {
+    name: "append",
+    description,
+    prepare: &[&["append", WORKERS, "20"], &["append", JOBS, "4"]],
+    edit: none,
+    command: &["append", WORKERS, "21"],
+};
+pub const TORN: Scenario = Scenario {
+    name: "append on a torn line",
+    description,
+    prepare: &[&["append", WORKERS, "20"]],
+    edit: tear,
+    command: &["append", WORKERS, "21"],
+};
+pub const APPEND_AND_APPLY: Scenario = Scenario {
+    name: "append and apply",
+    description,
+    prepare: &[&["append", WORKERS, "20", "--apply"]],
+    edit: none,
+    command: &["append", WORKERS, "21", "--apply"],
+};
 
 /// All scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -98,27 +121,9 @@ pub const SCENARIOS: &[Scenario] = &[
         edit: none,
         command: &["append", PORT, "80", "--apply"],
     },
-    Scenario {
-        name: "append",
-        description,
-        prepare: &[&["append", WORKERS, "20"], &["append", JOBS, "4"]],
-        edit: none,
-        command: &["append", WORKERS, "21"],
-    },
-    Scenario {
-        name: "append on a torn line",
-        description,
-        prepare: &[&["append", WORKERS, "20"]],
-        edit: tear,
-        command: &["append", WORKERS, "21"],
-    },
-    Scenario {
-        name: "append and apply",
-        description,
-        prepare: &[&["append", WORKERS, "20", "--apply"]],
-        edit: none,
-        command: &["append", WORKERS, "21", "--apply"],
-    },
+    APPEND,
+    TORN,
+    APPEND_AND_APPLY,
     Scenario {
         name: "apply to three services, with a drop-in",
         description,

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::calls::Call;
 use super::invariants;
-use super::scenario::{JOBS, PORT, Scenario, Stage, WORKERS, long_log, none, on, run, tear};
+use super::scenario::{APPEND, APPEND_AND_APPLY, JOBS, PORT, Scenario, Stage, TORN, WORKERS, long_log, none, on, run};
 use super::tracer::{self, Ended, Fate};
 use super::{can_trace, said, say, stride, whole};
 use crate::support::description;
@@ -38,13 +38,7 @@ const FIRST: &[Scenario] = &[
         edit: none,
         command: &["append", WORKERS, "21"],
     },
-    Scenario {
-        name: "append",
-        description,
-        prepare: &[&["append", WORKERS, "20"], &["append", JOBS, "4"]],
-        edit: none,
-        command: &["append", WORKERS, "21"],
-    },
+    APPEND,
     Scenario {
         name: "append to a long log",
         description,
@@ -52,20 +46,8 @@ const FIRST: &[Scenario] = &[
         edit: long_log,
         command: &["append", WORKERS, "21"],
     },
-    Scenario {
-        name: "append on a torn line",
-        description,
-        prepare: &[&["append", WORKERS, "20"]],
-        edit: tear,
-        command: &["append", WORKERS, "21"],
-    },
-    Scenario {
-        name: "append and apply",
-        description,
-        prepare: &[&["append", WORKERS, "20", "--apply"]],
-        edit: none,
-        command: &["append", WORKERS, "21", "--apply"],
-    },
+    TORN,
+    APPEND_AND_APPLY,
     Scenario {
         name: "apply",
         description,
