@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use serde_json::Value;
 
 use super::apply::Task;
+use super::change::{Context, Recorded};
 use super::session::Session;
 use super::{append, change, generate, screen};
 use crate::apply::rendered::sha256;
@@ -116,8 +117,11 @@ pub fn run(arguments: &Demo) -> anyhow::Result<Exit> {
         say(&format!("$ dynix append {} '{}' --apply\n", step.path, step.value))?;
         let before = texts(&plan, &paths)?;
         let start = Instant::now();
-        record(step, &root, &mut session)?;
+        let context =
+            Context { plan: &plan, paths: &paths, by: &session.user(), session: &session, judge: &change::anything };
+        let recorded_line = record(step, &root, &context)?;
         let recorded = start.elapsed();
+        say(&recorded_line)?;
         let services = Some([step.service.to_owned()].into());
         let report = Task::new(&plan, &paths, services, &session).report(&session)?;
         let applied = start.elapsed();
@@ -208,11 +212,13 @@ fn lines<'w>(words: impl Iterator<Item = &'w str>) -> String {
     words.flat_map(|word| [word, "\n"]).collect()
 }
 
-fn record(step: &Step, root: &Utf8Path, session: &mut Session) -> anyhow::Result<()> {
+/// Records the value of a step, and gives the line that says so.
+fn record(step: &Step, root: &Utf8Path, context: &Context<'_>) -> anyhow::Result<String> {
     let Command::Append(Lazy(arguments)) = command_line(root, &["append", step.path, step.value])?.command else {
         bail!("append is no command");
     };
-    change::run(&Request::Append(append::request(&arguments)?), change::Manner::default(), session).map(drop)
+    let recorded = change::record(&Request::Append(append::request(&arguments)?), context)?;
+    Recorded::line(&recorded.records, &recorded.what).context("nothing was recorded")
 }
 
 fn check(

@@ -169,4 +169,6 @@ fn the_demo_shows_the_main_job() {
     let run = finish(dynix().arg("demo")).ends(0);
     assert!(run.stdout.contains("would restart harmonia.service"), "{}", run.stdout);
     assert_eq!(run.stdout.matches("byte for byte").count(), 3, "{}", run.stdout);
+    // Each value is applied, so nothing is left to be told of it.
+    assert_eq!(run.stderr, "");
 }
