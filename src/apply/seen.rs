@@ -66,10 +66,11 @@ struct Process {
 
 impl Process {
     /// Waits until systemd's own part of the process is over: before, it has no mount namespace of its own yet.
+    /// While it is handed over (execve(2)), it has no variables for a moment; systemd gives some to every process.
     fn started(pid: u32) -> Option<Self> {
         let process = Self { directory: format!("/proc/{pid}").into() };
         let end = Instant::now() + START;
-        while process.is_of_systemd()? {
+        while process.is_of_systemd()? || process.has_no_variables()? {
             if Instant::now() >= end {
                 return None;
             }
@@ -81,8 +82,13 @@ impl Process {
     fn is_of_systemd(&self) -> Option<bool> {
         let program = |directory: &Utf8Path| std::fs::read_link(directory.join("exe")).ok();
         let own = program(&self.directory)?;
-        let is_executor = own.file_name().is_some_and(|name| name == "systemd-executor");
-        Some(is_executor || Some(own) == program(Utf8Path::new("/proc/1")))
+        // The kernel adds to the name of a file that was removed (proc_pid_exe(5)), as in an upgrade.
+        let name = own.file_name()?.to_str()?.trim_end_matches(" (deleted)");
+        Some(name == "systemd-executor" || Some(&own) == program(Utf8Path::new("/proc/1")).as_ref())
+    }
+
+    fn has_no_variables(&self) -> Option<bool> {
+        Some(std::fs::read(self.directory.join("environ")).ok()?.is_empty())
     }
 
     /// What it has instead of a file, in words.

@@ -71,20 +71,20 @@ UNIT = "[Unit]\\nDefaultDependencies=no\\n{order}[Service]\\nType=oneshot\\nRema
 INSTALL = f"mkdir -m 0751 /run/secrets; umask 077; echo correct-horse > {FILE}"
 
 
-def install_by_unit(order: str, command: str, target: str) -> None:
+def install_by_unit(name: str, order: str, command: str, target: str) -> None:
     text = UNIT.format(order=order, command=command, target=target)
     machine.succeed(
-        f'printf "{text}" > /etc/systemd/system/install-secrets.service',
+        f'printf "{text}" > /etc/systemd/system/{name}',
         "systemctl daemon-reload",
-        "systemctl reenable install-secrets.service",
+        f"systemctl reenable {name}",
     )
 
 
 # What is known to work is what the next boot starts on.
 machine.succeed(f"{APPEND} --wait")
 
-with subtest("at boot the unit starts with a secret that another unit installs before it"):
-    install_by_unit("Before=vault.service\\n", INSTALL, "sysinit.target")
+with subtest("at boot the unit starts with a secret that the unit of sops-nix installs"):
+    install_by_unit("sops-install-secrets.service", "Before=vault.service\\n", INSTALL, "sysinit.target")
     machine.reboot()
     machine.wait_for_unit("vault.service")
     t.assertEqual(password(), "correct-horse")
@@ -95,7 +95,8 @@ with subtest("at boot the unit starts with a secret that another unit installs b
     t.assertEqual(starts(), 1)
 
 with subtest("a secret that comes later is in effect then"):
-    install_by_unit("After=vault.service\\n", f"sleep 2; {INSTALL}", "multi-user.target")
+    machine.succeed("systemctl disable sops-install-secrets.service")
+    install_by_unit("install-secrets.service", "After=vault.service\\n", f"sleep 2; {INSTALL}", "multi-user.target")
     machine.reboot()
     machine.wait_for_unit("vault.service")
     t.assertEqual(password(), "")
