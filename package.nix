@@ -54,7 +54,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
   nativeBuildInputs = [ installShellFiles ];
 
   postInstall = ''
-    install -Dm444 src/journal/dynix.catalog -t $out/lib/systemd/catalog
+    install -Dm444 src/telemetry/journal/dynix.catalog -t $out/lib/systemd/catalog
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     installShellCompletion --cmd dynix \

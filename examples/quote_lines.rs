@@ -4,8 +4,8 @@
 use std::io::{BufWriter, Write};
 
 use dynix::format;
+use dynix::host::systemd::quote;
 use dynix::plan::FormatSpec;
-use dynix::systemd::quote;
 use serde_json::json;
 
 fn main() -> anyhow::Result<()> {

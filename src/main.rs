@@ -1,9 +1,12 @@
 //! The `dynix` binary: reads the command line, runs it, and is the only place that exits.
 
-use dynix::cli;
+use dynix::cli::arguments;
+use dynix::cli::commands;
 use dynix::exit::Exit;
-use dynix::interruption::Interrupted;
-use dynix::{commands, messages, surroundings, timings};
+use dynix::host::environment;
+use dynix::host::interruption::Interrupted;
+use dynix::host::messages;
+use dynix::host::timings;
 
 fn main() -> Exit {
     timings::start();
@@ -13,12 +16,12 @@ fn main() -> Exit {
 }
 
 fn run() -> Exit {
-    if let Err(error) = surroundings::settle() {
+    if let Err(error) = environment::settle() {
         messages::error(error);
         return Exit::Failed;
     }
     commands::completions::answer();
-    let cli = cli::parse();
+    let cli = arguments::parse();
     timings::mark("command line");
     match commands::run(cli) {
         Ok(exit) => exit,

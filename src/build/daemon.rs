@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::tree::Tree;
 use super::{BuildError, Input};
+use crate::host::systemd::hardening;
+use crate::host::templates;
 use crate::plan::Plan;
-use crate::systemd::hardening;
-use crate::templates;
 
 /// Adds `dynix.socket` and `dynix.service`.
 pub fn add(tree: &mut Tree, plan: &Plan, input: &Input<'_>) -> Result<(), BuildError> {

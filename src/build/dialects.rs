@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::rendered::{sha256, static_values};
 use crate::format;
+use crate::host::digest::sha256;
 use crate::plan::{File, FormatSpec, Plan, ProofLevel, Service};
+use crate::render::static_values;
 
 /// Gives files that fit several dialects the one that all files of their format fit, where there is one. Takes a plan
 /// with proofs; `given` are the files whose dialect the description says, by service and name.

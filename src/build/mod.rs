@@ -27,11 +27,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::fs;
-use crate::messages;
-use crate::paths::Paths;
+use crate::host::fs;
+use crate::host::messages;
+use crate::host::paths::Paths;
+use crate::host::templates::{self, TemplateError};
 use crate::plan::{Attach, Plan, ProofLevel};
-use crate::templates::{self, TemplateError};
 use problem::{Place, Problem, Problems};
 use tree::Tree;
 

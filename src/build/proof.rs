@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::recognise::{difference, recognise, written};
 use super::script::{self, Script};
-use crate::apply::rendered::{sha256, static_values};
 use crate::format;
+use crate::host::digest::sha256;
 use crate::plan::{Attach, File, FormatSpec, Proof, ProofLevel, Service};
+use crate::render::static_values;
 
 /// Proves one file: the format with the dialect and parameters that its generator has, and the proof. `nix` is what Nix wrote.
 pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, Proof), String> {

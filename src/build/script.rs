@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::systemd::quote;
+use crate::host::systemd::quote;
 
 /// What the script does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

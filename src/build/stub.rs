@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde::Serialize;
 
-use crate::apply::rendered::static_values;
 use crate::format;
+use crate::host::systemd::quote;
+use crate::host::templates::{self, TemplateError};
 use crate::plan::{Attach, File, OwnFiles, Plan, Service};
-use crate::systemd::quote;
-use crate::templates::{self, TemplateError};
+use crate::render::static_values;
 
 #[derive(Debug, Default, Serialize)]
 struct Stub<'p> {

@@ -10,9 +10,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use crate::fs::atomic::{self, Durability};
-use crate::fs::lock::{self, LockError};
-use crate::fs::{self, Context, FileError};
+use crate::host::fs::atomic::{self, Durability};
+use crate::host::fs::lock::{self, LockError};
+use crate::host::fs::{self, Context, FileError};
 
 /// What the output has at its top; a directory with anything else is none of ours.
 const TOP: [&str; 5] = ["activate", "bin", "lib", "plan.json", "proof.json"];

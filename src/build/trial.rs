@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::apply::probe;
-use crate::apply::rendered::{render, static_values};
-use crate::fs::atomic::{self, Durability};
+use crate::host::fs::atomic::{self, Durability};
+use crate::host::templates;
 use crate::plan::{Check, Plan, Service};
-use crate::templates;
+use crate::probe;
+use crate::render::{render, static_values};
 
 /// Tries every check that is on trial.
 pub fn checks(plan: &mut Plan) -> Vec<String> {

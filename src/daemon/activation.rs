@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::fs;
+use crate::host::fs;
 
 /// The socket that systemd listens on for us.
 pub fn given_socket() -> anyhow::Result<UnixListener> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::apply::report::Report;
-use crate::commands::confirm::Confirmed;
+use crate::cli::commands::confirm::Confirmed;
 use crate::exit::Exit;
+use crate::reconcile::report::Report;
 
 /// What came of a change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::interface::{self, NAME};
 use super::wire::{Reply, encode};
-use crate::apply::report::Report;
-use crate::commands::change::{Manner, Recorded};
-use crate::commands::confirm::Settled;
-use crate::commands::session::Session;
-use crate::commands::{Refused, apply, confirm, watch};
+use crate::cli::commands::change::{Manner, Recorded};
+use crate::cli::commands::confirm::Settled;
+use crate::cli::commands::session::Session;
+use crate::cli::commands::{Refused, apply, confirm, watch};
 use crate::exit::Exit;
-use crate::messages;
-use crate::request::Request;
+use crate::host::messages;
+use crate::reconcile::report::Report;
+use crate::system::request::Request;
 
 /// Where the daemon of a system listens.
 pub const SOCKET: &str = "/run/dynix/dynix.sock";
@@ -77,7 +77,7 @@ fn show(reply: &Reply, manner: Manner, session: &Session) -> anyhow::Result<Exit
     let answer: Option<Answer> = said("answer").map(|answer| serde_json::from_value(answer.clone())).transpose()?;
     if let Some(answer) = &answer {
         if let (false, Some(line)) = (manner.json, Recorded::line(&answer.records, &answer.what)) {
-            crate::commands::print(line.as_bytes())?;
+            crate::cli::commands::print(line.as_bytes())?;
         }
         answer.notes.iter().for_each(messages::info);
     }

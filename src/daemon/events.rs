@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::apply::state::{State, Went};
 use crate::overrides::{Kind, Record};
+use crate::reconcile::state::{State, Went};
 
 /// What there was at one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,16 +13,16 @@ use super::answer::Denied;
 use super::peer::{Names, Peer};
 use super::policy::{self, Effect, Used};
 use super::uses::{self, Uses};
-use crate::apply::state::{State, Trial};
 use crate::attr_path::AttrPath;
-use crate::commands::change::Context;
-use crate::commands::place;
-use crate::messages;
+use crate::cli::commands::change::Context;
+use crate::cli::commands::place;
+use crate::host::messages;
+use crate::host::paths::Paths;
 use crate::overrides::{Change, LogError, LogFile};
-use crate::paths::Paths;
-use crate::places;
+use crate::plan::places;
 use crate::plan::{DaemonSpec, Method, Plan};
-use crate::request::Request;
+use crate::reconcile::state::{State, Trial};
+use crate::system::request::Request;
 
 /// Lets requests through, and counts them.
 #[derive(Debug)]

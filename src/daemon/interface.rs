@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Denied};
 use super::wire::{Call, Reply};
 use crate::exit::Exit;
-use crate::request::{Append, Apply, Confirm, Request, Reset, Rollback, Unset};
+use crate::system::request::{Append, Apply, Confirm, Request, Reset, Rollback, Unset};
 
 /// The interface's name.
 pub const NAME: &str = "io.dynix.Settings";

@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::cli::Global;
-use crate::paths::Paths;
+use crate::cli::arguments::Global;
+use crate::host::paths::Paths;
 use gate::Gate;
 use limits::Limits;
 use outlet::{Inlet, outlets};

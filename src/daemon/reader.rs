@@ -9,13 +9,13 @@ use super::interface::{self, Query};
 use super::outlet::Outlet;
 use super::server::{Look, News, Queues};
 use super::wire::Reply;
-use crate::apply::state::State;
-use crate::cli::Global;
-use crate::commands::session::Session;
-use crate::commands::{self, get, status};
-use crate::messages;
+use crate::cli::arguments::Global;
+use crate::cli::commands::session::Session;
+use crate::cli::commands::{self, get, status};
+use crate::host::messages;
 use crate::overrides::Most;
-use crate::secrets::Secrets;
+use crate::reconcile::state::State;
+use crate::render::secrets::Secrets;
 
 /// Most bytes of the log that are on a page.
 const PAGE: u64 = 1 << 20;

@@ -25,7 +25,7 @@ use super::queue::Queue;
 use super::watch::Watch;
 use super::wire::{Reply, encode};
 use crate::exit::Exit;
-use crate::request::Request;
+use crate::system::request::Request;
 
 /// Most bytes that are kept for the connections of one user that are not root's: as many may be on their way in at once.
 const KEPT_PER_USER: usize = 4 << 20;

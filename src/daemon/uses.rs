@@ -11,9 +11,10 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::answer::Denied;
-use super::policy::{Rate, Used};
-use crate::fs::{FileError, kept};
+use super::policy::Used;
+use crate::host::fs::{FileError, kept};
 use crate::plan::DaemonSpec;
+use crate::plan::rule::Rate;
 
 /// The file is written anew when it has more lines than this.
 const LINES: usize = 4096;

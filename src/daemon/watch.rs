@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
-use crate::paths::Paths;
+use crate::host::paths::Paths;
 
 /// A watch on the files of a system.
 #[derive(Debug)]

@@ -15,19 +15,19 @@ use super::interface;
 use super::outlet::Outlet;
 use super::peer::{Names, Peer};
 use super::server::{Change, News, Queues, Token};
-use crate::apply;
-use crate::apply::Occasion;
-use crate::apply::report::Report;
-use crate::cli::Global;
-use crate::commands::apply::Task;
-use crate::commands::change::{Context, Recorded, anything, record};
-use crate::commands::session::Session;
-use crate::commands::{self, confirm, verify};
+use crate::cli::arguments::Global;
+use crate::cli::commands::apply::Task;
+use crate::cli::commands::change::{Context, Recorded, anything, record};
+use crate::cli::commands::session::Session;
+use crate::cli::commands::{self, confirm, verify};
 use crate::exit::Exit;
-use crate::journal::Entry;
-use crate::messages;
+use crate::host::messages;
 use crate::overrides::{self, LogFile};
-use crate::request::Request;
+use crate::reconcile;
+use crate::reconcile::Occasion;
+use crate::reconcile::report::Report;
+use crate::system::request::Request;
+use crate::telemetry::journal::Entry;
 
 /// Most requests that become one apply.
 const MOST: usize = 256;
@@ -163,7 +163,7 @@ impl<'w> Worker<'w> {
         let by = by.into_iter().collect::<Vec<_>>().join(", ");
         let records =
             pending.iter().flat_map(|one| one.recorded.apply.iter().flat_map(|apply| &apply.records)).copied();
-        let together = apply::Request { services, by, records: records.collect(), ..apply::Request::default() };
+        let together = reconcile::Request { services, by, records: records.collect(), ..reconcile::Request::default() };
         match report(together, context) {
             Err(error) => {
                 let fault = fault(&error);
@@ -227,7 +227,7 @@ fn is_rejected_with_others(one: &Pending, report: &Report) -> bool {
     report.rejected.iter().any(|id| own.contains(id)) && report.rejected.iter().any(|id| !own.contains(id))
 }
 
-fn report(request: apply::Request, context: &Context<'_>) -> anyhow::Result<Report> {
+fn report(request: reconcile::Request, context: &Context<'_>) -> anyhow::Result<Report> {
     let Context { plan, paths, session, .. } = *context;
     Task { plan, paths, request, json: false, wait: None, activating: false }.report(session)
 }
@@ -300,7 +300,7 @@ mod tests {
     use crate::build::{Input, generate};
     use crate::daemon::outlet::{Inlet, outlets};
     use crate::daemon::uses::Uses;
-    use crate::request::{Append, Rollback};
+    use crate::system::request::{Append, Rollback};
 
     const WORKERS: &str = "services.harmonia.settings.workers";
 

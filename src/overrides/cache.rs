@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::fold::{Ids, State};
 use super::reader::Place;
-use crate::fs::kept;
+use crate::host::fs::kept;
 
 /// Changes whenever the meaning of these files does.
 const VERSION: u32 = 2;

@@ -3,8 +3,8 @@
 use super::chain::Unknown;
 use super::expressions::ExpressionError;
 use super::limits::{LAST_ID, Unrecordable};
-use crate::fs::FileError;
-use crate::fs::lock::LockError;
+use crate::host::fs::FileError;
+use crate::host::fs::lock::LockError;
 
 /// The log can't be read, or not be added to; nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -13,8 +13,8 @@ use super::hand;
 use super::record::{Kind, Record};
 use super::values::{Said, Values};
 use crate::attr_path::AttrPath;
-use crate::evaluator::{EvaluatorError, evaluate};
-use crate::plan::Evaluator;
+use crate::host::evaluator::Evaluator;
+use crate::host::evaluator::{EvaluatorError, evaluate};
 
 /// The most that goes into one call: Linux takes no argument of 128 KiB or more (`MAX_ARG_STRLEN`, execve(2)).
 const MOST: usize = 100 * 1024;

@@ -13,7 +13,7 @@ use super::fold::{self, Source, Survey};
 use super::log::{LogFile, Look};
 use super::reader::{End, Found, Place, Reader};
 use super::record::{Kind, Record};
-use crate::fs::Context;
+use crate::host::fs::Context;
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

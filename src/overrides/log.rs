@@ -21,10 +21,10 @@ use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
 use super::record::{Change, Kind};
 use super::values::Values;
-use crate::fs::lock::{self, Lock, LockError};
-use crate::fs::{Context, Directory, Untrusted};
-use crate::paths::Paths;
-use crate::plan::Evaluator;
+use crate::host::evaluator::Evaluator;
+use crate::host::fs::lock::{self, Lock, LockError};
+use crate::host::fs::{Context, Directory, Untrusted};
+use crate::host::paths::Paths;
 use crate::time;
 
 /// How a new log begins.

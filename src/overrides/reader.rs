@@ -18,7 +18,7 @@ use super::extent::{Extent, check_comment, extent};
 use super::hand;
 use super::limits::LAST_ID;
 use super::scan::{self, is_plain_time};
-use crate::fs::Context;
+use crate::host::fs::Context;
 use crate::nix;
 use crate::time;
 

@@ -13,11 +13,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::apply::rendered::sha256;
-use crate::fs::atomic::{self, Durability};
-use crate::fs::{self, lock};
-use crate::paths::Paths;
-use crate::verify::proof;
+use crate::host::current_system;
+use crate::host::digest::sha256;
+use crate::host::fs::atomic::{self, Durability};
+use crate::host::fs::{self, lock};
+use crate::host::paths::Paths;
 
 /// Changes whenever the meaning of these files does.
 const VERSION: u32 = 1;
@@ -118,7 +118,7 @@ impl Values {
     }
 
     fn place(&self, key: &str) -> Option<Utf8PathBuf> {
-        let system = proof::of_system(self.system.as_ref()?).ok()?;
+        let system = current_system::identify(self.system.as_ref()?).ok()?;
         Some(self.directory.join(format!("{PREFIX}{}", sha256(format!("{key}\0{system}").as_bytes()))))
     }
 

@@ -22,9 +22,9 @@ use super::limits::{self, LAST_ID, Unrecordable};
 use super::log::{HEADER, LogFile, PATIENCE, TRIES};
 use super::reader::{Place, Torn};
 use super::record::{Change, Stamp, write_line};
-use crate::fs::atomic::{self, Durability};
-use crate::fs::lock::Lock;
-use crate::fs::{Context, FileError, OWN};
+use crate::host::fs::atomic::{self, Durability};
+use crate::host::fs::lock::Lock;
+use crate::host::fs::{Context, FileError, OWN};
 use crate::time;
 
 /// How much of the log before new records is compared with what was read: an edit of what lies further back, at the very

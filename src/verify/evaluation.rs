@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::comparison::{self, Comparison};
 use super::proof::{self, Flows, Proof};
-use crate::evaluator::{EvaluatorError, evaluate};
+use crate::host::evaluator::Evaluator;
+use crate::host::evaluator::{EvaluatorError, evaluate};
 use crate::overrides::Overlay;
-use crate::plan::{Evaluator, File, Plan};
+use crate::plan::{File, Plan};
 
 /// Until an evaluation is given up.
 const DEADLINE: f64 = 600.0;

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::comparison::Comparison;
 use super::{Values, words};
-use crate::apply::rendered::static_values;
 use crate::format::{environment, flags};
+use crate::host::systemd::written;
+use crate::host::templates;
 use crate::plan::{Attach, File, Plan, Service};
-use crate::systemd::written;
-use crate::templates;
+use crate::render::static_values;
 
 /// What is left of a difference.
 #[derive(Debug)]

@@ -8,10 +8,8 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::words;
-use crate::apply::rendered::sha256;
 use crate::attr_path::AttrPath;
-use crate::fs::{self, FileError, kept};
-use crate::paths::Paths;
+use crate::host::fs::{self, FileError, kept};
 use crate::plan::Plan;
 
 /// The only version that this dynix reads.
@@ -82,23 +80,6 @@ pub fn named(flows: &Flows) -> Vec<String> {
     let only_rest = flows.keys().all(|kind| matches!(kind.as_str(), "rest" | "warning"));
     let told = flows.iter().filter(|(kind, _)| only_rest || kind.as_str() != "rest");
     told.flat_map(|(kind, names)| names.iter().map(|name| words::named(kind, name))).collect()
-}
-
-/// What tells a system from others: its plan, and the system itself where one is booted.
-#[must_use]
-pub fn identity(plan: &[u8], system: Option<&str>) -> String {
-    let system = system.unwrap_or_default().as_bytes();
-    sha256(&[plan, b"\0", system].concat())
-}
-
-/// The same of the running system, or of the one that is being activated.
-pub fn of_system(paths: &Paths) -> Result<String, FileError> {
-    let plan = fs::read(paths.plan())?.unwrap_or_default();
-    let system = match paths.activated() {
-        Some(system) => Some(system.to_string()),
-        None => fs::read_link(&paths.current_system()).unwrap_or_default(),
-    };
-    Ok(identity(&plan, system.as_deref()))
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Judgement};
-use crate::fs::{FileError, kept};
+use crate::host::fs::{FileError, kept};
 
 /// Whether a rebuild would change more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
+use dynix::host::evaluator::Evaluator;
 use dynix::plan::{
-    Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Evaluator, Exempt, File, Find, FormatSpec, Health,
-    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify,
-    Within,
+    Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Exempt, File, Find, FormatSpec, Health, Method,
+    MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
 };
 use dynix::types::compile;
 use serde_json::{Value, json};

@@ -1,28 +1,28 @@
 //! What an apply promises, on any sequence of what may happen: on a service manager and a clock in memory
-//! (`dynix::systemd::memory`), with real files. `DYNIX_CASES=N` tries so many sequences instead of 48.
+//! (`dynix::host::systemd::memory`), with real files. `DYNIX_CASES=N` tries so many sequences instead of 48.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use dynix::apply::execute::Machine;
-use dynix::apply::locks;
-use dynix::apply::recall::Recall;
-use dynix::apply::report::{Outcome, Report};
-use dynix::apply::state::{Mark, State};
-use dynix::apply::trial::{self, NOT_CONFIRMED, Start as Window};
-use dynix::apply::{self, ApplyError, Occasion, Request, watching};
 use dynix::attr_path::AttrPath;
-use dynix::clock::Clock as _;
 use dynix::exit::Exit;
-use dynix::fs::lock::Patience;
-use dynix::interruption::Uninterrupted;
+use dynix::host::fs::lock::Patience;
+use dynix::host::interruption::Uninterrupted;
+use dynix::host::paths::Paths;
+use dynix::host::systemd::Timer;
+use dynix::host::systemd::memory::{Memory, Start};
 use dynix::overrides::{Change, LogError, LogFile, Marking};
-use dynix::paths::Paths;
 use dynix::plan::Plan;
-use dynix::systemd::Timer;
-use dynix::systemd::memory::{Memory, Start};
+use dynix::reconcile::execute::Machine;
+use dynix::reconcile::locks;
+use dynix::reconcile::recall::Recall;
+use dynix::reconcile::report::{Outcome, Report};
+use dynix::reconcile::state::{Mark, State};
+use dynix::reconcile::trial::{self, NOT_CONFIRMED, Start as Window};
+use dynix::reconcile::{self, ApplyError, Occasion, Request, watching};
+use dynix::time::clock::Clock as _;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
@@ -188,8 +188,8 @@ impl World<'_> {
     fn apply(&mut self, request: &Request) -> Result<Report, ApplyError> {
         let (plan, log) = (self.plan(), self.log.clone());
         let on_trial = State::load(&self.paths.state()).unwrap().trial.is_some() || request.trial.is_some();
-        let report =
-            self.with(request.occasion, |machine, locks| apply::apply(&plan, &log, request, machine, locks, |_| ()));
+        let report = self
+            .with(request.occasion, |machine, locks| reconcile::apply(&plan, &log, request, machine, locks, |_| ()));
         if let Ok(report) = &report {
             self.check(report, request, on_trial);
         }

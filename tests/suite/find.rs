@@ -379,7 +379,7 @@ fn settings_that_are_variables_come_on_top_of_the_units_own() {
     let plan: dynix::plan::Service = serde_json::from_value(plan).unwrap();
     let render = |value: Value| {
         let values = [("services.x.settings".to_owned(), value)].into();
-        dynix::apply::rendered::render("x", &plan, &values).map(|rendered| rendered.files["environment"].clone())
+        dynix::render::render("x", &plan, &values).map(|rendered| rendered.files["environment"].clone())
     };
     let text = render(json!({ "X_PORT": 80, "X_NAME": "$a", "X_MORE": "true" })).unwrap();
     assert_eq!(String::from_utf8(text).unwrap(), "X_MORE=\"true\"\nX_NAME=\"\\$a\"\nX_PORT=\"80\"\n");

@@ -1,8 +1,8 @@
 //! What systemd makes of a rendered environment file and of an `ExecStart=` that uses its variable unbraced.
 
 use dynix::format::{self, flags};
+use dynix::host::systemd::quote;
 use dynix::plan::FormatSpec;
-use dynix::systemd::quote;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use dynix::apply::rendered::{render, static_values};
 use dynix::build;
 use dynix::build::tree::Tree;
 use dynix::plan::Plan;
+use dynix::render::{render, static_values};
 use serde_json::{Value, json};
 
 use crate::bundled::{self, FILE, description, generate, generate_text, root, text, with, without};

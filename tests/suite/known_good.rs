@@ -2,18 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use dynix::apply::execute::Machine;
-use dynix::apply::known_good::{self, KnownGood, Sighting};
-use dynix::apply::locks;
-use dynix::apply::recall::Recall;
-use dynix::apply::report::Report;
-use dynix::apply::{self, Occasion, Request};
-use dynix::clock::SystemClock;
-use dynix::fs::lock::Patience;
-use dynix::interruption::Uninterrupted;
+use dynix::host::fs::lock::Patience;
+use dynix::host::interruption::Uninterrupted;
+use dynix::host::paths::Paths;
 use dynix::overrides::{Change, LogFile};
-use dynix::paths::Paths;
 use dynix::plan::Plan;
+use dynix::reconcile::execute::Machine;
+use dynix::reconcile::known_good::{self, KnownGood, Sighting};
+use dynix::reconcile::locks;
+use dynix::reconcile::recall::Recall;
+use dynix::reconcile::report::Report;
+use dynix::reconcile::{self, Occasion, Request};
+use dynix::time::clock::SystemClock;
 use serde_json::Value;
 
 use crate::support::System;
@@ -76,7 +76,7 @@ impl Booting {
         let request = Request { by: "root".to_owned(), occasion: Occasion::Boot, ..Request::default() };
         let patience = Patience::from(Duration::from_secs(10));
         let locks = locks::take(&self.paths, request.occasion, patience, |_| ()).unwrap();
-        apply::apply(&self.plan(), &self.log(), &request, &machine, &locks, |_| ()).unwrap()
+        reconcile::apply(&self.plan(), &self.log(), &request, &machine, &locks, |_| ()).unwrap()
     }
 
     /// What harmonia reads: workers and rate; `None` for what was built.

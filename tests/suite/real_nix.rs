@@ -6,8 +6,8 @@ use std::process::Command;
 
 use camino::Utf8Path;
 use dynix::attr_path::AttrPath;
+use dynix::host::evaluator::Evaluator;
 use dynix::overrides::{Change, HEADER, Kind, LogFile, Record};
-use dynix::plan::Evaluator;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -130,10 +130,10 @@ fn a_description_has_a_greatest_size_and_depth() {
 fn a_template_has_a_greatest_number_of_steps() {
     let template = |steps: usize| format!("A={{% for a in range({steps}) %}}x{{% endfor %}}");
     let values = std::collections::BTreeMap::new();
-    let text = dynix::templates::drop_in(&template(9_000), &values).unwrap();
+    let text = dynix::host::templates::drop_in(&template(9_000), &values).unwrap();
     assert_eq!(text.len(), 9_002);
     let nested = "A={% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}";
-    let refused = dynix::templates::drop_in(nested, &values).unwrap_err();
+    let refused = dynix::host::templates::drop_in(nested, &values).unwrap_err();
     assert!(refused.to_string().contains("fuel"), "{refused}");
 }
 

@@ -143,7 +143,7 @@ fn what_is_in_effect_is_known_without_telling_what_it_is() {
     vault.run(&["apply"]).ends(0);
     assert_eq!(vault.run(&["apply"]).ends(0).stdout, "nothing to do\n");
     // Who guesses the secret can't see from the digest that it is right.
-    let digest = dynix::apply::rendered::sha256(vault.rendered().as_bytes());
+    let digest = dynix::host::digest::sha256(vault.rendered().as_bytes());
     assert!(!vault.0.read("run/dynix/state.json").contains(&digest));
     assert_eq!(vault.0.path("run/dynix/key").metadata().unwrap().mode() & 0o7777, 0o600);
     // Another secret is another file.

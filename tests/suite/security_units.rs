@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use dynix::systemd::{Timer, When};
+use dynix::host::systemd::{Timer, When};
 use serde_json::Value;
 
 use super::bundled;

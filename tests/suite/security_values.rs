@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::support::System;
-use dynix::templates;
+use dynix::host::templates;
 
 /// What systemd, shells, Nix and templates would make something of.
 fn hostile() -> impl Strategy<Value = String> {
@@ -111,7 +111,7 @@ proptest! {
             "{% if services.x.settings.a == services.x.settings.a %}A={{ services.x.settings.a | word }}{% endif %}",
         ] {
             let Ok(text) = templates::drop_in(template, &values(&value)) else { continue };
-            prop_assert_eq!(&text, &format!("A={}", dynix::systemd::quote::word(&value).unwrap()));
+            prop_assert_eq!(&text, &format!("A={}", dynix::host::systemd::quote::word(&value).unwrap()));
         }
         let staged = BTreeMap::from([("f".to_owned(), value.clone())]);
         let words = ["{{ files.f }}".to_owned(), "--file={{ files[\"f\"] }}".to_owned()];

@@ -77,7 +77,7 @@ fn an_upgrade_keeps_the_overrides_that_are_in_effect() {
         assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
         assert_eq!((system.read(FILE), system.read(DROP_IN)), (Some(file), Some(drop_in)));
         let state: Value = serde_json::from_str(&system.read("run/dynix/state.json").unwrap()).unwrap();
-        assert_eq!(state["version"], dynix::apply::state::VERSION);
+        assert_eq!(state["version"], dynix::reconcile::state::VERSION);
         // That it works, nobody has seen here.
         assert_eq!(state["services"]["greeter"]["works"], Value::Null);
         assert_eq!(system.read("var/lib/dynix/known-good.json"), None);
@@ -129,13 +129,13 @@ fn what_is_newer_is_refused_with_its_version_and_left_as_it_is() {
         system.write(path, &file.to_string());
     };
     let before = system.read("run/dynix/state.json");
-    newer("run/dynix/state.json", dynix::apply::state::VERSION);
+    newer("run/dynix/state.json", dynix::reconcile::state::VERSION);
     let there = system.everything();
     for command in
         [&["apply"][..], &["status"], &["reset", "--dry-run"], &["get", "services.harmonia.settings.workers", "--json"]]
     {
         let run = system.run(command).ends(1);
-        let version = dynix::apply::state::VERSION + 1;
+        let version = dynix::reconcile::state::VERSION + 1;
         assert!(
             run.stderr.contains(&format!("state.json has version {version}, and this dynix reads")),
             "{}",

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dynix::apply::undecided::{Subject, check};
 use dynix::build::recognise::recognise;
 use dynix::format;
 use dynix::plan::{Attach, File, FormatSpec, Proof, ProofLevel, ValueSpec};
+use dynix::render::undecided::{Subject, check};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

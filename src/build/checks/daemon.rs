@@ -2,8 +2,8 @@
 
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
-use crate::commands::place::nearest;
-use crate::daemon::policy::{Pattern, Rate};
+use crate::plan::places::nearest;
+use crate::plan::rule::{Pattern, Rate};
 use crate::plan::{Bounds, OptionSpec, Plan};
 use crate::types::Below;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::attr_path::AttrPath;
+use crate::host::systemd::quote;
+use crate::host::templates;
 use crate::plan::Service;
-use crate::systemd::quote;
-use crate::templates;
 
 /// What is wrong with a template. `values` has the static values of the service's options.
 pub fn check(template: &str, service: &Service, values: &BTreeMap<String, Value>) -> Vec<String> {

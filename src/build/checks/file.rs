@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{names, service};
 use crate::build::problem::{Place, Problems};
 use crate::format;
+use crate::host::systemd::quote;
 use crate::plan::{Attach, File, Service, ValueSpec};
-use crate::systemd::quote;
 
 /// Finds what is wrong with a file by itself. `values` has the static values of the service's options.
 pub fn check(

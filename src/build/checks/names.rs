@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 
-use crate::paths::OWN_FILES;
-use crate::systemd::quote;
+use crate::host::paths::OWN_FILES;
+use crate::host::systemd::quote;
 
 /// The types of units that can be restarted for a new value (systemd.unit(5)).
 const UNIT_TYPES: [&str; 7] = ["service", "socket", "mount", "automount", "swap", "timer", "path"];

@@ -2,7 +2,7 @@
 //! by having a mount namespace of its own.
 //!
 //! Takes the settings of a unit; gives problems and warnings in words. Nothing is known of drop-ins of other packages and
-//! of units that the description has no text of: an apply looks at what systemd has loaded (`crate::apply::loaded`).
+//! of units that the description has no text of: an apply looks at what systemd has loaded (`crate::reconcile::loaded`).
 
 use camino::{Utf8Path, Utf8PathBuf};
 

@@ -4,7 +4,7 @@ use super::{drop_in, service};
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
 use crate::plan::{Attach, Service};
-use crate::secrets::may_be_built;
+use crate::render::secrets::may_be_built;
 
 /// Finds what is wrong with the secrets of a service.
 pub fn check(place: &Place, spec: &Service, problems: &mut Problems) {

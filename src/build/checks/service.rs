@@ -6,14 +6,14 @@ use camino::Utf8Path;
 
 use super::namespace::{self, Loss, is_yes};
 use super::{drop_in, file, names};
-use crate::apply::http::Url;
-use crate::apply::rendered::static_values;
 use crate::attr_path::AttrPath;
 use crate::build::find::unit::{can_reload, last, settings};
 use crate::build::problem::{Place, Problems};
+use crate::host::systemd::quote;
+use crate::host::templates;
 use crate::plan::{Attach, Health, OnChange, OptionSpec, Probe, Service, Unit};
-use crate::systemd::quote;
-use crate::templates;
+use crate::probe::http::Url;
+use crate::render::static_values;
 use crate::types::{Below, Schema};
 
 /// Finds what is wrong with a service by itself.

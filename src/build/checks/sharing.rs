@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
-use crate::order;
+use crate::plan::order;
 use crate::plan::{Attach, File, Plan, Service};
 
 /// Finds what is there twice.

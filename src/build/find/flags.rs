@@ -15,9 +15,9 @@ use super::{Found, agrees, free_name};
 use crate::build::checks::names;
 use crate::build::script::{self, Script};
 use crate::format::flags;
-use crate::fs::FileError;
+use crate::host::fs::FileError;
+use crate::host::systemd::written;
 use crate::plan::{Attach, File, Find, FormatSpec, OnChange, Unit, ValueSpec};
-use crate::systemd::written;
 
 /// The variable of the words.
 const VARIABLE: &str = "DYNIX_FLAGS";

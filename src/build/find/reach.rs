@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::mentions::{etc_files, store_paths};
 use super::store::{Entry, Store};
 use super::unit::{Reader, Setting, settings};
-use crate::fs::FileError;
+use crate::host::fs::FileError;
 use crate::plan::Find;
 
 /// How far from a unit its configuration is looked for: the unit, a start script, a wrapper, a list, an include, a link.

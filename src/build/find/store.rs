@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::fs::{self, Context, FileError};
+use crate::host::fs::{self, Context, FileError};
 
 /// Most bytes of a file that are read: a larger one is no configuration and no script.
 const FILE: u64 = 4 << 20;

@@ -12,9 +12,9 @@ use super::unit::{Setting, settings};
 use super::value::is_empty;
 use crate::build::checks::names;
 use crate::format::environment;
-use crate::fs::FileError;
+use crate::host::fs::FileError;
+use crate::host::systemd::written;
 use crate::plan::{Attach, File, Find, FormatSpec, OnChange, OwnFiles, Unit, ValueSpec};
-use crate::systemd::written;
 
 /// What was found of an option.
 #[derive(Clone, Debug)]

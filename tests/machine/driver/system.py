@@ -21,7 +21,7 @@ _REPOSITORY = _TESTS.parent.parent
 _FIXTURE = _REPOSITORY / "tests/fixtures/services/static.json"
 
 # What the package installs.
-_CATALOGUE = _REPOSITORY / "src/journal/dynix.catalog"
+_CATALOGUE = _REPOSITORY / "src/telemetry/journal/dynix.catalog"
 
 _PACKAGE = "/nix/store/00000000000000000000000000000000-dynix"
 _GENERATED = "/nix/store/11111111111111111111111111111111-dynix-generated"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dynix::cli::Global;
+use dynix::cli::arguments::Global;
 use dynix::daemon::gate::Gate;
 use dynix::daemon::interface::{self, Asked};
 use dynix::daemon::outlet::{Inlet, Outlet, outlets};

@@ -1,7 +1,7 @@
 //! The state file: one that is read is the same once it was written and read again; any other is an error.
 
 use camino::Utf8Path;
-use dynix::apply::state::State;
+use dynix::reconcile::state::State;
 
 pub fn check(data: &[u8]) {
     let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,548 @@
+//! The command line's types, and nothing else: completions and man pages are generated from them too.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap_complete::ArgValueCompleter;
+
+pub use super::lazy::Lazy;
+use crate::cli::commands::completions;
+use crate::time::duration::{AWAITS, HOLDS};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  Raise a limit now:
+    dynix append services.harmonia.settings.workers 20 --apply
+  Change an address, and go back by itself if that cuts me off:
+    dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
+    dynix confirm
+  Turn on debug logging for an hour:
+    dynix append services.distccd.logLevel debug --for 1h --apply
+  See what is overridden, by whom, and what is in effect:
+    dynix status
+  See what an apply would do:
+    dynix apply --dry-run
+  Go back to what nixos-rebuild built:
+    dynix reset
+
+Exit codes:
+  0 done  1 failed  2 usage  3 value refused  4 a unit failed and was rolled back  5 rollback failed
+  6 a rebuild would change more (verify)  7 a unit runs on other values than are in place";
+
+/// Change a running NixOS system's settings in milliseconds, without a rebuild
+///
+/// dynix records overrides in /etc/nixos/dynamic.nix, an append-only log. `dynix apply` renders the configuration of the
+/// services concerned, swaps it in, and restarts or reloads only the units that read what changed. `nixos-rebuild switch`
+/// returns to the built configuration.
+#[derive(Debug, Parser)]
+#[command(name = "dynix", version, after_help = EXAMPLES, styles = STYLES, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Verbs of other tools, each with what to run here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("set", "dynix append PATH VALUE --apply"),
+    ("edit", "dynix append PATH VALUE --apply"),
+    ("undo", "dynix rollback, or dynix unset PATH"),
+    ("revert", "dynix rollback, dynix reset, or dynix confirm --revert"),
+    ("remove", "dynix unset PATH"),
+    ("delete", "dynix unset PATH"),
+    ("history", "dynix log"),
+    ("list", "dynix status, dynix services, or dynix options SERVICE"),
+    ("show", "dynix get PATH, or dynix status"),
+    ("export", "dynix status --json"),
+    ("switch", "dynix apply"),
+    ("reload", "dynix apply"),
+];
+
+/// Reads the command line; ends the program where it is wrong, or asks for help.
+#[must_use]
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit())
+}
+
+/// Adds what to run to an error about a verb that only other tools have.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    if let Some((_, here)) = ELSEWHERE.iter().find(|(name, _)| name == verb) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![format!("run {here}").into()]));
+    }
+    error
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Work on the file system tree at DIR, without a service manager
+    #[arg(long, global = true, value_name = "DIR", env = "DYNIX_ROOT")]
+    pub root: Option<Utf8PathBuf>,
+    /// The compiled plan [default: /etc/dynix/plan.json]
+    #[arg(long, global = true, value_name = "FILE", env = "DYNIX_PLAN")]
+    pub plan: Option<Utf8PathBuf>,
+    /// The override log [default: /etc/nixos/dynamic.nix]
+    #[arg(long, global = true, value_name = "FILE", env = "DYNIX_OVERRIDES")]
+    pub overrides: Option<Utf8PathBuf>,
+    /// Send the request to the daemon at this socket; for `dynix daemon`, listen here [default for users other than
+    /// root: /run/dynix/dynix.sock, if it exists]
+    #[arg(long, global = true, value_name = "FILE", env = "DYNIX_SOCKET")]
+    pub socket: Option<Utf8PathBuf>,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+    /// Print every step
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record a value for an option
+    Append(Lazy<Append>),
+    /// Remove an override
+    Unset(Lazy<Unset>),
+    /// Return to the overrides of an earlier record
+    Rollback(Lazy<Rollback>),
+    /// Remove all overrides and apply the built values
+    Reset(Lazy<Reset>),
+    /// Reconcile running services with the override log
+    Apply(Lazy<Apply>),
+    /// Keep a change that was applied with --confirm
+    Confirm(Lazy<Confirm>),
+    /// Show an option's value
+    Get(Lazy<Get>),
+    /// Show what is overridden and what is in effect
+    Status(Lazy<Read>),
+    /// List services that are dynamic, that could be, and that cannot
+    Services(Lazy<Read>),
+    /// List a service's settings with types and values
+    Options(Lazy<Options>),
+    /// Show the recorded overrides, oldest first
+    Log(Lazy<Read>),
+    /// Show how the configuration in effect differs from the built one
+    Diff(Lazy<Diff>),
+    /// Print metrics in Prometheus text format
+    Metrics,
+    /// Check whether a rebuild with the recorded values would change anything else
+    ///
+    /// Evaluates the whole configuration with and without the recorded values, which takes seconds. Names every unit,
+    /// file and setting that a rebuild would make different from the running system. Builds and changes nothing. Exits
+    /// with 6 if there is a difference.
+    Verify(Lazy<Verify>),
+    /// Find out what else in the system depends on the values of each dynamic service
+    ///
+    /// Evaluates the whole configuration with all overridable values made unreadable. Whatever still evaluates does not
+    /// depend on them. dynix keeps the result for this system: most changes then need no other check, and `dynix append`
+    /// tells what else a value decides.
+    Prove(Lazy<Read>),
+    /// Compile a description of services (build time)
+    Generate(Lazy<Generate>),
+    /// Run the activation of a system (what its activation script calls)
+    #[command(hide = true)]
+    Activate(Lazy<Activate>),
+    /// Withdraw what is in effect (what systemd calls when a system without dynix is switched to)
+    #[command(hide = true)]
+    Withdraw,
+    /// Roll back from values on which a unit fails (what an apply leaves running)
+    #[command(hide = true)]
+    Watch,
+    /// Render JSON in a configuration format
+    Render(Lazy<Render>),
+    /// Detect which format and dialect produced a file
+    Recognise(Lazy<Recognise>),
+    /// Serve other programs over a Varlink socket
+    ///
+    /// systemd starts the daemon when a program connects (dynix.socket). `varlinkctl introspect /run/dynix/dynix.sock`
+    /// shows the interface.
+    Daemon(Lazy<Daemon>),
+    /// Demonstrate dynix in a temporary directory
+    Demo(Lazy<Demo>),
+    /// Print a shell completion script
+    Completions(Lazy<Completions>),
+    /// Write the man pages
+    Man(Lazy<Man>),
+}
+
+/// How records are made.
+#[derive(Clone, Debug, Args)]
+pub struct Recording {
+    /// Apply at once
+    #[arg(long)]
+    pub apply: bool,
+    /// With --apply: roll back after DURATION unless `dynix confirm` runs first
+    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = |text: &str| AWAITS.read(text))]
+    pub confirm: Option<Duration>,
+    /// With --apply: wait until the units have stayed up for as long as they are watched, at most DURATION, and exit with 4
+    /// if one did not
+    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = wait)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<Wait>,
+}
+
+/// How long a command waits for what becomes of the units that it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until they are not watched any more.
+    ToTheEnd,
+    /// For so long.
+    For(Duration),
+}
+
+fn wait(text: &str) -> Result<Wait, String> {
+    match text {
+        "" => Ok(Wait::ToTheEnd),
+        text => humantime::parse_duration(text).map(Wait::For).map_err(|error| error.to_string()),
+    }
+}
+
+/// How VALUE is taken.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Reading {
+    /// Read VALUE as a string
+    #[arg(long, conflicts_with_all = ["json", "expr"])]
+    pub string: bool,
+    /// Read VALUE as JSON
+    #[arg(long, conflicts_with = "expr")]
+    pub json: bool,
+    /// Read VALUE as a Nix expression; dynix evaluates it when it applies
+    #[arg(long)]
+    pub expr: bool,
+}
+
+/// `dynix append`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix append services.gotosocial.settings.application-name 'yay!'
+  dynix append services.harmonia.settings.workers 20 --apply
+  dynix append services.distccd.allowedClients '[\"127.0.0.1\", \"10.0.0.0/8\"]'
+  dynix append services.gotosocial.settings.port --string 8080
+  dynix append services.harmonia.settings.workers --expr '2 * 8'
+  dynix append services.example.settings.password --secret-file /run/secrets/example")]
+pub struct Append {
+    /// The option path, possibly below an option; names with special characters need quotes, as in Nix
+    #[arg(add = ArgValueCompleter::new(completions::paths))]
+    pub path: String,
+    /// The value, read by the option's type: where that is open, as JSON if it parses, else as a string
+    #[arg(allow_hyphen_values = true, required_unless_present = "secret_file")]
+    #[arg(add = ArgValueCompleter::new(completions::values))]
+    pub value: Option<String>,
+    /// Take the value of a secret option from FILE; the log holds only the file name
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["value", "string", "json", "expr"])]
+    pub secret_file: Option<Utf8PathBuf>,
+    /// How the value is taken.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Replace the whole value, dropping all attributes of the built one
+    #[arg(long)]
+    pub replace: bool,
+    /// End the override after DURATION (`30min`, `1h`, `2days`)
+    #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
+    pub duration: Option<Duration>,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix unset`
+#[derive(Debug, Args)]
+pub struct Unset {
+    /// The option path; overrides below it go too
+    #[arg(add = ArgValueCompleter::new(completions::paths))]
+    pub path: String,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix rollback`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix rollback           undo the last record
+  dynix rollback 12        return to the state after record 12 (see `dynix log`)
+  dynix rollback 0         remove all overrides")]
+pub struct Rollback {
+    /// Record to return to [default: the one before the last]
+    pub id: Option<u64>,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix reset`
+#[derive(Debug, Args)]
+pub struct Reset {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    pub services: Vec<String>,
+    /// How it is applied.
+    #[command(flatten)]
+    pub applying: Applying,
+}
+
+/// `dynix apply`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    pub services: Vec<String>,
+    /// Only end overrides whose time is over
+    #[arg(long, hide = true, conflicts_with_all = ["services", "confirm"])]
+    pub expired: bool,
+    /// Another try of what failed for the machine's sake
+    #[arg(long, hide = true, conflicts_with_all = ["expired", "confirm"])]
+    pub retry: bool,
+    /// Only try what was postponed at the boot
+    #[arg(long, hide = true, conflicts_with_all = ["services", "confirm", "expired", "retry"])]
+    pub after_boot: bool,
+    /// A part of the boot: the services' units start only after this
+    #[arg(long, hide = true, conflicts_with_all = ["confirm", "expired", "retry", "after_boot"])]
+    pub before_units: bool,
+    /// How it is applied.
+    #[command(flatten)]
+    pub applying: Applying,
+}
+
+/// How an apply runs.
+#[derive(Clone, Debug, Args)]
+pub struct Applying {
+    /// Print what would happen, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Roll back after DURATION unless `dynix confirm` runs first
+    #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = |text: &str| AWAITS.read(text))]
+    pub confirm: Option<Duration>,
+    /// Wait until the units have stayed up for as long as they are watched, at most DURATION, and exit with 4 if one did not
+    #[arg(long, value_name = "DURATION", conflicts_with = "dry_run", value_parser = wait)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<Wait>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix confirm`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
+  dynix confirm            the host still answers: keep the change")]
+pub struct Confirm {
+    /// Roll back now instead
+    #[arg(long)]
+    pub revert: bool,
+    /// Roll back only the change that this timer belongs to
+    #[arg(long, hide = true, requires = "revert", value_name = "TIMER")]
+    pub of: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix daemon`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  varlinkctl call /run/dynix/dynix.sock io.dynix.Settings.Append \\
+    '{\"path\": \"services.harmonia.settings.workers\", \"value\": 20, \"apply\": true}'
+  varlinkctl --more call /run/dynix/dynix.sock io.dynix.Settings.Monitor '{}'")]
+pub struct Daemon {
+    /// How long to wait for more requests before one apply [default: from the plan, 20ms]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub window: Option<Duration>,
+    /// Exit after DURATION without clients [default: from the plan, 1min; with --socket, never]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub idle: Option<Duration>,
+}
+
+/// `dynix get`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The option path, possibly below an option
+    #[arg(add = ArgValueCompleter::new(completions::paths))]
+    pub path: String,
+    /// Print JSON, with the built value and the origin of the present one
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix status`, `dynix log`
+#[derive(Debug, Args)]
+pub struct Read {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix options`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix options gotosocial
+  dynix options gotosocial port        only settings with `port` in name, type or value")]
+pub struct Options {
+    /// The service
+    #[arg(add = ArgValueCompleter::new(completions::services))]
+    pub service: String,
+    /// Only settings with this text in name, type or value
+    pub pattern: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix diff`
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    pub services: Vec<String>,
+    /// Show what an apply would change, instead of what is in effect
+    #[arg(long)]
+    pub pending: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix generate`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  dynix generate --description description.json --out result")]
+pub struct Generate {
+    /// The description of the dynamic-enabled services (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub description: Utf8PathBuf,
+    /// Where the plan, drop-ins and scripts go; must not exist or be an output of before
+    #[arg(long, value_name = "DIR")]
+    pub out: Utf8PathBuf,
+    /// Find the static files below DIR
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub static_root: Utf8PathBuf,
+    /// The dynix that the scripts call [default: this one]
+    #[arg(long, value_name = "PROGRAM")]
+    pub dynix: Option<Utf8PathBuf>,
+    /// Where the scripts find the plan
+    #[arg(long, value_name = "FILE", default_value = "/etc/dynix/plan.json")]
+    pub installed_plan: Utf8PathBuf,
+}
+
+/// `dynix activate`
+#[derive(Debug, Args)]
+pub struct Activate {
+    /// The system that is being activated
+    #[arg(long, value_name = "DIRECTORY")]
+    pub system: Option<Utf8PathBuf>,
+}
+
+/// `dynix verify`
+#[derive(Clone, Debug, Args)]
+pub struct Verify {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Keep what is found for `dynix status`, and do what the plan says about it
+    #[arg(long, hide = true)]
+    pub background: bool,
+    /// Begin when this system is the one that runs, and its switch is over
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
+    pub system: Option<Utf8PathBuf>,
+}
+
+/// `dynix render`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  echo '{\"workers\": 4}' | dynix render --format toml
+  dynix render --format yaml_1_1 --dialect pyyaml settings.json
+  dynix render --format keyValue --parameters '{\"separator\": \" = \"}' settings.json")]
+pub struct Render {
+    /// The format, as in nixpkgs' `pkgs.formats`
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub format: Option<String>,
+    /// The generator whose output to match
+    #[arg(long, value_name = "NAME", requires = "format")]
+    pub dialect: Option<String>,
+    /// The format's parameters
+    #[arg(long, value_name = "JSON", requires = "format")]
+    pub parameters: Option<String>,
+    /// List the formats, or --format alone, with their dialects and parameters
+    #[arg(long, conflicts_with_all = ["dialect", "parameters", "file"])]
+    pub list: bool,
+    /// Print the list as JSON
+    #[arg(long, requires = "list")]
+    pub json: bool,
+    /// The value (JSON) [default: standard input]
+    pub file: Option<Utf8PathBuf>,
+}
+
+/// `dynix recognise`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Tries every format, dialect and parameter. Exits with 1, and shows how the nearest differs, if none writes the file.
+
+Examples:
+  dynix recognise /etc/harmonia.toml --value '{\"workers\": 4}'
+  nix eval --json .#nixosConfigurations.host.config.services.radicale.settings | dynix recognise /etc/radicale.conf")]
+pub struct Recognise {
+    /// The file that Nix wrote
+    pub file: Utf8PathBuf,
+    /// The value in the file [default: JSON from standard input]
+    #[arg(long, value_name = "JSON")]
+    pub value: Option<String>,
+    /// Only this format
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Only this dialect
+    #[arg(long, value_name = "NAME", requires = "format")]
+    pub dialect: Option<String>,
+    /// Parameters that are known
+    #[arg(long, value_name = "JSON", requires = "format")]
+    pub parameters: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the temporary directory
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `dynix completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `dynix man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Write dynix.1 and a page for each command to DIR [default: dynix.1 to standard output]
+    pub directory: Option<Utf8PathBuf>,
+}

@@ -1,0 +1,34 @@
+//! `dynix generate`: build time.
+
+use anyhow::Context;
+use camino::Utf8PathBuf;
+
+use crate::build::{self, Input};
+use crate::cli::arguments::Generate;
+use crate::exit::Exit;
+use crate::host::fs;
+
+/// Compiles a description and writes the output.
+pub fn run(arguments: &Generate) -> anyhow::Result<Exit> {
+    let path = &arguments.description;
+    let text = fs::read_limited(path, fs::OWN)?.with_context(|| format!("there is no description at {path}"))?;
+    let text = String::from_utf8(text).with_context(|| format!("the description {path} is no text"))?;
+    let dynix = match &arguments.dynix {
+        Some(dynix) => dynix.clone(),
+        None => this_program()?,
+    };
+    let input = Input {
+        description: &text,
+        static_root: &arguments.static_root,
+        dynix: &dynix,
+        plan: &arguments.installed_plan,
+    };
+    let tree = build::generate(&input).with_context(|| format!("cannot generate from {path}"))?;
+    tree.write(&arguments.out)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn this_program() -> anyhow::Result<Utf8PathBuf> {
+    let program = std::env::current_exe().context("cannot find this program; give --dynix")?;
+    Utf8PathBuf::try_from(program).context("this program's path is no text; give --dynix")
+}

@@ -1,0 +1,100 @@
+//! `dynix log`: every record, oldest first, with what became of it.
+
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write as _};
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
+
+use super::screen;
+use super::session::Session;
+use crate::cli::arguments::Read;
+use crate::exit::Exit;
+use crate::host::messages;
+use crate::overrides::{Fate, Kind, LogError, LogFile, Record};
+use crate::render::secrets::Secrets;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'r> {
+    #[serde(flatten)]
+    record: &'r Record,
+    /// Whether it counts: no rollback and no rejection leaves it out.
+    holds: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<&'r str>,
+}
+
+/// Prints the log, record by record: it may have millions.
+pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+    let (plan, paths) = session.load()?;
+    let log = session.log(&plan, &paths);
+    let secrets = Secrets::of(&plan);
+    log.fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut written = Ok(());
+    if arguments.json {
+        let mut json = serde_json::Serializer::pretty(&mut out);
+        let mut list = json.serialize_seq(None)?;
+        each(&log, &secrets, |shown| {
+            written = list.serialize_element(shown).map_err(std::io::Error::from);
+            written.is_ok()
+        })?;
+        written = written.and_then(|()| Ok(list.end()?)).and_then(|()| out.write_all(b"\n"));
+    } else {
+        each(&log, &secrets, |shown| {
+            written = out.write_all(messages::visible(&line(shown)).as_bytes());
+            written.is_ok()
+        })?;
+    }
+    super::printed(written.and_then(|()| out.flush()))
+}
+
+/// Shows each record to `show`, until that has seen enough.
+fn each(log: &LogFile, secrets: &Secrets, mut show: impl FnMut(&Shown<'_>) -> bool) -> Result<(), LogError> {
+    log.each(|record, Fate { counts, rejected }| {
+        let record = secrets.shown_record(record);
+        let holds = counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
+        let goes_on = show(&Shown { record: &record, holds, rejected });
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+}
+
+fn line(shown: &Shown<'_>) -> String {
+    let record = shown.record;
+    let unknown = "-".to_owned();
+    let (time, by) = (record.time.as_ref().unwrap_or(&unknown), within(record.by.as_ref().unwrap_or(&unknown)));
+    let mut text = format!("{} {time} {by}: {}", record.id, said(&record.kind));
+    // Writing to a String can't fail.
+    if let Some(until) = &record.until {
+        let _ = write!(text, " (until {until})");
+    }
+    let has_values = !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
+    match shown.rejected {
+        Some(reason) => drop(write!(text, "  [rejected: {}]", within(reason))),
+        None if has_values && !shown.holds => text.push_str("  [rolled back]"),
+        None => {}
+    }
+    text.push('\n');
+    text
+}
+
+/// Further lines of a text are set in: what a program said never looks like a record.
+fn within(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
+}
+
+fn said(kind: &Kind) -> String {
+    match kind {
+        Kind::Set(leaves) => {
+            let leaves = leaves.iter().map(|(path, value)| format!("{path} = {}", screen::value(value)));
+            leaves.collect::<Vec<_>>().join(", ")
+        }
+        Kind::Replace(path, value) => format!("{path} = {} as a whole", screen::value(value)),
+        Kind::Unset(path) => format!("unset {path}"),
+        Kind::Rollback(to) => format!("rollback to {to}"),
+        Kind::Reject { id, reason } => format!("reject {id}: {}", within(reason)),
+        Kind::Expression(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,171 @@
+//! The verbs: each loads what it needs, calls pure code, and applies or prints.
+
+pub mod activate;
+pub mod append;
+pub mod apply;
+pub mod change;
+pub mod completions;
+pub mod confirm;
+pub mod daemon;
+pub mod demo;
+pub mod diff;
+pub mod generate;
+pub mod get;
+pub mod log;
+pub mod man;
+pub mod metrics;
+pub mod options;
+pub mod prove;
+pub mod recognise;
+pub mod render;
+pub mod reset;
+pub mod rollback;
+pub mod services;
+pub mod session;
+pub mod status;
+pub mod turn;
+pub mod unset;
+pub mod verify;
+pub mod watch;
+pub mod withdraw;
+
+mod input;
+mod near;
+mod notice;
+pub mod place;
+mod recording;
+mod screen;
+pub mod signals;
+mod value;
+
+use std::io::Write;
+
+use anyhow::Context;
+
+use crate::cli::arguments::{self, Cli, Command, Lazy};
+use crate::exit::Exit;
+use crate::system::request::{self, Request};
+use change::Manner;
+use session::Session;
+
+/// A value, or a path, that is not possible: exit code 3.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Runs what the command line says.
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let mut session = Session::new(session::absolute(cli.global)?);
+    match cli.command {
+        Command::Append(Lazy(arguments)) => {
+            let manner = Manner { json: false, wait: arguments.recording.wait };
+            change::run(&Request::Append(append::request(&arguments)?), manner, &session)
+        }
+        Command::Unset(Lazy(arguments::Unset { path, recording: arguments::Recording { apply, confirm, wait } })) => {
+            let manner = Manner { json: false, wait };
+            change::run(&Request::Unset(request::Unset { path, apply, confirm }), manner, &session)
+        }
+        Command::Rollback(Lazy(arguments::Rollback {
+            id,
+            recording: arguments::Recording { apply, confirm, wait },
+        })) => {
+            let manner = Manner { json: false, wait };
+            change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), manner, &session)
+        }
+        Command::Reset(Lazy(arguments::Reset {
+            services,
+            applying: arguments::Applying { dry_run, confirm, wait, json },
+        })) => {
+            if dry_run {
+                return apply::dry_run(&services, true, json, &session);
+            }
+            change::run(&Request::Reset(request::Reset { services, confirm }), Manner { json, wait }, &session)
+        }
+        Command::Apply(Lazy(arguments::Apply { services, expired, retry, after_boot, before_units, applying })) => {
+            let arguments::Applying { dry_run, confirm, wait, json } = applying;
+            if dry_run {
+                return apply::dry_run(&services, false, json, &session);
+            }
+            let request = request::Apply { services, expired, retry, after_boot, before_units, confirm };
+            change::run(&Request::Apply(request), Manner { json, wait }, &session)
+        }
+        Command::Confirm(Lazy(arguments::Confirm { revert, of, json })) => {
+            change::run(&Request::Confirm(request::Confirm { revert, of }), Manner { json, wait: None }, &session)
+        }
+        Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
+        Command::Status(Lazy(arguments)) => status::run(&arguments, &session),
+        Command::Services(Lazy(arguments)) => services::run(&arguments, &session),
+        Command::Options(Lazy(arguments)) => options::run(&arguments, &session),
+        Command::Log(Lazy(arguments)) => log::run(&arguments, &session),
+        Command::Metrics => metrics::run(&session),
+        Command::Diff(Lazy(arguments)) => diff::run(&arguments, &session),
+        Command::Prove(Lazy(arguments)) => prove::run(&arguments, &session),
+        Command::Verify(Lazy(arguments)) => verify::run(&arguments, &mut session),
+        Command::Generate(Lazy(arguments)) => generate::run(&arguments),
+        Command::Daemon(Lazy(arguments)) => daemon::run(&arguments, &session),
+        Command::Demo(Lazy(arguments)) => demo::run(&arguments),
+        Command::Activate(Lazy(arguments)) => activate::run(arguments, &mut session),
+        Command::Withdraw => withdraw::run(&session),
+        Command::Watch => watch::run(&session),
+        Command::Render(Lazy(arguments)) => render::run(&arguments),
+        Command::Recognise(Lazy(arguments)) => recognise::run(&arguments),
+        Command::Completions(Lazy(arguments)) => print(&completions::script(&arguments)?),
+        Command::Man(Lazy(arguments)) => man::run(&arguments),
+    }
+}
+
+/// Says whom we wait for.
+fn waiting(holder: &str) {
+    crate::host::messages::info(format!("waiting for {holder}"));
+}
+
+/// The exit code for an error.
+#[must_use]
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    use crate::overrides::LogError;
+    let unrecordable = match error.downcast_ref::<LogError>() {
+        Some(LogError::Unrecordable(_)) => true,
+        Some(LogError::Expression { source, .. }) => source.is_refused,
+        _ => false,
+    };
+    if unrecordable || error.downcast_ref::<Refused>().is_some() { Exit::Refused } else { Exit::Failed }
+}
+
+/// The error, with what to do where rights are missing.
+#[must_use]
+pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
+    let denied = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|cause| {
+        // Others have words of their own.
+        cause.raw_os_error().is_some_and(|number| {
+            [rustix::io::Errno::ACCESS.raw_os_error(), rustix::io::Errno::PERM.raw_os_error()].contains(&number)
+        })
+    });
+    if !denied || rustix::process::geteuid().is_root() {
+        return error;
+    }
+    let problem = crate::host::messages::chain(&error);
+    anyhow::anyhow!(
+        "{problem}; run it as root (sudo dynix ...), or let root enable the daemon for others \
+         (dynamicism.daemon.enable; it does not listen at {})",
+        crate::daemon::client::SOCKET
+    )
+}
+
+/// Writes data to standard output. A reader that has seen enough (`dynix log | head`) is no error.
+pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
+    printed(std::io::stdout().lock().write_all(bytes))
+}
+
+fn printed(written: std::io::Result<()>) -> anyhow::Result<Exit> {
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        result => result.map(|()| Exit::Done).context("cannot write to standard output"),
+    }
+}
+
+/// Writes a value as JSON for programs.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<Exit> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    print(text.as_bytes())
+}

@@ -1,0 +1,68 @@
+//! What the outside is told of an apply: entries in the journal, and measurements. Neither ever fails or delays it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use super::metrics;
+use super::session::Session;
+use crate::host::messages;
+use crate::host::paths::Paths;
+use crate::overrides::Folded;
+use crate::plan::Plan;
+use crate::plan::places::Places;
+use crate::reconcile::concerns;
+use crate::reconcile::report::Report;
+use crate::reconcile::state::State;
+use crate::telemetry::journal::Entry;
+
+/// Tells of an apply. `before`: what was in effect.
+pub fn tell(
+    plan: &Plan,
+    paths: &Paths,
+    session: &Session,
+    by: &str,
+    (before, report, took): (&State, &Report, Duration),
+) {
+    if report.services.is_empty() {
+        return;
+    }
+    if session.global.root.is_none() {
+        let log = session.log(plan, paths);
+        let folded = log.fold().unwrap_or_default();
+        let rejected = match report.rejected.as_slice() {
+            [] => Vec::new(),
+            some => log.find(|id| some.contains(&id)).unwrap_or_default(),
+        };
+        let mut causes = causes(plan, before, &folded);
+        for (service, outcome) in &report.services {
+            let mut causes = causes.remove(service.as_str()).unwrap_or_default();
+            for record in &rejected {
+                let paths = record.paths().into_iter().filter(|path| concerns(plan, service, path));
+                causes.extend(paths.map(|path| (record.id, path.to_string())));
+            }
+            Entry::outcome(service, outcome, by, &Vec::from_iter(causes), took).send();
+        }
+    }
+    let now = SystemTime::now();
+    unless_written(metrics::count(plan, paths, session, |counters| counters.count(report, took, now)));
+}
+
+/// Says so where what there is to measure could not be written.
+pub fn unless_written(counted: anyhow::Result<()>) {
+    if let Err(error) = counted {
+        messages::warn(format!("what there is to measure can't be written: {}", messages::chain(&error)));
+    }
+}
+
+/// The records that each service's change is from, each with an option that it sets.
+fn causes<'p>(plan: &'p Plan, before: &State, folded: &Folded) -> BTreeMap<&'p str, BTreeSet<(u64, String)>> {
+    let places = Places::of(plan);
+    let mut causes: BTreeMap<&str, BTreeSet<(u64, String)>> = BTreeMap::new();
+    for (path, one) in folded.overlay.leaves() {
+        let Some(service) = places.find(&path).map(|place| place.service_name) else { continue };
+        if one.id > before.log_id(service) {
+            causes.entry(service).or_default().insert((one.id, path.to_string()));
+        }
+    }
+    causes
+}

@@ -1,0 +1,91 @@
+//! From a path on the command line to the option that it is of.
+
+use strsim::damerau_levenshtein;
+
+use super::Refused;
+use crate::attr_path::AttrPath;
+use crate::plan::places::{self, Place, nearest};
+use crate::plan::{Candidate, Plan};
+
+/// Reads a path as people write it.
+pub fn parse(text: &str) -> Result<AttrPath, Refused> {
+    AttrPath::parse(text).map_err(|error| Refused(error.to_string()))
+}
+
+/// The option that `path` is or is below; else an error that says what to do.
+pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Result<Place<'p>, Refused> {
+    places::find(plan, path)
+        .ok_or_else(|| Refused(format!("no dynamic-enabled service has the option {path}; {}", hint(plan, path))))
+}
+
+/// What to do about a path that no dynamic-enabled service has.
+fn hint(plan: &Plan, path: &AttrPath) -> String {
+    let options = || plan.services.values().flat_map(|service| service.options.keys());
+    let below: Vec<String> =
+        options().filter(|option| AttrPath::parse(option).is_ok_and(|one| one.starts_with(path))).cloned().collect();
+    if !below.is_empty() && !path.names().is_empty() {
+        return format!("name one of: {}", below.join(", "));
+    }
+    if let Some((name, candidate)) = plan.candidates.iter().find(|(name, candidate)| is_about(path, name, candidate)) {
+        return not_enabled(name, candidate);
+    }
+    // Names of another service are of no use to who asks for this one, unless its name is a slip.
+    let of_service = |option: &&String| AttrPath::parse(option).is_ok_and(|one| has_near_service(path, &one));
+    match (nearest(&cut(path), options().filter(of_service).cloned()).as_slice(), path.names()) {
+        ([], _) if plan.services.is_empty() => "no service is dynamic-enabled".to_owned(),
+        ([], [first, service, ..]) if first == "services" => format!(
+            "{service} is not dynamic-enabled: if it has settings, dynamicism.for.{service}.enable = true makes them \
+             dynamic; `dynix services` lists what is"
+        ),
+        ([], _) => "`dynix services` lists the options that may change".to_owned(),
+        (near, _) => format!("the nearest that may change: {}", near.join(", ")),
+    }
+}
+
+/// Whether the names that say the service may be the same: at most a third of one is a slip.
+fn has_near_service(given: &AttrPath, option: &AttrPath) -> bool {
+    let [given, option] = [given, option].map(|path| path.names().iter().take(2).cloned().collect::<Vec<_>>());
+    let near = |(given, name): (&String, &String)| damerau_levenshtein(given, name) * 3 <= name.chars().count();
+    given.len() == 2 && given.iter().zip(&option).all(near)
+}
+
+/// Whether `path` is of a service that could be made dynamic.
+fn is_about(path: &AttrPath, name: &str, candidate: &Candidate) -> bool {
+    let is_option = |option: &String| AttrPath::parse(option).is_ok_and(|one| path.starts_with(&one));
+    candidate.options.iter().any(is_option)
+        || matches!(path.names(), [first, service, ..] if first == "services" && service == name)
+}
+
+/// What to say of a service that is not dynamic.
+fn not_enabled(name: &str, candidate: &Candidate) -> String {
+    match &candidate.problem {
+        None => format!(
+            "{name} is not dynamic-enabled: dynamicism.for.{name}.enable = true makes {} dynamic at the next \
+             nixos-rebuild",
+            candidate.options.join(", ")
+        ),
+        Some(problem) => format!("{name} cannot be dynamic: {problem}"),
+    }
+}
+
+/// Compared with options, names below an option say nothing.
+fn cut(path: &AttrPath) -> String {
+    AttrPath(path.names().iter().take(3).cloned().collect()).to_string()
+}
+
+/// Services given by name, each of which the plan has.
+pub fn services(plan: &Plan, names: &[String]) -> Result<Option<std::collections::BTreeSet<String>>, Refused> {
+    for name in names {
+        if !plan.services.contains_key(name) {
+            let hint = match plan.candidates.get(name) {
+                Some(candidate) => not_enabled(name, candidate),
+                None => match nearest(name, plan.services.keys().cloned()).as_slice() {
+                    [] => format!("dynamicism.for.{name}.enable = true makes it dynamic"),
+                    near => format!("the nearest that are: {}; `dynix services` lists all", near.join(", ")),
+                },
+            };
+            return Err(Refused(format!("no service {name} is dynamic-enabled; {hint}")));
+        }
+    }
+    Ok(if names.is_empty() { None } else { Some(names.iter().cloned().collect()) })
+}

@@ -1,0 +1,58 @@
+//! How the commands put a change into the log, on trial or not.
+
+use std::time::{Duration, SystemTime};
+
+use super::Refused;
+use super::change::Context;
+use crate::overrides::{Change, LogFile, Marking};
+use crate::reconcile::ApplyError;
+use crate::reconcile::state::{Mark, State};
+use crate::reconcile::trial::{NOT_CONFIRMED, Start};
+use crate::time::duration::AWAITS;
+
+/// The beginning of a trial, where one is asked for and possible: said before anything is recorded.
+pub fn start(window: Option<Duration>, context: &Context<'_>) -> anyhow::Result<Option<Start>> {
+    let Some(window) = window else { return Ok(None) };
+    let window = AWAITS.check(window).map_err(|problem| Refused(format!("--confirm (confirmUSec): {problem}")))?;
+    if context.session.manager().is_none() {
+        return Err(ApplyError::NoTimer.into());
+    }
+    if let Some(trial) = State::load(&context.paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
+        return Err(ApplyError::from(trial.awaiting()).into());
+    }
+    Ok(Some(Start { window, marks: Vec::new() }))
+}
+
+/// Records the changes that `decide` gives, which hold until further notice. Those that are to be on trial count for
+/// nothing yet, whatever happens from now on.
+///
+/// `decide` is asked while the log is what it is told of it; see [`LogFile::decide`].
+pub fn record(
+    context: &Context<'_>,
+    trial: &mut Option<Start>,
+    decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
+) -> anyhow::Result<Vec<u64>> {
+    record_checked(context, trial, None, decide, |_, _| Ok(()))
+}
+
+/// The same for changes that end at `until`, and that `check` sees after it is settled that whoever asks may make them.
+pub fn record_checked(
+    context: &Context<'_>,
+    trial: &mut Option<Start>,
+    until: Option<SystemTime>,
+    mut decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
+    mut check: impl FnMut(&LogFile, &[Change]) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<u64>> {
+    let marking = Marking { by: context.by, until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
+    let written = context.log().decide(&marking, super::waiting, |log| {
+        let changes = decide(log)?;
+        (context.judge)(log, &changes)?;
+        check(log, &changes)?;
+        anyhow::Ok(changes)
+    })?;
+    if let Some(start) = trial {
+        let marks = written.records.iter().zip(&written.rejections);
+        start.marks.extend(marks.map(|(&record, &mark)| Mark { record, mark }));
+    }
+    Ok(written.records)
+}

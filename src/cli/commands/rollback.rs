@@ -1,0 +1,51 @@
+//! `dynix rollback`: back to what held after an earlier record.
+
+use super::change::{Context, Recorded};
+use super::recording;
+use crate::overrides::{Change, LogError, LogFile};
+use crate::system::request::Rollback;
+
+/// Records it.
+pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recorded> {
+    let mut trial = recording::start(request.confirm, context)?;
+    let mut to = None;
+    let decide = |log: &LogFile| {
+        to = target(request, log)?;
+        Ok(to.map(Change::Rollback).into_iter().collect())
+    };
+    let records = recording::record(context, &mut trial, decide).map_err(|error| match request.id {
+        Some(to) => missing(error, to, &context.log()),
+        None => error,
+    })?;
+    let mut recorded = Recorded::default();
+    match to {
+        None => recorded.notes.push("no record holds; there is nothing to take back".to_owned()),
+        Some(to) => recorded.what = format!("rollback to {to}"),
+    }
+    recorded.records = records;
+    if request.apply {
+        let mut apply = context.apply(None);
+        apply.trial = trial;
+        apply.records.clone_from(&recorded.records);
+        recorded.apply = Some(apply);
+    }
+    if recorded.apply.is_none() && !recorded.records.is_empty() {
+        recorded.next = Some("dynix apply".to_owned());
+    }
+    Ok(recorded)
+}
+
+/// An error about the record that this would have been is of no use to anybody: it was never written.
+fn missing(error: anyhow::Error, to: u64, log: &LogFile) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(LogError::Chain { source, .. }) if source.named == to => {
+            LogError::NoSuchRecord { path: log.path().to_string(), id: to }.into()
+        }
+        _ => error,
+    }
+}
+
+/// The record to go back to; without a number, the one before the last that holds. `None` where none holds.
+fn target(request: &Rollback, log: &LogFile) -> Result<Option<u64>, LogError> {
+    if request.id.is_some() { Ok(request.id) } else { log.one_back() }
+}

@@ -1,0 +1,383 @@
+//! What every command starts from: where things are, who is asking, and how to reach systemd.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::signals::Heeded;
+use crate::cli::arguments::Global;
+use crate::host::fs;
+use crate::host::interruption::{Interrupted, Interruption, Uninterrupted};
+use crate::host::messages;
+use crate::host::paths::Paths;
+use crate::host::systemd::{
+    Bus, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch, booted,
+};
+use crate::overrides::LogFile;
+use crate::plan::{self, Plan};
+use crate::reconcile::action::Action;
+use crate::reconcile::execute::Machine;
+use crate::reconcile::recall::Recall;
+use crate::time::clock::SystemClock;
+
+/// The system's dynix, whichever it is (environment.systemPackages in NixOS).
+const SYSTEM_PROGRAM: &str = "/run/current-system/sw/bin/dynix";
+
+/// One run of the program.
+#[derive(Debug)]
+pub struct Session {
+    /// What the command line says.
+    pub global: Global,
+    manager: LazyBus,
+    ending: Option<Arc<AtomicBool>>,
+    signals: OnceLock<Heeded>,
+}
+
+impl Session {
+    /// From the command line; its paths are absolute (see [`absolute`]).
+    #[must_use]
+    pub fn new(global: Global) -> Self {
+        Self { global, manager: LazyBus(OnceLock::new()), ending: None, signals: OnceLock::new() }
+    }
+
+    /// Of a process that is told to end by others: it waits for nobody once `ending` is true.
+    #[must_use]
+    pub fn ending(self, ending: Arc<AtomicBool>) -> Self {
+        Self { ending: Some(ending), ..self }
+    }
+
+    /// Whether this process is told to end.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.load(Ordering::Relaxed))
+    }
+
+    fn root(&self) -> &Utf8Path {
+        self.global.root.as_deref().unwrap_or(Utf8Path::new("/"))
+    }
+
+    /// The plan of the system, and where everything is. Links on the way to the plan and to the log's directory are
+    /// followed here, and nowhere later. A request begins with it, so nothing that an earlier one found counts.
+    pub fn load(&self) -> anyhow::Result<(Plan, Paths)> {
+        let (plan, path, root) = self.load_plan()?;
+        let overrides = match &self.global.overrides {
+            Some(file) => named_log(Utf8Path::new("/"), file)?,
+            None => log_place(&root, &usual_log(&plan, &root))?,
+        };
+        let paths = Paths::new(&root, Some(path), Some(overrides));
+        Ok((plan, paths))
+    }
+
+    /// Whether nothing was ever recorded on this system, and nothing is in effect: then it does not matter whether a log
+    /// could be kept.
+    pub fn nothing_recorded(&self) -> anyhow::Result<bool> {
+        let (plan, _, root) = self.load_plan()?;
+        let log = self.global.overrides.clone().unwrap_or_else(|| usual_log(&plan, &root));
+        Ok(!fs::exists(&log)? && !fs::exists(&Paths::new(&root, None, None).state())?)
+    }
+
+    /// The plan, where it is, and the root.
+    fn load_plan(&self) -> anyhow::Result<(Plan, Utf8PathBuf, Utf8PathBuf)> {
+        fs::known::forget();
+        let host = Utf8Path::new("/");
+        let root = fs::resolve(host, self.root())?;
+        let given = Paths::new(&root, None, None);
+        let path = self.plan_place(&root)?;
+        let named = self.global.plan.as_deref().unwrap_or(given.plan());
+        let Some(bytes) = fs::read_trusted(&path, fs::OWN)? else {
+            bail!(
+                "there is no plan at {named}: no service is dynamic-enabled \
+                 (dynamicism.for.<service>.enable), or the configuration was not switched to yet"
+            )
+        };
+        let plan = read_plan(&bytes).with_context(|| format!("cannot use the plan {named}"))?;
+        Ok((plan, path, root))
+    }
+
+    /// The same, where the system is another one by now than that whose paths these are.
+    pub fn load_if_switched(&self, paths: &Paths) -> anyhow::Result<Option<(Plan, Paths)>> {
+        let usual = Paths::new(paths.root(), None, None);
+        let named = self.global.plan.as_deref().unwrap_or(usual.plan());
+        // To follow links one by one takes longer.
+        if fs::is_same_file(named, paths.plan()) || self.plan_place(paths.root())? == paths.plan() {
+            return Ok(None);
+        }
+        self.load().map(Some)
+    }
+
+    /// Where the plan is, behind all links.
+    fn plan_place(&self, root: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
+        match &self.global.plan {
+            Some(plan) => fs::resolve(Utf8Path::new("/"), plan),
+            None => fs::resolve(root, Paths::new(root, None, None).plan()),
+        }
+    }
+
+    /// The log of a system.
+    #[must_use]
+    pub fn log(&self, plan: &Plan, paths: &Paths) -> LogFile {
+        LogFile::new(paths.overrides(), &paths.cache(), plan.evaluator.clone()).keeping_for(paths)
+    }
+
+    /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run or is that of an
+    /// outer system.
+    pub fn manager(&self) -> Option<&dyn ServiceManager> {
+        if self.global.root.is_some() {
+            return None;
+        }
+        if !booted::is_ours() {
+            messages::warn("systemd does not run here: files are changed, units are left alone");
+            return None;
+        }
+        Some(&self.manager)
+    }
+
+    /// The same for who only looks: where there is none, there is nothing to say of it.
+    pub fn manager_to_ask(&self) -> Option<&dyn ServiceManager> {
+        (self.global.root.is_none() && booted::is_ours()).then_some(&self.manager)
+    }
+
+    /// From here on, an apply heeds signals: it survives its terminal, and goes back before it ends.
+    pub fn heed_signals(&self) -> anyhow::Result<()> {
+        if self.signals.get().is_none() {
+            let heeded = Heeded::catch().context("cannot catch signals")?;
+            self.signals.get_or_init(|| heeded);
+        }
+        Ok(())
+    }
+
+    fn interruption(&self) -> &dyn Interruption {
+        match self.signals.get() {
+            Some(heeded) => heeded,
+            None => &Uninterrupted,
+        }
+    }
+
+    /// The end that a signal asked for.
+    #[must_use]
+    pub fn interrupted(&self) -> Option<Interrupted> {
+        self.signals.get().and_then(Heeded::wanted).map(Interrupted)
+    }
+
+    /// Says every step where that is asked for.
+    pub fn observer(&self) -> impl Fn(&Action) + Sync + use<> {
+        let verbose = self.global.verbose;
+        move |action| {
+            if verbose {
+                messages::info(action);
+            }
+        }
+    }
+
+    /// The machine that is worked on.
+    #[must_use]
+    pub fn machine<'m>(
+        &'m self,
+        paths: &'m Paths,
+        recall: &'m Recall,
+        observer: &'m (dyn Fn(&Action) + Sync),
+    ) -> Machine<'m> {
+        Machine {
+            paths,
+            manager: self.manager(),
+            observer,
+            recall,
+            interruption: self.interruption(),
+            clock: &SystemClock,
+        }
+    }
+
+    /// How dynix is run again later. What it names has to be there then, whatever is switched to and collected as garbage
+    /// in the meantime: the system's own dynix and plan, by the names that always lead to those in use. `activating`: the
+    /// system that is being activated is the one to come.
+    pub fn recall(&self, activating: bool) -> anyhow::Result<Recall> {
+        let program = super::generate::this_program()?;
+        let in_system = Utf8Path::new(SYSTEM_PROGRAM);
+        let in_store = program.starts_with("/nix/store");
+        let later = if in_store && (activating || fs::exists(in_system)?) { in_system } else { &program };
+        let mut options: Vec<String> = Vec::new();
+        let usual = Paths::new(Utf8Path::new("/"), None, None);
+        let usual = usual.plan().canonicalize_utf8().ok();
+        let is_usual = |plan: &Utf8Path| usual.is_some() && plan.canonicalize_utf8().ok() == usual;
+        if let Some(plan) = self.global.plan.as_ref().filter(|plan| !activating && !is_usual(plan)) {
+            options.extend(["--plan".to_owned(), plan.to_string()]);
+        }
+        if let Some(overrides) = &self.global.overrides {
+            options.extend(["--overrides".to_owned(), overrides.to_string()]);
+        }
+        let before_boot = self.global.root.is_none() && !booted::is_ours();
+        let with = |program: &Utf8Path| [program.to_string()].into_iter().chain(options.iter().cloned()).collect();
+        Ok(Recall { command: with(later), at_once: with(&program), before_boot })
+    }
+
+    /// Who is asking: the user behind sudo, or the one that runs this.
+    #[must_use]
+    pub fn user(&self) -> String {
+        let us = rustix::process::geteuid();
+        if us.is_root() {
+            // Root is known without a look into the databases, which may be far away (nsswitch.conf(5)).
+            let is_name =
+                |name: &String| !name.is_empty() && !name.contains(|ch: char| ch.is_control() || ch.is_whitespace());
+            let behind = std::env::var("SUDO_USER").ok().filter(is_name);
+            return behind.unwrap_or_else(|| "root".to_owned());
+        }
+        uzers::get_user_by_uid(us.as_raw())
+            .map_or_else(|| us.as_raw().to_string(), |user| user.name().to_string_lossy().into_owned())
+    }
+}
+
+/// Where a system keeps its log.
+fn usual_log(plan: &Plan, root: &Utf8Path) -> Utf8PathBuf {
+    let usual = Paths::new(root, None, None);
+    plan.overrides_file.as_ref().map_or_else(|| usual.overrides().to_owned(), |file| usual.below_root(file))
+}
+
+/// Where the log is: its directory may be reached through links (/etc/nixos often is one), itself it may be none.
+fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => {
+            let parent = if parent == "" { Utf8Path::new(".") } else { parent };
+            Ok(fs::resolve(root, parent)?.join(name))
+        }
+        _ => Ok(path.to_owned()),
+    }
+}
+
+/// A log that somebody names: its directory has to be there, for a name that is misspelled must not make one.
+fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let place = log_place(host, path)?;
+    match place.parent() {
+        Some(parent) if !fs::exists(parent)? => bail!("--overrides {path}: there is no directory {parent}"),
+        _ => Ok(place),
+    }
+}
+
+/// The options with absolute paths: what dynix starts later (timers, the verification in the background) has another
+/// working directory.
+pub fn absolute(mut global: Global) -> anyhow::Result<Global> {
+    let Global { root, plan, overrides, socket, .. } = &mut global;
+    for path in [root, plan, overrides, socket].into_iter().flatten() {
+        let found = std::path::absolute(&*path).with_context(|| format!("cannot tell where {path:?} is"))?;
+        *path = Utf8PathBuf::try_from(found)?;
+    }
+    Ok(global)
+}
+
+/// Reads a plan, or says why it is none.
+pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
+    let read: Result<Plan, _> = serde_json::from_slice(bytes);
+    match read {
+        Ok(plan) if plan.version == plan::VERSION => Ok(plan),
+        other => {
+            // Another version may have another shape, which would only be told as an odd field.
+            let version = serde_json::from_slice::<serde_json::Value>(bytes)
+                .ok()
+                .and_then(|plan| plan.get("version").and_then(serde_json::Value::as_u64));
+            match version {
+                Some(version) if version != plan::VERSION => bail!(
+                    "it has version {version}, this dynix reads version {}: use the dynix of the same system",
+                    plan::VERSION
+                ),
+                _ => other.context("it is not a plan; rebuild the system"),
+            }
+        }
+    }
+}
+
+/// Connects when it is first needed: most commands change no unit.
+#[derive(Debug)]
+struct LazyBus(OnceLock<Bus>);
+
+impl LazyBus {
+    fn bus(&self) -> Result<&Bus, ManagerError> {
+        if let Some(bus) = self.0.get() {
+            return Ok(bus);
+        }
+        let bus = Bus::connect()?;
+        Ok(self.0.get_or_init(|| bus))
+    }
+}
+
+impl ServiceManager for LazyBus {
+    fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
+        self.bus()?.status(units)
+    }
+
+    fn dependents(&self, units: &[String]) -> Result<Vec<String>, ManagerError> {
+        self.bus()?.dependents(units)
+    }
+
+    fn reload_configuration(&self) -> Result<(), ManagerError> {
+        self.bus()?.reload_configuration()
+    }
+
+    fn bind(&self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
+        self.bus()?.bind(unit, source, target)
+    }
+
+    fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError> {
+        self.bus()?.run(jobs, interrupted)
+    }
+
+    fn last_words(&self, unit: &str) -> Option<String> {
+        self.0.get()?.last_words(unit)
+    }
+
+    fn main_process(&self, unit: &str) -> Option<u32> {
+        self.bus().ok()?.main_process(unit)
+    }
+
+    fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
+        self.bus()?.start_timer(timer)
+    }
+
+    fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
+        self.bus()?.observe(units)
+    }
+
+    fn start_service(&self, service: &Lasting) -> Result<(), ManagerError> {
+        self.bus()?.start_service(service)
+    }
+
+    fn is_stopping(&self) -> Result<bool, ManagerError> {
+        self.bus()?.is_stopping()
+    }
+
+    fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
+        self.bus()?.stop_timer(name)
+    }
+
+    fn start_watch(&self, watch: &Watch) -> Result<(), ManagerError> {
+        self.bus()?.start_watch(watch)
+    }
+
+    fn stop_watch(&self, name: &str) -> Result<(), ManagerError> {
+        self.bus()?.stop_watch(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::arguments::Cli;
+
+    #[test]
+    fn what_is_run_later_needs_no_working_directory() {
+        let words = ["dynix", "--plan", "a/plan.json", "--overrides", "../log.nix", "apply"];
+        let session = Session::new(absolute(Cli::parse_from(words).global).unwrap());
+        let command = session.recall(false).unwrap().command;
+        assert_eq!((command[1].as_str(), command[3].as_str()), ("--plan", "--overrides"));
+        for path in [&command[2], &command[4]] {
+            assert!(
+                path.starts_with('/') && (path.ends_with("/a/plan.json") || path.ends_with("/../log.nix")),
+                "{path}"
+            );
+        }
+        let empty = Cli::parse_from(["dynix", "--plan", "", "apply"]).global;
+        assert!(absolute(empty).unwrap_err().to_string().contains("cannot tell where \"\" is"));
+    }
+}

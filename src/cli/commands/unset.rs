@@ -1,0 +1,49 @@
+//! `dynix unset`: an override no longer holds.
+
+use std::collections::BTreeSet;
+
+use super::change::{Context, Recorded};
+use super::{place, recording};
+use crate::attr_path::AttrPath;
+use crate::overrides::{Change, Folded, LogFile};
+use crate::plan::places;
+use crate::system::request::Unset;
+
+/// Records it.
+pub fn record(request: &Unset, context: &Context<'_>) -> anyhow::Result<Recorded> {
+    let path = place::parse(&request.path)?;
+    let mut trial = recording::start(request.confirm, context)?;
+    let mut recorded = Recorded::default();
+    let mut concerned = Vec::new();
+    let decide = |log: &LogFile| {
+        concerned = concerned_by(&path, &log.fold()?);
+        Ok(if concerned.is_empty() { Vec::new() } else { vec![Change::Unset(path.clone())] })
+    };
+    recorded.records = recording::record(context, &mut trial, decide)?;
+    if concerned.is_empty() {
+        recorded.notes.push(format!("nothing is overridden at {path}; see `dynix status`"));
+    } else {
+        recorded.what = format!("unset {path}");
+    }
+    let services = concerned.iter().chain([&path]).filter_map(|path| places::find(context.plan, path));
+    let services: BTreeSet<String> = services.map(|place| place.service_name.to_owned()).collect();
+    if request.apply {
+        let mut apply = context.apply(Some(services));
+        apply.trial = trial;
+        recorded.apply = Some(apply);
+    } else if !recorded.records.is_empty() {
+        recorded.next = Some(["dynix apply".to_owned()].into_iter().chain(services).collect::<Vec<_>>().join(" "));
+    }
+    Ok(recorded)
+}
+
+/// The overrides that would no longer hold, or would lose a name.
+fn concerned_by(path: &AttrPath, folded: &Folded) -> Vec<AttrPath> {
+    let leaves = folded.overlay.leaves().into_iter();
+    let concerned = leaves
+        .filter(|(leaf, one)| leaf.starts_with(path) || path.starts_with(leaf) && one.value.is_object())
+        .map(|(leaf, _)| leaf);
+    // What has no value now might have one later.
+    let pending = folded.unevaluated.iter().flat_map(|one| &one.paths).cloned();
+    concerned.chain(pending.filter(|one| one.starts_with(path) || path.starts_with(one))).collect()
+}

@@ -1,0 +1,5 @@
+//! The command line: its arguments, and one module per verb.
+
+pub mod arguments;
+pub mod commands;
+mod lazy;

@@ -1,0 +1,81 @@
+//! The Nix evaluator, for what only it can read: the one place where it is run.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::host::process::{self, ProcessError};
+
+/// The Nix evaluator for records that are not literal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evaluator {
+    /// Program and arguments, run with `--expr EXPRESSION` appended; must print JSON
+    /// (`["nix-instantiate", "--eval", "--strict", "--json"]`).
+    pub command: Vec<String>,
+    /// A Nix expression for the arguments besides `overrides` that dynamic.nix is applied to, an attribute set with
+    /// `config`, `lib` and `pkgs`.
+    pub arguments: String,
+    /// Seconds until the evaluation is given up.
+    #[serde(default = "default_evaluator_deadline")]
+    pub deadline: f64,
+}
+
+fn default_evaluator_deadline() -> f64 {
+    60.0
+}
+
+/// The evaluation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluatorError {
+    /// It could not be run, or not to its end.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It ended, and not by itself.
+    #[error("{program} did not come to its end ({status}): {words}")]
+    Ended {
+        /// The first word of the command.
+        program: String,
+        /// How.
+        status: ExitStatus,
+        /// What it said.
+        words: String,
+    },
+    /// It refused the expression.
+    #[error("{program} failed:\n{words}")]
+    Failed {
+        /// The first word of the command.
+        program: String,
+        /// What it said.
+        words: String,
+    },
+    /// What it printed is no JSON.
+    #[error("{program} printed no JSON: {problem}")]
+    NotJson {
+        /// The first word of the command.
+        program: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Evaluates `expression`; relative paths in it are below `directory`, which need not be there.
+pub fn evaluate(evaluator: &Evaluator, expression: &str, directory: &Utf8Path) -> Result<Value, EvaluatorError> {
+    let mut command = evaluator.command.clone();
+    command.extend(["--expr".to_owned(), expression.to_owned()]);
+    let program = command.first().cloned().unwrap_or_default();
+    // Where there is none, no relative path leads anywhere.
+    let directory = Some(directory).filter(|directory| directory.is_dir());
+    let output = process::run_in(directory, &command, Duration::from_secs_f64(evaluator.deadline))?;
+    if !output.status.success() && !process::is_verdict(output.status) {
+        return Err(EvaluatorError::Ended { program, status: output.status, words: output.words() });
+    }
+    if !output.status.success() {
+        return Err(EvaluatorError::Failed { program, words: output.words() });
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| EvaluatorError::NotJson { program, problem: error.to_string() })
+}

@@ -1,0 +1,95 @@
+//! Messages to people, on standard error; under systemd with the journal's priorities.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Write;
+use std::os::fd::AsFd;
+
+/// How important a message is, as in syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Priority {
+    Error = 3,
+    Warning = 4,
+    Info = 6,
+}
+
+/// Something failed.
+pub fn error(message: impl Display) {
+    say(Priority::Error, "error: ", &message);
+}
+
+/// Something is not as one would expect.
+pub fn warn(message: impl Display) {
+    say(Priority::Warning, "warning: ", &message);
+}
+
+/// What is being done.
+pub fn info(message: impl Display) {
+    say(Priority::Info, "", &message);
+}
+
+/// An error with its causes, each said once: many of our errors say their cause themselves.
+#[must_use]
+pub fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => text,
+        said => format!("{said}: {cause}"),
+    })
+}
+
+/// Text without characters that control a terminal: what is shown has been said by programs and other users. Line feeds
+/// and tabs stay.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let controls = |ch: char| {
+        let turns = matches!(ch, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        ch.is_control() && !matches!(ch, '\n' | '\t') || turns
+    };
+    if !text.contains(controls) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut shown, ch| {
+        if controls(ch) {
+            shown.extend(ch.escape_unicode());
+        } else {
+            shown.push(ch);
+        }
+        shown
+    }))
+}
+
+fn say(priority: Priority, label: &str, message: &dyn Display) {
+    let text = format!("{label}{message}");
+    let text = visible(&text);
+    let mut out = std::io::stderr().lock();
+    // The journal takes a line's priority from its start (sd-daemon(3)). There is nobody to tell of a closed stderr.
+    let _ = if is_journal(&out) {
+        text.lines().try_for_each(|line| writeln!(out, "<{}>{line}", priority as u8))
+    } else {
+        writeln!(out, "{text}")
+    };
+}
+
+/// Whether `stream` is the one that systemd connected to the journal. `$JOURNAL_STREAM` names it by device and inode: a
+/// child inherits the variable, and may have another stream (systemd.exec(5)).
+fn is_journal(stream: &impl AsFd) -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(stream).is_ok_and(|found| named == format!("{}:{}", found.st_dev, found.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let inner = crate::host::fs::FileError {
+            operation: "read",
+            path: "/x".to_owned(),
+            source: std::io::Error::from_raw_os_error(2),
+        };
+        let error = anyhow::Error::new(inner).context("cannot start");
+        assert_eq!(chain(&error), "cannot start: cannot read /x: No such file or directory (os error 2)");
+    }
+}

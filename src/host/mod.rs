@@ -1,0 +1,14 @@
+//! The edges: files, systemd, other programs, the environment, signals, and messages to people.
+
+pub mod current_system;
+pub mod digest;
+pub mod environment;
+pub mod evaluator;
+pub mod fs;
+pub mod interruption;
+pub mod messages;
+pub mod paths;
+pub mod process;
+pub mod systemd;
+pub mod templates;
+pub mod timings;

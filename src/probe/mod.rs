@@ -1,0 +1,291 @@
+//! A service's own judgement: its check of staged files, and the probe that shows it working.
+
+pub mod http;
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+
+use crate::host::process::{self, ProcessError};
+use crate::plan::{Health, Probe};
+
+/// Most of a program's words that a message shows, in bytes.
+const SHOWN: usize = 2000;
+
+/// What a check or a probe has against the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// It says no.
+    No(String),
+    /// It can't say anything: it did not run, or not to its end.
+    Unable(String),
+    /// Nobody wants to know any more.
+    Interrupted,
+}
+
+impl std::fmt::Display for Objection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::No(reason) | Self::Unable(reason) => f.write_str(reason),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl From<ProcessError> for Objection {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Interrupted => Self::Interrupted,
+            other => Self::Unable(other.to_string()),
+        }
+    }
+}
+
+/// Runs a check; what it has against the files.
+pub fn check(command: &[String], deadline: f64, interrupted: &dyn Fn() -> bool) -> Result<(), Objection> {
+    let output = process::run_unless(command, Duration::from_secs_f64(deadline), interrupted)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let program = command.first().map_or("", String::as_str);
+    let words = shown(&output.words());
+    Err(if process::is_verdict(output.status) {
+        Objection::No(format!("{program} refused it ({}): {words}", output.status))
+    } else {
+        Objection::Unable(format!("{program} did not come to its end ({}): {words}", output.status))
+    })
+}
+
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Probes until it succeeds; the last objection when it does not in time.
+pub fn await_health(health: &Health, interrupted: &dyn Fn() -> bool) -> Result<(), Objection> {
+    sleep(Duration::from_secs_f64(health.grace), interrupted)?;
+    let end = Instant::now() + Duration::from_secs_f64(health.deadline);
+    loop {
+        let objection = match once(&health.probe, end, interrupted) {
+            Ok(()) => return Ok(()),
+            Err(Objection::Interrupted) => return Err(Objection::Interrupted),
+            Err(objection) => objection,
+        };
+        let pause = Duration::from_secs_f64(health.interval);
+        if Instant::now() + pause >= end {
+            let unhealthy = |reason: &str| format!("not healthy within {} s: {reason}", health.deadline);
+            return Err(match objection {
+                Objection::No(reason) => Objection::No(unhealthy(&reason)),
+                Objection::Unable(reason) => Objection::Unable(format!(
+                    "whether it is healthy can't be told within {} s: {reason}",
+                    health.deadline
+                )),
+                Objection::Interrupted => Objection::Interrupted,
+            });
+        }
+        sleep(pause, interrupted)?;
+    }
+}
+
+fn sleep(pause: Duration, interrupted: &dyn Fn() -> bool) -> Result<(), Objection> {
+    let end = Instant::now() + pause;
+    loop {
+        if interrupted() {
+            return Err(Objection::Interrupted);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(process::SLICE));
+    }
+}
+
+/// What is left until `end`; a little where nothing is, since no time at all means for ever to sockets.
+pub(super) fn left(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+fn once(probe: &Probe, end: Instant, interrupted: &dyn Fn() -> bool) -> Result<(), Objection> {
+    match probe {
+        Probe::Command(command) => {
+            let output = match process::run_unless(command, left(end), interrupted) {
+                // It waits for the service.
+                Err(error @ ProcessError::Overdue { .. }) => return Err(Objection::No(error.to_string())),
+                output => output?,
+            };
+            let said = || format!("{}: {}", output.status, shown(&output.words()));
+            match output.status {
+                status if status.success() => Ok(()),
+                status if process::is_verdict(status) => Err(Objection::No(said())),
+                _ => Err(Objection::Unable(said())),
+            }
+        }
+        Probe::Http(url) => http::get(url, end),
+        Probe::Tcp(address) => connect(address, end).map(drop),
+        Probe::Unix(path) => connect_unix(path).map_err(|error| Objection::No(format!("{path}: {error}"))),
+    }
+}
+
+/// A connection to the first of an address's hosts that takes one.
+pub(super) fn connect(address: &str, end: Instant) -> Result<TcpStream, Objection> {
+    let mut fault = format!("{address} has no address");
+    for one in resolve(address, end)? {
+        match TcpStream::connect_timeout(&one, left(end)) {
+            // Nobody listens, and by chance our own end has the very port (a simultaneous open, RFC 9293, 3.5).
+            Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
+                fault = format!("{one}: nobody listens");
+            }
+            Ok(stream) => return Ok(stream),
+            Err(error) => fault = format!("{one}: {error}"),
+        }
+    }
+    Err(Objection::No(fault))
+}
+
+/// A resolver knows no deadline (getaddrinfo(3)): it is left to itself, and ends with this process at the latest.
+fn resolve(address: &str, end: Instant) -> Result<Vec<SocketAddr>, Objection> {
+    if let Ok(address) = address.parse() {
+        return Ok(vec![address]);
+    }
+    let (answer, answered) = mpsc::channel();
+    let name = address.to_owned();
+    std::thread::spawn(move || answer.send(name.to_socket_addrs().map(Iterator::collect)));
+    match answered.recv_timeout(left(end)) {
+        Ok(found) => found.map_err(|error| Objection::Unable(format!("{address}: {error}"))),
+        Err(_) => Err(Objection::Unable(format!("{address}: its name has no address in time"))),
+    }
+}
+
+/// Without waiting: where nobody accepts, a socket's queue fills up, and connect(2) would block until somebody does.
+fn connect_unix(path: &Utf8Path) -> rustix::io::Result<()> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_str())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn go_on() -> bool {
+        false
+    }
+
+    /// Why it is not healthy; it has to be a verdict.
+    fn unhealthy(health: &Health) -> String {
+        match await_health(health, &go_on) {
+            Err(Objection::No(reason)) => reason,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn health(probe: Probe) -> Health {
+        Health { probe, grace: 0.0, interval: 0.01, deadline: 0.2 }
+    }
+
+    #[test]
+    fn a_listening_socket_is_healthy_and_a_closed_one_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert_eq!(await_health(&health(Probe::Tcp(address.clone())), &go_on), Ok(()));
+        drop(listener);
+        // Another test may just be starting a program, which has the listener too from its fork until its exec.
+        let closed = (0..200).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            await_health(&health(Probe::Tcp(address.clone())), &go_on).err()
+        });
+        let fault = closed.expect("the listener is closed").to_string();
+        assert!(fault.starts_with("not healthy within 0.2 s: ") && fault.contains(&address), "{fault}");
+    }
+
+    #[test]
+    fn a_unix_socket_that_nobody_accepts_on_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = camino::Utf8PathBuf::try_from(directory.path().join("socket")).unwrap();
+        let absent = unhealthy(&health(Probe::Unix(path.clone())));
+        assert!(absent.contains("No such file"), "{absent}");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(await_health(&health(Probe::Unix(path.clone())), &go_on), Ok(()));
+        rustix::net::listen(&listener, 0).unwrap();
+        let taken: Vec<_> =
+            std::iter::from_fn(|| connect_unix(&path).err().is_none().then_some(())).take(1000).collect();
+        assert!(taken.len() < 1000, "the queue takes everybody");
+        let began = Instant::now();
+        let full = unhealthy(&health(Probe::Unix(path)));
+        assert!(full.starts_with("not healthy within 0.2 s: "), "{full}");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn nothing_is_tried_before_the_grace_is_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let mark = directory.path().join("mark").display().to_string();
+        let command = ["sh", "-c", "echo x >> $0; test $(wc -l < $0) = 1", &mark].map(str::to_owned).to_vec();
+        let began = Instant::now();
+        let health = Health { grace: 0.3, ..health(Probe::Command(command)) };
+        assert_eq!(await_health(&health, &go_on), Ok(()));
+        assert!(began.elapsed() >= Duration::from_millis(300));
+        assert_eq!(std::fs::read_to_string(mark).unwrap(), "x\n");
+    }
+
+    #[test]
+    fn a_check_that_refuses_is_quoted() {
+        let command = ["sh", "-c", "echo line 3: no >&2; exit 2"].map(str::to_owned);
+        let Objection::No(refusal) = check(&command, 10.0, &go_on).unwrap_err() else { unreachable!() };
+        assert!(refusal.contains("exit status: 2") && refusal.ends_with("line 3: no"), "{refusal}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_come_to_its_end_says_nothing() {
+        let run = |words: &[&str], deadline| {
+            let command: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            check(&command, deadline, &go_on)
+        };
+        for (words, said) in [
+            (&["/no/such/check"][..], "cannot run"),
+            (&["sh", "-c", "kill -KILL $$"], "signal: 9"),
+            (&["sh", "-c", "sh -c 'kill -KILL $$'; exit $?"], "137"),
+            (&["sh", "-c", "/no/such/check"], "127"),
+            (&["sh", "-c", "/etc/passwd"], "126"),
+            (&["sleep", "60"], "was not done within"),
+        ] {
+            match run(words, 0.5) {
+                Err(Objection::Unable(reason)) => assert!(reason.contains(said), "{reason}"),
+                other => unreachable!("{words:?}: {other:?}"),
+            }
+        }
+        for code in [1, 2, 100, 128, 255] {
+            let verdict = run(&["sh", "-c", &format!("exit {code}")], 10.0);
+            assert!(matches!(verdict, Err(Objection::No(_))), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_probe_that_cannot_run_says_nothing() {
+        let command = health(Probe::Command(vec!["/no/such/probe".to_owned()]));
+        let name = health(Probe::Tcp("no-such-name.invalid:80".to_owned()));
+        for probe in [command, name] {
+            let verdict = await_health(&probe, &go_on);
+            assert!(matches!(verdict, Err(Objection::Unable(_))), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_want_to_know_any_more_does_not_wait() {
+        let began = Instant::now();
+        let interrupted = || began.elapsed() > Duration::from_millis(100);
+        let long = Health { grace: 60.0, deadline: 60.0, ..health(Probe::Tcp("127.0.0.1:1".to_owned())) };
+        assert_eq!(await_health(&long, &interrupted), Err(Objection::Interrupted));
+        let command = ["sleep", "60"].map(str::to_owned);
+        assert_eq!(check(&command, 60.0, &interrupted), Err(Objection::Interrupted));
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+}

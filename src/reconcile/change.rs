@@ -1,0 +1,369 @@
+//! The difference between what is in effect and what shall be, for one service: pure.
+//!
+//! Takes both states, the plan and how systemd sees the units; gives the [`Action`]s that lead from one to the other,
+//! touching a unit only if something that it reads changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::action::Action;
+use super::state::InEffect;
+use crate::host::fs::generation;
+use crate::host::paths::Paths;
+use crate::host::systemd::{Job, Verb};
+use crate::plan::{Attach, OnChange, Service};
+
+/// What is to be done for one service.
+#[derive(Clone, Debug)]
+pub struct Change<'p> {
+    /// Its name.
+    pub name: &'p str,
+    /// Its plan; `None` for a service that the plan no longer has.
+    pub service: Option<&'p Service>,
+    /// What is in effect.
+    pub from: InEffect,
+    /// What shall be.
+    pub to: InEffect,
+    /// What it goes back to: as `from`, unless that was left there by an apply that did not come to its end.
+    pub back: InEffect,
+    /// The units to act on.
+    pub units: BTreeMap<String, Verb>,
+    /// Those of them that an apply before may have left on something else than `from`.
+    pub unsettled: BTreeSet<String>,
+    /// Whether its units are watched afterwards: then nobody waits to see them stay up.
+    pub is_watched: bool,
+}
+
+/// What a change is found from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'s> {
+    /// What is in effect.
+    pub from: &'s InEffect,
+    /// What shall be.
+    pub to: &'s InEffect,
+    /// What was last seen to work.
+    pub confirmed: &'s InEffect,
+    /// Identities of the files that the static configuration has.
+    pub as_built: &'s BTreeMap<String, String>,
+    /// Units that an apply before may have left half-way.
+    pub pending: &'s BTreeSet<String>,
+}
+
+impl Sides<'_> {
+    fn changed_files(&self) -> BTreeSet<&str> {
+        let identities = |side: &'_ InEffect| match side.generation {
+            Some(_) => side.files.clone(),
+            None => self.as_built.clone(),
+        };
+        let (from, to) = (identities(self.from), identities(self.to));
+        self.as_built.keys().map(String::as_str).filter(|name| from.get(*name) != to.get(*name)).collect()
+    }
+
+    fn changed_drop_ins(&self) -> BTreeSet<&str> {
+        let units = self.from.drop_ins.keys().chain(self.to.drop_ins.keys());
+        units.map(String::as_str).filter(|unit| self.from.drop_ins.get(*unit) != self.to.drop_ins.get(*unit)).collect()
+    }
+}
+
+impl<'p> Change<'p> {
+    /// The change of a service; `None` where nothing is to be done.
+    #[must_use]
+    pub fn between(name: &'p str, service: &'p Service, sides: Sides<'_>) -> Option<Self> {
+        let (files, drop_ins) = (sides.changed_files(), sides.changed_drop_ins());
+        let mut units = BTreeMap::new();
+        for (unit, spec) in &service.units {
+            let read: Vec<&str> = service
+                .files
+                .iter()
+                .filter(|(file, spec)| files.contains(file.as_str()) && spec.is_read_by(unit))
+                .map(|(file, _)| file.as_str())
+                .collect();
+            let pending = sides.pending.contains(unit);
+            if read.is_empty() && !drop_ins.contains(unit.as_str()) && !pending {
+                continue;
+            }
+            let bound = read.iter().all(|file| matches!(service.files[*file].attach, Attach::Bind(_)));
+            let reload = spec.on_change == OnChange::Reload && bound && !drop_ins.contains(unit.as_str()) && !pending;
+            units.insert(unit.clone(), if reload { Verb::Reload } else { Verb::TryRestart });
+        }
+        let (from, to, back) = (sides.from.clone(), sides.to.clone(), sides.confirmed.clone());
+        let unsettled = sides.pending.iter().filter(|unit| units.contains_key(*unit)).cloned().collect();
+        let change = Self { name, service: Some(service), from, to, back, units, unsettled, is_watched: false };
+        (change.from != change.to || !change.units.is_empty()).then_some(change)
+    }
+
+    /// What is left of a service that the plan no longer has; NixOS itself looks after its units.
+    #[must_use]
+    pub fn removal(name: &'p str, from: &InEffect) -> Self {
+        let (from, back) = (from.clone(), from.clone());
+        let (to, units, unsettled) = (InEffect::default(), BTreeMap::new(), BTreeSet::new());
+        Self { name, service: None, from, to, back, units, unsettled, is_watched: false }
+    }
+
+    /// The way back: to exactly what last worked. The units that were touched on the way here (`is_touched`) are acted on
+    /// again, and those that may have been on something else before; the others never left. One that reloads and is still
+    /// up (`is_up`) can reload once more; any other restarts.
+    #[must_use]
+    pub fn reversed(&self, is_up: impl Fn(&str) -> bool, is_touched: impl Fn(&str) -> bool) -> Self {
+        let again = |unit: &str, verb| if verb == Verb::Reload && is_up(unit) { Verb::Reload } else { Verb::Restart };
+        let mut back = self.retreat(self.back.clone(), again);
+        back.units.retain(|unit, _| is_touched(unit) || self.unsettled.contains(unit));
+        back
+    }
+
+    /// The way to the static files, when the way back failed too.
+    #[must_use]
+    pub fn to_static(&self) -> Self {
+        Self { from: self.back.clone(), ..self.retreat(InEffect::default(), |_, _| Verb::Restart) }
+    }
+
+    fn retreat(&self, to: InEffect, verb: impl Fn(&str, Verb) -> Verb) -> Self {
+        let units = self.units.iter().map(|(unit, was)| (unit.clone(), verb(unit, *was))).collect();
+        let (from, back, unsettled) = (self.to.clone(), self.back.clone(), self.unsettled.clone());
+        Self { from, to, back, units, unsettled, is_watched: false, ..*self }
+    }
+
+    /// Leaves out the units that are not running: they read their files when they are started.
+    pub fn keep_units(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.units.retain(|unit, _| is_wanted(unit));
+    }
+
+    /// Whether a new generation has to be written.
+    #[must_use]
+    pub fn stages(&self) -> bool {
+        self.to.generation.is_some() && self.to.generation != self.from.generation
+    }
+
+    /// The generation's directory that `to` reads, if it is not on static files.
+    #[must_use]
+    pub fn directory(&self, paths: &Paths) -> Option<Utf8PathBuf> {
+        self.to.generation.map(|number| generation::directory(&paths.service(self.name), number))
+    }
+
+    fn drop_in_actions<'c>(&'c self, paths: &'c Paths) -> impl Iterator<Item = Action> + 'c {
+        let (service, from, to) = (self.name.to_owned(), &self.from.drop_ins, &self.to.drop_ins);
+        let units: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+        units.into_iter().filter(|unit| from.get(*unit) != to.get(*unit)).map(move |unit| {
+            let (service, unit, path) = (service.clone(), unit.clone(), drop_in_path(paths, unit));
+            if to.contains_key(&unit) {
+                Action::InstallDropIn { service, unit, path }
+            } else {
+                Action::RemoveDropIn { service, unit, path }
+            }
+        })
+    }
+
+    /// What each reloading unit has to be shown first: it sees what was bound when it was started.
+    fn binds<'c>(&'c self, paths: &'c Paths) -> impl Iterator<Item = Action> + 'c {
+        let directory = self.directory(paths);
+        let reloading = self.units.iter().filter(|(_, verb)| **verb == Verb::Reload).map(|(unit, _)| unit);
+        reloading.flat_map(move |unit| {
+            let directory = directory.clone();
+            let files = self.service.into_iter().flat_map(|service| &service.files);
+            files.filter(|(_, file)| file.is_read_by(unit)).filter_map(move |(name, file)| match &file.attach {
+                Attach::Bind(target) => Some(Action::Bind {
+                    service: self.name.to_owned(),
+                    unit: unit.clone(),
+                    source: directory
+                        .as_ref()
+                        .map_or_else(|| file.static_file.clone(), |directory| directory.join(name)),
+                    target: target.clone(),
+                }),
+                Attach::Environment { .. } | Attach::Variables { .. } | Attach::Credential(_) => None,
+            })
+        })
+    }
+
+    /// The steps for its units: what they shall see, their jobs, and the probe.
+    #[must_use]
+    pub fn unit_steps(&self, paths: &Paths) -> Vec<Action> {
+        let mut steps: Vec<Action> = self.binds(paths).collect();
+        steps.extend(unit_actions(std::slice::from_ref(self)));
+        if !self.units.is_empty() && self.service.is_some_and(|service| service.health.is_some()) {
+            steps.push(Action::Probe { service: self.name.to_owned() });
+        }
+        steps
+    }
+
+    /// The job for one of its units.
+    #[must_use]
+    pub fn job(&self, unit: &str) -> Option<Job> {
+        let spec = self.service?.units.get(unit)?;
+        let settle = spec.settle.map(Duration::from_secs_f64).or(self.is_watched.then_some(Duration::ZERO));
+        let deadline = Duration::from_secs_f64(spec.deadline);
+        Some(Job { unit: unit.to_owned(), verb: *self.units.get(unit)?, deadline, settle })
+    }
+}
+
+/// Where the drop-in of a unit goes.
+#[must_use]
+pub fn drop_in_path(paths: &Paths, unit: &str) -> Utf8PathBuf {
+    paths.runtime_units().join(format!("{unit}.d")).join(Utf8Path::new("50-dynix.conf"))
+}
+
+/// The steps before anything in use is touched: write and check. `check` gives the words of a service's check.
+#[must_use]
+pub fn preparation(changes: &[Change<'_>], check: impl Fn(&Change<'_>) -> Option<Vec<String>>) -> Vec<Action> {
+    let staged = changes.iter().filter(|change| change.stages());
+    let mut actions: Vec<Action> = Vec::new();
+    for change in staged.clone() {
+        actions.push(Action::Stage {
+            service: change.name.to_owned(),
+            generation: change.to.generation.unwrap_or_default(),
+            files: change.to.files.keys().cloned().collect(),
+        });
+    }
+    for change in staged {
+        actions.extend(check(change).map(|command| Action::Check { service: change.name.to_owned(), command }));
+    }
+    actions
+}
+
+/// The steps that put the changes into effect: all files first, then the units of each service.
+#[must_use]
+pub fn switch(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> {
+    let mut actions = file_steps(changes, paths, live);
+    if live {
+        actions.extend(changes.iter().flat_map(|change| change.unit_steps(paths)));
+    }
+    actions
+}
+
+/// The steps for the files of all changes, and what systemd has to know of them, at most once.
+#[must_use]
+pub fn file_steps(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> {
+    let mut actions: Vec<Action> = Vec::new();
+    for change in changes.iter().filter(|change| change.from.generation != change.to.generation) {
+        actions.push(Action::Swap { service: change.name.to_owned(), generation: change.to.generation });
+    }
+    let files = actions.len();
+    actions.extend(changes.iter().flat_map(|change| change.drop_in_actions(paths)));
+    if live && actions.len() > files {
+        actions.push(Action::ReloadConfiguration);
+    }
+    actions
+}
+
+/// What the units that read what changed need.
+pub fn unit_actions<'c>(changes: &'c [Change<'_>]) -> impl Iterator<Item = Action> + 'c {
+    changes.iter().flat_map(|change| {
+        change.units.iter().map(|(unit, verb)| {
+            let (service, unit) = (change.name.to_owned(), unit.clone());
+            match verb {
+                Verb::Start => Action::Start { service, unit },
+                Verb::Restart | Verb::TryRestart => Action::Restart { service, unit },
+                Verb::Reload => Action::Reload { service, unit },
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn service() -> Service {
+        let file = |units: serde_json::Value| {
+            json!({"format": {"name": "toml"}, "value": {"literal": {}}, "static": "/nix/store/x",
+                   "attach": {"bind": "/nix/store/x"}, "units": units})
+        };
+        serde_json::from_value(json!({
+            "options": {},
+            "files": {"a": file(json!(["a.service"])), "b": file(json!(null))},
+            "units": {"a.service": {}, "b.service": {"onChange": "reload"}},
+        }))
+        .unwrap()
+    }
+
+    fn built() -> BTreeMap<String, String> {
+        BTreeMap::from([("a".to_owned(), "a0".to_owned()), ("b".to_owned(), "b0".to_owned())])
+    }
+
+    fn generation(number: u64, a: &str, b: &str) -> InEffect {
+        let files = BTreeMap::from([("a".to_owned(), a.to_owned()), ("b".to_owned(), b.to_owned())]);
+        InEffect { generation: Some(number), files, drop_ins: BTreeMap::new() }
+    }
+
+    fn units(from: &InEffect, to: &InEffect, pending: &[&str]) -> Vec<(String, Verb)> {
+        let pending = pending.iter().map(|unit| (*unit).to_owned()).collect();
+        let sides = Sides { from, to, confirmed: from, as_built: &built(), pending: &pending };
+        let service = service();
+        Change::between("s", &service, sides).map_or_else(Vec::new, |change| change.units.into_iter().collect())
+    }
+
+    #[test]
+    fn a_unit_is_touched_only_if_a_file_that_it_reads_changed() {
+        let (restart_a, reload_b) =
+            (("a.service".to_owned(), Verb::TryRestart), ("b.service".to_owned(), Verb::Reload));
+        let one = generation(1, "a1", "b0");
+        assert_eq!(units(&InEffect::default(), &one, &[]), vec![restart_a.clone()]);
+        assert_eq!(units(&one, &generation(2, "a1", "b2"), &[]), vec![restart_a.clone(), reload_b.clone()]);
+        assert_eq!(units(&one, &generation(2, "a1", "b0"), &[]), vec![]);
+        assert_eq!(units(&generation(2, "a0", "b2"), &InEffect::default(), &[]), vec![restart_a, reload_b]);
+    }
+
+    #[test]
+    fn a_drop_in_or_an_unfinished_apply_means_a_restart() {
+        let restart_b = ("b.service".to_owned(), Verb::TryRestart);
+        let mut with = InEffect::default();
+        with.drop_ins.insert("b.service".to_owned(), "[Service]".to_owned());
+        assert_eq!(units(&InEffect::default(), &with, &[]), vec![restart_b.clone()]);
+        assert_eq!(units(&InEffect::default(), &InEffect::default(), &["b.service"]), vec![restart_b]);
+    }
+
+    #[test]
+    fn the_way_back_leads_to_what_there_was() {
+        let service = service();
+        let (from, to) = (generation(1, "a1", "b0"), generation(2, "a1", "b2"));
+        let sides = Sides { from: &from, to: &to, confirmed: &from, as_built: &built(), pending: &BTreeSet::new() };
+        let change = Change::between("s", &service, sides).unwrap();
+        let back = change.reversed(|unit| unit == "b.service", |_| true);
+        assert_eq!((&back.from, &back.to), (&to, &from));
+        assert_eq!(back.units["b.service"], Verb::Reload);
+        assert_eq!(change.reversed(|_| false, |_| true).units["b.service"], Verb::Restart);
+        // What was not touched never left.
+        assert!(change.reversed(|_| true, |_| false).units.is_empty());
+        assert!(!back.stages() || back.to.generation == Some(1));
+        assert!(change.to_static().to.is_static());
+    }
+
+    #[test]
+    fn the_way_back_from_an_unfinished_apply_leads_to_what_last_worked() {
+        let service = service();
+        let (good, half) = (generation(1, "a1", "b1"), generation(2, "a2", "b1"));
+        let pending = BTreeSet::from(["a.service".to_owned()]);
+        let sides = Sides { from: &half, to: &half, confirmed: &good, as_built: &built(), pending: &pending };
+        let change = Change::between("s", &service, sides).unwrap();
+        let back = change.reversed(|_| true, |_| false);
+        assert_eq!((&back.from, &back.to), (&half, &good));
+        assert_eq!(back.units.keys().collect::<Vec<_>>(), ["a.service"]);
+        let last = change.to_static();
+        assert_eq!((&last.from, &last.to), (&good, &InEffect::default()));
+    }
+
+    #[test]
+    fn all_files_come_first_then_systemd_once() {
+        let service = service();
+        let (from, mut to) = (InEffect::default(), generation(1, "a1", "b1"));
+        to.drop_ins.insert("a.service".to_owned(), "[Service]".to_owned());
+        let sides = Sides { from: &from, to: &to, confirmed: &from, as_built: &built(), pending: &BTreeSet::new() };
+        let change = Change::between("s", &service, sides).unwrap();
+        let paths = Paths::new(Utf8Path::new("/"), None, None);
+        let steps: Vec<String> = switch(&[change], &paths, true).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            steps,
+            [
+                "s: switch to generation 1",
+                "s: write /run/systemd/system/a.service.d/50-dynix.conf",
+                "reload systemd's unit files",
+                "s: show b.service /run/dynix/s/generation-1/b as /nix/store/x",
+                "s: restart a.service",
+                "s: reload b.service",
+            ]
+        );
+    }
+}

@@ -1,0 +1,367 @@
+//! From swapped files to a verdict, service by service.
+//!
+//! Takes changes whose files are staged; gives what became of each service. All files are put in place first, and
+//! systemd reloads its unit files at most once. Then every service goes its own way, at the same time as the others but
+//! for those that it waits for ([`sequence`]): its units are acted on and probed, what depends on them is seen to be up
+//! again, and where it does not work it goes back. So a unit that hangs until its deadline holds up only what depends on
+//! its service.
+//!
+//! The new values are to blame where a unit did not come up on them and did on what it had before. In every other case
+//! nothing is known of them: the machine failed, somebody stopped the unit, or it does not work on what it had either.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
+
+use super::action::Action;
+use super::change::{self, Change};
+use super::dependents::{Dependents, Revival, sequence};
+use super::execute::{Fault, Machine, Material, Ran, run};
+use super::report::Outcome;
+use super::seen;
+use super::state::InEffect;
+use super::turns::Turns;
+use crate::host::fs::generation::StagedFile;
+use crate::host::systemd::UnitStatus;
+use crate::host::timings;
+use crate::plan::{File, Plan};
+
+/// Services that are acted on at a time, below what the bus allows (see [`Turns`]).
+const AT_ONCE: usize = 100;
+
+/// Where a service goes that does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retreat {
+    /// To what it had before; where that fails too, to its static files.
+    ToBack,
+    /// To its static files.
+    ToStatic,
+    /// Nowhere: what it is going to counts more.
+    None,
+}
+
+/// Where a service arrived.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The service.
+    pub service: String,
+    /// What its units read now.
+    pub in_effect: InEffect,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The units that may be on something else than `in_effect`.
+    pub unsettled: BTreeSet<String>,
+    /// Whether it failed for a reason that may be gone soon, and nothing was touched.
+    pub may_be_retried: bool,
+    /// Whether it went back because the apply is to end early.
+    pub interrupted: bool,
+    /// What else there is to say.
+    pub warnings: Vec<String>,
+    /// The steps that were taken for it, from its units on.
+    pub steps: Vec<Action>,
+}
+
+/// What all services have in common.
+struct Course<'c> {
+    machine: &'c Machine<'c>,
+    files: &'c BTreeMap<String, Vec<StagedFile>>,
+    dependents: &'c Dependents,
+    retreat: Retreat,
+}
+
+/// How far a service has come.
+#[derive(Default)]
+struct Progress {
+    steps: Vec<Action>,
+    touched: BTreeSet<String>,
+    stopped: BTreeSet<String>,
+    unsettled: BTreeSet<String>,
+    /// Units that went down with it and stay down.
+    down: BTreeMap<String, String>,
+}
+
+/// Nothing stops the way back.
+fn to_the_end() -> bool {
+    false
+}
+
+/// Takes all changes to their end. Gives the steps for the files, and the arrivals in the order of the changes.
+#[must_use]
+pub fn take(
+    plan: &Plan,
+    changes: &[Change<'_>],
+    files: &BTreeMap<String, Vec<StagedFile>>,
+    dependents: &Dependents,
+    retreat: Retreat,
+    machine: &Machine<'_>,
+) -> (Vec<Action>, Vec<Arrival>) {
+    let live = machine.manager.is_some();
+    let steps = change::file_steps(changes, machine.paths, live);
+    let course = Course { machine, files, dependents, retreat };
+    let faults = run(&steps, &course.material(changes, &to_the_end), machine).faults;
+    timings::mark("swap");
+    // There is nothing to wait for without units.
+    if changes.len() < 2 || !live {
+        let fault = |change: &Change<'_>| faults.get(change.name).cloned();
+        let arrivals = changes.iter().map(|change| course.run(change, fault(change), &BTreeSet::new())).collect();
+        return (steps, arrivals);
+    }
+    let (senders, receivers): (Vec<_>, Vec<_>) = changes.iter().map(|_| mpsc::channel::<()>()).unzip();
+    let turns = Turns::new(AT_ONCE);
+    let before = sequence(plan, changes, dependents);
+    let arrivals = std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        for (number, (change, done)) in changes.iter().zip(receivers).enumerate() {
+            let waits = before[number].len();
+            let behind: Vec<usize> = (0..changes.len()).filter(|other| before[*other].contains(&number)).collect();
+            let others = behind.iter().flat_map(|other| course.units(&changes[*other])).collect::<BTreeSet<&str>>();
+            let behind: Vec<mpsc::Sender<()>> = behind.iter().map(|other| senders[*other].clone()).collect();
+            let (course, turns, fault) = (&course, &turns, faults.get(change.name).cloned());
+            running.push(scope.spawn(move || {
+                // One that broke down has dropped its senders: nobody waits for it for ever.
+                (0..waits).for_each(|_| done.recv().unwrap_or_default());
+                let arrival = {
+                    let _turn = turns.take();
+                    course.run(change, fault, &others)
+                };
+                for sender in &behind {
+                    sender.send(()).unwrap_or_default();
+                }
+                arrival
+            }));
+        }
+        drop(senders);
+        let arrivals = running.into_iter().zip(changes);
+        arrivals.map(|(thread, change)| thread.join().unwrap_or_else(|_| broken_down(change))).collect()
+    });
+    (steps, arrivals)
+}
+
+fn broken_down(change: &Change<'_>) -> Arrival {
+    let reason = "dynix broke down while it acted on it".to_owned();
+    Arrival {
+        service: change.name.to_owned(),
+        in_effect: change.to.clone(),
+        outcome: Outcome::RollbackFailed { reason },
+        unsettled: change.units.keys().cloned().collect(),
+        may_be_retried: false,
+        interrupted: false,
+        warnings: Vec::new(),
+        steps: Vec::new(),
+    }
+}
+
+impl Course<'_> {
+    fn material<'a, 'p>(
+        &'a self,
+        changes: &'a [Change<'p>],
+        interrupted: &'a (dyn Fn() -> bool + Sync),
+    ) -> Material<'a, 'p> {
+        const NONE: &BTreeMap<String, Vec<String>> = &BTreeMap::new();
+        Material { changes, files: self.files, controls: NONE, interrupted }
+    }
+
+    /// The units of a change, and all that depends on them.
+    fn units<'u>(&'u self, change: &'u Change<'_>) -> impl Iterator<Item = &'u str> {
+        change.units.keys().chain(self.dependents.of(change.name)).map(String::as_str)
+    }
+
+    /// Whether the way there may end early: what goes back from something, or counts more than what there was, does not.
+    fn is_interrupted(&self) -> bool {
+        self.retreat == Retreat::ToBack && self.machine.interruption.is_wanted()
+    }
+
+    /// Takes one change to its end. What becomes of `others` is for the services to say that come after this one.
+    fn run(&self, change: &Change<'_>, fault: Option<Fault>, others: &BTreeSet<&str>) -> Arrival {
+        let interrupted = || self.is_interrupted();
+        let mut progress = Progress::default();
+        let fault = fault.or_else(|| self.act(change, &mut progress, &interrupted));
+        let fault = fault.or_else(|| {
+            let revival = self.revive(change, &mut progress, &interrupted);
+            if revival.interrupted {
+                return Some(Fault::Interrupted);
+            }
+            progress.down.retain(|unit, _| !others.contains(unit.as_str()));
+            (!progress.down.is_empty()).then(|| Fault::Dependent(named(&progress.down)))
+        });
+        let mut warnings = Vec::new();
+        let (in_effect, outcome) = match &fault {
+            None => (change.to.clone(), self.seen(change, &mut progress)),
+            Some(Fault::Stopped(reason)) => {
+                warnings.push(format!("{}: {reason}; it reads the new values when it is started", change.name));
+                (change.to.clone(), Outcome::Applied)
+            }
+            Some(fault) => self.retreat(change, fault, &mut progress),
+        };
+        let failed_before = matches!(fault, Some(Fault::Broken(_) | Fault::Unjudged(_))) && progress.touched.is_empty();
+        let Progress { steps, unsettled, .. } = progress;
+        let may_be_retried = failed_before && matches!(outcome, Outcome::Failed { .. });
+        let interrupted = fault == Some(Fault::Interrupted);
+        let service = change.name.to_owned();
+        Arrival { service, in_effect, outcome, unsettled, may_be_retried, interrupted, warnings, steps }
+    }
+
+    /// Whether the processes of the units see what is in place now.
+    fn seen(&self, change: &Change<'_>, progress: &mut Progress) -> Outcome {
+        let (Some(manager), Some(service)) = (self.machine.manager, change.service) else { return Outcome::Applied };
+        let directory = self.machine.paths.service(change.name);
+        let others = seen::others(service, &change.to, change.units.keys(), &directory, manager);
+        timings::mark("what the processes see");
+        if others.is_empty() {
+            return Outcome::Applied;
+        }
+        let reason = others.values().cloned().collect::<Vec<_>>().join("; ");
+        progress.unsettled.extend(others.into_keys());
+        Outcome::Unseen { reason }
+    }
+
+    /// Where a service goes that does not work.
+    fn retreat(&self, change: &Change<'_>, fault: &Fault, progress: &mut Progress) -> (InEffect, Outcome) {
+        let reason = self.reason(change, fault);
+        match (self.retreat, fault) {
+            (Retreat::None, _) | (Retreat::ToStatic, Fault::Dependent(_)) => {
+                (change.to.clone(), Outcome::Failed { reason })
+            }
+            (Retreat::ToStatic, _) => self.to_static(change, vec![reason], progress),
+            (Retreat::ToBack, _) => self.to_back(change, fault, reason, progress),
+        }
+    }
+
+    fn to_back(
+        &self,
+        change: &Change<'_>,
+        fault: &Fault,
+        reason: String,
+        progress: &mut Progress,
+    ) -> (InEffect, Outcome) {
+        let up = self.up(change);
+        let touched: BTreeSet<&String> = progress.touched.difference(&progress.stopped).collect();
+        let back =
+            change.reversed(|unit| up.iter().any(|one| one == unit), |unit| touched.iter().any(|one| *one == unit));
+        match self.switch(&back, progress) {
+            // It was well on this before, and nobody says otherwise.
+            None | Some(Fault::Stopped(_) | Fault::Unjudged(_)) => {}
+            Some(worse) => {
+                let worse = format!("going back: {}", self.reason(&back, &worse));
+                return self.to_static(&back, vec![reason, worse], progress);
+            }
+        }
+        self.revive(change, progress, &to_the_end);
+        let stays_down = if progress.down.is_empty() { String::new() } else { format!("; {}", named(&progress.down)) };
+        let is_to_blame = match fault {
+            Fault::Unit(_) | Fault::Unhealthy(_) | Fault::Refused(_) => true,
+            Fault::Dependent(_) => progress.down.is_empty(),
+            Fault::Broken(_) | Fault::Unjudged(_) | Fault::Stopped(_) | Fault::Interrupted => false,
+        };
+        let outcome = if is_to_blame {
+            Outcome::RolledBack { reason: reason + &stays_down }
+        } else if matches!(fault, Fault::Dependent(_)) {
+            Outcome::Failed { reason: format!("{}; it is back on what it had", named(&progress.down)) }
+        } else {
+            Outcome::Failed { reason: format!("{reason}; it is back on what it had{stays_down}") }
+        };
+        (back.to, outcome)
+    }
+
+    /// The last resort.
+    fn to_static(&self, change: &Change<'_>, mut reasons: Vec<String>, progress: &mut Progress) -> (InEffect, Outcome) {
+        if !change.to.is_static() {
+            let last = change.to_static();
+            if let Some(fault) = self.switch(&last, progress) {
+                reasons.push(format!("going static: {}", self.reason(&last, &fault)));
+            }
+        }
+        self.revive(change, progress, &to_the_end);
+        if !progress.down.is_empty() {
+            reasons.push(named(&progress.down));
+        }
+        (InEffect::default(), Outcome::RollbackFailed { reason: reasons.join("; ") })
+    }
+
+    /// The files of one service, then its units.
+    fn switch(&self, change: &Change<'_>, progress: &mut Progress) -> Option<Fault> {
+        let alone = std::slice::from_ref(change);
+        let files = change::file_steps(alone, self.machine.paths, self.machine.manager.is_some());
+        let mut faults = run(&files, &self.material(alone, &to_the_end), self.machine).faults;
+        progress.steps.extend(files);
+        faults.remove(change.name).or_else(|| self.act(change, progress, &to_the_end))
+    }
+
+    fn act(
+        &self,
+        change: &Change<'_>,
+        progress: &mut Progress,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Fault> {
+        self.machine.manager?;
+        let units = change.unit_steps(self.machine.paths);
+        let alone = std::slice::from_ref(change);
+        let Ran { mut faults, touched, settled, stopped } =
+            run(&units, &self.material(alone, interrupted), self.machine);
+        progress.steps.extend(units);
+        progress.unsettled = change.units.keys().filter(|unit| !settled.contains(*unit)).cloned().collect();
+        progress.touched.extend(touched);
+        progress.stopped.extend(stopped);
+        let fault = faults.remove(change.name)?;
+        if !matches!(fault, Fault::Unhealthy(_) | Fault::Unjudged(_)) {
+            return Some(fault);
+        }
+        // A probe can't say why nobody answers.
+        let stopped = self.stopped(change);
+        let reason = (!stopped.is_empty()).then(|| format!("{} was stopped by somebody else", stopped.join(", ")));
+        progress.stopped.extend(stopped);
+        Some(reason.map_or(fault, Fault::Stopped))
+    }
+
+    /// Starts again what went down with the units of a change.
+    fn revive(&self, change: &Change<'_>, progress: &mut Progress, interrupted: &dyn Fn() -> bool) -> Revival {
+        let Some(manager) = self.machine.manager else { return Revival::default() };
+        let revival = self.dependents.revive(change.name, manager, interrupted);
+        let start = |unit: &String| Action::Start { service: change.name.to_owned(), unit: unit.clone() };
+        progress.steps.extend(revival.started.iter().map(start));
+        progress.down.clone_from(&revival.down);
+        revival
+    }
+
+    /// The units that are up all the same. Where systemd does not answer, restarting is the way that needs no answer.
+    fn up(&self, change: &Change<'_>) -> Vec<String> {
+        let units: Vec<String> = change.units.keys().cloned().collect();
+        let statuses = self.machine.manager.and_then(|manager| manager.status(&units).ok()).unwrap_or_default();
+        statuses.into_iter().filter(|status| status.active_state == "active").map(|status| status.unit).collect()
+    }
+
+    /// The units that somebody stopped.
+    fn stopped(&self, change: &Change<'_>) -> Vec<String> {
+        let units: Vec<String> = change.units.keys().cloned().collect();
+        let statuses = self.machine.manager.and_then(|manager| manager.status(&units).ok()).unwrap_or_default();
+        statuses.into_iter().filter(UnitStatus::is_stopped).map(|status| status.unit).collect()
+    }
+
+    fn reason(&self, change: &Change<'_>, fault: &Fault) -> String {
+        with_last_words(change, fault, self.machine)
+    }
+}
+
+/// What went wrong, with the last words of the units that it went wrong with. They are left out where somebody may not
+/// read the service's files: everybody may read the log.
+pub(super) fn with_last_words(change: &Change<'_>, fault: &Fault, machine: &Machine<'_>) -> String {
+    let reason = fault.reason().to_owned();
+    let (Fault::Unit(_) | Fault::Unhealthy(_), Some(manager), Some(service)) = (fault, machine.manager, change.service)
+    else {
+        return reason;
+    };
+    if service.has_secrets() || !service.files.values().all(File::is_public) {
+        return reason;
+    }
+    let units: Vec<&String> = change.units.keys().collect();
+    let named = units.iter().find(|unit| reason.starts_with(unit.as_str()));
+    let words = named.map_or(units.as_slice(), std::slice::from_ref).iter();
+    let words = words.filter_map(|unit| Some(format!("; {unit} said last: {}", manager.last_words(unit)?)));
+    words.fold(reason, |reason, words| reason + &words)
+}
+
+/// Units that depend on a service and stay down, in words.
+fn named(down: &BTreeMap<String, String>) -> String {
+    let each: Vec<String> =
+        down.iter().map(|(unit, why)| format!("{unit}, which depends on it, does not come up again: {why}")).collect();
+    each.join("; ")
+}

@@ -1,0 +1,68 @@
+//! The two locks of an apply, and the one order in which they are taken.
+//!
+//! - The lock of NixOS's switch-to-configuration. A switch takes it before it does anything, fails at once where somebody
+//!   else has it, and keeps it until it has started its units (nixpkgs, switch-to-configuration-ng). It stops the units
+//!   that changed, runs the activation script, and then starts them: whatever the activation waits for is an outage.
+//! - dynix's own lock.
+//!
+//! The rule: first the lock of the switch, then dynix's. An activation within a switch takes only dynix's, because the
+//! switch has the first one for it. A process that waits for the lock of the switch has none that an apply needs.
+//!
+//! Why nobody waits for ever: the locks have an order, and everybody takes them in it.
+//!
+//! 1. the two of the background verification (`verify-next.lock`, `verify.lock`), which only such verifications take,
+//! 2. the one of the switch,
+//! 3. dynix's,
+//! 4. those of the log and of the metrics, which are held for a write and while nothing is waited for.
+//!
+//! In a circle of waiting processes, each would hold a lock and wait for one behind it in this order; the last lock of all
+//! can't be waited for by anybody who holds it. A switch waits for more than locks: for the activation, which takes only
+//! what comes behind, and for the jobs of units. Of dynix's units it may stop the daemon, which therefore gives up waiting
+//! as soon as it is told to end ([`Patience`]); it touches no timer of dynix, because those are not below
+//! /etc/systemd/system. A unit of somebody else's that runs `dynix apply` before it counts as started does wait for a
+//! switch that starts it; that ends with the unit's own timeout.
+//!
+//! How long an activation within a switch waits: not at all. Whoever has dynix's lock has that of the switch, and that has
+//! the switch. There are two exceptions: a dynix of the time before this rule, and a switch that takes no lock (NixOS
+//! before 22.05). For them it waits [`INSIDE_A_SWITCH`] and then goes on without: what it recorded holds, and comes into
+//! effect with the next apply.
+
+use std::time::Duration;
+
+use super::Occasion;
+use crate::host::fs::lock::{self, Lock, LockError, Patience};
+use crate::host::paths::Paths;
+
+/// How long a lock of somebody else is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long a switch waits for an apply, with units of its own stopped.
+pub const INSIDE_A_SWITCH: Duration = Duration::from_secs(10);
+
+/// Nobody else applies, and nobody switches, until it is dropped.
+#[derive(Debug)]
+pub struct Locks {
+    // Let go of in this order, so that nobody who has the second has to wait for the first.
+    _ours: Lock,
+    _of_the_switch: Option<Lock>,
+}
+
+/// Takes the locks. `waiting` is told whom it waits for.
+pub fn take(
+    paths: &Paths,
+    occasion: Occasion,
+    patience: Patience<'_>,
+    mut waiting: impl FnMut(&str),
+) -> Result<Locks, LockError> {
+    let (of_the_switch, patience) = match occasion {
+        Occasion::Switch { .. } => (None, patience.at_most(INSIDE_A_SWITCH)),
+        Occasion::Asked
+        | Occasion::Expiry
+        | Occasion::Retry
+        | Occasion::Boot
+        | Occasion::AfterBoot
+        | Occasion::Reset => (Some(lock::acquire(&paths.switch_lock(), patience, |holder| waiting(holder))?), patience),
+    };
+    let ours = lock::acquire(&paths.lock(), patience, |holder| waiting(holder))?;
+    Ok(Locks { _ours: ours, _of_the_switch: of_the_switch })
+}

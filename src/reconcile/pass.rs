@@ -1,0 +1,360 @@
+//! One time through: from desired values to units and state.
+//!
+//! In order: write and check beside what is in use, put the change on trial where that is asked for, note what is about
+//! to happen, swap and act ([`course`]), note what is in effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use super::action::Action;
+use super::change::{self, Change};
+use super::course::{self, Retreat};
+use super::dependents::Dependents;
+use super::execute::{Fault, Machine, Material, run};
+use super::report::{Outcome, Report};
+use super::state::{Setback, State, Went};
+use super::survey::{Survey, survey};
+use super::view::View;
+use super::{ApplyError, Failed, Occasion, Request, known_good, preparation, seen, trial, watching};
+use crate::host::fs::generation;
+use crate::host::paths::Paths;
+use crate::host::systemd::ServiceManager;
+use crate::host::timings;
+use crate::overrides::LogFile;
+use crate::plan::{Plan, Service};
+use crate::render::key::Key;
+
+/// What came of it, besides what the report says.
+pub(super) struct Passed {
+    /// The services whose records have to be rejected.
+    pub failed: Vec<Failed>,
+    /// What is in effect now.
+    pub state: State,
+    /// Whether there was anything to do.
+    pub changed: bool,
+    /// The services that failed for a reason that may be gone soon, with nothing of them touched.
+    pub retry: Vec<String>,
+}
+
+/// Makes one pass.
+pub(super) fn pass(
+    plan: &Plan,
+    log: &LogFile,
+    view: &View,
+    request: &Request,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<Passed, ApplyError> {
+    let paths = machine.paths;
+    let mut before = State::load(&paths.state())?;
+    if let Some(manager) = machine.manager.filter(|_| !matches!(request.occasion, Occasion::Switch { .. })) {
+        note_strayed(plan, &mut before, request, paths, manager);
+    }
+    report.left_out.clone_from(&view.desired.left_out);
+    if plan.services.values().any(Service::has_secrets) {
+        Key::ensure(paths)?;
+    }
+    let mut survey = survey(plan, &view.desired, &before, paths, |service| request.takes(service))?;
+    timings::mark("render");
+    report.warnings.append(&mut survey.notes);
+    match machine.manager {
+        Some(manager) => survey.meet(manager)?,
+        None => report.left_to_do.extend(change::unit_actions(&survey.changes)),
+    }
+    timings::mark("D-Bus: units");
+    let changed = !survey.changes.is_empty() || !survey.faults.is_empty();
+    let mut pass = Pass::new(plan, before.clone(), view.last_id);
+    report.awaited.clone_from(&view.desired.awaited);
+    // What waits for a secret is told when that is there.
+    let is_awaiting = |service: &String| view.desired.awaited.contains_key(service);
+    let failed = survey
+        .faults
+        .iter()
+        .filter(|(service, outcome)| matches!(outcome, Outcome::Failed { .. }) && !is_awaiting(service));
+    pass.retry.extend(failed.map(|(service, _)| service.clone()));
+    pass.outcomes.append(&mut survey.faults);
+    if !request.occasion.static_wins() {
+        pass.watched_by = Some(request.by.clone());
+    }
+    pass.run(log, &survey, request, machine)?;
+    pass.note_values(view, request);
+    pass.commit(request, paths)?;
+    timings::mark("state");
+    // In every other case nothing is known of the values (docs/reliability.md, What rejects a record).
+    let refused = pass
+        .outcomes
+        .iter()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Refused { .. } | Outcome::RolledBack { .. }));
+    let failed = refused
+        .filter(|_| !request.occasion.static_wins())
+        .map(|(service, outcome)| Failed {
+            service: service.clone(),
+            log_id: before.log_id(service),
+            reason: outcome.reason().unwrap_or_default().to_owned(),
+        })
+        .collect();
+    let retry = pass.retry.iter().cloned().collect();
+    let state = pass.tell(report);
+    Ok(Passed { failed, state, changed, retry })
+}
+
+/// Notes the units that go on with something else than their service has in effect, whatever led to that: they are acted
+/// on like those that an apply left half-way.
+fn note_strayed(plan: &Plan, state: &mut State, request: &Request, paths: &Paths, manager: &dyn ServiceManager) {
+    let taken = state.services.iter_mut().filter(|(name, one)| one.pending.is_empty() && request.takes(name));
+    for (name, one) in taken {
+        if let Some(service) = plan.services.get(name) {
+            one.pending.extend(seen::strayed(name, service, &one.in_effect, paths, manager));
+        }
+    }
+}
+
+/// What one pass has come to so far.
+pub(super) struct Pass<'p> {
+    plan: &'p Plan,
+    pub state: State,
+    log_id: u64,
+    outcomes: BTreeMap<String, Outcome>,
+    actions: Vec<Action>,
+    warnings: Vec<String>,
+    interrupted: bool,
+    retry: BTreeSet<String>,
+    /// Who is asking, where what comes into effect is watched afterwards.
+    pub watched_by: Option<String>,
+}
+
+impl<'p> Pass<'p> {
+    pub fn new(plan: &'p Plan, state: State, log_id: u64) -> Self {
+        let (outcomes, actions, warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self {
+            plan,
+            state,
+            log_id,
+            outcomes,
+            actions,
+            warnings,
+            interrupted: false,
+            watched_by: None,
+            retry: BTreeSet::new(),
+        }
+    }
+
+    /// What became of a service.
+    pub fn outcome(&self, service: &str) -> Option<&Outcome> {
+        self.outcomes.get(service)
+    }
+
+    /// Says nothing of a service: whoever made the pass does.
+    pub fn forget(&mut self, service: &str) {
+        self.outcomes.remove(service);
+    }
+
+    fn run(
+        &mut self,
+        log: &LogFile,
+        survey: &Survey<'_>,
+        request: &Request,
+        machine: &Machine<'_>,
+    ) -> Result<(), ApplyError> {
+        let paths = machine.paths;
+        let prepare = preparation(survey);
+        let (changes, files, controls) = (&survey.changes, &survey.files, &survey.controls);
+        let interrupted = || !request.occasion.static_wins() && machine.interruption.is_wanted();
+        let material = Material { changes, files, controls, interrupted: &interrupted };
+        let faults = run(&prepare, &material, machine).faults;
+        self.actions.extend(prepare);
+        timings::mark("stage and check");
+        let failed = survey.changes.iter().filter(|change| faults.contains_key(change.name));
+        failed.for_each(|change| discard(change, paths));
+        let mut ready: Vec<Change<'_>> =
+            survey.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
+        for change in &mut ready {
+            change.is_watched = self.watched_by.is_some() && self.plan.watch(change.name).is_some();
+        }
+        self.interrupted = faults.values().any(|fault| *fault == Fault::Interrupted);
+        let is_retried = |fault: &Fault| !matches!(fault, Fault::Interrupted | Fault::Refused(_));
+        let retried = faults.iter().filter(|(_, fault)| machine.recall.before_boot || is_retried(fault));
+        self.retry.extend(retried.map(|(service, _)| service.clone()));
+        let is_booting = machine.recall.before_boot;
+        self.outcomes
+            .extend(faults.into_iter().map(|(service, fault)| (service, outcome_before_swap(&fault, is_booting))));
+        if ready.is_empty() {
+            return Ok(());
+        }
+        for change in &ready {
+            self.state.service(change.name).pending = change.units.keys().cloned().collect();
+        }
+        let dependents = match self.note(log, &ready, request, machine) {
+            Ok(dependents) => dependents,
+            Err(error) => {
+                for change in &ready {
+                    discard(change, paths);
+                }
+                trial::abandon(&mut self.state, request, machine);
+                return Err(error);
+            }
+        };
+        let retreat = if request.occasion.static_wins() { Retreat::None } else { Retreat::ToBack };
+        self.take(&ready, &survey.files, &dependents, retreat, machine);
+        trial::keep_to(&self.outcomes, &mut self.state, request, machine);
+        Ok(())
+    }
+
+    /// All that has to be known and noted before anything in use is touched.
+    fn note(
+        &mut self,
+        log: &LogFile,
+        changes: &[Change<'_>],
+        request: &Request,
+        machine: &Machine<'_>,
+    ) -> Result<Dependents, ApplyError> {
+        let dependents = Dependents::note(changes, machine.manager)?;
+        timings::mark("D-Bus: dependents");
+        if let Some(start) = &request.trial {
+            trial::begin(self.plan, log, start, changes, &mut self.state, (self.log_id, &request.by), machine)?;
+        }
+        self.state.save(&machine.paths.state())?;
+        Ok(dependents)
+    }
+
+    /// Takes changes to their end, and notes where each service arrived.
+    pub fn take(
+        &mut self,
+        changes: &[Change<'_>],
+        files: &BTreeMap<String, Vec<generation::StagedFile>>,
+        dependents: &Dependents,
+        retreat: Retreat,
+        machine: &Machine<'_>,
+    ) {
+        let (steps, arrivals) = course::take(self.plan, changes, files, dependents, retreat, machine);
+        self.actions.extend(steps);
+        for (change, arrival) in changes.iter().zip(arrivals) {
+            self.actions.extend(arrival.steps);
+            let entry = self.state.service(&arrival.service);
+            entry.in_effect = arrival.in_effect;
+            watching::arrived(self.plan, change, &arrival.outcome, entry, self.watched_by.as_deref(), machine);
+            entry.pending = arrival.unsettled;
+            entry.setback = setback(&arrival.outcome);
+            self.warnings.extend(arrival.warnings);
+            self.interrupted |= arrival.interrupted;
+            if arrival.may_be_retried {
+                self.retry.insert(arrival.service.clone());
+            }
+            self.outcomes.insert(arrival.service, arrival.outcome);
+        }
+    }
+
+    /// Services with a unit that systemd could not act on, with the reason: it is on what the service had before.
+    pub fn leave(&mut self, unreached: BTreeMap<String, (Vec<String>, String)>) {
+        for (service, (units, reason)) in unreached {
+            self.state.service(&service).pending.extend(units);
+            let reason = format!("{reason}; until it is restarted it runs on what it had");
+            self.outcomes.insert(service, Outcome::Failed { reason });
+        }
+    }
+
+    /// Notes which overrides each service has in effect. Where its units were not touched for them, it is not known whether
+    /// it works on them.
+    fn note_values(&mut self, view: &View, request: &Request) {
+        let services: Vec<String> = self.state.services.keys().filter(|name| request.takes(name)).cloned().collect();
+        for service in services {
+            let outcome = self.outcomes.get(&service);
+            if outcome.is_some_and(|outcome| *outcome != Outcome::Applied) {
+                continue;
+            }
+            let values = known_good::digest(self.plan, &service, view.recorded());
+            let entry = self.state.service(&service);
+            entry.works &= entry.values == values;
+            entry.values = values;
+        }
+    }
+
+    /// Notes what is in effect, and removes what nothing needs any more.
+    pub fn commit(&mut self, request: &Request, paths: &Paths) -> Result<(), ApplyError> {
+        let applied = |outcomes: &BTreeMap<String, Outcome>, service: &str| {
+            outcomes.get(service).is_none_or(|outcome| *outcome == Outcome::Applied)
+        };
+        // Services keep their own mark where they have not come as far as the others.
+        let behind: Vec<(String, u64)> = self
+            .plan
+            .services
+            .keys()
+            .filter(|service| !request.takes(service) || !applied(&self.outcomes, service))
+            .map(|service| (service.clone(), self.state.log_id(service)))
+            .collect();
+        let listed: Vec<String> = self.state.services.keys().cloned().collect();
+        for service in listed.iter().filter(|service| request.takes(service)) {
+            self.state.service(service).log_id = self.log_id;
+        }
+        for (service, log_id) in behind {
+            self.state.service(&service).log_id = log_id;
+        }
+        self.state.log_id = self.log_id;
+        for (service, outcome) in &self.outcomes {
+            if *outcome == Outcome::Applied && !self.plan.services.contains_key(service) {
+                self.state.services.remove(service);
+                generation::forget(&paths.service(service))?;
+            } else {
+                generation::prune(&paths.service(service), self.plan.keep, &needed(&self.state, service))?;
+            }
+        }
+        Ok(self.state.save(&paths.state())?)
+    }
+
+    /// Adds what happened to the report.
+    pub fn tell(mut self, report: &mut Report) -> State {
+        report.actions.append(&mut self.actions);
+        report.warnings.append(&mut self.warnings);
+        report.interrupted |= self.interrupted;
+        for (service, outcome) in self.outcomes {
+            // What the second time finds in order does not undo what the first had to say.
+            report.services.entry(service).or_insert(outcome);
+        }
+        self.state
+    }
+}
+
+/// The generations of a service that are in use, or that it may have to go back to.
+fn needed(state: &State, service: &str) -> Vec<u64> {
+    let now = state.services.get(service).and_then(|one| one.in_effect.generation);
+    let back = state.trial.as_ref().and_then(|trial| trial.back.get(service)).and_then(|back| back.generation);
+    let watch = state.services.get(service).and_then(|one| one.watch.as_ref());
+    let unproven = watch.into_iter().flat_map(|watch| &watch.changes).filter_map(|change| change.back.generation);
+    now.into_iter().chain(back).chain(unproven).collect()
+}
+
+fn setback(outcome: &Outcome) -> Option<Setback> {
+    let result = match outcome {
+        Outcome::RolledBack { .. } => Went::RolledBack,
+        Outcome::RollbackFailed { .. } => Went::RollbackFailed,
+        Outcome::Unseen { .. } => Went::Unseen,
+        Outcome::Applied | Outcome::Failed { .. } | Outcome::Refused { .. } => return None,
+    };
+    Some(Setback::now(result, outcome.reason().unwrap_or_default()))
+}
+
+impl Setback {
+    /// One that just happened.
+    #[must_use]
+    pub fn now(result: Went, reason: &str) -> Self {
+        let time = crate::time::text(SystemTime::now());
+        Self { result, reason: reason.to_owned(), time }
+    }
+}
+
+/// Removes what was staged and is not to be used. Whatever made that necessary is what is reported.
+fn discard(change: &Change<'_>, paths: &Paths) {
+    if let (true, Some(generation)) = (change.stages(), change.to.generation) {
+        let _ = generation::discard(&paths.service(change.name), generation);
+    }
+}
+
+/// What a service comes to that stops before anything of it is touched. While the system boots, much of what a check may
+/// need is not there yet, so what it refuses then is judged again later.
+fn outcome_before_swap(fault: &Fault, is_booting: bool) -> Outcome {
+    let reason = fault.reason().to_owned();
+    match fault {
+        Fault::Refused(_) if !is_booting => Outcome::Refused { reason },
+        _ => Outcome::Failed { reason },
+    }
+}

@@ -1,0 +1,152 @@
+//! What came of an apply, for people and programs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+use super::desired::LeftOut;
+use super::trial::Awaiting;
+use crate::exit::Exit;
+use crate::render::secrets::Awaited;
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "result")]
+pub enum Outcome {
+    /// The recorded values are in effect.
+    Applied,
+    /// Nothing was touched, or all is back on what it had; the values are not to blame.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Its own check, or its format, refused the values; nothing was touched.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// It did not work on the new values, and is back on what it had.
+    RolledBack {
+        /// Why.
+        reason: String,
+    },
+    /// The recorded values are in place, and the process of a unit goes on with others.
+    Unseen {
+        /// Which, and what it has instead.
+        reason: String,
+    },
+    /// It did not work on the new values, nor on what it had; it is on its static values.
+    RollbackFailed {
+        /// Why, first and then.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// The exit code that it stands for.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Applied => Exit::Done,
+            Self::Failed { .. } => Exit::Failed,
+            Self::Refused { .. } => Exit::Refused,
+            Self::RolledBack { .. } => Exit::RolledBack,
+            Self::Unseen { .. } => Exit::Unseen,
+            Self::RollbackFailed { .. } => Exit::RollbackFailed,
+        }
+    }
+
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Applied => None,
+            Self::Failed { reason }
+            | Self::Refused { reason }
+            | Self::RolledBack { reason }
+            | Self::Unseen { reason }
+            | Self::RollbackFailed { reason } => Some(reason),
+        }
+    }
+}
+
+/// A record that was taken back before it came into effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenBack {
+    /// The record.
+    pub id: u64,
+    /// The one that took it back.
+    pub record: u64,
+    /// Who recorded that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Why, where it is a rejection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl std::fmt::Display for TakenBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, record, by, reason } = self;
+        let by = by.as_deref().unwrap_or("somebody");
+        write!(f, "record {id} is not in effect: {by} took it back with record {record} before it was applied")?;
+        reason.iter().try_for_each(|reason| write!(f, ", because {reason}"))?;
+        write!(f, "; to have it in effect, record it again")
+    }
+}
+
+/// An apply, or what one would do.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The steps that ran, or would run, in order.
+    pub actions: Vec<Action>,
+    /// What the units need that were left alone, for want of a service manager (`--root`).
+    pub left_to_do: Vec<Action>,
+    /// The services that changed, or should have.
+    pub services: BTreeMap<String, Outcome>,
+    /// Overrides that are recorded and do not hold.
+    pub left_out: Vec<LeftOut>,
+    /// Records that this apply rejected.
+    pub rejected: Vec<u64>,
+    /// Records that it was for, and that others took back before it had its turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_back: Vec<TakenBack>,
+    /// Whether it was ended early, and went back from what was under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+    /// Secrets that services wait for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub awaited: BTreeMap<String, Vec<Awaited>>,
+    /// What goes back by itself unless it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaiting: Option<Awaiting>,
+    /// The services that are watched from now on, and go back by themselves where a unit fails, each with how many seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub watched: BTreeMap<String, f64>,
+    /// What else there is to say.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// The worst of it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.worst(|_| true)
+    }
+
+    /// The same for an apply that nobody waits for: that a secret is still missing is not its failure.
+    #[must_use]
+    pub fn exit_in_background(&self) -> Exit {
+        self.worst(|service| !self.awaited.contains_key(service))
+    }
+
+    fn worst(&self, counts: impl Fn(&str) -> bool) -> Exit {
+        let left_out = if self.left_out.is_empty() { Exit::Done } else { Exit::Refused };
+        let taken_back = if self.taken_back.is_empty() { Exit::Done } else { Exit::Failed };
+        let outcomes = self.services.iter().filter(|(service, _)| counts(service)).map(|(_, outcome)| outcome);
+        outcomes.map(Outcome::exit).max().unwrap_or_default().max(left_out).max(taken_back)
+    }
+}

@@ -1,0 +1,183 @@
+//! The way back of a service that failed while it was watched: to what it had before, as from within the apply itself.
+//!
+//! Takes what [`super::watch`] found; gives what became of each service, with the records rejected that are to blame. Where
+//! an earlier change turns out not to work, what was blamed for it before is tried again without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::change::{Change, Sides};
+use super::course::{self, Retreat};
+use super::dependents::Dependents;
+use super::execute::{Fault, Machine};
+use super::pass::Pass;
+use super::report::{Outcome, Report};
+use super::state::{Setback, State, Trial, Went};
+use super::survey::{find, meet_all};
+use super::watch::{Unproven, Watch};
+use super::watching::{begin, forget_tries, last_good, went_back};
+use super::{ApplyError, Failed, Request, reconcile, rejection, trial};
+use crate::host::systemd::Verb;
+use crate::overrides::{Change as LogChange, LogFile};
+use crate::plan::Plan;
+use crate::render;
+use crate::render::key::Key;
+
+/// A service that goes back.
+struct Failing<'p> {
+    change: Change<'p>,
+    watch: Watch,
+    /// What does not work.
+    unproven: Unproven,
+    /// The last record that it had applied.
+    tried: u64,
+    reason: String,
+}
+
+/// Records that are to be rejected.
+struct Blame {
+    failed: Failed,
+    tried: u64,
+    /// Rejections that were perhaps a mistake.
+    doubtful: Vec<u64>,
+}
+
+/// Takes services back to what they had, and rejects the records that they had applied since. `failed`: why, by service.
+pub(super) fn roll_back(
+    plan: &Plan,
+    log: &LogFile,
+    mut state: State,
+    failed: BTreeMap<String, String>,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    let failing = ways_back(plan, &mut state, failed, machine)?;
+    let services: BTreeSet<String> = failing.iter().map(|one| one.change.name.to_owned()).collect();
+    let by = failing.first().map(|one| one.watch.by.clone()).unwrap_or_default();
+    let on_trial = state.trial.clone();
+    let (mut state, blames) = go(plan, state, failing, machine, report)?;
+    trial::let_go(&mut state, services.iter(), machine);
+    state.save(&machine.paths.state())?;
+    forget_tries(services.iter(), machine, report);
+    let mut is_rejected = false;
+    for blame in blames {
+        is_rejected |= reject(plan, log, blame, &mut state, (on_trial.as_ref(), &by), report)?;
+    }
+    state.save(&machine.paths.state())?;
+    if is_rejected {
+        // What is in effect is the fold of the log.
+        let request = Request { services: Some(services), by, ..Request::default() };
+        return reconcile(plan, log, request, machine, report, &mut |_| {});
+    }
+    begin(&mut state, machine, report)
+}
+
+/// Finds the way back of each service. Where there is none, there is nothing more to watch.
+fn ways_back<'p>(
+    plan: &'p Plan,
+    state: &mut State,
+    failed: BTreeMap<String, String>,
+    machine: &Machine<'_>,
+) -> Result<Vec<Failing<'p>>, ApplyError> {
+    let key = Key::load(machine.paths)?;
+    let mut failing = Vec::new();
+    for (name, reason) in failed {
+        let Some(watch) = state.services.get_mut(&name).and_then(|one| one.watch.take()) else { continue };
+        let Some(unproven) = watch.changes.last().cloned() else { continue };
+        let Some((name, service)) = plan.services.get_key_value(&name) else { continue };
+        let found = find(name, Some(service), state, machine.paths, &key)?;
+        let as_built = render::identities_as_built(service).unwrap_or_default();
+        let pending: BTreeSet<String> = watch.units.keys().cloned().collect();
+        let back = &unproven.back;
+        let sides = Sides { from: &found.now, to: back, confirmed: back, as_built: &as_built, pending: &pending };
+        let Some(change) = Change::between(name, service, sides) else { continue };
+        let reason = course::with_last_words(&change, &Fault::Unit(reason), machine);
+        failing.push(Failing { change, watch, unproven, tried: state.log_id(name), reason });
+    }
+    Ok(failing)
+}
+
+/// Goes there. Gives what there is then, and who is to blame.
+fn go(
+    plan: &Plan,
+    state: State,
+    failing: Vec<Failing<'_>>,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(State, Vec<Blame>), ApplyError> {
+    let mut changes: Vec<Change<'_>> = failing.iter().map(|one| one.change.clone()).collect();
+    let (mut unreached, mut dependents) = (BTreeMap::new(), Dependents::default());
+    if let Some(manager) = machine.manager {
+        unreached = meet_all(&mut changes, manager)?;
+        for (change, one) in changes.iter_mut().zip(&failing) {
+            // What went down by itself is brought up again, whatever systemd calls it.
+            let blamed = one.watch.units.keys().find(|unit| one.reason.starts_with(&format!("{unit}: ")));
+            change.units.extend(blamed.map(|unit| (unit.clone(), Verb::Restart)));
+        }
+        dependents = Dependents::note(&changes, Some(manager))?;
+    }
+    let mut pass = Pass::new(plan, state, 0);
+    pass.take(&changes, &BTreeMap::new(), &dependents, Retreat::ToStatic, machine);
+    pass.leave(unreached);
+    let mut blames = Vec::new();
+    for Failing { change, watch, unproven, tried, reason } in failing {
+        let (went, reason) = match pass.outcome(change.name) {
+            Some(Outcome::RollbackFailed { reason: worse }) => {
+                (Went::RollbackFailed, format!("{reason}; going back: {worse}"))
+            }
+            Some(Outcome::Failed { reason: more }) => (Went::RolledBack, format!("{reason}; {more}")),
+            _ => (Went::RolledBack, reason),
+        };
+        let entry = pass.state.service(change.name);
+        entry.setback = Some(Setback::now(went, &reason));
+        entry.log_id = match went {
+            Went::RollbackFailed => unproven.log_id.min(last_good(plan, change.name, machine)),
+            _ => unproven.log_id,
+        };
+        went_back(entry, (went == Went::RolledBack).then_some(watch), machine);
+        let service = change.name.to_owned();
+        if went == Went::RolledBack {
+            let failed = Failed { service: service.clone(), log_id: unproven.log_id, reason: reason.clone() };
+            blames.push(Blame { failed, tried, doubtful: unproven.doubtful });
+        }
+        pass.forget(&service);
+        let outcome = match went {
+            Went::RollbackFailed => Outcome::RollbackFailed { reason },
+            Went::RolledBack | Went::NotConfirmed | Went::Unseen => Outcome::RolledBack { reason },
+        };
+        report.services.insert(service, outcome);
+    }
+    Ok((pass.tell(report), blames))
+}
+
+/// Rejects what is to blame, and lifts rejections that were a mistake. Gives whether there were any.
+fn reject(
+    plan: &Plan,
+    log: &LogFile,
+    Blame { failed, tried, doubtful }: Blame,
+    state: &mut State,
+    (on_trial, by): (Option<&Trial>, &str),
+    report: &mut Report,
+) -> Result<bool, ApplyError> {
+    let (service, reason) = (failed.service.clone(), failed.reason.clone());
+    // What is on trial is rejected for a while, and now for good.
+    let on_trial = on_trial.filter(|trial| trial.back.contains_key(&service));
+    let marks = on_trial.map(|trial| trial.marks.as_slice()).unwrap_or_default();
+    let failed = [failed];
+    let mut rejections = rejection::of(plan, log, &failed, tried, marks)?;
+    let in_effect = if marks.is_empty() { log.fold()? } else { log.preview(&trial::confirmation(marks, "tried"))? };
+    let uncovered = rejection::uncovered(plan, log, &failed, &in_effect, &rejections)?;
+    rejections.extend(uncovered.into_iter().filter(|one| one.id <= tried));
+    report.rejected.extend(rejections.iter().map(|one| one.id));
+    let count = rejections.len();
+    let rejections = rejections.into_iter().map(|one| LogChange::Reject { id: one.id, reason: one.reason });
+    let lifted = doubtful
+        .into_iter()
+        .map(|id| LogChange::Reject { id, reason: format!("{service} failed without it as well: {reason}") });
+    let recorded: Vec<LogChange> = rejections.chain(lifted).collect();
+    let ids = log.append(&recorded, by, None, |_| {})?;
+    // Perhaps it is what is below that does not work.
+    if let Some(below) = state.service(&service).watch.as_mut().and_then(|watch| watch.changes.last_mut()) {
+        below.doubtful.extend(&ids[..count.min(ids.len())]);
+    }
+    Ok(!ids.is_empty())
+}

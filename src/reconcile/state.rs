@@ -1,0 +1,327 @@
+//! What is in effect: /run/dynix/state.json, written when an apply is done with it and before it touches anything.
+//!
+//! A service that is not listed is on its static values. The file is gone after a reboot, as all that it speaks of is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::watch::Watch;
+use crate::host::fs::atomic::{self, Durability};
+use crate::host::fs::{self, FileError};
+
+/// The version of the state file that this dynix writes, and the newest that it reads.
+pub const VERSION: u64 = 3;
+
+/// `state.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct State {
+    /// Always [`VERSION`].
+    pub version: u64,
+    /// The last record of the log that services not listed have applied.
+    pub log_id: u64,
+    /// The services that differ from their static values, from `log_id`, or that were being changed.
+    pub services: BTreeMap<String, ServiceState>,
+    /// The change that awaits its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+    /// What wakes dynix when the next override is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
+    /// The unit that watches the services that have a [`Watch`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watcher: Option<String>,
+    /// The services whose newest values are not known to work, and are tried once the system is up.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub postponed: BTreeSet<String>,
+}
+
+/// A change that goes back by itself unless it is confirmed. The log has it rejected from the start, so that nothing but
+/// a confirmation ever brings it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trial {
+    /// The timer that ends it.
+    pub timer: String,
+    /// Who made it.
+    pub by: String,
+    /// When it ends, in seconds of the monotonic clock (`clock_gettime(2)`, `CLOCK_MONOTONIC`).
+    pub end: f64,
+    /// Its records.
+    pub marks: Vec<Mark>,
+    /// What each of its services goes back to.
+    pub back: BTreeMap<String, InEffect>,
+}
+
+/// A record on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mark {
+    /// The record.
+    pub record: u64,
+    /// The record that rejects it, and that a confirmation rejects in its turn.
+    pub mark: u64,
+}
+
+/// A timer for overrides that end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Alarm {
+    /// The timer.
+    pub name: String,
+    /// When it elapses (RFC 3339).
+    pub at: String,
+    /// What it runs.
+    pub command: Vec<String>,
+}
+
+/// What went wrong with a service the last time that it was to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Setback {
+    /// Where it is now.
+    pub result: Went,
+    /// Why.
+    pub reason: String,
+    /// When (RFC 3339).
+    pub time: String,
+}
+
+/// Where a service went that could not stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Went {
+    /// Back to what it had: it did not work on the new values.
+    RolledBack,
+    /// To its static values: it did not work on what it had either.
+    RollbackFailed,
+    /// Back to what it had: nobody confirmed the new values.
+    NotConfirmed,
+    /// To the new values, and the process of a unit goes on with others.
+    Unseen,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            log_id: 0,
+            services: BTreeMap::new(),
+            trial: None,
+            alarm: None,
+            watcher: None,
+            postponed: BTreeSet::new(),
+        }
+    }
+}
+
+/// One service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceState {
+    /// The last record of the log that this service has applied.
+    pub log_id: u64,
+    /// What its units read.
+    #[serde(flatten)]
+    pub in_effect: InEffect,
+    /// The units that an apply was about to act on; there only from before the swap until the units are confirmed, so
+    /// that an apply after a crash finishes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pending: BTreeSet<String>,
+    /// What went wrong the last time; there until it changes well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setback: Option<Setback>,
+    /// The digest of the overrides that `in_effect` is from ([`super::known_good::digest`]); `None` without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<String>,
+    /// Since when it has what it has, in seconds of the monotonic clock; `None` where an earlier version did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<f64>,
+    /// Whether it was seen to work on these.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub works: bool,
+    /// How its units are watched since it came to have these values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+}
+
+/// What a service's units read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InEffect {
+    /// The generation that `current` names; `None` for the static files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Identity of each file of the generation, by name; empty for the static files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Text of each installed drop-in, by unit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drop_ins: BTreeMap<String, String>,
+}
+
+impl InEffect {
+    /// Whether all is as built.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        self.generation.is_none() && self.drop_ins.is_empty()
+    }
+}
+
+/// The state can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file system refuses.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A newer dynix wrote it.
+    #[error(
+        "{path} has version {version}, and this dynix reads versions up to {VERSION}: use the dynix of the system that \
+         runs; or remove the file, and `dynix apply` finds out what is in effect by itself"
+    )]
+    Newer {
+        /// The state file.
+        path: String,
+        /// Its version.
+        version: u64,
+    },
+    /// The file is not one of ours.
+    #[error(
+        "{path} is not a state file: {problem}; remove it, and `dynix apply` finds out what is in effect by itself"
+    )]
+    Malformed {
+        /// The state file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Of which version a state is, whatever else it says.
+#[derive(Deserialize)]
+struct Of {
+    version: Option<u64>,
+}
+
+/// Makes a state of an earlier version one of [`VERSION`]. What is in effect stays in effect: an upgrade touches no unit.
+fn migrate(state: &mut Value, from: u64) {
+    debug_assert!(from <= VERSION);
+    // Version 2 has `trial`, `alarm` and `setback` besides, version 3 `watcher`, `postponed`, and of each service `values`,
+    // `since`, `works` and `watch`. The versions before had none of what they say.
+    state["version"] = VERSION.into();
+}
+
+impl State {
+    /// Reads the state; nothing in effect where there is none.
+    pub fn load(path: &Utf8Path) -> Result<Self, StateError> {
+        let Some(bytes) = fs::read_trusted(path, fs::OWN)? else { return Ok(Self::default()) };
+        let malformed = |problem: String| StateError::Malformed { path: path.to_string(), problem };
+        let Of { version } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        // Of another version, nothing else can be said.
+        let state = match version {
+            Some(VERSION) => serde_json::from_slice(&bytes),
+            Some(version) if version > VERSION => {
+                return Err(StateError::Newer { path: path.to_string(), version });
+            }
+            Some(version) => serde_json::from_slice(&bytes).and_then(|mut state| {
+                migrate(&mut state, version);
+                serde_json::from_value(state)
+            }),
+            None => return Err(malformed("it has no version".to_owned())),
+        };
+        state.map_err(|error| malformed(error.to_string()))
+    }
+
+    /// Writes the state, whole or not at all.
+    pub fn save(&mut self, path: &Utf8Path) -> Result<(), StateError> {
+        let log_id = self.log_id;
+        self.services.retain(|_, one| {
+            !one.in_effect.is_static()
+                || !one.pending.is_empty()
+                || one.log_id != log_id
+                || one.setback.is_some()
+                || one.watch.is_some()
+        });
+        let mut text = serde_json::to_vec(self)
+            .map_err(|error| StateError::Malformed { path: path.to_string(), problem: error.to_string() })?;
+        text.push(b'\n');
+        Ok(atomic::write(path, &text, 0o644, Durability::Volatile)?)
+    }
+
+    /// The last record that `service` has applied.
+    #[must_use]
+    pub fn log_id(&self, service: &str) -> u64 {
+        self.services.get(service).map_or(self.log_id, |one| one.log_id)
+    }
+
+    /// The entry of `service`, to change it.
+    pub fn service(&mut self, service: &str) -> &mut ServiceState {
+        let log_id = self.log_id;
+        self.services.entry(service.to_owned()).or_insert_with(|| ServiceState { log_id, ..ServiceState::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    fn file() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().join("run/state.json")).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_what_is_static_is_left_out() {
+        let (_keep, path) = file();
+        assert_eq!(State::load(&path).unwrap(), State::default());
+        let mut state = State { log_id: 7, ..State::default() };
+        state.service("distccd").log_id = 7;
+        let harmonia = state.service("harmonia");
+        harmonia.in_effect.generation = Some(3);
+        harmonia.pending.insert("harmonia.service".to_owned());
+        state.save(&path).unwrap();
+        assert_eq!(state.services.keys().collect::<Vec<_>>(), ["harmonia"]);
+        assert_eq!(State::load(&path).unwrap(), state);
+    }
+
+    #[test]
+    fn version_2_is_read_with_all_that_it_had() {
+        let (_keep, path) = file();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = r#"{"version":2,"logId":7,"services":{"x":{"logId":5,"generation":3,"pending":["x.service"],
+            "setback":{"result":"notConfirmed","reason":"not confirmed","time":"2026-11-21T10:00:00Z"}}},
+            "trial":{"timer":"dynix-confirm-7","by":"root","end":12.5,"marks":[{"record":6,"mark":7}],
+            "back":{"x":{"generation":2}}},
+            "alarm":{"name":"dynix-expiry-1","at":"2026-11-21T10:00:00Z","command":["/bin/dynix"]}}"#;
+        std::fs::write(&path, text).unwrap();
+        let mut state = State::load(&path).unwrap();
+        assert_eq!((state.version, state.trial.as_ref().unwrap().end), (VERSION, 12.5));
+        assert_eq!(state.services["x"].setback.as_ref().unwrap().result, Went::NotConfirmed);
+        assert!(state.services["x"].watch.is_none() && !state.services["x"].works && state.watcher.is_none());
+        state.save(&path).unwrap();
+        assert_eq!(State::load(&path).unwrap(), state);
+    }
+
+    #[test]
+    fn a_broken_state_is_no_empty_state() {
+        let (_keep, path) = file();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for text in ["", "{", "{}", r#"{"version":1,"logId":0}"#] {
+            std::fs::write(&path, text).unwrap();
+            assert!(matches!(State::load(&path), Err(StateError::Malformed { .. })), "{text}");
+        }
+        // Whatever else a newer one has.
+        std::fs::write(&path, format!(r#"{{"version":{},"journal":[]}}"#, VERSION + 1)).unwrap();
+        let error = State::load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("has version {}, and this dynix reads versions up to {VERSION}", VERSION + 1)),
+            "{error}"
+        );
+    }
+}

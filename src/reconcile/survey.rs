@@ -1,0 +1,296 @@
+//! What an apply would change: read from the machine, changing nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use serde_json::Value;
+
+use super::change::{Change, Sides, drop_in_path};
+use super::desired::Desired;
+use super::intact;
+use super::ownership::{self, Ownership};
+use super::report::Outcome;
+use super::state::{InEffect, State};
+use crate::host::fs::generation::{self, StagedFile};
+use crate::host::fs::{self, FileError};
+use crate::host::paths::Paths;
+use crate::host::systemd::{ManagerError, ServiceManager, UnitStatus};
+use crate::host::templates;
+use crate::plan::order;
+use crate::plan::{Plan, Service};
+use crate::render::key::Key;
+use crate::render::{self, Rendered, Unrenderable};
+
+/// Changes to make, and what is needed to make them.
+#[derive(Debug, Default)]
+pub struct Survey<'p> {
+    /// One for each service that differs from what it shall be.
+    pub changes: Vec<Change<'p>>,
+    /// The files to stage, by service.
+    pub files: BTreeMap<String, Vec<StagedFile>>,
+    /// Words of each service's check, by service.
+    pub checks: BTreeMap<String, Vec<String>>,
+    /// The same for the files that are in use, where they are a generation.
+    pub controls: BTreeMap<String, Vec<String>>,
+    /// Services whose values can't be put into effect.
+    pub faults: BTreeMap<String, Outcome>,
+    /// What a person should know of what changes.
+    pub notes: Vec<String>,
+}
+
+/// How an apply finds a service.
+pub(super) struct Found {
+    /// What its units read now.
+    pub now: InEffect,
+    /// What was last seen to work.
+    pub confirmed: InEffect,
+    /// The units that an apply before may have left half-way.
+    pub pending: BTreeSet<String>,
+}
+
+/// Finds a service.
+pub(super) fn find(
+    name: &str,
+    service: Option<&Service>,
+    state: &State,
+    paths: &Paths,
+    key: &Key,
+) -> Result<Found, FileError> {
+    find_at(name, generation::current(&paths.service(name))?, service, state, paths, key)
+}
+
+/// Finds a service that has the generation `current`.
+fn find_at(
+    name: &str,
+    current: Option<u64>,
+    service: Option<&Service>,
+    state: &State,
+    paths: &Paths,
+    key: &Key,
+) -> Result<Found, FileError> {
+    let directory = paths.service(name);
+    let recorded = state.services.get(name);
+    let mut units: BTreeSet<&String> = service.into_iter().flat_map(|service| service.drop_ins.keys()).collect();
+    units.extend(recorded.into_iter().flat_map(|one| one.in_effect.drop_ins.keys()));
+    let mut drop_ins = BTreeMap::new();
+    for unit in units {
+        if let Some(text) = fs::read_in_place(&drop_in_path(paths, unit), fs::OWN)? {
+            drop_ins.insert(unit.clone(), String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    let known = recorded.map(|one| &one.in_effect).cloned().unwrap_or_default();
+    let pending = recorded.map(|one| one.pending.clone()).unwrap_or_default();
+    // An apply that did not come to its end says in the state what it set out from.
+    let kept = |number| Ok(generation::list(&directory)?.contains(&number));
+    let unfinished = !pending.is_empty() && known.generation.map_or(Ok(true), kept)?;
+    let unfinished = unfinished.then(|| known.clone());
+    if known.generation == current {
+        let files = match (current, service) {
+            (Some(number), Some(service)) => intact::files(&directory, number, service, &known.files, key)?,
+            _ => known.files.clone(),
+        };
+        // A generation that lacks something is none to go back to: the static files are.
+        let is_whole = files == known.files;
+        let now = InEffect { files, drop_ins, ..known };
+        let confirmed = if is_whole { unfinished.unwrap_or_else(|| now.clone()) } else { InEffect::default() };
+        return Ok(Found { now, confirmed, pending });
+    }
+    // Something else moved the link, or the state file is gone: look at the files themselves.
+    let mut files = BTreeMap::new();
+    if let (Some(number), Some(service)) = (current, service) {
+        for (file_name, file) in &service.files {
+            if let Some(bytes) = generation::read(&directory, number, file_name)? {
+                files.insert(file_name.clone(), render::identity(service, file, &bytes, key));
+            }
+        }
+    }
+    let pending = service.into_iter().flat_map(|service| service.units.keys().cloned()).collect();
+    let now = InEffect { generation: current, files, drop_ins };
+    Ok(Found { confirmed: unfinished.unwrap_or_else(|| now.clone()), now, pending })
+}
+
+/// Finds the changes that make the machine what is desired, for the services that `only` takes.
+pub fn survey<'p>(
+    plan: &'p Plan,
+    desired: &Desired,
+    state: &'p State,
+    paths: &Paths,
+    only: impl Fn(&str) -> bool,
+) -> Result<Survey<'p>, FileError> {
+    let mut survey = Survey::default();
+    let key = Key::load(paths)?;
+    // One look at all of them: most services of a large plan have nothing there.
+    let present: BTreeSet<String> = fs::names(&paths.run())?.into_iter().collect();
+    for (name, service) in plan.services.iter().filter(|(name, _)| only(name)) {
+        if let Some(awaited) = desired.awaited.get(name).and_then(|awaited| awaited.first()) {
+            survey.faults.insert(name.clone(), Outcome::Failed { reason: awaited.reason.clone() });
+            continue;
+        }
+        let values = desired.services.get(name);
+        let current = if present.contains(name) { generation::current(&paths.service(name))? } else { None };
+        if values.is_none() && !state.services.contains_key(name) && current.is_none() {
+            continue;
+        }
+        let Found { now: from, confirmed, pending } = find_at(name, current, Some(service), state, paths, &key)?;
+        let (target, as_built) = match target(name, service, values, &key) {
+            Ok(found) => found,
+            Err(outcome) => {
+                survey.faults.insert(name.clone(), outcome);
+                continue;
+            }
+        };
+        let Target { in_effect: mut to, contents, notes } = target;
+        if to.files == as_built {
+            // The very files that the build wrote: no generation is needed.
+            to.files.clear();
+        }
+        if !to.files.is_empty() {
+            to.generation = Some(if to.files == from.files && from.generation.is_some() {
+                from.generation.unwrap_or_default()
+            } else {
+                let last = generation::list(&paths.service(name))?.last().copied();
+                last.max(from.generation).unwrap_or_default() + 1
+            });
+        }
+        let sides = Sides { from: &from, to: &to, confirmed: &confirmed, as_built: &as_built, pending: &pending };
+        let Some(change) = Change::between(name, service, sides) else { continue };
+        if let Err(reason) = survey.prepare(&change, service, contents, paths) {
+            survey.faults.insert(name.clone(), Outcome::Failed { reason });
+            continue;
+        }
+        survey.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
+        survey.changes.push(change);
+    }
+    for name in state.services.keys().filter(|name| !plan.services.contains_key(*name) && only(name)) {
+        let found = find(name, None, state, paths, &key)?;
+        survey.changes.push(Change::removal(name, &found.now));
+    }
+    let ranks = order::ranks(plan);
+    survey.changes.sort_by_key(|change| ranks.get(change.name).copied().unwrap_or_default());
+    Ok(survey)
+}
+
+/// What a service shall have, and the identities of the files that the build gave it. Only what its values come to is their
+/// own fault.
+fn target(
+    name: &str,
+    service: &Service,
+    values: Option<&BTreeMap<String, Value>>,
+    key: &Key,
+) -> Result<(Target, BTreeMap<String, String>), Outcome> {
+    let as_built = render::identities_as_built(service)
+        .map_err(|error| Outcome::Failed { reason: format!("its built values: {error}") })?;
+    let target = values.map_or(Ok(Target::default()), |values| Target::of(name, service, values, key));
+    Ok((target.map_err(|error| Outcome::Refused { reason: error.to_string() })?, as_built))
+}
+
+/// What a service's values come to.
+#[derive(Default)]
+struct Target {
+    in_effect: InEffect,
+    contents: BTreeMap<String, Vec<u8>>,
+    notes: Vec<String>,
+}
+
+impl Target {
+    fn of(name: &str, service: &Service, values: &BTreeMap<String, Value>, key: &Key) -> Result<Self, Unrenderable> {
+        let rendered = render::render(name, service, values)?;
+        let files = render::identities(service, &rendered, key);
+        let Rendered { files: contents, drop_ins, notes } = rendered;
+        Ok(Self { in_effect: InEffect { generation: None, files, drop_ins }, contents, notes })
+    }
+}
+
+impl Survey<'_> {
+    /// What is needed to write a new generation, where the change needs one: owners as numbers, and the check's words.
+    fn prepare(
+        &mut self,
+        change: &Change<'_>,
+        service: &Service,
+        contents: BTreeMap<String, Vec<u8>>,
+        paths: &Paths,
+    ) -> Result<(), String> {
+        let (true, Some(directory)) = (change.stages(), change.directory(paths)) else { return Ok(()) };
+        let mut files = Vec::with_capacity(contents.len());
+        for (name, bytes) in contents {
+            let Ownership { mode, uid, gid } = ownership::of(&service.files[&name], paths)?;
+            files.push(StagedFile { name, bytes, mode, uid, gid });
+        }
+        if let Some(check) = &service.check {
+            let command = |directory: &Utf8Path| {
+                let files = service.files.keys();
+                let staged = files.map(|file| (file.clone(), directory.join(file).into_string())).collect();
+                templates::command(&check.command, &staged).map_err(|error| format!("its check: {error}"))
+            };
+            self.checks.insert(change.name.to_owned(), command(&directory)?);
+            let in_use = change.from.generation.filter(|_| change.from.files.keys().eq(service.files.keys()));
+            if let Some(number) = in_use {
+                let in_use = generation::directory(&paths.service(change.name), number);
+                self.controls.insert(change.name.to_owned(), command(&in_use)?);
+            }
+        }
+        self.files.insert(change.name.to_owned(), files);
+        Ok(())
+    }
+
+    /// Asks systemd about the units; those that it does not know stop their service's change.
+    pub fn meet(&mut self, manager: &dyn ServiceManager) -> Result<(), ManagerError> {
+        let faults = meet(&mut self.changes, manager)?;
+        self.faults.extend(faults.into_iter().map(|(service, reason)| (service, Outcome::Failed { reason })));
+        Ok(())
+    }
+}
+
+/// Asks systemd about the units: those that are not running are left alone. Changes with a unit that systemd can't act on
+/// are taken out, and given with the reason.
+fn meet(changes: &mut Vec<Change<'_>>, manager: &dyn ServiceManager) -> Result<BTreeMap<String, String>, ManagerError> {
+    let statuses = statuses(changes, manager)?;
+    let mut faults = BTreeMap::new();
+    changes.retain_mut(|change| {
+        let status = |unit: &str| statuses.get(unit);
+        let obstacle = change.units.keys().filter_map(|unit| status(unit)).find_map(in_the_way);
+        if let Some(reason) = obstacle {
+            faults.insert(change.name.to_owned(), reason);
+            return false;
+        }
+        change.keep_units(|unit| status(unit).is_some_and(UnitStatus::is_wanted));
+        true
+    });
+    Ok(faults)
+}
+
+/// The same for changes that have to be made in any case: the units that systemd can't act on are left out, and given by
+/// service with the reason.
+pub(super) fn meet_all(
+    changes: &mut [Change<'_>],
+    manager: &dyn ServiceManager,
+) -> Result<BTreeMap<String, (Vec<String>, String)>, ManagerError> {
+    let statuses = statuses(changes, manager)?;
+    let mut unreached: BTreeMap<String, (Vec<String>, String)> = BTreeMap::new();
+    for change in changes {
+        let obstacles = change.units.keys().filter_map(|unit| Some((unit, in_the_way(statuses.get(unit)?)?)));
+        for (unit, reason) in obstacles {
+            let (units, _) = unreached.entry(change.name.to_owned()).or_insert_with(|| (Vec::new(), reason));
+            units.push(unit.clone());
+        }
+        let reaches = |status: &UnitStatus| status.is_wanted() && in_the_way(status).is_none();
+        change.keep_units(|unit| statuses.get(unit).is_some_and(reaches));
+    }
+    Ok(unreached)
+}
+
+/// Why systemd can't act on a unit that is to be acted on. One that is stopped may be masked, and is left alone; one that
+/// is not there at all is a mistake in any case.
+fn in_the_way(status: &UnitStatus) -> Option<String> {
+    let concerns = status.is_wanted() || status.load_state == "not-found";
+    status.obstacle().filter(|_| concerns)
+}
+
+fn statuses(
+    changes: &[Change<'_>],
+    manager: &dyn ServiceManager,
+) -> Result<BTreeMap<String, UnitStatus>, ManagerError> {
+    let units: Vec<String> = changes.iter().flat_map(|change| change.units.keys().cloned()).collect();
+    let statuses = if units.is_empty() { Vec::new() } else { manager.status(&units)? };
+    Ok(statuses.into_iter().map(|status| (status.unit.clone(), status)).collect())
+}

@@ -1,0 +1,341 @@
+//! Changes on trial: they go back by themselves unless they are confirmed in time.
+//!
+//! The log has each record of such a change rejected from the start (one write for both, where the change is recorded
+//! with it). So what the log says is the way back: a crash, a reboot, a lost timer lead there by themselves, and only a
+//! confirmation, which rejects the rejections, brings the records to count. While the trial lasts, what is in effect is
+//! the log *with* that confirmation. A transient timer, started before anything is touched, ends it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::change::{Change, Sides};
+use super::course::Retreat;
+use super::dependents::Dependents;
+use super::execute::Machine;
+use super::locks::Locks;
+use super::pass::Pass;
+use super::rejection::{self, Marks};
+use super::report::{Outcome, Report};
+use super::state::{Mark, Setback, State, Trial, Went};
+use super::survey::find;
+use super::watch::Watch;
+use super::{ApplyError, Failed, Request, wake, watching};
+use crate::host::systemd::When;
+use crate::overrides::{Change as LogChange, Kind, LogFile};
+use crate::plan::Plan;
+use crate::render;
+use crate::render::key::Key;
+use crate::time::clock::{Clock, SystemClock};
+
+/// Why the records of a change on trial do not count.
+pub const NOT_CONFIRMED: &str = "not confirmed";
+/// How long after its end a trial is left to its timer, in seconds.
+const GRACE: f64 = 10.0;
+/// How long the way back waits for a lock: until it gets it.
+pub const PATIENCE: Duration = Duration::MAX;
+
+/// A trial that is to begin.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// How long there is for a confirmation.
+    pub window: Duration,
+    /// The records that were made for it.
+    pub marks: Vec<Mark>,
+}
+
+/// A change that awaits its confirmation, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("a change of {} (by {by}) awaits its confirmation, {left} s are left: `dynix confirm` keeps it, `dynix confirm --revert` goes back at once", services.join(", "))]
+pub struct Awaiting {
+    /// Whose.
+    pub services: Vec<String>,
+    /// Who made it.
+    pub by: String,
+    /// Seconds.
+    pub left: u64,
+}
+
+impl Trial {
+    /// Seconds until it ends; none once it should have.
+    #[must_use]
+    pub fn left(&self) -> f64 {
+        (self.end - SystemClock.monotonic().as_secs_f64()).max(0.0)
+    }
+
+    /// Whether its timer should have ended it, and did not.
+    #[must_use]
+    pub fn is_overdue(&self) -> bool {
+        self.is_overdue_at(SystemClock.monotonic())
+    }
+
+    /// The same at another time.
+    #[must_use]
+    pub fn is_overdue_at(&self, now: Duration) -> bool {
+        now.as_secs_f64() > self.end + GRACE
+    }
+
+    /// What a confirmation records.
+    #[must_use]
+    pub fn confirmation(&self) -> Vec<LogChange> {
+        confirmation(&self.marks, "confirmed")
+    }
+
+    /// What to say of it.
+    #[must_use]
+    pub fn awaiting(&self) -> Awaiting {
+        let services = self.back.keys().cloned().collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and rounded")]
+        let left = self.left().ceil() as u64;
+        Awaiting { services, by: self.by.clone(), left }
+    }
+}
+
+impl State {
+    /// What to put behind the log to see what is in effect: a change on trial is.
+    #[must_use]
+    pub fn on_trial(&self) -> Vec<LogChange> {
+        self.trial.as_ref().filter(|trial| !trial.is_overdue()).map(Trial::confirmation).unwrap_or_default()
+    }
+}
+
+/// The records that let those on trial count.
+#[must_use]
+pub fn confirmation(marks: &[Mark], reason: &str) -> Vec<LogChange> {
+    marks.iter().map(|one| LogChange::Reject { id: one.mark, reason: reason.to_owned() }).collect()
+}
+
+/// Puts `changes` on trial: starts its timer, rejects the records that they are from, and notes what to go back to.
+/// `tried`: the last record that they are from, and who asks.
+pub(super) fn begin(
+    plan: &Plan,
+    log: &LogFile,
+    start: &Start,
+    changes: &[Change<'_>],
+    state: &mut State,
+    tried: (u64, &str),
+    machine: &Machine<'_>,
+) -> Result<(), ApplyError> {
+    let (last, by) = tried;
+    let manager = machine.manager.ok_or(ApplyError::NoTimer)?;
+    let concerned: Vec<Failed> = changes
+        .iter()
+        .map(|change| Failed {
+            service: change.name.to_owned(),
+            log_id: state.log_id(change.name),
+            reason: NOT_CONFIRMED.to_owned(),
+        })
+        .collect();
+    let marked: BTreeSet<u64> = start.marks.iter().map(|one| one.record).collect();
+    let mut rejects = rejection::of(plan, log, &concerned, last, &start.marks)?;
+    rejects.retain(|one| !marked.contains(&one.id));
+    // The last record's id is unlike that of any trial before.
+    let name = format!("dynix-confirm-{last}");
+    let end = machine.clock.monotonic().as_secs_f64() + start.window.as_secs_f64();
+    let description = "Goes back from a change that nobody confirmed";
+    manager.start_timer(&machine.recall.timer(
+        name.clone(),
+        description,
+        vec![When::In(start.window)],
+        &["confirm", "--revert", "--of", &name],
+    ))?;
+    let back = changes.iter().map(|change| (change.name.to_owned(), change.back.clone())).collect();
+    let marks = start.marks.clone();
+    let trial = state.trial.insert(Trial { timer: name, by: by.to_owned(), end, marks, back });
+    let recorded: Vec<LogChange> =
+        rejects.iter().map(|one| LogChange::Reject { id: one.id, reason: NOT_CONFIRMED.to_owned() }).collect();
+    let ids = log.append(&recorded, by, None, |_| {})?;
+    trial.marks.extend(rejects.iter().zip(ids).map(|(one, mark)| Mark { record: one.id, mark }));
+    Ok(())
+}
+
+/// Takes back the beginning of a trial that did not come to touch anything.
+pub(super) fn abandon(state: &mut State, request: &Request, machine: &Machine<'_>) {
+    if let (Some(_), Some(trial)) = (&request.trial, state.trial.take()) {
+        stop(&trial, machine);
+    }
+}
+
+/// Leaves on trial only the services that work on their new values; without any, the trial is over.
+pub(super) fn keep_to(
+    outcomes: &BTreeMap<String, Outcome>,
+    state: &mut State,
+    request: &Request,
+    machine: &Machine<'_>,
+) {
+    if request.trial.is_none() {
+        return;
+    }
+    if let Some(trial) = &mut state.trial {
+        trial
+            .back
+            .retain(|service, _| matches!(outcomes.get(service), Some(Outcome::Applied | Outcome::Unseen { .. })));
+        if trial.back.is_empty() {
+            abandon(state, request, machine);
+        }
+    }
+}
+
+/// A timer that is left finds nothing to go back from.
+fn stop(trial: &Trial, machine: &Machine<'_>) {
+    if let Some(manager) = machine.manager {
+        let _ = manager.stop_timer(&trial.timer);
+    }
+}
+
+/// Ends a trial whose way an apply has gone; in `state` there may be another one by now.
+pub(super) fn end(over: &Trial, state: &mut State, machine: &Machine<'_>) {
+    state.trial.take_if(|trial| trial == over);
+    stop(over, machine);
+}
+
+/// Leaves on trial only the services in `held`: an apply saw to the others. Gives whether that changes anything.
+pub(super) fn narrow(state: &mut State, held: &BTreeSet<String>) -> bool {
+    let Some(trial) = &mut state.trial else { return false };
+    let before = trial.back.len();
+    trial.back.retain(|service, _| held.contains(service));
+    trial.back.len() != before
+}
+
+/// Takes services off the trial: they went back already. Without any, it is over.
+pub(super) fn let_go<'s>(state: &mut State, services: impl Iterator<Item = &'s String>, machine: &Machine<'_>) {
+    let Some(trial) = &mut state.trial else { return };
+    services.for_each(|service| drop(trial.back.remove(service)));
+    if let Some(trial) = state.trial.take_if(|trial| trial.back.is_empty()) {
+        stop(&trial, machine);
+    }
+}
+
+/// Goes back from a trial that its timer should have ended, before an apply that leaves some of its services alone:
+/// nobody else would go back from it any more.
+pub(super) fn end_overdue(
+    plan: &Plan,
+    log: &LogFile,
+    request: &Request,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    let mut state = State::load(&machine.paths.state())?;
+    let is_left = |trial: &mut Trial| {
+        trial.is_overdue_at(machine.clock.monotonic())
+            && !trial.back.keys().all(|service| request.ends_trial_of(service))
+    };
+    let Some(trial) = state.trial.take_if(is_left) else { return Ok(()) };
+    report.warnings.push(format!(
+        "a change of {} (by {}) was not confirmed in time, and its timer did not go back from it; it goes back now",
+        trial.awaiting().services.join(", "),
+        trial.by
+    ));
+    go_back(plan, log, &trial, state, NOT_CONFIRMED, machine, report)
+}
+
+/// Lets the change that awaits its confirmation count. Gives the trial that it was.
+pub fn confirm(
+    plan: &Plan,
+    log: &LogFile,
+    by: &str,
+    machine: &Machine<'_>,
+    _locks: &Locks,
+    mut waiting: impl FnMut(&str),
+) -> Result<(Trial, Report), ApplyError> {
+    let mut state = State::load(&machine.paths.state())?;
+    let trial = state.trial.take().ok_or(ApplyError::NothingAwaits)?;
+    log.append(&trial.confirmation(), by, None, &mut waiting)?;
+    let (folded, mut report) = (log.fold()?, Report::default());
+    watching::confirmed(plan, &folded, trial.back.keys(), &mut state, machine, &mut report);
+    state.save(&machine.paths.state())?;
+    stop(&trial, machine);
+    wake(plan, log, &folded, &BTreeSet::new(), &mut state, machine, &mut report)?;
+    Ok((trial, report))
+}
+
+/// Goes back from the change that awaits its confirmation: to exactly what each service had, and where that does not work
+/// to its static files. The log needs nothing, it says so already; so a log that can't be read keeps nothing from going
+/// back. With `timer` it is the trial that this timer is to end; where that is over, by a confirmation that came while the
+/// timer waited for its turn, there is nothing to do. `reason` is for the state.
+pub fn revert(
+    plan: &Plan,
+    log: &LogFile,
+    timer: Option<&str>,
+    reason: &str,
+    machine: &Machine<'_>,
+    _locks: &Locks,
+) -> Result<Report, ApplyError> {
+    machine.interruption.begin();
+    let mut state = State::load(&machine.paths.state())?;
+    let mut report = Report::default();
+    let Some(trial) = state.trial.take_if(|trial| timer.is_none_or(|timer| trial.timer == timer)) else {
+        return if timer.is_some() { Ok(report) } else { Err(ApplyError::NothingAwaits) };
+    };
+    go_back(plan, log, &trial, state, reason, machine, &mut report)?;
+    Ok(report)
+}
+
+/// Goes back from a trial that `state` no longer has.
+fn go_back(
+    plan: &Plan,
+    log: &LogFile,
+    trial: &Trial,
+    mut state: State,
+    reason: &str,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    let paths = machine.paths;
+    if is_confirmed(log, trial) {
+        // A confirmation that did not come to its end.
+        return Ok(state.save(&paths.state())?);
+    }
+    let key = Key::load(paths)?;
+    let mut changes: Vec<Change<'_>> = Vec::new();
+    for (name, back) in &trial.back {
+        let Some((name, service)) = plan.services.get_key_value(name) else { continue };
+        let found = find(name, Some(service), &state, paths, &key)?;
+        let as_built = render::identities_as_built(service).unwrap_or_default();
+        let (from, pending) = (&found.now, &found.pending);
+        let sides = Sides { from, to: back, confirmed: back, as_built: &as_built, pending };
+        changes.extend(Change::between(name, service, sides));
+    }
+    let (mut unreached, mut dependents) = (BTreeMap::new(), Dependents::default());
+    if let Some(manager) = machine.manager {
+        unreached = super::survey::meet_all(&mut changes, manager)?;
+        dependents = Dependents::note(&changes, Some(manager))?;
+    }
+    let log_id = trial.marks.iter().map(|one| one.mark).max().unwrap_or_default();
+    let watches =
+        trial.back.keys().map(|service| (service, state.services.get(service).and_then(|one| one.watch.clone())));
+    let watches: BTreeMap<&String, Option<Watch>> = watches.collect();
+    let mut pass = Pass::new(plan, state, 0);
+    pass.take(&changes, &BTreeMap::new(), &dependents, Retreat::ToStatic, machine);
+    pass.leave(unreached);
+    for (service, watch) in watches {
+        let is_back = !matches!(pass.outcome(service), Some(Outcome::RollbackFailed { .. }));
+        let entry = pass.state.service(service);
+        watching::went_back(entry, watch.filter(|_| is_back), machine);
+        entry.log_id = entry.log_id.max(log_id);
+        entry.setback.get_or_insert_with(|| Setback::now(Went::NotConfirmed, reason));
+    }
+    pass.state.save(&paths.state())?;
+    let mut state = pass.tell(report);
+    stop(trial, machine);
+    if let Ok(folded) = log.fold() {
+        wake(plan, log, &folded, &BTreeSet::new(), &mut state, machine, report)?;
+    }
+    Ok(())
+}
+
+/// Whether the log says so. One that can't be read says nothing.
+fn is_confirmed(log: &LogFile, trial: &Trial) -> bool {
+    let marks: Marks = trial.marks.iter().map(|one| one.mark).collect();
+    let newest = marks.last().copied().unwrap_or_default();
+    let records = log.find(|id| id > newest).unwrap_or_default();
+    let rejected: Marks = records
+        .iter()
+        .filter_map(|record| match record.kind {
+            Kind::Reject { id, .. } => Some(id),
+            _ => None,
+        })
+        .collect();
+    !marks.is_empty() && marks.is_subset(&rejected)
+}

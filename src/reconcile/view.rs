@@ -1,0 +1,86 @@
+//! What the log comes to under a plan: the fold, and the values of the services that it concerns.
+//!
+//! A record that does not hold (the type of its option refuses it) counts as not recorded, so that what held before it
+//! holds again. Nothing of that is written: the next system's types may take it. One that is an expression and has no value
+//! is left out and reported in the same way.
+
+use std::collections::BTreeSet;
+
+use super::concerns;
+use super::desired::{Desired, LeftOut, desired};
+use crate::attr_path::AttrPath;
+use crate::host::paths::Paths;
+use crate::host::timings;
+use crate::overrides::{Change, Folded, LogError, LogFile, Overlay};
+use crate::plan::Plan;
+use crate::render::secrets::SecretFiles;
+
+/// The log under a plan.
+#[derive(Debug)]
+pub struct View {
+    /// The fold, without the records that do not hold.
+    pub folded: Folded,
+    /// The values that the services shall have, and all that does not hold.
+    pub desired: Desired,
+    /// The last record of the log.
+    pub last_id: u64,
+    /// The fold with the records that do not hold, where there are any.
+    with_refused: Option<Overlay>,
+}
+
+impl View {
+    /// All overrides that are recorded, whether they hold or not.
+    #[must_use]
+    pub fn recorded(&self) -> &Overlay {
+        self.with_refused.as_ref().unwrap_or(&self.folded.overlay)
+    }
+}
+
+/// Looks at the log with `changes` at its end, for the services in `only` or for all. The values have what secrets say;
+/// the fold has their references.
+pub fn view(
+    plan: &Plan,
+    paths: &Paths,
+    log: &LogFile,
+    changes: &[Change],
+    only: Option<&BTreeSet<String>>,
+) -> Result<View, LogError> {
+    let mut changes = changes.to_vec();
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    let mut with_refused = None;
+    loop {
+        let folded = if changes.is_empty() { log.fold()? } else { log.preview(&changes)? };
+        timings::mark("fold");
+        // What was not recorded has ids as well.
+        let last_id = folded.last_id.saturating_sub(changes.len() as u64);
+        let mut desired = desired(plan, &folded.overlay, only, &SecretFiles::of(paths));
+        timings::mark("values and types");
+        let refused: BTreeSet<u64> = desired.left_out.iter().map(|one| one.id).collect();
+        left_out.append(&mut desired.left_out);
+        if refused.is_empty() {
+            desired.left_out = left_out;
+            desired.left_out.append(&mut desired.strangers);
+            desired.left_out.extend(without_value(plan, &folded, only));
+            return Ok(View { folded, desired, last_id, with_refused });
+        }
+        with_refused.get_or_insert(folded.overlay);
+        changes.extend(refused.into_iter().map(|id| Change::Reject { id, reason: String::new() }));
+    }
+}
+
+/// The records without a value that may concern the services in `only`.
+fn without_value<'f>(
+    plan: &'f Plan,
+    folded: &'f Folded,
+    only: Option<&'f BTreeSet<String>>,
+) -> impl Iterator<Item = LeftOut> + 'f {
+    let is_asked =
+        move |path: &AttrPath| only.is_none_or(|only| only.iter().any(|service| concerns(plan, service, path)));
+    folded.unevaluated.iter().flat_map(move |one| {
+        one.paths.iter().filter(move |path| is_asked(path)).map(|path| LeftOut {
+            path: path.clone(),
+            id: one.id,
+            reason: one.problem.clone(),
+        })
+    })
+}

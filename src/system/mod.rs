@@ -1,0 +1,3 @@
+//! The opened system and its verbs, for every face.
+
+pub mod request;

@@ -1,0 +1,154 @@
+//! What there is to measure, in the text format of Prometheus
+//! (`prometheus.io/docs/instrumenting/exposition_formats`).
+//!
+//! Takes what is in effect and what was counted; gives text. Counted is by every apply, whoever runs it, in a file below
+//! /run that ends with the boot, as counters may. The node exporter reads the text from a file, the daemon serves it.
+
+mod counters;
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+
+pub use counters::{BUCKETS, Counters};
+
+use crate::overrides::Folded;
+use crate::plan::Plan;
+use crate::plan::places::Places;
+use crate::reconcile::state::State;
+use crate::verify::verdict::{Outcome, Verdict};
+
+/// The file's name in the directory of the textfile collector.
+pub const FILE: &str = "dynix.prom";
+
+/// What the text is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<'m> {
+    /// The services.
+    pub plan: &'m Plan,
+    /// What is in effect.
+    pub state: &'m State,
+    /// What is recorded.
+    pub folded: &'m Folded,
+    /// What was counted.
+    pub counters: &'m Counters,
+    /// What is known of what is in effect.
+    pub verdict: Option<&'m Verdict>,
+}
+
+/// The text.
+#[must_use]
+pub fn text(measured: Measured<'_>) -> String {
+    let Measured { plan, state, folded, counters, verdict } = measured;
+    let mut text = Text::default();
+    let generation =
+        |name: &String| state.services.get(name).and_then(|one| one.in_effect.generation).unwrap_or_default();
+    let overridden = overridden(plan, folded);
+    text.metric("dynix_generation", "gauge", "Generation of rendered files in effect; 0 on the static files.");
+    for name in plan.services.keys() {
+        text.sample("dynix_generation", &[("service", name)], generation(name));
+    }
+    text.metric("dynix_overrides", "gauge", "Values that are overridden.");
+    for name in plan.services.keys() {
+        text.sample(
+            "dynix_overrides",
+            &[("service", name)],
+            overridden.get(name.as_str()).copied().unwrap_or_default(),
+        );
+    }
+    text.metric("dynix_unit_dynamic", "gauge", "Whether a unit reads dynamic values (1) or static ones (0).");
+    for (name, service) in &plan.services {
+        let is_dynamic = state.services.get(name).is_some_and(|one| !one.in_effect.is_static());
+        for unit in service.units.keys() {
+            text.sample("dynix_unit_dynamic", &[("service", name), ("unit", unit)], u8::from(is_dynamic));
+        }
+    }
+    text.metric("dynix_last_record", "gauge", "The newest record of the log.");
+    text.sample("dynix_last_record", &[], folded.last_id);
+    text.metric("dynix_awaiting_confirmation", "gauge", "Whether a change awaits its confirmation.");
+    text.sample("dynix_awaiting_confirmation", &[], u8::from(state.trial.is_some()));
+    verified(&mut text, verdict);
+    counted(&mut text, counters);
+    text.0
+}
+
+fn verified(text: &mut Text, verdict: Option<&Verdict>) {
+    let name = "dynix_verified";
+    text.metric(
+        name,
+        "gauge",
+        "Whether a rebuild would change more: 1 for what was found last; 0 for all where nothing was.",
+    );
+    for outcome in Outcome::ALL {
+        let is_it = verdict.is_some_and(|verdict| verdict.verdict == outcome);
+        text.sample(name, &[("verdict", outcome.name())], u8::from(is_it));
+    }
+    text.metric("dynix_verified_record", "gauge", "The newest record that this was found of.");
+    text.sample("dynix_verified_record", &[], verdict.map_or(0, |verdict| verdict.record));
+}
+
+fn counted(text: &mut Text, counters: &Counters) {
+    text.metric("dynix_applies_total", "counter", "Changes of a service, by what came of them.");
+    for (service, results) in &counters.results {
+        for (result, count) in results {
+            text.sample("dynix_applies_total", &[("service", service), ("result", result)], count);
+        }
+    }
+    text.metric("dynix_unsound_rejected_total", "counter", "Records taken back because a rebuild would change more.");
+    text.sample("dynix_unsound_rejected_total", &[], counters.unsound);
+    text.metric("dynix_last_change_timestamp_seconds", "gauge", "When a service last came to have other values.");
+    for (service, time) in &counters.last_change {
+        text.sample("dynix_last_change_timestamp_seconds", &[("service", service)], time);
+    }
+    let name = "dynix_apply_duration_seconds";
+    text.metric(name, "histogram", "How long applies took that changed something.");
+    let mut sum = 0;
+    for (bound, count) in BUCKETS.iter().zip(&counters.durations.buckets) {
+        sum += count;
+        text.sample(&format!("{name}_bucket"), &[("le", &bound.to_string())], sum);
+    }
+    text.sample(&format!("{name}_bucket"), &[("le", "+Inf")], counters.durations.count);
+    text.sample(&format!("{name}_sum"), &[], counters.durations.sum);
+    text.sample(&format!("{name}_count"), &[], counters.durations.count);
+}
+
+fn overridden<'p>(plan: &'p Plan, folded: &Folded) -> BTreeMap<&'p str, usize> {
+    let places = Places::of(plan);
+    folded.overlay.leaves().into_iter().fold(BTreeMap::new(), |mut counts, (path, _)| {
+        if let Some(place) = places.find(&path) {
+            *counts.entry(place.service_name).or_default() += 1;
+        }
+        counts
+    })
+}
+
+#[derive(Default)]
+struct Text(String);
+
+// Writing to a String can't fail.
+impl Text {
+    fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_ends_where_it_ends() {
+        let mut text = Text::default();
+        text.sample("x", &[("unit", "a\\b\"c\nd")], 1);
+        assert_eq!(text.0, "x{unit=\"a\\\\b\\\"c\\nd\"} 1\n");
+    }
+}
