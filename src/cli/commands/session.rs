@@ -12,9 +12,7 @@ use crate::host::fs;
 use crate::host::interruption::{Interrupted, Interruption, Uninterrupted};
 use crate::host::messages;
 use crate::host::paths::Paths;
-use crate::host::systemd::{
-    Bus, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch, booted,
-};
+use crate::host::systemd::{Connection, ServiceManager, booted};
 use crate::overrides::LogFile;
 use crate::plan::{self, Plan};
 use crate::reconcile::action::Action;
@@ -30,7 +28,7 @@ const SYSTEM_PROGRAM: &str = "/run/current-system/sw/bin/dynix";
 pub struct Session {
     /// What the command line says.
     pub global: Global,
-    manager: LazyBus,
+    manager: Connection,
     ending: Option<Arc<AtomicBool>>,
     signals: OnceLock<Heeded>,
 }
@@ -39,7 +37,7 @@ impl Session {
     /// From the command line; its paths are absolute (see [`absolute`]).
     #[must_use]
     pub fn new(global: Global) -> Self {
-        Self { global, manager: LazyBus(OnceLock::new()), ending: None, signals: OnceLock::new() }
+        Self { global, manager: Connection::default(), ending: None, signals: OnceLock::new() }
     }
 
     /// Of a process that is told to end by others: it waits for nobody once `ending` is true.
@@ -283,78 +281,6 @@ pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
                 _ => other.context("it is not a plan; rebuild the system"),
             }
         }
-    }
-}
-
-/// Connects when it is first needed: most commands change no unit.
-#[derive(Debug)]
-struct LazyBus(OnceLock<Bus>);
-
-impl LazyBus {
-    fn bus(&self) -> Result<&Bus, ManagerError> {
-        if let Some(bus) = self.0.get() {
-            return Ok(bus);
-        }
-        let bus = Bus::connect()?;
-        Ok(self.0.get_or_init(|| bus))
-    }
-}
-
-impl ServiceManager for LazyBus {
-    fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
-        self.bus()?.status(units)
-    }
-
-    fn dependents(&self, units: &[String]) -> Result<Vec<String>, ManagerError> {
-        self.bus()?.dependents(units)
-    }
-
-    fn reload_configuration(&self) -> Result<(), ManagerError> {
-        self.bus()?.reload_configuration()
-    }
-
-    fn bind(&self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
-        self.bus()?.bind(unit, source, target)
-    }
-
-    fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError> {
-        self.bus()?.run(jobs, interrupted)
-    }
-
-    fn last_words(&self, unit: &str) -> Option<String> {
-        self.0.get()?.last_words(unit)
-    }
-
-    fn main_process(&self, unit: &str) -> Option<u32> {
-        self.bus().ok()?.main_process(unit)
-    }
-
-    fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
-        self.bus()?.start_timer(timer)
-    }
-
-    fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
-        self.bus()?.observe(units)
-    }
-
-    fn start_service(&self, service: &Lasting) -> Result<(), ManagerError> {
-        self.bus()?.start_service(service)
-    }
-
-    fn is_stopping(&self) -> Result<bool, ManagerError> {
-        self.bus()?.is_stopping()
-    }
-
-    fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
-        self.bus()?.stop_timer(name)
-    }
-
-    fn start_watch(&self, watch: &Watch) -> Result<(), ManagerError> {
-        self.bus()?.start_watch(watch)
-    }
-
-    fn stop_watch(&self, name: &str) -> Result<(), ManagerError> {
-        self.bus()?.stop_watch(name)
     }
 }
 

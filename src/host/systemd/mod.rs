@@ -5,6 +5,7 @@ pub mod before;
 pub mod booted;
 mod bus;
 pub mod changes;
+mod connection;
 mod dependents;
 mod endings;
 pub mod hardening;
@@ -21,6 +22,7 @@ mod watch;
 pub mod written;
 
 pub use bus::Bus;
+pub use connection::Connection;
 pub use dynix_formats::quote;
 pub use lasting::Lasting;
 pub use observe::Observed;
