@@ -80,6 +80,26 @@ pub(super) fn is_tried(machine: &Machine<'_>) -> Result<(), FileError> {
     Ok(())
 }
 
+/// What dynix calls the units that run it later.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let kinds = ["after-boot", "confirm", "expiry", "retry", "secrets", "verify", "watch"];
+    kinds.iter().map(|kind| format!("dynix-{kind}")).collect()
+}
+
+/// Removes the units that a boot left for systemd to find.
+pub fn remove_units(machine: &Machine<'_>) -> Result<(), FileError> {
+    let names = names();
+    let directory = machine.paths.runtime_units();
+    let wants = ["multi-user", "paths", "timers"].map(|target| directory.join(format!("{target}.target.wants")));
+    for directory in wants.iter().chain([&directory]) {
+        for file in fs::names(directory)?.iter().filter(|file| names.iter().any(|name| file.starts_with(name))) {
+            fs::remove(&directory.join(file))?;
+        }
+    }
+    Ok(())
+}
+
 /// There will be no alarm.
 #[derive(Debug, thiserror::Error)]
 pub enum AlarmError {

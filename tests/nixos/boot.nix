@@ -4,7 +4,7 @@
 
   testScript = builtins.readFile ./subject.py + ''
     with subtest("an override is applied"):
-        machine.succeed("dynix append services.subject.settings.level 5 --apply")
+        machine.succeed("dynix append services.subject.settings.level 5 --apply --wait")
         t.assertEqual(settings(), {"level": 5, "word": "built"})
 
     with subtest("it is in effect from the unit's first start after a reboot"):
@@ -13,6 +13,9 @@
         t.assertEqual(settings(), {"level": 5, "word": "built"})
         starts = machine.succeed("journalctl --boot --unit subject.service --output cat --grep '^Started '").splitlines()
         t.assertEqual(len(starts), 1)
+
+    with subtest("nothing of dynix failed while the machine went down"):
+        machine.fail("journalctl --boot=-1 --output cat --grep 'dynix.*[Ff]ailed'")
 
     with subtest("without anything under /run/dynix the unit starts on what was built"):
         machine.succeed("rm -r /run/dynix && systemctl restart subject.service")

@@ -26,7 +26,7 @@
             machine.succeed("echo '{' >> /etc/nixos/configuration.nix")
             for words in ["status", "log", "diff", "get services.subject.settings.level", "apply"]:
                 machine.succeed(f"dynix {words}")
-            machine.succeed(f"{append}.level 6 --apply")
+            machine.succeed(f"{append}.level 6 --apply --wait")
             t.assertEqual(settings(), {"level": 6, "word": "machine-x"})
 
         with subtest("and after a reboot"):

@@ -20,7 +20,7 @@
     with subtest("a secret comes from a file, and only where it is one"):
         machine.succeed("(umask 077; echo -n hidden > /root/password)")
         machine.fail("dynix append services.subject.settings.password hidden --apply")
-        machine.succeed("dynix append services.subject.settings.password --secret-file /root/password --apply")
+        machine.succeed("dynix append services.subject.settings.password --secret-file /root/password --apply --wait")
         t.assertEqual(settings(), {"level": 1, "word": "built", "password": "hidden"})
         hidden_from_others()
 

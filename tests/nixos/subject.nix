@@ -46,6 +46,8 @@ in
 
     dynamicism.for.subject = {
       enable = lib.mkDefault true;
+      # What stays up for so long is known to work, and a boot starts on it.
+      watch = 1;
       options = [ "services.subject.settings" ];
       files."subject.json" = { };
       units."subject.service" = { };

@@ -21,7 +21,7 @@
 
 
     with subtest("overrides are in effect, one of them for an hour"):
-        machine.succeed(f"{append}.level 5 --apply", f"{append}.word recorded --for 1h --apply")
+        machine.succeed(f"{append}.level 5 --apply", f"{append}.word recorded --for 1h --apply --wait")
         t.assertEqual(settings(), {"level": 5, "word": "recorded"})
         machine.succeed("systemctl list-units --plain --no-legend 'dynix-expiry-*.timer' | grep .")
 

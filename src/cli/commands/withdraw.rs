@@ -12,7 +12,7 @@ use crate::host::fs::lock::{self, LockError, Patience};
 use crate::host::fs::{self, generation};
 use crate::host::messages;
 use crate::host::paths::Paths;
-use crate::host::systemd::shutdown;
+use crate::host::systemd::{own, shutdown};
 use crate::overrides::Change;
 use crate::reconcile::execute::Machine;
 use crate::reconcile::state::State;
@@ -25,7 +25,8 @@ const BY: &str = "nixos-rebuild";
 /// the unit by hand.
 pub fn run(session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
-    if shutdown::is_under_way()? || !is_switching(&paths)? {
+    // Without a switch nothing is asked of systemd, whose bus may be gone at a shutdown.
+    if !is_switching(&paths)? || shutdown::is_under_way()? {
         return Ok(Exit::Done);
     }
     let occasion = Occasion::Switch { static_wins: true };
@@ -42,10 +43,11 @@ pub fn run(session: &Session) -> anyhow::Result<Exit> {
     let request = Request { by: BY.to_owned(), occasion, ..Request::default() };
     apply(&plan, &log, &request, &machine, &locks, super::waiting)?;
     let machine = session.machine(&paths, &recall, &observer);
-    recall::set(None, &mut State { alarm: before.alarm, ..State::default() }, &machine)?;
-    if let (Some(manager), Some(trial)) = (machine.manager, &before.trial) {
-        manager.stop_timer(&trial.timer)?;
+    // Nothing of the next system knows them.
+    if machine.manager.is_some() {
+        own::stop(&recall::names())?;
     }
+    recall::remove_units(&machine)?;
     for service in before.services.keys().chain(plan.services.keys()) {
         generation::forget(&paths.service(service))?;
     }

@@ -13,6 +13,7 @@ mod journal;
 mod lasting;
 pub mod memory;
 mod observe;
+pub mod own;
 mod proxies;
 mod settling;
 pub mod shutdown;

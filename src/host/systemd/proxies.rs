@@ -15,6 +15,7 @@ pub trait Manager {
     fn subscribe(&self) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
     fn list_units_by_names(&self, names: &[String]) -> zbus::Result<Vec<ListedUnit>>;
+    fn list_units_by_patterns(&self, states: &[&str], patterns: &[String]) -> zbus::Result<Vec<ListedUnit>>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
