@@ -80,6 +80,7 @@ tests! {
     autoscale = "autoscale",
     boot = "boot",
     boot_good = "boot-good",
+    bus = "bus",
     confirm = "confirm",
     credential = "credential",
     daemon = "daemon",

@@ -22,6 +22,7 @@ use crate::daemon::watch::Watch;
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::host::paths::Paths;
+use crate::host::systemd::ManagerError;
 use crate::host::systemd::changes::Listener;
 use crate::plan::Plan;
 use crate::reconcile::report::{Outcome, Report};
@@ -33,6 +34,8 @@ use crate::time::clock::{Clock, SystemClock};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Changes that come within this time are looked at once.
 const GLANCE: Duration = Duration::from_millis(20);
+/// How long there may be no bus.
+const RETURN: Duration = Duration::from_secs(20);
 /// How often a command that waits looks for what came of it.
 const INTERVAL: Duration = Duration::from_millis(25);
 /// How long after the end of a watch there may be nothing known yet: a unit may still change, a switch may be under way.
@@ -70,13 +73,9 @@ pub fn run(session: &Session) -> anyhow::Result<Exit> {
 fn watch(session: &Session, ending: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let (calls, called) = mpsc::channel();
     heed_the_end(calls.clone(), Arc::clone(ending))?;
-    let (changed, lost) = (calls.clone(), calls.clone());
-    let listener = Listener::start(
-        move || changed.send(Call::Changed).unwrap_or_default(),
-        move || lost.send(Call::Lost).unwrap_or_default(),
-    )?;
+    let mut listener = listen(&calls)?;
     let (_, paths) = session.load()?;
-    look_at_the_state(&paths, calls)?;
+    look_at_the_state(&paths, calls.clone())?;
     let mut listened_for = BTreeSet::new();
     loop {
         let (plan, paths) = session.load()?;
@@ -104,8 +103,35 @@ fn watch(session: &Session, ending: &Arc<AtomicBool>) -> anyhow::Result<()> {
         let left = Duration::from_secs_f64((next - now()).clamp(0.0, PATIENCE.as_secs_f64()));
         match wait(&called, left) {
             Call::Changed => {}
-            Call::Lost => bail!("the connection to the system bus was lost"),
+            Call::Lost => {
+                let Some(again) = listen_again(&calls, &called)? else { return Ok(()) };
+                (listener, listened_for) = (again, BTreeSet::new());
+            }
             Call::End => return Ok(()),
+        }
+    }
+}
+
+/// Calls when units change.
+fn listen(calls: &Sender<Call>) -> Result<Listener, ManagerError> {
+    let (changed, lost) = (calls.clone(), calls.clone());
+    Listener::start(
+        move || changed.send(Call::Changed).unwrap_or_default(),
+        move || lost.send(Call::Lost).unwrap_or_default(),
+    )
+}
+
+/// The same once there is a bus again; `None` where it is told to end.
+fn listen_again(calls: &Sender<Call>, called: &Receiver<Call>) -> anyhow::Result<Option<Listener>> {
+    let start = Instant::now();
+    loop {
+        match listen(calls) {
+            Ok(listener) => return Ok(Some(listener)),
+            Err(error) if !error.is_lost || start.elapsed() > RETURN => return Err(error.into()),
+            Err(_) => {}
+        }
+        if called.recv_timeout(INTERVAL * 2) == Ok(Call::End) {
+            return Ok(None);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::host::fs::lock::{self, LockError, Patience};
 use crate::host::fs::{self, generation};
 use crate::host::messages;
 use crate::host::paths::Paths;
-use crate::host::systemd::{own, shutdown};
+use crate::host::systemd::{ManagerError, ServiceManager, own};
 use crate::overrides::Change;
 use crate::reconcile::execute::Machine;
 use crate::reconcile::state::State;
@@ -26,7 +26,7 @@ const BY: &str = "nixos-rebuild";
 pub fn run(session: &Session) -> anyhow::Result<Exit> {
     let (plan, paths) = session.load()?;
     // Without a switch nothing is asked of systemd, whose bus may be gone at a shutdown.
-    if !is_switching(&paths)? || shutdown::is_under_way()? {
+    if !is_switching(&paths)? || is_shutting_down(session)? {
         return Ok(Exit::Done);
     }
     let occasion = Occasion::Switch { static_wins: true };
@@ -53,6 +53,10 @@ pub fn run(session: &Session) -> anyhow::Result<Exit> {
     }
     fs::remove(&paths.state())?;
     Ok(Exit::Done)
+}
+
+fn is_shutting_down(session: &Session) -> Result<bool, ManagerError> {
+    session.manager_to_ask().map_or(Ok(false), ServiceManager::is_stopping)
 }
 
 /// Whether somebody has the lock of switch-to-configuration.

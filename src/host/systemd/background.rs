@@ -5,6 +5,7 @@ use std::time::Duration;
 use zbus::{Variant, block_on};
 
 use super::ManagerError;
+use super::bus::Asked;
 use super::proxies::ManagerProxy;
 use super::transient::{self, Properties};
 
@@ -48,9 +49,6 @@ impl Background {
             let manager = ManagerProxy::new(&connection).await?;
             manager.start_transient_unit(&self.unit, "replace", &self.properties(), &[]).await.map(drop)
         });
-        started.map_err(|error: zbus::Error| ManagerError {
-            operation: format!("start {}", self.unit),
-            message: error.to_string(),
-        })
+        started.to(format!("start {}", self.unit))
     }
 }

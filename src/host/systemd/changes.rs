@@ -45,7 +45,7 @@ impl Listener {
             Ok(_) => Ok(listener),
             Err(error) => {
                 let operation = "listen for changes of units".to_owned();
-                Err(ManagerError { operation, message: error.to_string() })
+                Err(ManagerError { operation, message: error.to_string(), is_lost: false })
             }
         }
     }

@@ -1,77 +1,147 @@
 //! The connection to systemd of one run of the program.
+//!
+//! It is made when it is first needed: most commands change no unit. Where it is lost, because the bus was restarted or systemd
+//! executed itself anew, another one is made, and what was asked for without an answer is asked for again. All of that may be
+//! done twice, except for jobs, of which [`super::jobs`] takes care.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::{Bus, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
+use super::bus::Bus;
+use super::jobs::UnderWay;
+use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
 
-/// Connects when it is first needed: most commands change no unit.
+/// How long systemd may be out of reach. A bus that is restarted is back in tenths of a second, systemd after it read all
+/// its units anew.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is tried to reach it.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// systemd, whatever becomes of the bus.
 #[derive(Debug, Default)]
-pub struct Connection(OnceLock<Bus>);
+pub struct Connection(Mutex<Link>);
+
+#[derive(Debug, Default)]
+struct Link {
+    bus: Option<Arc<Bus>>,
+    /// Since when systemd is out of reach.
+    lost: Option<Instant>,
+}
 
 impl Connection {
-    fn bus(&self) -> Result<&Bus, ManagerError> {
-        if let Some(bus) = self.0.get() {
-            return Ok(bus);
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bus(&self) -> Result<Arc<Bus>, ManagerError> {
+        let mut link = self.link();
+        if let Some(bus) = &link.bus {
+            return Ok(Arc::clone(bus));
         }
-        let bus = Bus::connect()?;
-        Ok(self.0.get_or_init(|| bus))
+        let bus = Arc::new(Bus::connect()?);
+        Ok(Arc::clone(link.bus.insert(bus)))
+    }
+
+    /// Whether to try again after this error. Who could never connect need not wait: there may be no bus at all.
+    fn is_worth_waiting(&self, error: &ManagerError, failed: Option<&Arc<Bus>>) -> bool {
+        let mut link = self.link();
+        if !error.is_lost || failed.is_none() && link.lost.is_none() {
+            return false;
+        }
+        // Somebody else may have made another one by now.
+        if link.bus.as_ref().zip(failed).is_some_and(|(bus, failed)| Arc::ptr_eq(bus, failed)) {
+            link.bus = None;
+        }
+        link.lost.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+    }
+
+    /// Asks until there is an answer, or nothing more to wait for. `ask` is told whether it is asked again.
+    fn ask<T>(
+        &self,
+        interrupted: &dyn Fn() -> bool,
+        mut ask: impl FnMut(&Bus, bool) -> Result<T, ManagerError>,
+    ) -> Result<T, ManagerError> {
+        let mut is_again = false;
+        loop {
+            let bus = self.bus();
+            let answer = match &bus {
+                Ok(bus) => ask(bus, is_again),
+                Err(error) => Err(error.clone()),
+            };
+            match answer {
+                Err(error) if self.is_worth_waiting(&error, bus.as_ref().ok()) && !interrupted() => {}
+                Err(error) => return Err(error),
+                Ok(answer) => {
+                    self.link().lost = None;
+                    return Ok(answer);
+                }
+            }
+            is_again = true;
+            std::thread::sleep(INTERVAL);
+        }
+    }
+
+    fn call<T>(&self, ask: impl Fn(&Bus) -> Result<T, ManagerError>) -> Result<T, ManagerError> {
+        self.ask(&|| false, |bus, _| ask(bus))
     }
 }
 
 impl ServiceManager for Connection {
     fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError> {
-        self.bus()?.status(units)
+        self.call(|bus| bus.status(units))
     }
 
     fn dependents(&self, units: &[String]) -> Result<Vec<String>, ManagerError> {
-        self.bus()?.dependents(units)
+        self.call(|bus| bus.dependents(units))
     }
 
     fn reload_configuration(&self) -> Result<(), ManagerError> {
-        self.bus()?.reload_configuration()
+        self.call(Bus::reload_configuration)
     }
 
     fn bind(&self, unit: &str, source: &str, target: &str) -> Result<(), ManagerError> {
-        self.bus()?.bind(unit, source, target)
+        self.call(|bus| bus.bind(unit, source, target))
     }
 
     fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError> {
-        self.bus()?.run(jobs, interrupted)
+        let mut under_way = UnderWay::new(jobs);
+        self.ask(interrupted, |bus, _| under_way.go_on(bus, interrupted))?;
+        Ok(under_way.results())
     }
 
     fn last_words(&self, unit: &str) -> Option<String> {
-        self.0.get()?.last_words(unit)
+        self.call(|bus| bus.last_words(unit)).ok()?
     }
 
     fn main_process(&self, unit: &str) -> Option<u32> {
-        self.bus().ok()?.main_process(unit)
+        self.call(|bus| bus.main_process(unit)).ok()?
     }
 
     fn start_timer(&self, timer: &Timer) -> Result<(), ManagerError> {
-        self.bus()?.start_timer(timer)
+        self.call(|bus| bus.start_timer(timer))
     }
 
     fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
-        self.bus()?.observe(units)
+        self.call(|bus| bus.observe(units))
     }
 
     fn start_service(&self, service: &Lasting) -> Result<(), ManagerError> {
-        self.bus()?.start_service(service)
+        self.ask(&|| false, |bus, is_again| bus.start_service(service, is_again))
     }
 
     fn is_stopping(&self) -> Result<bool, ManagerError> {
-        self.bus()?.is_stopping()
+        self.call(Bus::is_stopping)
     }
 
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError> {
-        self.bus()?.stop_timer(name)
+        self.call(|bus| bus.stop_timer(name))
     }
 
     fn start_watch(&self, watch: &Watch) -> Result<(), ManagerError> {
-        self.bus()?.start_watch(watch)
+        self.call(|bus| bus.start_watch(watch))
     }
 
     fn stop_watch(&self, name: &str) -> Result<(), ManagerError> {
-        self.bus()?.stop_watch(name)
+        self.call(|bus| bus.stop_watch(name))
     }
 }

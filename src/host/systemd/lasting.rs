@@ -2,7 +2,7 @@
 
 use zbus::{Variant, block_on};
 
-use super::bus::{Asked, Bus};
+use super::bus::{Asked, Bus, is_called};
 use super::transient::{self, Properties};
 use super::{ManagerError, timer};
 
@@ -28,15 +28,17 @@ impl Lasting {
 }
 
 impl Bus {
-    /// See [`super::ServiceManager::start_service`].
-    pub(super) fn start_lasting(&self, service: &Lasting) -> Result<(), ManagerError> {
+    /// See [`super::ServiceManager::start_service`]. Where it is asked for again, the first time may have been heard.
+    pub(super) fn start_service(&self, service: &Lasting, is_again: bool) -> Result<(), ManagerError> {
         let properties = service.properties();
-        let started = self.manager.start_transient_unit(&service.unit, "replace", &properties, &[]);
-        block_on(started).map(drop).to(format!("start {}", service.unit))
+        match block_on(self.manager.start_transient_unit(&service.unit, "replace", &properties, &[])) {
+            Err(error) if is_again && is_called(&error, "org.freedesktop.systemd1.UnitExists") => Ok(()),
+            started => started.map(drop).to(format!("start {}", service.unit)),
+        }
     }
 
     /// See [`super::ServiceManager::is_stopping`].
-    pub(super) fn is_system_stopping(&self) -> Result<bool, ManagerError> {
+    pub(super) fn is_stopping(&self) -> Result<bool, ManagerError> {
         Ok(block_on(self.manager.system_state()).to("read the state of the system")? == "stopping")
     }
 }

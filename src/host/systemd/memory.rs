@@ -202,7 +202,8 @@ impl World {
             return Ok(());
         }
         self.broken -= 1;
-        Err(ManagerError { operation: operation.to_owned(), message: "told to break down".to_owned() })
+        let message = "told to break down".to_owned();
+        Err(ManagerError { operation: operation.to_owned(), message, is_lost: false })
     }
 
     fn status(&self, name: &str) -> UnitStatus {

@@ -9,6 +9,7 @@ mod connection;
 mod dependents;
 mod endings;
 pub mod hardening;
+mod jobs;
 mod journal;
 mod lasting;
 pub mod memory;
@@ -16,13 +17,11 @@ mod observe;
 pub mod own;
 mod proxies;
 mod settling;
-pub mod shutdown;
 mod timer;
 mod transient;
 mod watch;
 pub mod written;
 
-pub use bus::Bus;
 pub use connection::Connection;
 pub use dynix_formats::quote;
 pub use lasting::Lasting;
@@ -54,7 +53,7 @@ pub struct Job {
     pub verb: Verb,
     /// Until the job is done and the unit is up.
     pub deadline: Duration,
-    /// How long the unit has to stay up afterwards; `None`: as its type says (see [`Bus`]).
+    /// How long the unit has to stay up afterwards; `None`: as its type says (systemd.service(5), `Type=`).
     pub settle: Option<Duration>,
 }
 
@@ -129,13 +128,15 @@ pub enum JobFault {
 }
 
 /// systemd can't be asked, or refuses.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("systemd: cannot {operation}: {message}")]
 pub struct ManagerError {
     /// What was tried, as a verb.
     pub operation: String,
     /// What D-Bus or systemd said.
     pub message: String,
+    /// It is out of reach, for now.
+    pub is_lost: bool,
 }
 
 /// What dynix asks of a service manager, of several services at once.

@@ -46,13 +46,13 @@ impl Observed {
 
 impl Bus {
     /// See [`super::ServiceManager::observe`].
-    pub(super) fn observed(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
+    pub(super) fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
         block_on(async {
             let listed = self.list(units).await?;
             let mut observed = Vec::with_capacity(units.len());
             for unit in units {
                 let found = listed.get(unit);
-                let status = self.status_of(unit, found).await;
+                let status = self.status_of(unit, found).await?;
                 observed.push(match found {
                     Some(found) => self.observe_one(status, found).await?,
                     None => Observed::bare(status, "dead"),

@@ -11,34 +11,13 @@ use async_io::Timer as Sleep;
 use zbus::OwnedObjectPath;
 use zbus::proxy::CacheProperties;
 
-use super::bus::{Asked, Bus, GLANCE, interrupt};
+use super::bus::{Asked, Bus, GLANCE, answer};
+use super::jobs::{Progress, UnderWay, overdue, stopped};
 use super::proxies::{ListedUnit, ServiceProxy, UnitProxy};
 use super::{Job, JobFault, ManagerError, Verb};
 
 /// Settle time of units whose type has no readiness.
 const SETTLE: Duration = Duration::from_millis(100);
-
-/// How one job is going.
-pub(super) enum Progress {
-    /// The job is queued or runs.
-    Running,
-    /// The job is done, and the unit is watched.
-    Settling(Vigil),
-    /// All is well.
-    Done,
-    /// It went wrong.
-    Failed(JobFault),
-}
-
-impl Progress {
-    /// What came of it.
-    pub fn result(self) -> Result<(), JobFault> {
-        match self {
-            Self::Failed(fault) => Err(fault),
-            Self::Running | Self::Settling(_) | Self::Done => Ok(()),
-        }
-    }
-}
 
 /// A unit that is watched until its settle time is over.
 pub(super) struct Vigil {
@@ -75,7 +54,7 @@ impl Times {
 }
 
 impl Bus {
-    async fn service(&self, path: OwnedObjectPath) -> Result<ServiceProxy<'static>, ManagerError> {
+    pub(super) async fn service(&self, path: OwnedObjectPath) -> Result<ServiceProxy<'static>, ManagerError> {
         let builder = ServiceProxy::builder(&self.connection).path(path);
         builder.cache_properties(CacheProperties::No).build().await.to("reach a unit")
     }
@@ -88,17 +67,16 @@ impl Bus {
     /// Watches what was started for as long as each unit's type asks for.
     pub(super) async fn await_settled(
         &self,
-        jobs: &[Job],
-        progress: &mut [Progress],
-        started: Instant,
+        under_way: &mut UnderWay<'_>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<(), ManagerError> {
-        for (job, one) in jobs.iter().zip(progress.iter_mut()) {
+        for (job, one) in under_way.jobs.iter().zip(&mut under_way.progress) {
             if matches!(one, Progress::Done) {
                 *one = Progress::Settling(self.vigil(job).await?);
             }
         }
         loop {
+            let UnderWay { jobs, progress, started } = &mut *under_way;
             let settling: Vec<String> = jobs
                 .iter()
                 .zip(progress.iter())
@@ -109,7 +87,7 @@ impl Bus {
                 return Ok(());
             }
             if interrupted() {
-                interrupt(progress);
+                under_way.interrupt();
                 return Ok(());
             }
             let listed = self.list(&settling).await?;
@@ -120,13 +98,10 @@ impl Bus {
                     continue;
                 };
                 let now = Instant::now();
-                match self.look(unit, vigil.restarts).await {
+                match self.look(unit, vigil.restarts).await? {
                     Look::Bad(fault) => *one = Progress::Failed(fault),
-                    Look::Again if now < started + job.deadline => vigil.until = now + vigil.settle,
-                    Look::Again => {
-                        let fault = format!("not done within {} s", job.deadline.as_secs_f64());
-                        *one = Progress::Failed(JobFault::Failed(fault));
-                    }
+                    Look::Again if now < *started + job.deadline => vigil.until = now + vigil.settle,
+                    Look::Again => *one = Progress::Failed(overdue(job)),
                     Look::Good if now >= vigil.until => *one = Progress::Done,
                     Look::Good => {}
                 }
@@ -167,78 +142,89 @@ impl Bus {
     }
 
     /// Looks at a unit whose job was done.
-    async fn look(&self, unit: &ListedUnit, restarts: Option<u32>) -> Look {
+    async fn look(&self, unit: &ListedUnit, restarts: Option<u32>) -> Result<Look, ManagerError> {
         let (name, active, sub, path) = (&unit.0, unit.3.as_str(), unit.4.as_str(), &unit.6);
         let job = if unit.7 == 0 { "" } else { unit.8.as_str() };
-        let service = if is_service(name) { self.service(path.clone()).await.ok() } else { None };
+        let looking = || format!("look at {name}");
+        let service = if is_service(name) { Some(self.service(path.clone()).await?) } else { None };
         let again = match (&service, restarts) {
-            (Some(service), Some(before)) => service.n_restarts().await.is_ok_and(|now| now != before),
+            (Some(service), Some(before)) => {
+                answer(service.n_restarts().await, looking())?.is_some_and(|now| now != before)
+            }
             _ => false,
         };
         if !again && matches!(job, "start" | "restart") {
-            return Look::Again;
+            return Ok(Look::Again);
         }
         let result = match &service {
-            Some(service) => service.result().await.unwrap_or_default(),
+            Some(service) => answer(service.result().await, looking())?.unwrap_or_default(),
             None => String::new(),
         };
         let healthy = match active {
             "active" | "reloading" | "refreshing" => job != "stop",
             // A oneshot without RemainAfterExit= ends as inactive.
-            "inactive" => result == "success" && self.is_oneshot(service.as_ref()).await,
+            "inactive" => result == "success" && is_oneshot(service.as_ref()).await?,
             _ => false,
         };
         if healthy && !again {
-            return Look::Good;
+            return Ok(Look::Good);
         }
         let is_down = matches!(active, "inactive" | "failed");
-        Look::Bad(if job == "stop" || is_down && self.was_stopped(unit).await {
-            JobFault::Stopped(format!("{name} was stopped by somebody else"))
-        } else if is_down && !self.condition(unit).await {
+        Ok(Look::Bad(if job == "stop" || is_down && self.was_stopped(unit).await? {
+            stopped(name)
+        } else if is_down && !self.condition(unit).await? {
             JobFault::Hindered(format!("a condition of it does not hold; see `systemctl status {name}`"))
         } else if let Some(service) = service {
-            let status = service.exec_main_status().await.unwrap_or_default();
+            let status = answer(service.exec_main_status().await, looking())?.unwrap_or_default();
             JobFault::Failed(format!("it is {active} ({sub}), last result {result}, exit status {status}"))
         } else {
             JobFault::Failed(format!("it is {active} ({sub})"))
-        })
-    }
-
-    async fn is_oneshot(&self, service: Option<&ServiceProxy<'static>>) -> bool {
-        match service {
-            Some(service) => service.type_().await.is_ok_and(|kind| kind == "oneshot"),
-            None => false,
-        }
+        }))
     }
 
     /// Whether the conditions held when it was started last.
-    async fn condition(&self, unit: &ListedUnit) -> bool {
-        match self.unit(unit.6.clone()).await {
-            Ok(unit) => unit.condition_result().await.unwrap_or(true),
-            Err(_) => true,
+    async fn condition(&self, unit: &ListedUnit) -> Result<bool, ManagerError> {
+        let condition = self.unit(unit.6.clone()).await?.condition_result().await;
+        Ok(answer(condition, "read the conditions of a unit")?.unwrap_or(true))
+    }
+
+    /// Whether the last reload of a unit went wrong.
+    pub(super) async fn reload_failed(&self, unit: &ListedUnit) -> Result<bool, ManagerError> {
+        if !is_service(&unit.0) {
+            return Ok(false);
         }
+        let result = self.service(unit.6.clone()).await?.reload_result().await;
+        Ok(answer(result, "read what came of a reload")?.is_some_and(|result| result != "success"))
     }
 
     /// Whether a service that is down was taken down by a stop job. What can't be read says no.
-    pub(super) async fn was_stopped(&self, listed: &ListedUnit) -> bool {
+    pub(super) async fn was_stopped(&self, listed: &ListedUnit) -> Result<bool, ManagerError> {
         if !is_service(&listed.0) {
-            return false;
+            return Ok(false);
         }
+        let (unit, service) = (self.unit(listed.6.clone()).await?, self.service(listed.6.clone()).await?);
         let times = async {
-            let (unit, service) = (self.unit(listed.6.clone()).await?, self.service(listed.6.clone()).await?);
-            let read = "read when it was up";
             // systemd itself takes down what does not answer its watchdog, and what runs out of memory.
-            if matches!(service.result().await.to(read)?.as_str(), "watchdog" | "oom-kill") {
+            if matches!(service.result().await?.as_str(), "watchdog" | "oom-kill") {
                 return Ok(Times::default());
             }
-            Ok::<Times, ManagerError>(Times {
-                inactive_exit: unit.inactive_exit_timestamp_monotonic().await.to(read)?,
-                active_enter: unit.active_enter_timestamp_monotonic().await.to(read)?,
-                active_exit: unit.active_exit_timestamp_monotonic().await.to(read)?,
-                main_exit: service.exec_main_exit_timestamp_monotonic().await.to(read)?,
+            Ok(Times {
+                inactive_exit: unit.inactive_exit_timestamp_monotonic().await?,
+                active_enter: unit.active_enter_timestamp_monotonic().await?,
+                active_exit: unit.active_exit_timestamp_monotonic().await?,
+                main_exit: service.exec_main_exit_timestamp_monotonic().await?,
             })
         };
-        times.await.is_ok_and(Times::show_a_stop)
+        Ok(answer(times.await, "read when a unit was up")?.is_some_and(Times::show_a_stop))
+    }
+}
+
+async fn is_oneshot(service: Option<&ServiceProxy<'static>>) -> Result<bool, ManagerError> {
+    match service {
+        Some(service) => {
+            Ok(answer(service.type_().await, "read the type of a unit")?.is_some_and(|kind| kind == "oneshot"))
+        }
+        None => Ok(false),
     }
 }
 

@@ -1,0 +1,348 @@
+//! Jobs under way: from being asked for to a unit that stays up, or to what went wrong.
+//!
+//! They outlive the connection to systemd: with the next one they are taken up where they are. What systemd was asked for and
+//! did not answer, it may have heard. So nothing is asked for twice before it is known that nothing came of it: systemd
+//! answers on a new connection only after it is done with all that came over the one before.
+
+use std::time::{Duration, Instant};
+
+use zbus::{OwnedObjectPath, block_on};
+
+use super::bus::{Asked as _, Bus, is_lost, lost, message};
+use super::endings::{Ending, Run, Wait};
+use super::proxies::ListedUnit;
+use super::settling::Vigil;
+use super::{Job, JobFault, ManagerError, Verb};
+use crate::host::timings;
+use crate::time::clock::{Clock, SystemClock};
+
+/// How often who waits for jobs looks whether to go on.
+const SLICE: Duration = Duration::from_millis(50);
+/// How often who waits for jobs looks whether they are still there: the signal of one that ends while systemd is executed
+/// anew never comes.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How one job is going.
+pub(super) enum Progress {
+    /// It is to be asked for.
+    Due,
+    /// It was asked for, at this time of the monotonic clock, and there was no answer.
+    Unanswered(Moment),
+    /// The job is queued or runs.
+    Running { path: OwnedObjectPath, since: Moment },
+    /// The job is done, and the unit is watched.
+    Settling(Vigil),
+    /// All is well.
+    Done,
+    /// It went wrong.
+    Failed(JobFault),
+}
+
+/// Microseconds of the monotonic clock, as systemd's timestamps are.
+type Moment = u64;
+
+impl Progress {
+    /// What came of it.
+    fn result(self) -> Result<(), JobFault> {
+        match self {
+            Self::Failed(fault) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+}
+
+/// Jobs that are awaited together.
+pub(super) struct UnderWay<'j> {
+    pub jobs: &'j [Job],
+    pub progress: Vec<Progress>,
+    pub started: Instant,
+}
+
+impl<'j> UnderWay<'j> {
+    /// Nothing is asked for yet.
+    pub fn new(jobs: &'j [Job]) -> Self {
+        let progress = jobs.iter().map(|_| Progress::Due).collect();
+        Self { jobs, progress, started: Instant::now() }
+    }
+
+    /// For each job, in their order, nothing or why it went wrong.
+    pub fn results(self) -> Vec<Result<(), JobFault>> {
+        self.progress.into_iter().map(Progress::result).collect()
+    }
+
+    /// Goes on until all is over. Where the connection is lost, the same can go on over another one.
+    pub fn go_on(&mut self, bus: &Bus, interrupted: &dyn Fn() -> bool) -> Result<(), ManagerError> {
+        let endings = bus.endings()?;
+        let mut run = endings.run();
+        let is_taken_up = self.progress.iter().any(|one| !matches!(one, Progress::Due));
+        for (number, (job, one)) in self.jobs.iter().zip(&mut self.progress).enumerate() {
+            if matches!(one, Progress::Due | Progress::Unanswered(_)) {
+                block_on(bus.ask(job, one))?;
+            }
+            if let Progress::Running { path, .. } = one {
+                run.expect(number, path.clone());
+            }
+        }
+        run.started();
+        timings::mark("D-Bus: jobs");
+        self.await_ends(bus, &run, is_taken_up, interrupted)?;
+        timings::mark("the units' own restart");
+        block_on(bus.await_settled(self, interrupted))?;
+        timings::mark("settle");
+        Ok(())
+    }
+
+    /// Awaits the running jobs until each is done or its deadline is over. Where they are `taken_up`, some may have ended
+    /// before anybody listened.
+    fn await_ends(
+        &mut self,
+        bus: &Bus,
+        run: &Run<'_>,
+        taken_up: bool,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), ManagerError> {
+        let mut look = if taken_up { Instant::now() } else { Instant::now() + LOOK };
+        let mut gone = if taken_up { self.running() } else { Vec::new() };
+        loop {
+            let Some(next) = self.next_deadline() else { return Ok(()) };
+            if interrupted() {
+                self.interrupt();
+                return Ok(());
+            }
+            if Instant::now() >= look {
+                // Whatever ended by then has had the time of a look for its signal to come.
+                gone = block_on(self.find_ended(bus, &gone))?;
+                look = Instant::now() + LOOK;
+                continue;
+            }
+            match run.next(next.min(Instant::now() + SLICE).min(look)) {
+                Wait::Ended(Ending { number, result }) => {
+                    // One that is overdue stays so.
+                    if let (Some(one), Some(job)) = (self.progress.get_mut(number), self.jobs.get(number))
+                        && one.is_running()
+                    {
+                        *one = match result.as_str() {
+                            "done" => Progress::Done,
+                            "canceled" => block_on(bus.canceled(job))?,
+                            result => Progress::Failed(unfinished(job, result)),
+                        };
+                    }
+                }
+                Wait::Overdue => self.end_overdue(),
+                Wait::Lost => return Err(lost("await jobs")),
+            }
+        }
+    }
+
+    fn running(&self) -> Vec<usize> {
+        self.progress.iter().enumerate().filter(|(_, one)| one.is_running()).map(|(number, _)| number).collect()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.running().into_iter().map(|number| self.started + self.jobs[number].deadline).min()
+    }
+
+    fn end_overdue(&mut self) {
+        for (job, one) in self.jobs.iter().zip(&mut self.progress) {
+            if one.is_running() && self.started.elapsed() >= job.deadline {
+                // Not cancelled: the job that puts the old configuration back takes its place, and a unit that only takes
+                // long to stop would otherwise be left stopped, with no job to start it again.
+                *one = Progress::Failed(overdue(job));
+            }
+        }
+    }
+
+    /// What is not over yet is not waited for.
+    pub fn interrupt(&mut self) {
+        for one in &mut self.progress {
+            if !matches!(one, Progress::Failed(_)) {
+                *one = Progress::Failed(JobFault::Interrupted);
+            }
+        }
+    }
+
+    /// Looks which of the running jobs systemd no longer has, and judges those that it had no more when they were looked at
+    /// `before`. Gives the others.
+    async fn find_ended(&mut self, bus: &Bus, before: &[usize]) -> Result<Vec<usize>, ManagerError> {
+        let running = self.running();
+        let units: Vec<String> = running.iter().map(|number| self.jobs[*number].unit.clone()).collect();
+        let listed = bus.list(&units).await?;
+        let mut gone = Vec::new();
+        for number in running {
+            let job = &self.jobs[number];
+            let Progress::Running { path, since } = &self.progress[number] else { continue };
+            let unit = listed.get(&job.unit);
+            if unit.is_some_and(|unit| unit.9 == *path) {
+                continue;
+            }
+            if before.contains(&number) {
+                self.progress[number] = bus.ended_unseen(job, unit, *since).await?;
+            } else {
+                gone.push(number);
+            }
+        }
+        Ok(gone)
+    }
+}
+
+/// A unit that did not get ready in time.
+pub(super) fn overdue(job: &Job) -> JobFault {
+    JobFault::Failed(format!("not done within {} s", job.deadline.as_secs_f64()))
+}
+
+/// The end of a job that is not done (org.freedesktop.systemd1(5), `JobRemoved`). A unit that fails or is not ready in time
+/// is itself to blame.
+fn unfinished(job: &Job, result: &str) -> JobFault {
+    match result {
+        "failed" | "timeout" => JobFault::Failed(format!("its job ended as \"{result}\"")),
+        "dependency" => JobFault::Hindered(format!(
+            "a unit that it requires did not start; see `systemctl list-dependencies {}`",
+            job.unit
+        )),
+        "assert" => JobFault::Hindered(format!("an Assert of it does not hold; see `systemctl status {}`", job.unit)),
+        other => JobFault::Hindered(format!("its job ended as \"{other}\"")),
+    }
+}
+
+fn now() -> Moment {
+    u64::try_from(SystemClock.monotonic().as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Bus {
+    /// Asks for a job, unless it was asked for before and something came of that.
+    async fn ask(&self, job: &Job, progress: &mut Progress) -> Result<(), ManagerError> {
+        let unit = job.unit.as_str();
+        let listed = self.list(std::slice::from_ref(&job.unit)).await?;
+        let listed = listed.get(unit);
+        if let Progress::Unanswered(since) = *progress
+            && let Some(found) = self.found(job, listed, since).await?
+        {
+            *progress = found;
+            return Ok(());
+        }
+        let status = self.status_of(unit, listed).await?;
+        let is_down = matches!(status.active_state.as_str(), "inactive" | "failed" | "deactivating");
+        if matches!(job.verb, Verb::TryRestart | Verb::Reload) && !status.is_wanted() {
+            *progress = Progress::Failed(stopped(unit));
+            return Ok(());
+        }
+        // Applies that follow each other quickly are no crash loop: forget the start rate limit (systemctl(1),
+        // `reset-failed`). A unit that is not loaded has none.
+        let _ = self.manager.reset_failed_unit(unit).await;
+        let since = now();
+        let started = match job.verb {
+            // Dependencies are as they were: what is down because somebody stopped it stays down.
+            Verb::Start => self.manager.start_unit(unit, "ignore-requirements").await,
+            // Where it is up, one that is stopped at this very moment stays stopped.
+            Verb::Restart | Verb::TryRestart if !is_down => self.manager.try_restart_unit(unit, "replace").await,
+            Verb::Reload if !is_down => self.manager.reload_unit(unit, "replace").await,
+            Verb::Restart | Verb::TryRestart | Verb::Reload => self.manager.restart_unit(unit, "replace").await,
+        };
+        *progress = match started {
+            Ok(path) => Progress::Running { path, since },
+            Err(error @ zbus::Error::MethodError(..)) => Progress::Failed(JobFault::Refused(message(&error))),
+            Err(error) if is_lost(&error) => {
+                *progress = Progress::Unanswered(since);
+                return Err(error).to(format!("start a job for {unit}"));
+            }
+            // systemd may have heard it all the same.
+            Err(other) => Progress::Failed(JobFault::Hindered(format!("systemd does not answer: {other}"))),
+        };
+        Ok(())
+    }
+
+    /// What came of a job that was asked for without an answer: it is under way, or over. `None`: systemd never heard of it.
+    async fn found(
+        &self,
+        job: &Job,
+        listed: Option<&ListedUnit>,
+        since: Moment,
+    ) -> Result<Option<Progress>, ManagerError> {
+        let Some(listed) = listed else { return Ok(None) };
+        let is_alike = match job.verb {
+            Verb::Reload => listed.8.contains("reload") || listed.8.contains("start"),
+            Verb::Start | Verb::Restart | Verb::TryRestart => listed.8.contains("start"),
+        };
+        if listed.7 != 0 && is_alike {
+            return Ok(Some(Progress::Running { path: listed.9.clone(), since }));
+        }
+        let changes = self.changes(listed).await?;
+        if changes.last() > since {
+            return self.ended_unseen(job, Some(listed), since).await.map(Some);
+        }
+        Ok(None)
+    }
+
+    /// What a job came to whose end nobody saw: what the unit is tells it.
+    async fn ended_unseen(
+        &self,
+        job: &Job,
+        listed: Option<&ListedUnit>,
+        since: Moment,
+    ) -> Result<Progress, ManagerError> {
+        let unit = job.unit.as_str();
+        let Some(listed) = listed else {
+            return Ok(Progress::Failed(JobFault::Failed("systemd no longer knows it".to_owned())));
+        };
+        let is_down = matches!(listed.3.as_str(), "inactive" | "failed");
+        if job.verb == Verb::Reload && !is_down && self.reload_failed(listed).await? {
+            return Ok(Progress::Failed(unfinished(job, "failed")));
+        }
+        let changes = self.changes(listed).await?;
+        if is_down && changes.stopped > since && changes.began <= since {
+            // It was taken down and never begun: what it requires did not start, or somebody stopped it at that moment.
+            return Ok(Progress::Failed(JobFault::Hindered(format!(
+                "{unit} was not started again; see `systemctl status {unit}`"
+            ))));
+        }
+        // The rest shows while it settles.
+        Ok(Progress::Done)
+    }
+
+    /// What a job that was canceled says of its unit: another job took its place, or somebody canceled it.
+    async fn canceled(&self, job: &Job) -> Result<Progress, ManagerError> {
+        let unit = job.unit.as_str();
+        let listed = self.list(std::slice::from_ref(&job.unit)).await?;
+        let status = self.status_of(unit, listed.get(unit)).await?;
+        if status.is_up() {
+            return Ok(Progress::Done);
+        }
+        let goes_down = matches!(status.active_state.as_str(), "inactive" | "failed" | "deactivating");
+        Ok(Progress::Failed(if goes_down || status.job.as_deref() == Some("stop") {
+            stopped(unit)
+        } else {
+            JobFault::Hindered(format!("the job for {unit} was canceled by somebody else"))
+        }))
+    }
+
+    async fn changes(&self, listed: &ListedUnit) -> Result<Changes, ManagerError> {
+        let unit = self.unit(listed.6.clone()).await?;
+        let read = || format!("read when {} changed", listed.0);
+        Ok(Changes {
+            began: unit.inactive_exit_timestamp_monotonic().await.to(read())?,
+            stopped: unit.inactive_enter_timestamp_monotonic().await.to(read())?,
+            left: unit.active_exit_timestamp_monotonic().await.to(read())?,
+        })
+    }
+}
+
+pub(super) fn stopped(unit: &str) -> JobFault {
+    JobFault::Stopped(format!("{unit} was stopped by somebody else"))
+}
+
+/// When a unit changed.
+struct Changes {
+    began: Moment,
+    stopped: Moment,
+    left: Moment,
+}
+
+impl Changes {
+    fn last(&self) -> Moment {
+        self.began.max(self.stopped).max(self.left)
+    }
+}
