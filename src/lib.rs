@@ -29,4 +29,5 @@ pub mod system;
 pub mod telemetry;
 pub mod time;
 pub mod types;
+pub mod varlink;
 pub mod verify;

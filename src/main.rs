@@ -1,12 +1,15 @@
 //! The `dynix` binary: reads the command line, runs it, and is the only place that exits.
 
-use dynix::cli::arguments;
+use dynix::cli::arguments::{self, Cli, Command, Lazy};
 use dynix::cli::commands;
+use dynix::daemon::sessions::Sessions;
+use dynix::daemon::start;
 use dynix::exit::Exit;
 use dynix::host::environment;
 use dynix::host::interruption::Interrupted;
 use dynix::host::messages;
 use dynix::host::timings;
+use dynix::system::session::absolute;
 
 fn main() -> Exit {
     timings::start();
@@ -23,16 +26,27 @@ fn run() -> Exit {
     commands::completions::answer();
     let cli = arguments::parse();
     timings::mark("command line");
-    match commands::run(cli) {
+    let done = match cli {
+        Cli { global, command: Command::Daemon(Lazy(daemon)) } => serve(global, &daemon),
+        cli => commands::run(cli),
+    };
+    match done {
         Ok(exit) => exit,
         Err(error) => {
             if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
                 interrupted.take_effect();
                 return Exit::Failed;
             }
-            let exit = commands::exit_of(&error);
+            let exit = dynix::system::exit_of(&error);
             messages::error(messages::chain(&commands::with_hint(error)));
             exit
         }
     }
+}
+
+fn serve(global: arguments::Global, daemon: &arguments::Daemon) -> anyhow::Result<Exit> {
+    let location = global.location().absolute()?;
+    let sessions = Sessions { location, verbose: global.verbose };
+    let socket = global.socket.as_deref().map(absolute).transpose()?;
+    start::run(start::Options { sessions, socket, window: daemon.window, idle: daemon.idle })
 }

@@ -10,6 +10,8 @@ use clap_complete::ArgValueCompleter;
 
 pub use super::lazy::Lazy;
 use crate::cli::commands::completions;
+use crate::system::request::Wait;
+use crate::system::session::Location;
 use crate::time::duration::{AWAITS, HOLDS};
 
 const STYLES: Styles = Styles::styled()
@@ -112,6 +114,14 @@ pub struct Global {
     pub verbose: bool,
 }
 
+impl Global {
+    /// Where the system is.
+    #[must_use]
+    pub fn location(&self) -> Location {
+        Location { root: self.root.clone(), plan: self.plan.clone(), overrides: self.overrides.clone() }
+    }
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -195,15 +205,6 @@ pub struct Recording {
     #[arg(long, value_name = "DURATION", requires = "apply", value_parser = wait)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub wait: Option<Wait>,
-}
-
-/// How long a command waits for what becomes of the units that it changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Until they are not watched any more.
-    ToTheEnd,
-    /// For so long.
-    For(Duration),
 }
 
 fn wait(text: &str) -> Result<Wait, String> {

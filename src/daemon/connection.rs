@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::peer::Peer;
-use super::wire::{Call, Garbled, Inbox};
+use crate::varlink::wire::{Call, Garbled, Inbox};
 
 /// How long a message that was begun may take to be sent, or to be read by the client.
 const SLOW: Duration = Duration::from_secs(30);

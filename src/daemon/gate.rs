@@ -9,13 +9,10 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 
-use super::answer::Denied;
 use super::peer::{Names, Peer};
 use super::policy::{self, Effect, Used};
 use super::uses::{self, Uses};
 use crate::attr_path::AttrPath;
-use crate::cli::commands::change::Context;
-use crate::cli::commands::place;
 use crate::host::messages;
 use crate::host::paths::Paths;
 use crate::overrides::{Change, LogError, LogFile};
@@ -23,6 +20,8 @@ use crate::plan::places;
 use crate::plan::{DaemonSpec, Method, Plan};
 use crate::reconcile::state::{State, Trial};
 use crate::system::request::Request;
+use crate::system::{System, place};
+use crate::varlink::answer::Denied;
 
 /// Lets requests through, and counts them.
 #[derive(Debug)]
@@ -62,30 +61,30 @@ impl Gate {
         request: &Request,
         peer: &Peer,
         names: &'c Names,
-        context: &Context<'c>,
+        system: &'c System<'c>,
     ) -> Result<Case<'c>, Denied> {
-        Case::begin(request, peer, names, context, Some(&self.uses))
+        Case::begin(request, peer, names, system, Some(&self.uses))
     }
 }
 
 impl<'c> Case<'c> {
     /// A request that was let through and counted, and is made once more.
-    pub fn again(request: &Request, peer: &Peer, names: &'c Names, context: &Context<'c>) -> Result<Self, Denied> {
-        Self::begin(request, peer, names, context, None)
+    pub fn again(request: &Request, peer: &Peer, names: &'c Names, system: &'c System<'c>) -> Result<Self, Denied> {
+        Self::begin(request, peer, names, system, None)
     }
 
     fn begin(
         request: &Request,
         peer: &Peer,
         names: &'c Names,
-        context: &Context<'c>,
+        system: &'c System<'c>,
         uses: Option<&'c RefCell<Uses>>,
     ) -> Result<Self, Denied> {
         let free = Self { limits: None, services: RefCell::default() };
         if peer.is_root() {
             return Ok(free);
         }
-        let Context { plan, paths, .. } = *context;
+        let System { plan, paths, .. } = system;
         let spec = plan.daemon.clone().unwrap_or_else(policy::nobody);
         let method = match request {
             Request::Append(_) => Method::Append,
@@ -93,7 +92,7 @@ impl<'c> Case<'c> {
             Request::Rollback(_) => Method::Rollback,
             Request::Reset(_) => Method::Reset,
             Request::Apply(_) => Method::Apply,
-            Request::Confirm(_) => return confirmed(names, context).map(|()| free),
+            Request::Confirm(_) => return confirmed(names, system).map(|()| free),
         };
         policy::may_at_all(&spec, names, method)?;
         only_root(request, names)?;
@@ -206,8 +205,8 @@ fn applied(services: &[String], spec: &DaemonSpec, names: &Names, plan: &Plan) -
 }
 
 /// Who put a change on trial may end it.
-fn confirmed(names: &Names, context: &Context<'_>) -> Result<(), Denied> {
-    let state = State::load(&context.paths.state());
+fn confirmed(names: &Names, system: &System<'_>) -> Result<(), Denied> {
+    let state = State::load(&system.paths.state());
     let trial = state.map_err(|error| Denied::NotAllowed(messages::chain(&error.into())))?.trial;
     match trial {
         Some(trial) if trial.by != names.by() => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::answer::Denied;
+use crate::varlink::answer::Denied;
 
 /// Most connections at a time, of everybody.
 const CONNECTIONS: usize = 1024;

@@ -1,20 +1,17 @@
 //! `dynix daemon`: settings for programs, over Varlink.
 //!
-//! Takes calls of `io.dynix.Settings` (io.dynix.Settings.varlink) on a socket; gives answers. Three threads: [`server`]
-//! moves bytes and never waits for anybody, [`worker`] changes settings as the command line does (`commands::change`), and
+//! Takes calls of `io.dynix.Settings` (src/varlink/io.dynix.Settings.varlink) on a socket; gives answers. Three threads: [`server`]
+//! moves bytes and never waits for anybody, [`worker`] changes settings as the command line does ([`crate::system`]), and
 //! [`reader`] looks. What is in effect is on disk and nowhere else, so a daemon that is killed loses nothing that was
 //! acknowledged, and the next one goes on from there.
 //!
 //! No runtime of asynchronous tasks: the loop is a poll(2) over sockets of which each has at most one call under way.
 
 pub mod activation;
-pub mod answer;
-pub mod client;
 pub mod connection;
 pub mod events;
 pub mod gate;
 pub mod guard;
-pub mod interface;
 pub mod limits;
 pub mod outlet;
 pub mod peer;
@@ -22,9 +19,9 @@ pub mod policy;
 pub mod queue;
 pub mod reader;
 pub mod server;
+pub mod sessions;
+pub mod start;
 pub mod uses;
-pub mod watch;
-pub mod wire;
 pub mod worker;
 
 use std::os::unix::net::UnixListener;
@@ -33,21 +30,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::cli::arguments::Global;
+use crate::host::fs::notify::Notify;
 use crate::host::paths::Paths;
 use gate::Gate;
 use limits::Limits;
 use outlet::{Inlet, outlets};
 use server::{Queues, Server};
+use sessions::Sessions;
 use uses::Uses;
-use watch::Watch;
 use worker::Worker;
 
 /// What a daemon is started with.
 pub struct Daemon {
-    /// Where things are.
-    pub global: Global,
-    /// The same, found.
+    /// How the system is reached.
+    pub sessions: Sessions,
+    /// Where everything is.
     pub paths: Paths,
     /// How long it waits for more requests before it applies.
     pub window: Duration,
@@ -61,14 +58,14 @@ impl Daemon {
         let end_requests = activation::end_requests()?;
         let queues = Arc::new(Queues::default());
         let ([for_worker, for_reader], Inlet { news, wake }) = outlets().context("cannot connect the threads")?;
-        let watch = Watch::new(&self.paths);
+        let watch = Notify::new(&self.paths);
         let uses = Uses::load(&self.paths.uses())?;
-        let (global, window) = (self.global, self.window);
+        let (sessions, window) = (self.sessions, self.window);
         let server =
             Server { listener, end_requests, wake, news, queues: queues.clone(), watch: &watch, limits: self.limits };
-        let looks = (global.clone(), queues.clone());
+        let looks = (sessions.clone(), queues.clone());
         let working = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            Worker::new(global, &queues, &for_worker, window, Gate { uses: uses.into() }).run();
+            Worker::new(sessions, &queues, &for_worker, window, Gate { uses: uses.into() }).run();
         })?;
         let looking = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             reader::run(&looks.0, &looks.1, &for_reader);

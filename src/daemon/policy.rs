@@ -9,12 +9,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::answer::Denied;
 use super::peer::Names;
 use crate::attr_path::AttrPath;
 use crate::overrides::Overlay;
 use crate::plan::rule::Pattern;
 use crate::plan::{Bounds, DaemonSpec, Method, Rule};
+use crate::varlink::answer::Denied;
 
 /// A daemon that only root may ask for anything.
 #[must_use]

@@ -5,17 +5,16 @@ use serde_json::json;
 
 use super::events;
 use super::guard::guarded;
-use super::interface::{self, Query};
 use super::outlet::Outlet;
 use super::server::{Look, News, Queues};
-use super::wire::Reply;
-use crate::cli::arguments::Global;
-use crate::cli::commands::session::Session;
-use crate::cli::commands::{self, get, status};
+use super::sessions::Sessions;
 use crate::host::messages;
 use crate::overrides::Most;
-use crate::reconcile::state::State;
 use crate::render::secrets::Secrets;
+use crate::system;
+use crate::system::session::Session;
+use crate::varlink::interface::{self, Query};
+use crate::varlink::wire::Reply;
 
 /// Most bytes of the log that are on a page.
 const PAGE: u64 = 1 << 20;
@@ -23,21 +22,21 @@ const PAGE: u64 = 1 << 20;
 const PORTION: usize = 1000;
 
 /// Looks until there is nothing more to look for.
-pub fn run(global: &Global, queues: &Queues, outlet: &Outlet) {
+pub fn run(sessions: &Sessions, queues: &Queues, outlet: &Outlet) {
     let mut seen: Option<events::Look> = None;
     while let Some(look) = queues.looks.pop() {
         match look {
             Look::Query { token, query } => {
-                let session = Session::new(global.clone());
+                let session = sessions.session();
                 let reply = guarded(|| answer(&query, &session)).unwrap_or_else(|broken| failed(&broken.into()));
                 outlet.tell(News::Reply(token, reply));
             }
-            Look::Begin { token } => match all_changes(&mut seen, global, outlet) {
+            Look::Begin { token } => match all_changes(&mut seen, sessions, outlet) {
                 Ok(now) => outlet.tell(News::Begin(token, stream(&events::begin(&now)))),
                 Err(error) => outlet.tell(News::Reply(token, failed(&error))),
             },
             Look::Changed => {
-                if let Err(error) = all_changes(&mut seen, global, outlet) {
+                if let Err(error) = all_changes(&mut seen, sessions, outlet) {
                     messages::warn(format!("what changed can't be told: {}", messages::chain(&error)));
                 }
                 outlet.tell(News::Looked);
@@ -47,22 +46,22 @@ pub fn run(global: &Global, queues: &Queues, outlet: &Outlet) {
 }
 
 /// Tells streams what changed since the last look, and gives what there is now.
-fn all_changes(seen: &mut Option<events::Look>, global: &Global, outlet: &Outlet) -> anyhow::Result<events::Look> {
-    guarded(|| changes(seen, &Session::new(global.clone()), outlet))?
+fn all_changes(seen: &mut Option<events::Look>, sessions: &Sessions, outlet: &Outlet) -> anyhow::Result<events::Look> {
+    guarded(|| changes(seen, &sessions.session(), outlet))?
 }
 
 fn answer(query: &Query, session: &Session) -> Reply {
     let found = match query {
-        Query::Get(path) => get::answer(path, session).map(|found| interface::found(&found)),
-        Query::Status => status::status(session).map(|(found, _)| interface::found(&found)),
+        Query::Get(path) => session.open().and_then(|system| Ok(interface::found(&system.value(path)?))),
+        Query::Status => session.open().and_then(|system| Ok(interface::found(&system.status()?.0))),
         Query::Log { after, limit } => page(*after, *limit, session).map(|found| interface::found(&found)),
-        Query::Metrics => commands::metrics::text(session).map(|text| Reply::of(json!({ "text": text }))),
+        Query::Metrics => session.open().and_then(|system| Ok(Reply::of(json!({ "text": system.metrics()? })))),
     };
     found.unwrap_or_else(|error| failed(&error))
 }
 
 fn failed(error: &anyhow::Error) -> Reply {
-    interface::failed(commands::exit_of(error), &messages::chain(error))
+    interface::failed(system::exit_of(error), &messages::chain(error))
 }
 
 /// Some records.
@@ -73,9 +72,9 @@ struct Page {
 }
 
 fn page(after: u64, records: usize, session: &Session) -> anyhow::Result<Page> {
-    let (plan, paths) = session.load()?;
-    let secrets = Secrets::of(&plan);
-    let page = session.log(&plan, &paths).page(after, Most { records, bytes: PAGE })?;
+    let system = session.open()?;
+    let secrets = Secrets::of(&system.plan);
+    let page = system.log().page(after, Most { records, bytes: PAGE })?;
     let said = page.records.into_iter().map(|(record, counts)| {
         let rejected = page.rejections.get(&record.id);
         events::Said::of(secrets.shown_record(record), counts, rejected)
@@ -84,13 +83,13 @@ fn page(after: u64, records: usize, session: &Session) -> anyhow::Result<Page> {
 }
 
 fn changes(seen: &mut Option<events::Look>, session: &Session, outlet: &Outlet) -> anyhow::Result<events::Look> {
-    let (plan, paths) = session.load()?;
-    let log = session.log(&plan, &paths);
+    let system = session.open()?;
+    let log = system.log();
     if seen.is_some() {
         log.settle();
     }
     let last_record = log.fold()?.last_id;
-    let now = events::Look::of(last_record, plan.services.keys(), &State::load(&paths.state())?);
+    let now = events::Look::of(last_record, system.plan.services.keys(), &system.state()?);
     if let Some(before) = seen.as_ref().filter(|before| **before != now) {
         let (recorded, mut behind) = (events::Look { last_record, ..before.clone() }, before.last_record);
         while behind < last_record {

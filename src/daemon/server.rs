@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::activation;
-use super::answer::Denied;
 use super::connection::{BACKLOG, Connection, Stage};
 use super::guard::guarded;
-use super::interface::{self, Asked, Query};
 use super::limits::Limits;
 use super::peer::Peer;
 use super::queue::Queue;
-use super::watch::Watch;
-use super::wire::{Reply, encode};
 use crate::exit::Exit;
+use crate::host::fs::notify::Notify;
 use crate::system::request::Request;
+use crate::varlink::answer::Denied;
+use crate::varlink::interface::{self, Asked, Query};
+use crate::varlink::wire::{Reply, encode};
 
 /// Most bytes that are kept for the connections of one user that are not root's: as many may be on their way in at once.
 const KEPT_PER_USER: usize = 4 << 20;
@@ -108,7 +108,7 @@ pub struct Server<'s> {
     /// What they get.
     pub queues: Arc<Queues>,
     /// Where changes show.
-    pub watch: &'s Watch,
+    pub watch: &'s Notify,
     /// How much there may be.
     pub limits: Limits,
 }
@@ -226,7 +226,7 @@ impl Server<'_> {
             polled.push((Source::Listener, self.listener.as_fd(), PollFlags::IN));
         }
         if accepting && clients.is_streaming() {
-            polled.extend(self.watch.socket().map(|socket| (Source::Watch, socket, PollFlags::IN)));
+            polled.extend(self.watch.socket().map(|socket| (Source::Notify, socket, PollFlags::IN)));
         }
         let kept = clients.kept();
         for (token, connection) in &clients.connections {
@@ -261,7 +261,7 @@ impl Server<'_> {
                 Source::End => ready.end = true,
                 Source::News => {}
                 Source::Listener => ready.listener = true,
-                Source::Watch => ready.watch = true,
+                Source::Notify => ready.watch = true,
                 Source::Client(token) => ready.clients.push((*token, found)),
             }
         }
@@ -487,7 +487,7 @@ enum Source {
     End,
     News,
     Listener,
-    Watch,
+    Notify,
     Client(Token),
 }
 

@@ -10,11 +10,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::answer::Denied;
 use super::policy::Used;
 use crate::host::fs::{FileError, kept};
 use crate::plan::DaemonSpec;
 use crate::plan::rule::Rate;
+use crate::varlink::answer::Denied;
 
 /// The file is written anew when it has more lines than this.
 const LINES: usize = 4096;

@@ -8,26 +8,26 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Denied, part};
 use super::gate::{Case, Gate};
 use super::guard::{Broken, guarded};
-use super::interface;
 use super::outlet::Outlet;
 use super::peer::{Names, Peer};
 use super::server::{Change, News, Queues, Token};
-use crate::cli::arguments::Global;
-use crate::cli::commands::apply::Task;
-use crate::cli::commands::change::{Context, Recorded, anything, record};
-use crate::cli::commands::session::Session;
-use crate::cli::commands::{self, confirm, verify};
+use super::sessions::Sessions;
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::overrides::{self, LogFile};
 use crate::reconcile;
 use crate::reconcile::Occasion;
 use crate::reconcile::report::Report;
+use crate::system::caller::Caller;
+use crate::system::confirm::Settled;
+use crate::system::record::Recorded;
 use crate::system::request::Request;
+use crate::system::{self, System};
 use crate::telemetry::journal::Entry;
+use crate::varlink::answer::{Answer, Denied, part};
+use crate::varlink::interface;
 
 /// Most requests that become one apply.
 const MOST: usize = 256;
@@ -37,8 +37,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// What it needs.
 pub struct Worker<'w> {
-    /// Where things are.
-    global: Global,
+    /// How the system is reached.
+    sessions: Sessions,
     /// Where requests come from.
     queues: &'w Queues,
     /// Where answers go.
@@ -63,9 +63,9 @@ struct Pending {
 impl<'w> Worker<'w> {
     /// One that owes nobody anything.
     #[must_use]
-    pub fn new(global: Global, queues: &'w Queues, outlet: &'w Outlet, window: Duration, gate: Gate) -> Self {
+    pub fn new(sessions: Sessions, queues: &'w Queues, outlet: &'w Outlet, window: Duration, gate: Gate) -> Self {
         let window = window.min(WINDOW);
-        Self { global, queues, outlet, window, gate, owed: RefCell::default() }
+        Self { sessions, queues, outlet, window, gate, owed: RefCell::default() }
     }
 
     /// Works until there is nothing more to do.
@@ -95,9 +95,9 @@ impl<'w> Worker<'w> {
     }
 
     fn work(&self, batch: Vec<Change>) {
-        let session = Session::new(self.global.clone()).ending(self.queues.ending.clone());
-        let (plan, paths) = match session.load() {
-            Ok(loaded) => loaded,
+        let session = self.sessions.session().ending(self.queues.ending.clone());
+        let system = match session.open() {
+            Ok(system) => system,
             Err(error) => {
                 let answer = Answer { fault: Some(fault(&error)), ..Answer::default() };
                 for change in batch {
@@ -108,27 +108,25 @@ impl<'w> Worker<'w> {
         };
         let mut known: BTreeMap<Peer, Names> = BTreeMap::new();
         let mut pending = Vec::new();
-        let context = Context { plan: &plan, paths: &paths, by: "", session: &session, judge: &anything };
         for change in batch {
             let token = change.token;
             let names = known.entry(change.peer.clone()).or_insert_with(|| change.peer.names()).clone();
-            match guarded(|| self.record(change, names, &context)) {
+            match guarded(|| self.record(change, names, &system)) {
                 Ok(one) => pending.extend(one),
                 Err(broken) => self.answer(token, &faulty(&broken)),
             }
         }
         if !pending.is_empty() {
-            self.apply(pending, &context);
-            verify::after_apply(&plan, &paths, &session);
+            self.apply(pending, &system);
+            system.verify_soon();
         }
     }
 
     /// Records what somebody asks for, and answers where nothing is to be applied for it.
-    fn record(&self, change: Change, names: Names, context: &Context<'_>) -> Option<Pending> {
+    fn record(&self, change: Change, names: Names, system: &System<'_>) -> Option<Pending> {
         let Change { token, peer, request } = change;
         let by = names.by();
-        let context = Context { by: &by, ..*context };
-        let case = match self.gate.admit(&request, &peer, &names, &context) {
+        let case = match self.gate.admit(&request, &peer, &names, system) {
             Ok(case) => case,
             Err(denied) => {
                 self.deny(token, &peer, &names, &denied);
@@ -136,10 +134,10 @@ impl<'w> Worker<'w> {
             }
         };
         if let Request::Confirm(one) = &request {
-            self.answer(token, &confirmed(confirm::perform(one, &context)));
+            self.answer(token, &confirmed(system.confirm(one, &Caller::trusted(&by))));
             return None;
         }
-        match recorded(&request, &case, &context) {
+        match recorded(&request, &case, &by, system) {
             Ok(recorded) if recorded.apply.is_some() => return Some(Pending { token, peer, names, request, recorded }),
             Ok(recorded) => self.answer(token, &noted(&recorded)),
             Err(error) => match error.downcast_ref::<Denied>() {
@@ -150,9 +148,9 @@ impl<'w> Worker<'w> {
         None
     }
 
-    fn apply(&self, mut pending: Vec<Pending>, context: &Context<'_>) {
+    fn apply(&self, mut pending: Vec<Pending>, system: &System<'_>) {
         if let [one] = pending.as_mut_slice() {
-            let answer = alone(&mut one.recorded, context);
+            let answer = alone(&mut one.recorded, system);
             return self.answer(one.token, &answer);
         }
         let services: Option<BTreeSet<String>> = pending
@@ -164,7 +162,7 @@ impl<'w> Worker<'w> {
         let records =
             pending.iter().flat_map(|one| one.recorded.apply.iter().flat_map(|apply| &apply.records)).copied();
         let together = reconcile::Request { services, by, records: records.collect(), ..reconcile::Request::default() };
-        match report(together, context) {
+        match system.apply(&together) {
             Err(error) => {
                 let fault = fault(&error);
                 for one in pending {
@@ -180,7 +178,7 @@ impl<'w> Worker<'w> {
                     self.answer(one.token, &Answer { report: Some(report), ..noted(&one.recorded) });
                 }
                 for one in again {
-                    self.answer(one.token, &again_alone(&one, context));
+                    self.answer(one.token, &again_alone(&one, system));
                 }
             }
         }
@@ -227,29 +225,23 @@ fn is_rejected_with_others(one: &Pending, report: &Report) -> bool {
     report.rejected.iter().any(|id| own.contains(id)) && report.rejected.iter().any(|id| !own.contains(id))
 }
 
-fn report(request: reconcile::Request, context: &Context<'_>) -> anyhow::Result<Report> {
-    let Context { plan, paths, session, .. } = *context;
-    Task { plan, paths, request, json: false, wait: None, activating: false }.report(session)
-}
-
-fn alone(recorded: &mut Recorded, context: &Context<'_>) -> Answer {
+fn alone(recorded: &mut Recorded, system: &System<'_>) -> Answer {
     let answer = noted(recorded);
     let Some(request) = recorded.apply.take() else { return answer };
-    match report(request, context) {
+    match system.apply(&request) {
         Ok(report) => Answer { report: Some(report), ..answer },
         Err(error) => Answer { fault: Some(fault(&error)), ..answer },
     }
 }
 
 /// Records and applies it once more, by itself.
-fn again_alone(one: &Pending, context: &Context<'_>) -> Answer {
+fn again_alone(one: &Pending, system: &System<'_>) -> Answer {
     let by = one.names.by();
-    let context = Context { by: &by, ..*context };
-    let case = Case::again(&one.request, &one.peer, &one.names, &context).map_err(anyhow::Error::from);
-    match case.and_then(|case| recorded(&one.request, &case, &context)) {
+    let case = Case::again(&one.request, &one.peer, &one.names, system).map_err(anyhow::Error::from);
+    match case.and_then(|case| recorded(&one.request, &case, &by, system)) {
         Err(error) => Answer { fault: Some(fault(&error)), ..noted(&one.recorded) },
         Ok(mut recorded) => {
-            let mut answer = alone(&mut recorded, &context);
+            let mut answer = alone(&mut recorded, system);
             let records: Vec<String> = one.recorded.records.iter().map(u64::to_string).collect();
             answer.notes.insert(
                 0,
@@ -261,9 +253,9 @@ fn again_alone(one: &Pending, context: &Context<'_>) -> Answer {
 }
 
 /// Records what may be recorded. Who may not do everything applies only what is their own, and ends no trial.
-fn recorded(request: &Request, case: &Case<'_>, context: &Context<'_>) -> anyhow::Result<Recorded> {
+fn recorded(request: &Request, case: &Case<'_>, by: &str, system: &System<'_>) -> anyhow::Result<Recorded> {
     let judge = |log: &LogFile, changes: &[overrides::Change]| case.judge(log, changes);
-    let mut recorded = record(request, &Context { judge: &judge, ..*context })?;
+    let mut recorded = system.record(request, &Caller { by, judge: &judge })?;
     if let (Some(apply), Some(only)) = (&mut recorded.apply, case.only()) {
         apply.services.get_or_insert(only);
         apply.occasion = Occasion::Asked;
@@ -276,7 +268,7 @@ fn noted(recorded: &Recorded) -> Answer {
     Answer { records, what, notes, ..Answer::default() }
 }
 
-fn confirmed(outcome: anyhow::Result<confirm::Settled>) -> Answer {
+fn confirmed(outcome: anyhow::Result<Settled>) -> Answer {
     match outcome {
         Ok(settled) => Answer { report: Some(settled.report), confirmed: settled.confirmed, ..Answer::default() },
         Err(error) => Answer { fault: Some(fault(&error)), ..Answer::default() },
@@ -284,7 +276,7 @@ fn confirmed(outcome: anyhow::Result<confirm::Settled>) -> Answer {
 }
 
 fn fault(error: &anyhow::Error) -> (Exit, String) {
-    (commands::exit_of(error), messages::chain(error))
+    (system::exit_of(error), messages::chain(error))
 }
 
 fn faulty(broken: &Broken) -> Answer {
@@ -301,6 +293,7 @@ mod tests {
     use crate::daemon::outlet::{Inlet, outlets};
     use crate::daemon::uses::Uses;
     use crate::system::request::{Append, Rollback};
+    use crate::system::session::Location;
 
     const WORKERS: &str = "services.harmonia.settings.workers";
 
@@ -329,17 +322,11 @@ mod tests {
     fn a_request_that_panics_is_answered_and_so_are_the_others() {
         let directory = tree();
         let root = Utf8Path::from_path(directory.path()).unwrap();
-        let global = Global {
-            root: Some(root.to_owned()),
-            plan: None,
-            overrides: None,
-            socket: None,
-            color: clap::ColorChoice::Never,
-            verbose: false,
-        };
+        let location = Location { root: Some(root.to_owned()), ..Location::default() };
+        let sessions = Sessions { location, verbose: false };
         let (queues, Ok(([outlet, _other], Inlet { news, .. }))) = (Queues::default(), outlets()) else { panic!() };
         let uses = Uses::load(&root.join("run/dynix/uses.json")).unwrap();
-        let worker = Worker::new(global, &queues, &outlet, Duration::ZERO, Gate { uses: uses.into() });
+        let worker = Worker::new(sessions, &queues, &outlet, Duration::ZERO, Gate { uses: uses.into() });
         let of = |token, user, request| Change { token, peer: Peer { user, groups: Vec::new() }, request };
         let append = || Request::Append(Append { path: WORKERS.into(), value: Some(json!(5)), ..Append::default() });
         let answers = |batch| {

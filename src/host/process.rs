@@ -12,7 +12,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -239,6 +240,12 @@ fn next_block(pipe: &mut PipeReader, text: &mut Vec<u8>) -> io::Result<Block> {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Block::Read),
         Err(error) => Err(error),
     }
+}
+
+/// The program that runs.
+pub fn this_program() -> anyhow::Result<Utf8PathBuf> {
+    let program = std::env::current_exe().context("cannot find this program; give --dynix")?;
+    Utf8PathBuf::try_from(program).context("this program's path is no text; give --dynix")
 }
 
 #[cfg(test)]

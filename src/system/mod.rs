@@ -1,3 +1,124 @@
 //! The opened system and its verbs, for every face.
+//!
+//! [`session::Session`] says where a system is and who is told of progress; [`session::Session::open`] gives a [`System`].
+//! Its methods are the verbs. Each gives what came of it as data; none prints, and none ends the program.
 
+pub mod activate;
+pub mod apply;
+pub mod caller;
+pub mod confirm;
+pub mod differences;
+pub mod place;
+pub mod progress;
+pub mod prove;
+pub mod record;
 pub mod request;
+pub mod session;
+pub mod settings;
+pub mod status;
+pub mod value;
+pub mod verdict;
+pub mod verify;
+pub mod watch;
+pub mod withdraw;
+
+mod measure;
+mod notice;
+mod signals;
+mod turn;
+
+use std::collections::BTreeSet;
+
+use crate::exit::Exit;
+use crate::host::paths::Paths;
+use crate::overrides::{Folded, LogError, LogFile};
+use crate::plan::Plan;
+use crate::plan::places::Place;
+use crate::reconcile::action::Action;
+use crate::reconcile::execute::Machine;
+use crate::reconcile::recall::Recall;
+use crate::reconcile::state::State;
+use crate::reconcile::view::{View, view};
+use crate::time::clock::SystemClock;
+use session::Session;
+
+/// A value, or a path, that is not possible.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// The exit code for an error of a verb.
+#[must_use]
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    let unrecordable = match error.downcast_ref::<LogError>() {
+        Some(LogError::Unrecordable(_)) => true,
+        Some(LogError::Expression { source, .. }) => source.is_refused,
+        _ => false,
+    };
+    if unrecordable || error.downcast_ref::<Refused>().is_some() { Exit::Refused } else { Exit::Failed }
+}
+
+/// A system whose plan was read: what every verb works on.
+#[derive(Debug)]
+pub struct System<'s> {
+    /// What was built for the run time.
+    pub plan: Plan,
+    /// Where everything is.
+    pub paths: Paths,
+    /// How it is reached.
+    pub session: &'s Session,
+}
+
+impl System<'_> {
+    /// The log of overrides.
+    #[must_use]
+    pub fn log(&self) -> LogFile {
+        LogFile::new(self.paths.overrides(), &self.paths.cache(), self.plan.evaluator.clone()).keeping_for(&self.paths)
+    }
+
+    /// What is in effect, as dynix noted it.
+    pub fn state(&self) -> anyhow::Result<State> {
+        Ok(State::load(&self.paths.state())?)
+    }
+
+    /// The machine that an apply works on.
+    fn machine<'m>(&'m self, recall: &'m Recall, observer: &'m (dyn Fn(&Action) + Sync)) -> Machine<'m> {
+        Machine {
+            paths: &self.paths,
+            manager: self.session.manager(),
+            observer,
+            recall,
+            interruption: self.session.interruption(),
+            clock: &SystemClock,
+        }
+    }
+
+    /// Calls `act` with the machine that an apply works on.
+    fn with_machine<T>(
+        &self,
+        activating: bool,
+        act: impl FnOnce(&Machine<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let recall = self.session.recall(activating)?;
+        let progress = self.session.progress();
+        act(&self.machine(&recall, &|action| progress.step(action)))
+    }
+
+    /// What the log comes to, with a change on trial.
+    fn view(&self, services: Option<&BTreeSet<String>>) -> anyhow::Result<View> {
+        Ok(view(&self.plan, &self.paths, &self.log(), &self.state()?.on_trial(), services)?)
+    }
+
+    /// Tells whoever waits for the log whom they wait for.
+    fn waits(&self) -> impl FnMut(&str) + '_ {
+        |holder| self.session.progress().waits_for(holder)
+    }
+}
+
+/// An option's effective value.
+pub(crate) fn effective(place: &Place<'_>, folded: &Folded) -> Result<serde_json::Value, crate::overrides::Conflict> {
+    folded.overlay.below(&place.path).effective(&place.option.static_value).map_err(|mut conflict| {
+        conflict.path = place.path.join(&conflict.path);
+        conflict
+    })
+}

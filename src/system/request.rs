@@ -23,6 +23,15 @@ pub enum Request {
     Confirm(Confirm),
 }
 
+/// How long a command waits for what becomes of the units that it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until they are not watched any more.
+    ToTheEnd,
+    /// For so long.
+    For(Duration),
+}
+
 /// A new value for an option: one of `text`, `value`, `expression` and `secret_file`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -14,6 +14,7 @@ mod read;
 mod schema;
 
 pub use compile::{SchemaError, compile};
+pub use describe::brief;
 pub use judge::{Fault, Mismatch, kind_of};
 pub use kind::Type;
 pub use part::{Below, Part};

@@ -1,107 +1,50 @@
 //! `dynix apply`: what is recorded comes into effect.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
-
-use super::session::Session;
-use super::turn::Turn;
-use super::{notice, place, watch};
-use crate::cli::arguments::Wait;
+use super::change::Manner;
 use crate::exit::Exit;
 use crate::host::messages;
-use crate::host::paths::Paths;
 use crate::host::timings;
-use crate::overrides::Change;
-use crate::plan::Plan;
 use crate::reconcile::action::Action;
 use crate::reconcile::report::{Outcome, Report};
-use crate::reconcile::state::State;
-use crate::reconcile::{self, Occasion, Request, locks};
+use crate::reconcile::{Occasion, Request};
+use crate::system::System;
+use crate::system::session::Session;
 
 /// Says what an apply would do, after a reset where that is what is asked for.
 pub fn dry_run(services: &[String], reset: bool, json: bool, session: &Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
-    let only = place::services(&plan, services)?;
-    let task = Task { json, ..Task::new(&plan, &paths, only, session) };
-    let log = session.log(&plan, &paths);
-    let changes = if reset {
-        super::reset::changes(&plan, &super::reset::in_effect(&log, &paths)?, services)
-    } else {
-        Vec::new()
+    show(&session.open()?.dry_run_of(services, reset)?, &[], json, true)
+}
+
+/// Applies, and says what came of it; `records`: those that were made for it.
+pub fn run(request: &Request, records: &[u64], manner: Manner, system: &System<'_>) -> anyhow::Result<Exit> {
+    let Manner { json, wait } = manner;
+    let session = system.session;
+    session.heed_signals()?;
+    let mut report = system.apply(request)?;
+    if let Some(wait) = wait {
+        system.await_verdict(&mut report, wait, || session.interrupted().is_some())?;
+    }
+    // Whoever waits no longer is not told that all is well.
+    let no_longer_waits = wait.is_some() && !report.watched.is_empty();
+    let exit = match session.interrupted().filter(|_| no_longer_waits) {
+        Some(interrupted) => show(&report, records, json, false).and_then(|_| Err(interrupted.into())),
+        None => show_to_its_end(&report, records, json, session),
     };
-    task.dry_run(&changes, session)
+    system.verify_soon();
+    timings::mark("report");
+    match request.occasion {
+        // Nobody waits for this one, and systemd tells when a secret is there.
+        Occasion::Retry | Occasion::Boot | Occasion::AfterBoot => exit.map(|_| report.exit_in_background()),
+        _ => exit,
+    }
 }
 
-/// An apply, as the commands ask for it.
-pub struct Task<'t> {
-    /// The system's plan.
-    pub plan: &'t Plan,
-    /// Where everything is.
-    pub paths: &'t Paths,
-    /// What is applied.
-    pub request: Request,
-    /// Whether programs are told what came of it.
-    pub json: bool,
-    /// Whether it waits for what becomes of the units.
-    pub wait: Option<Wait>,
-    /// Whether this is the activation of a system.
-    pub activating: bool,
-}
-
-impl<'t> Task<'t> {
-    /// For some services or all, by whoever runs this, for people.
-    #[must_use]
-    pub fn new(plan: &'t Plan, paths: &'t Paths, services: Option<BTreeSet<String>>, session: &Session) -> Self {
-        let request = Request { services, by: session.user(), ..Request::default() };
-        Self { plan, paths, request, json: false, wait: None, activating: false }
-    }
-
-    /// Applies, and says what came of it; `records`: those that were made for it.
-    pub fn run(&self, records: &[u64], session: &Session) -> anyhow::Result<Exit> {
-        session.heed_signals()?;
-        let mut report = self.report(session)?;
-        if let Some(wait) = self.wait {
-            watch::await_verdict(&mut report, wait, self.paths, || session.interrupted().is_some())?;
-        }
-        let exit = show(&report, records, self.json, false);
-        super::verify::after_apply(self.plan, self.paths, session);
-        timings::mark("report");
-        // Whoever waits no longer is not told that all is well.
-        let is_told = report.interrupted || self.wait.is_some() && !report.watched.is_empty();
-        match session.interrupted().filter(|_| is_told) {
-            Some(interrupted) => Err(interrupted.into()),
-            // Nobody waits for this one, and systemd tells when the secret is there.
-            None if self.activating
-                || matches!(self.request.occasion, Occasion::Retry | Occasion::Boot | Occasion::AfterBoot) =>
-            {
-                exit.map(|_| report.exit_in_background())
-            }
-            None => exit,
-        }
-    }
-
-    /// Applies.
-    pub fn report(&self, session: &Session) -> anyhow::Result<Report> {
-        // Who has the lock may be waiting for units that wait for this.
-        let patience = if self.request.before_units { Duration::ZERO } else { locks::PATIENCE };
-        let turn = Turn::take((self.plan, self.paths), self.request.occasion, patience, session)?;
-        let (plan, paths) = turn.system();
-        let log = session.log(plan, paths).trying_again();
-        let (recall, observer) = (session.recall(self.activating)?, session.observer());
-        let machine = session.machine(paths, &recall, &observer);
-        let (start, before) = (Instant::now(), State::load(&paths.state())?);
-        let report = reconcile::apply(plan, &log, &self.request, &machine, &turn.locks, super::waiting)?;
-        notice::tell(plan, paths, session, &self.request.by, (&before, &report, start.elapsed()));
-        Ok(report)
-    }
-
-    /// Says what an apply would do, with `changes` recorded first.
-    pub fn dry_run(&self, changes: &[Change], session: &Session) -> anyhow::Result<Exit> {
-        let log = session.log(self.plan, self.paths).trying_again();
-        let recall = session.recall(self.activating)?;
-        let machine = session.machine(self.paths, &recall, &|_| ());
-        let report = reconcile::dry_run(self.plan, &log, changes, &self.request, &machine)?;
-        show(&report, &[], self.json, true)
+/// Prints a report, and gives its exit code; an error where a signal ended the apply early.
+pub fn show_to_its_end(report: &Report, records: &[u64], json: bool, session: &Session) -> anyhow::Result<Exit> {
+    let exit = show(report, records, json, false);
+    match session.interrupted().filter(|_| report.interrupted) {
+        Some(interrupted) => Err(interrupted.into()),
+        None => exit,
     }
 }
 

@@ -13,12 +13,12 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::Shells;
 
-use super::options::paths_below;
-use super::session::Session;
-use super::{place, screen};
 use crate::cli::arguments::{Cli, Completions};
 use crate::plan::Plan;
+use crate::system::place;
+use crate::system::settings::paths_below;
 use crate::types::Below;
+use crate::types::brief;
 
 /// The variable that says that a shell asks, and which one.
 const VARIABLE: &str = "DYNIX_COMPLETE";
@@ -55,7 +55,7 @@ pub fn paths(current: &OsStr) -> Vec<CompletionCandidate> {
             let whole = path.join(&below_option).to_string();
             if whole.starts_with(current) && option.may_change(below_option.names()) && offered.len() < OFFERED {
                 let built = below_option.names().iter().try_fold(&option.static_value, |value, name| value.get(name));
-                let help = built.map(|built| StyledStr::from(format!("built {}", screen::value(built))));
+                let help = built.map(|built| StyledStr::from(format!("built {}", brief(built))));
                 offered.push(CompletionCandidate::new(whole).help(help));
             }
         }
@@ -99,5 +99,5 @@ fn plan() -> Option<Plan> {
     let mut global = Cli::try_parse_from(["dynix", "status"]).ok()?.global;
     global.root = given("--root").or(global.root);
     global.plan = given("--plan").or(global.plan);
-    Session::new(global).load().ok().map(|(plan, _)| plan)
+    super::session(&global).ok()?.open().ok().map(|system| system.plan)
 }

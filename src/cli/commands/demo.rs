@@ -11,19 +11,21 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use serde_json::Value;
 
-use super::apply::Task;
-use super::change::{Context, Recorded};
-use super::session::Session;
-use super::{append, change, generate, screen};
+use super::{append, change, screen};
 use crate::build::{self, Input};
 use crate::cli::arguments::{Cli, Command, Demo, Lazy};
 use crate::exit::Exit;
 use crate::host::digest::sha256;
 use crate::host::fs::{self, atomic, generation};
 use crate::host::paths::Paths;
+use crate::host::process;
 use crate::plan::{Attach, Plan};
 use crate::reconcile::report::Report;
+use crate::system::System;
+use crate::system::caller::Caller;
+use crate::system::record::Recorded;
 use crate::system::request::{self, Request};
+use crate::varlink::client::Ask;
 
 /// A bundled description, and the file that Nix generated for its static values.
 struct Bundled {
@@ -109,23 +111,21 @@ pub fn run(arguments: &Demo) -> anyhow::Result<Exit> {
         Utf8PathBuf::try_from(directory.path().to_owned()).context("the temporary directory's path is no text")?;
     say(&format!("Everything happens below {root}; no unit of this machine is touched.\n\n"))?;
     build(&root)?;
-    let mut session = Session::new(command_line(&root, &["status"])?.global);
-    let (plan, paths) = session.load()?;
-    let coloured = screen::colours(session.global.color);
-    let mut expected = texts(&plan, &paths)?;
+    let global = command_line(&root, &["status"])?.global;
+    let session = super::session(&global)?;
+    let system = session.open()?;
+    let coloured = screen::colours(global.color);
+    let mut expected = texts(&system.plan, &system.paths)?;
     for step in &STEPS {
         say(&format!("$ dynix append {} '{}' --apply\n", step.path, step.value))?;
-        let before = texts(&plan, &paths)?;
+        let before = texts(&system.plan, &system.paths)?;
         let start = Instant::now();
-        let context =
-            Context { plan: &plan, paths: &paths, by: &session.user(), session: &session, judge: &change::anything };
-        let recorded_line = record(step, &root, &context)?;
+        let recorded_line = record(step, &root, &system)?;
         let recorded = start.elapsed();
         say(&recorded_line)?;
-        let services = Some([step.service.to_owned()].into());
-        let report = Task::new(&plan, &paths, services, &session).report(&session)?;
+        let report = system.apply(&system.request(Some([step.service.to_owned()].into())))?;
         let applied = start.elapsed();
-        let after = texts(&plan, &paths)?;
+        let after = texts(&system.plan, &system.paths)?;
         let key = (step.service.to_owned(), step.file.to_owned());
         say(&screen::diff(step.file, ("before", &before[&key]), ("now", &after[&key]), coloured))?;
         check(step, &report, &mut expected, &after)?;
@@ -137,7 +137,7 @@ pub fn run(arguments: &Demo) -> anyhow::Result<Exit> {
             applied.saturating_sub(recorded).as_secs_f64() * 1e3
         ))?;
     }
-    go_static(&root, &plan, &paths, &mut session)?;
+    go_static(&root, &system)?;
     if arguments.keep {
         let _ = directory.keep();
         say(&format!("It is all in {root}; try `dynix --root {root} log`.\n"))?;
@@ -167,7 +167,7 @@ fn build(root: &Utf8Path) -> anyhow::Result<()> {
     let description = serde_json::json!({ "version": 1, "services": services }).to_string();
     let start = Instant::now();
     let plan = root.join("etc/dynix/plan.json");
-    let input = Input { description: &description, static_root: root, dynix: &generate::this_program()?, plan: &plan };
+    let input = Input { description: &description, static_root: root, dynix: &process::this_program()?, plan: &plan };
     let tree = build::generate(&input)?;
     tree.write(&root.join("etc/dynix"))?;
     say("$ dynix generate --description description.json --out etc/dynix\n")?;
@@ -213,11 +213,12 @@ fn lines<'w>(words: impl Iterator<Item = &'w str>) -> String {
 }
 
 /// Records the value of a step, and gives the line that says so.
-fn record(step: &Step, root: &Utf8Path, context: &Context<'_>) -> anyhow::Result<String> {
+fn record(step: &Step, root: &Utf8Path, system: &System<'_>) -> anyhow::Result<String> {
     let Command::Append(Lazy(arguments)) = command_line(root, &["append", step.path, step.value])?.command else {
         bail!("append is no command");
     };
-    let recorded = change::record(&Request::Append(append::request(&arguments)?), context)?;
+    let request = Request::Append(append::request(&arguments)?);
+    let recorded = system.record(&request, &Caller::trusted(&system.session.user()))?;
     Recorded::line(&recorded.records, &recorded.what).context("nothing was recorded")
 }
 
@@ -239,11 +240,15 @@ fn check(
     Ok(())
 }
 
-fn go_static(root: &Utf8Path, plan: &Plan, paths: &Paths, session: &mut Session) -> anyhow::Result<()> {
+fn go_static(root: &Utf8Path, system: &System<'_>) -> anyhow::Result<()> {
+    let System { plan, paths, session } = system;
     say("$ dynix reset\n")?;
     let Command::Reset(Lazy(arguments)) = command_line(root, &["reset"])?.command else { bail!("reset is no command") };
     let request = Request::Reset(request::Reset { services: arguments.services, confirm: None });
-    ensure!(change::run(&request, change::Manner::default(), session)? == Exit::Done, "the reset failed");
+    ensure!(
+        change::run(&request, change::Manner::default(), &Ask::default(), session)? == Exit::Done,
+        "the reset failed"
+    );
     for (name, service) in &plan.services {
         ensure!(generation::current(&paths.service(name))?.is_none(), "{name} is not on its static files");
         for (file_name, file) in &service.files {

@@ -1,12 +1,12 @@
 //! `dynix generate`: build time.
 
 use anyhow::Context;
-use camino::Utf8PathBuf;
 
 use crate::build::{self, Input};
 use crate::cli::arguments::Generate;
 use crate::exit::Exit;
 use crate::host::fs;
+use crate::host::process;
 
 /// Compiles a description and writes the output.
 pub fn run(arguments: &Generate) -> anyhow::Result<Exit> {
@@ -15,7 +15,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<Exit> {
     let text = String::from_utf8(text).with_context(|| format!("the description {path} is no text"))?;
     let dynix = match &arguments.dynix {
         Some(dynix) => dynix.clone(),
-        None => this_program()?,
+        None => process::this_program()?,
     };
     let input = Input {
         description: &text,
@@ -26,9 +26,4 @@ pub fn run(arguments: &Generate) -> anyhow::Result<Exit> {
     let tree = build::generate(&input).with_context(|| format!("cannot generate from {path}"))?;
     tree.write(&arguments.out)?;
     Ok(Exit::Done)
-}
-
-pub(super) fn this_program() -> anyhow::Result<Utf8PathBuf> {
-    let program = std::env::current_exe().context("cannot find this program; give --dynix")?;
-    Utf8PathBuf::try_from(program).context("this program's path is no text; give --dynix")
 }

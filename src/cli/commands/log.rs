@@ -7,13 +7,13 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use super::screen;
-use super::session::Session;
 use crate::cli::arguments::Read;
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::overrides::{Fate, Kind, LogError, LogFile, Record};
 use crate::render::secrets::Secrets;
+use crate::system::session::Session;
+use crate::types::brief;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,9 +28,8 @@ struct Shown<'r> {
 
 /// Prints the log, record by record: it may have millions.
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
-    let log = session.log(&plan, &paths);
-    let secrets = Secrets::of(&plan);
+    let system = session.open()?;
+    let (log, secrets) = (system.log(), Secrets::of(&system.plan));
     log.fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());
@@ -88,10 +87,10 @@ fn within(text: &str) -> String {
 fn said(kind: &Kind) -> String {
     match kind {
         Kind::Set(leaves) => {
-            let leaves = leaves.iter().map(|(path, value)| format!("{path} = {}", screen::value(value)));
+            let leaves = leaves.iter().map(|(path, value)| format!("{path} = {}", brief(value)));
             leaves.collect::<Vec<_>>().join(", ")
         }
-        Kind::Replace(path, value) => format!("{path} = {} as a whole", screen::value(value)),
+        Kind::Replace(path, value) => format!("{path} = {} as a whole", brief(value)),
         Kind::Unset(path) => format!("unset {path}"),
         Kind::Rollback(to) => format!("rollback to {to}"),
         Kind::Reject { id, reason } => format!("reject {id}: {}", within(reason)),

@@ -6,7 +6,6 @@ pub mod apply;
 pub mod change;
 pub mod completions;
 pub mod confirm;
-pub mod daemon;
 pub mod demo;
 pub mod diff;
 pub mod generate;
@@ -18,59 +17,47 @@ pub mod options;
 pub mod prove;
 pub mod recognise;
 pub mod render;
-pub mod reset;
-pub mod rollback;
 pub mod services;
-pub mod session;
 pub mod status;
-pub mod turn;
-pub mod unset;
 pub mod verify;
 pub mod watch;
 pub mod withdraw;
 
 mod input;
-mod near;
-mod notice;
-pub mod place;
-mod recording;
 mod screen;
-pub mod signals;
-mod value;
 
 use std::io::Write;
 
 use anyhow::Context;
 
 use crate::cli::arguments::{self, Cli, Command, Lazy};
+use crate::cli::terminal::Terminal;
 use crate::exit::Exit;
 use crate::system::request::{self, Request};
+use crate::system::session::{self, Session};
+use crate::varlink::client::{Ask, SOCKET};
 use change::Manner;
-use session::Session;
-
-/// A value, or a path, that is not possible: exit code 3.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub String);
 
 /// Runs what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let mut session = Session::new(session::absolute(cli.global)?);
-    match cli.command {
+    let Cli { global, command } = cli;
+    let session = session(&global)?;
+    let ask = Ask { socket: global.socket.as_deref().map(session::absolute).transpose()? };
+    match command {
         Command::Append(Lazy(arguments)) => {
             let manner = Manner { json: false, wait: arguments.recording.wait };
-            change::run(&Request::Append(append::request(&arguments)?), manner, &session)
+            change::run(&Request::Append(append::request(&arguments)?), manner, &ask, &session)
         }
         Command::Unset(Lazy(arguments::Unset { path, recording: arguments::Recording { apply, confirm, wait } })) => {
             let manner = Manner { json: false, wait };
-            change::run(&Request::Unset(request::Unset { path, apply, confirm }), manner, &session)
+            change::run(&Request::Unset(request::Unset { path, apply, confirm }), manner, &ask, &session)
         }
         Command::Rollback(Lazy(arguments::Rollback {
             id,
             recording: arguments::Recording { apply, confirm, wait },
         })) => {
             let manner = Manner { json: false, wait };
-            change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), manner, &session)
+            change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), manner, &ask, &session)
         }
         Command::Reset(Lazy(arguments::Reset {
             services,
@@ -79,7 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             if dry_run {
                 return apply::dry_run(&services, true, json, &session);
             }
-            change::run(&Request::Reset(request::Reset { services, confirm }), Manner { json, wait }, &session)
+            change::run(&Request::Reset(request::Reset { services, confirm }), Manner { json, wait }, &ask, &session)
         }
         Command::Apply(Lazy(arguments::Apply { services, expired, retry, after_boot, before_units, applying })) => {
             let arguments::Applying { dry_run, confirm, wait, json } = applying;
@@ -87,10 +74,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
                 return apply::dry_run(&services, false, json, &session);
             }
             let request = request::Apply { services, expired, retry, after_boot, before_units, confirm };
-            change::run(&Request::Apply(request), Manner { json, wait }, &session)
+            change::run(&Request::Apply(request), Manner { json, wait }, &ask, &session)
         }
         Command::Confirm(Lazy(arguments::Confirm { revert, of, json })) => {
-            change::run(&Request::Confirm(request::Confirm { revert, of }), Manner { json, wait: None }, &session)
+            change::run(&Request::Confirm(request::Confirm { revert, of }), Manner { json, wait: None }, &ask, &session)
         }
         Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
         Command::Status(Lazy(arguments)) => status::run(&arguments, &session),
@@ -98,13 +85,13 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Options(Lazy(arguments)) => options::run(&arguments, &session),
         Command::Log(Lazy(arguments)) => log::run(&arguments, &session),
         Command::Metrics => metrics::run(&session),
-        Command::Diff(Lazy(arguments)) => diff::run(&arguments, &session),
+        Command::Diff(Lazy(arguments)) => diff::run(&arguments, global.color, &session),
         Command::Prove(Lazy(arguments)) => prove::run(&arguments, &session),
-        Command::Verify(Lazy(arguments)) => verify::run(&arguments, &mut session),
+        Command::Verify(Lazy(arguments)) => verify::run(&arguments, &session),
         Command::Generate(Lazy(arguments)) => generate::run(&arguments),
-        Command::Daemon(Lazy(arguments)) => daemon::run(&arguments, &session),
+        Command::Daemon(_) => anyhow::bail!("the daemon is run by the program itself"),
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
-        Command::Activate(Lazy(arguments)) => activate::run(arguments, &mut session),
+        Command::Activate(Lazy(arguments)) => activate::run(arguments, &session),
         Command::Withdraw => withdraw::run(&session),
         Command::Watch => watch::run(&session),
         Command::Render(Lazy(arguments)) => render::run(&arguments),
@@ -114,21 +101,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
-/// Says whom we wait for.
-fn waiting(holder: &str) {
-    crate::host::messages::info(format!("waiting for {holder}"));
-}
-
-/// The exit code for an error.
-#[must_use]
-pub fn exit_of(error: &anyhow::Error) -> Exit {
-    use crate::overrides::LogError;
-    let unrecordable = match error.downcast_ref::<LogError>() {
-        Some(LogError::Unrecordable(_)) => true,
-        Some(LogError::Expression { source, .. }) => source.is_refused,
-        _ => false,
-    };
-    if unrecordable || error.downcast_ref::<Refused>().is_some() { Exit::Refused } else { Exit::Failed }
+/// One run, for whoever looks at the terminal.
+pub fn session(global: &arguments::Global) -> anyhow::Result<Session> {
+    let progress = Terminal { verbose: global.verbose };
+    Ok(Session::new(global.location().absolute()?, std::sync::Arc::new(progress)))
 }
 
 /// The error, with what to do where rights are missing.
@@ -146,8 +122,7 @@ pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
     let problem = crate::host::messages::chain(&error);
     anyhow::anyhow!(
         "{problem}; run it as root (sudo dynix ...), or let root enable the daemon for others \
-         (dynamicism.daemon.enable; it does not listen at {})",
-        crate::daemon::client::SOCKET
+         (dynamicism.daemon.enable; it does not listen at {SOCKET})"
     )
 }
 

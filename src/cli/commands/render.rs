@@ -6,10 +6,11 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::input::{self, Input};
-use super::{Refused, print, print_json};
+use super::{print, print_json};
 use crate::cli::arguments::Render;
 use crate::exit::Exit;
 use crate::format::{self, Format};
+use crate::system::Refused;
 
 /// Writes a value in a format, or lists the formats.
 pub fn run(arguments: &Render) -> anyhow::Result<Exit> {

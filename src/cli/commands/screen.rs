@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use clap::ColorChoice;
-use serde_json::Value;
 use similar::TextDiff;
 
 /// Whether standard output takes colours (`NO_COLOR`, no-color.org).
@@ -47,17 +46,6 @@ pub fn diff(name: &str, old: (&str, &str), new: (&str, &str), coloured: bool) ->
         let _ = writeln!(text, "\x1b[{colour}m{line}\x1b[0m");
         text
     })
-}
-
-/// A value on one line, as in the log, cut where it is long.
-#[must_use]
-pub fn value(value: &Value) -> String {
-    const LONGEST: usize = 100;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
-    }
 }
 
 /// What is left until a time (RFC 3339), as `in 59min 3s` or `over`.

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::session::Session;
 use super::{print, print_json};
 use crate::cli::arguments::Read;
 use crate::exit::Exit;
 use crate::plan::{Attach, Candidate, File, OnChange, Plan, ProofLevel, Service};
+use crate::system::session::Session;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -38,7 +38,7 @@ struct Shown<'p> {
 
 /// Prints the list.
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
-    let (plan, _) = session.load()?;
+    let plan = session.open()?.plan;
     if arguments.json {
         let dynamic = plan.services.iter().map(|(name, service)| (name.as_str(), of_service(service))).collect();
         return print_json(&Answer { dynamic, candidates: &plan.candidates });

@@ -1,69 +1,9 @@
 //! `dynix withdraw`: nothing of dynix stays in effect, because a system without it is switched to.
-//!
-//! systemd runs it when it stops dynix-withdraw.service. That is within a switch to a system that lacks this unit, after the
-//! switch took its lock and before it activates. Units are left alone: each service's drop-in goes with the old system, so
-//! the switch restarts the service itself, on what is built.
 
-use std::time::Duration;
-
-use super::session::Session;
 use crate::exit::Exit;
-use crate::host::fs::lock::{self, LockError, Patience};
-use crate::host::fs::{self, generation};
-use crate::host::messages;
-use crate::host::paths::Paths;
-use crate::host::systemd::{ManagerError, ServiceManager, own};
-use crate::overrides::Change;
-use crate::reconcile::execute::Machine;
-use crate::reconcile::state::State;
-use crate::reconcile::{Occasion, Request, apply, locks, recall};
+use crate::system::session::Session;
 
-/// Who the log says it was.
-const BY: &str = "nixos-rebuild";
-
-/// Takes back what is in effect, if a switch asks for it. At a shutdown overrides stay, and so they do where somebody stops
-/// the unit by hand.
+/// Takes back what is in effect.
 pub fn run(session: &Session) -> anyhow::Result<Exit> {
-    let (plan, paths) = session.load()?;
-    // Without a switch nothing is asked of systemd, whose bus may be gone at a shutdown.
-    if !is_switching(&paths)? || is_shutting_down(session)? {
-        return Ok(Exit::Done);
-    }
-    let occasion = Occasion::Switch { static_wins: true };
-    let locks = locks::take(&paths, occasion, Patience::from(locks::PATIENCE), super::waiting)?;
-    let log = session.log(&plan, &paths);
-    let before = State::load(&paths.state())?;
-    // A log whose records can't be read is no reason to keep what they led to.
-    if before.trial.is_some() || log.fold().map_or(true, |folded| !folded.overlay.is_empty()) {
-        let ids = log.append(&[Change::Rollback(0)], BY, None, super::waiting)?;
-        messages::info(format!("recorded {}: the next system has no dynix, which the overrides need", ids[0]));
-    }
-    let (recall, observer) = (session.recall(false)?, session.observer());
-    let machine = Machine { manager: None, ..session.machine(&paths, &recall, &observer) };
-    let request = Request { by: BY.to_owned(), occasion, ..Request::default() };
-    apply(&plan, &log, &request, &machine, &locks, super::waiting)?;
-    let machine = session.machine(&paths, &recall, &observer);
-    // Nothing of the next system knows them.
-    if machine.manager.is_some() {
-        own::stop(&recall::names())?;
-    }
-    recall::remove_units(&machine)?;
-    for service in before.services.keys().chain(plan.services.keys()) {
-        generation::forget(&paths.service(service))?;
-    }
-    fs::remove(&paths.state())?;
-    Ok(Exit::Done)
-}
-
-fn is_shutting_down(session: &Session) -> Result<bool, ManagerError> {
-    session.manager_to_ask().map_or(Ok(false), ServiceManager::is_stopping)
-}
-
-/// Whether somebody has the lock of switch-to-configuration.
-fn is_switching(paths: &Paths) -> Result<bool, LockError> {
-    match lock::acquire(&paths.switch_lock(), Duration::ZERO, |_| ()) {
-        Ok(_) => Ok(false),
-        Err(LockError::Held { .. }) => Ok(true),
-        Err(error) => Err(error),
-    }
+    session.open()?.withdraw().map(|()| Exit::Done)
 }

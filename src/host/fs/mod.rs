@@ -9,6 +9,7 @@ pub mod generation;
 pub mod kept;
 pub mod known;
 pub mod lock;
+pub mod notify;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dynix::cli::arguments::Global;
 use dynix::daemon::gate::Gate;
-use dynix::daemon::interface::{self, Asked};
 use dynix::daemon::outlet::{Inlet, Outlet, outlets};
 use dynix::daemon::peer::Peer;
 use dynix::daemon::server::{Change, News, Queues};
+use dynix::daemon::sessions::Sessions;
 use dynix::daemon::uses::Uses;
-use dynix::daemon::wire::{Call, Reply};
 use dynix::daemon::worker::Worker;
+use dynix::system::session::Location;
+use dynix::varlink::interface::{self, Asked};
+use dynix::varlink::wire::{Call, Reply};
 use serde_json::Value;
 
 use crate::support::System;
@@ -27,24 +28,18 @@ pub struct Handler {
     _other: Outlet,
 }
 
-pub fn global(system: &System) -> Global {
-    Global {
-        root: Some(system.root().to_owned()),
-        plan: None,
-        overrides: None,
-        socket: None,
-        color: clap::ColorChoice::Never,
-        verbose: false,
-    }
+pub fn sessions(system: &System) -> Sessions {
+    let location = Location { root: Some(system.root().to_owned()), ..Location::default() };
+    Sessions { location, verbose: false }
 }
 
 impl Handler {
     pub fn on(system: &System) -> Self {
         let queues = Arc::new(Queues::default());
         let ([outlet, other], inlet) = outlets().unwrap();
-        let (global, theirs) = (global(system), queues.clone());
+        let (sessions, theirs) = (sessions(system), queues.clone());
         let uses = Uses::load(&system.path("run/dynix/uses.json")).unwrap();
-        let work = move || Worker::new(global, &theirs, &outlet, Duration::ZERO, Gate { uses: uses.into() }).run();
+        let work = move || Worker::new(sessions, &theirs, &outlet, Duration::ZERO, Gate { uses: uses.into() }).run();
         Self { queues, inlet, asked: Cell::new(0), worker: Some(std::thread::spawn(work)), _other: other }
     }
 

@@ -20,7 +20,7 @@ fn a_service_says_what_it_is() {
         "parameters": {"interface": "io.dynix.Settings"},
     }));
     let described = client.hear()["parameters"]["description"].as_str().unwrap().to_owned();
-    assert_eq!(described, include_str!("../../../src/daemon/io.dynix.Settings.varlink"));
+    assert_eq!(described, include_str!("../../../src/varlink/io.dynix.Settings.varlink"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Parameters of requests: what is understood is the same once it was written and read again.
 
-use dynix::daemon::interface::{self, Asked, NAME};
-use dynix::daemon::wire::Call;
+use dynix::varlink::interface::{self, Asked, NAME};
+use dynix::varlink::wire::Call;
 
 const METHODS: [&str; 11] =
     ["Append", "Unset", "Rollback", "Reset", "Apply", "Confirm", "Get", "Status", "Log", "Monitor", "Metrics"];

@@ -1,6 +1,6 @@
 //! Varlink's messages: the same calls come out however the bytes come in, and nothing makes the reader panic.
 
-use dynix::daemon::wire::{Call, Garbled, Inbox, encode};
+use dynix::varlink::wire::{Call, Garbled, Inbox, encode};
 use serde_json::Value;
 
 pub fn check(data: &[u8]) {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::commands::confirm::Confirmed;
 use crate::exit::Exit;
 use crate::reconcile::report::Report;
+use crate::system::confirm::Confirmed;
 
 /// What came of a change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

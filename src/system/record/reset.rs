@@ -1,28 +1,28 @@
 //! `dynix reset`: back to what nixos-rebuild built.
 
-use super::change::{Context, Recorded};
-use super::{place, recording};
+use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
-use crate::host::paths::Paths;
 use crate::overrides::{Change, Folded, LogFile};
 use crate::plan::Plan;
 use crate::reconcile::Occasion;
-use crate::reconcile::state::State;
+use crate::system::System;
+use crate::system::caller::Caller;
+use crate::system::place;
 use crate::system::request::Reset;
 
 /// Records it.
-pub fn record(request: &Reset, context: &Context<'_>) -> anyhow::Result<Recorded> {
-    let services = place::services(context.plan, &request.services)?;
-    let mut trial = recording::start(request.confirm, context)?;
+pub fn record(request: &Reset, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
+    let services = place::services(&system.plan, &request.services)?;
+    let mut trial = trial::start(request.confirm, system)?;
     let mut recorded = Recorded::default();
-    let decide = |log: &LogFile| Ok(changes(context.plan, &in_effect(log, context.paths)?, &request.services));
-    recorded.records = recording::record(context, &mut trial, decide)?;
+    let decide = |log: &LogFile| system.reset_changes(log, &request.services);
+    recorded.records = trial::record((system, caller), &mut trial, decide)?;
     if recorded.records.is_empty() {
         recorded.notes.push("nothing is overridden".to_owned());
     } else {
         "reset".clone_into(&mut recorded.what);
     }
-    let mut apply = context.apply(services);
+    let mut apply = caller.apply(services);
     // The way out of anything: also of a change of these services that awaits its confirmation.
     if trial.is_none() {
         apply.occasion = Occasion::Reset;
@@ -32,14 +32,18 @@ pub fn record(request: &Reset, context: &Context<'_>) -> anyhow::Result<Recorded
     Ok(recorded)
 }
 
-/// What the log comes to now, with a change on trial: that is reset as well.
-pub fn in_effect(log: &LogFile, paths: &Paths) -> anyhow::Result<Folded> {
-    let on_trial = State::load(&paths.state())?.on_trial();
-    Ok(if on_trial.is_empty() { log.fold()? } else { log.preview(&on_trial)? })
+impl System<'_> {
+    /// The records that leave nothing of these services overridden, or of all where none is named: a change on trial is
+    /// reset as well.
+    pub(in crate::system) fn reset_changes(&self, log: &LogFile, services: &[String]) -> anyhow::Result<Vec<Change>> {
+        let on_trial = self.state()?.on_trial();
+        let folded = if on_trial.is_empty() { log.fold()? } else { log.preview(&on_trial)? };
+        Ok(changes(&self.plan, &folded, services))
+    }
 }
 
 /// The records that leave nothing overridden: also of what has no value now, and might have one later.
-pub fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change> {
+fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change> {
     let pending: Vec<&AttrPath> = folded.unevaluated.iter().flat_map(|one| &one.paths).collect();
     if folded.overlay.is_empty() && pending.is_empty() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The interface `io.dynix.Settings` (src/daemon/io.dynix.Settings.varlink), and `org.varlink.service`, which every
+//! The interface `io.dynix.Settings` (src/varlink/io.dynix.Settings.varlink), and `org.varlink.service`, which every
 //! Varlink service has.
 //!
 //! Takes calls, gives what they ask for; takes what came of it, gives replies. Pure.

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use super::metrics;
-use super::session::Session;
+use super::System;
 use crate::host::messages;
-use crate::host::paths::Paths;
 use crate::overrides::Folded;
 use crate::plan::Plan;
 use crate::plan::places::Places;
@@ -15,42 +13,43 @@ use crate::reconcile::report::Report;
 use crate::reconcile::state::State;
 use crate::telemetry::journal::Entry;
 
-/// Tells of an apply. `before`: what was in effect.
-pub fn tell(
-    plan: &Plan,
-    paths: &Paths,
-    session: &Session,
-    by: &str,
-    (before, report, took): (&State, &Report, Duration),
-) {
-    if report.services.is_empty() {
-        return;
+impl System<'_> {
+    /// Tells of an apply. `before`: what was in effect.
+    pub(super) fn tell(&self, by: &str, (before, report, took): (&State, &Report, Duration)) {
+        if report.services.is_empty() {
+            return;
+        }
+        if !self.session.is_elsewhere() {
+            self.tell_journal(by, before, report, took);
+        }
+        let now = SystemTime::now();
+        self.unless_written(self.count(|counters| counters.count(report, took, now)));
     }
-    if session.global.root.is_none() {
-        let log = session.log(plan, paths);
+
+    fn tell_journal(&self, by: &str, before: &State, report: &Report, took: Duration) {
+        let log = self.log();
         let folded = log.fold().unwrap_or_default();
         let rejected = match report.rejected.as_slice() {
             [] => Vec::new(),
             some => log.find(|id| some.contains(&id)).unwrap_or_default(),
         };
-        let mut causes = causes(plan, before, &folded);
+        let mut causes = causes(&self.plan, before, &folded);
         for (service, outcome) in &report.services {
             let mut causes = causes.remove(service.as_str()).unwrap_or_default();
             for record in &rejected {
-                let paths = record.paths().into_iter().filter(|path| concerns(plan, service, path));
+                let paths = record.paths().into_iter().filter(|path| concerns(&self.plan, service, path));
                 causes.extend(paths.map(|path| (record.id, path.to_string())));
             }
             Entry::outcome(service, outcome, by, &Vec::from_iter(causes), took).send();
         }
     }
-    let now = SystemTime::now();
-    unless_written(metrics::count(plan, paths, session, |counters| counters.count(report, took, now)));
-}
 
-/// Says so where what there is to measure could not be written.
-pub fn unless_written(counted: anyhow::Result<()>) {
-    if let Err(error) = counted {
-        messages::warn(format!("what there is to measure can't be written: {}", messages::chain(&error)));
+    /// Says so where what there is to measure could not be written.
+    pub(super) fn unless_written(&self, counted: anyhow::Result<()>) {
+        if let Err(error) = counted {
+            let problem = messages::chain(&error);
+            self.session.progress().warn(&format!("what there is to measure can't be written: {problem}"));
+        }
     }
 }
 

@@ -1,22 +1,23 @@
 //! Signals during an apply, and a word to whoever sent one.
 
 use std::io;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
+use super::progress::Progress;
 use crate::host::interruption::{Interruption, Signals};
-use crate::host::messages;
 
 /// The signals that an apply heeds.
 #[derive(Debug)]
 pub struct Heeded {
     signals: Signals,
+    progress: Arc<dyn Progress>,
     said: Once,
 }
 
 impl Heeded {
     /// Catches them.
-    pub fn catch() -> io::Result<Self> {
-        Ok(Self { signals: Signals::catch()?, said: Once::new() })
+    pub fn catch(progress: Arc<dyn Progress>) -> io::Result<Self> {
+        Ok(Self { signals: Signals::catch()?, progress, said: Once::new() })
     }
 
     /// The signal that asked for the end, if one did.
@@ -34,7 +35,7 @@ impl Interruption for Heeded {
     fn is_wanted(&self) -> bool {
         let wanted = self.signals.is_wanted();
         if wanted {
-            self.said.call_once(|| messages::warn("interrupted: what is under way goes back first"));
+            self.said.call_once(|| self.progress.warn("interrupted: what is under way goes back first"));
         }
         wanted
     }

@@ -2,33 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{Context, Recorded};
-use super::{place, recording};
+use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
 use crate::overrides::{Change, Folded, LogFile};
 use crate::plan::places;
+use crate::system::System;
+use crate::system::caller::Caller;
+use crate::system::place;
 use crate::system::request::Unset;
 
 /// Records it.
-pub fn record(request: &Unset, context: &Context<'_>) -> anyhow::Result<Recorded> {
+pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
     let path = place::parse(&request.path)?;
-    let mut trial = recording::start(request.confirm, context)?;
+    let mut trial = trial::start(request.confirm, system)?;
     let mut recorded = Recorded::default();
     let mut concerned = Vec::new();
     let decide = |log: &LogFile| {
         concerned = concerned_by(&path, &log.fold()?);
         Ok(if concerned.is_empty() { Vec::new() } else { vec![Change::Unset(path.clone())] })
     };
-    recorded.records = recording::record(context, &mut trial, decide)?;
+    recorded.records = trial::record((system, caller), &mut trial, decide)?;
     if concerned.is_empty() {
         recorded.notes.push(format!("nothing is overridden at {path}; see `dynix status`"));
     } else {
         recorded.what = format!("unset {path}");
     }
-    let services = concerned.iter().chain([&path]).filter_map(|path| places::find(context.plan, path));
+    let services = concerned.iter().chain([&path]).filter_map(|path| places::find(&system.plan, path));
     let services: BTreeSet<String> = services.map(|place| place.service_name.to_owned()).collect();
     if request.apply {
-        let mut apply = context.apply(Some(services));
+        let mut apply = caller.apply(Some(services));
         apply.trial = trial;
         recorded.apply = Some(apply);
     } else if !recorded.records.is_empty() {

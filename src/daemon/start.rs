@@ -4,25 +4,39 @@ use std::io::Write;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use rustix::process::{Resource, getrlimit};
 
-use super::session::Session;
-use crate::cli::arguments;
-use crate::daemon::activation::{given_socket, own_socket};
-use crate::daemon::limits::Limits;
-use crate::daemon::wire::encode;
-use crate::daemon::{Daemon, interface, policy};
+use super::activation::{given_socket, own_socket};
+use super::limits::Limits;
+use super::sessions::Sessions;
+use super::{Daemon, policy};
 use crate::exit::Exit;
 use crate::host::messages;
+use crate::varlink::interface;
+use crate::varlink::wire::encode;
+
+/// How it is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How the system is reached.
+    pub sessions: Sessions,
+    /// Where it listens; at what systemd gives it where `None`.
+    pub socket: Option<Utf8PathBuf>,
+    /// How long it waits for more requests before it applies; as the plan says where `None`.
+    pub window: Option<Duration>,
+    /// How long it stays where nobody wants anything; as the plan says where `None`.
+    pub idle: Option<Duration>,
+}
 
 /// Serves until it is told to end, or nobody wants anything.
-pub fn run(arguments: &arguments::Daemon, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(options: Options) -> anyhow::Result<Exit> {
     // This has to be the first of all: it takes variables out of the environment, which no other thread may look at.
-    let listener = match &session.global.socket {
+    let listener = match &options.socket {
         Some(path) => own_socket(path)?,
         None => given_socket()?,
     };
-    match daemon(arguments, session) {
+    match daemon(options) {
         Ok(daemon) => daemon.run(listener).map(|()| Exit::Done),
         Err(error) => {
             turn_away(&listener, &error);
@@ -31,20 +45,21 @@ pub fn run(arguments: &arguments::Daemon, session: &Session) -> anyhow::Result<E
     }
 }
 
-fn daemon(arguments: &arguments::Daemon, session: &Session) -> anyhow::Result<Daemon> {
-    let (plan, paths) = session.load()?;
-    let spec = plan.daemon.unwrap_or_else(policy::nobody);
+fn daemon(options: Options) -> anyhow::Result<Daemon> {
+    let session = options.sessions.session();
+    let system = session.open()?;
+    let spec = system.plan.daemon.unwrap_or_else(policy::nobody);
     // More than a Duration can say is for ever.
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    let window = arguments.window.unwrap_or_else(|| seconds(spec.window));
-    let idle = match (arguments.idle, &session.global.socket) {
+    let window = options.window.unwrap_or_else(|| seconds(spec.window));
+    let idle = match (options.idle, &options.socket) {
         (Some(idle), _) => Some(idle),
         // Nobody would start it again.
         (None, Some(_)) => None,
         (None, None) => Some(seconds(spec.idle)),
     };
     let limits = Limits::new(getrlimit(Resource::Nofile).current, spec.connections_per_user, idle);
-    Ok(Daemon { global: session.global.clone(), paths, window, limits })
+    Ok(Daemon { sessions: options.sessions, paths: system.paths, window, limits })
 }
 
 /// Hangs up on who waits, and says why. Else systemd would start a daemon that can't serve them over and over.

@@ -10,9 +10,9 @@ use crate::host::paths::Paths;
 
 /// A watch on the files of a system.
 #[derive(Debug)]
-pub struct Watch(Option<OwnedFd>);
+pub struct Notify(Option<OwnedFd>);
 
-impl Watch {
+impl Notify {
     /// Watches. Where that is not possible, only what the daemon itself changes is seen at once.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {

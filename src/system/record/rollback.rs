@@ -1,20 +1,21 @@
 //! `dynix rollback`: back to what held after an earlier record.
 
-use super::change::{Context, Recorded};
-use super::recording;
+use super::{Recorded, trial};
 use crate::overrides::{Change, LogError, LogFile};
+use crate::system::System;
+use crate::system::caller::Caller;
 use crate::system::request::Rollback;
 
 /// Records it.
-pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recorded> {
-    let mut trial = recording::start(request.confirm, context)?;
+pub fn record(request: &Rollback, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
+    let mut trial = trial::start(request.confirm, system)?;
     let mut to = None;
     let decide = |log: &LogFile| {
         to = target(request, log)?;
         Ok(to.map(Change::Rollback).into_iter().collect())
     };
-    let records = recording::record(context, &mut trial, decide).map_err(|error| match request.id {
-        Some(to) => missing(error, to, &context.log()),
+    let records = trial::record((system, caller), &mut trial, decide).map_err(|error| match request.id {
+        Some(to) => missing(error, to, &system.log()),
         None => error,
     })?;
     let mut recorded = Recorded::default();
@@ -24,7 +25,7 @@ pub fn record(request: &Rollback, context: &Context<'_>) -> anyhow::Result<Recor
     }
     recorded.records = records;
     if request.apply {
-        let mut apply = context.apply(None);
+        let mut apply = caller.apply(None);
         apply.trial = trial;
         apply.records.clone_from(&recorded.records);
         recorded.apply = Some(apply);

@@ -1,4 +1,4 @@
-//! What every command starts from: where things are, who is asking, and how to reach systemd.
+//! Where a system is, and how to reach it: its files, systemd, whoever is asking, and whoever is told of progress.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -6,38 +6,83 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::System;
+use super::progress::Progress;
 use super::signals::Heeded;
-use crate::cli::arguments::Global;
 use crate::host::fs;
 use crate::host::interruption::{Interrupted, Interruption, Uninterrupted};
-use crate::host::messages;
 use crate::host::paths::Paths;
+use crate::host::process;
 use crate::host::systemd::{Connection, ServiceManager, booted};
-use crate::overrides::LogFile;
 use crate::plan::{self, Plan};
-use crate::reconcile::action::Action;
-use crate::reconcile::execute::Machine;
 use crate::reconcile::recall::Recall;
-use crate::time::clock::SystemClock;
 
 /// The system's dynix, whichever it is (environment.systemPackages in NixOS).
 const SYSTEM_PROGRAM: &str = "/run/current-system/sw/bin/dynix";
 
-/// One run of the program.
+/// Where a system is, as somebody names it.
+#[derive(Clone, Debug, Default)]
+pub struct Location {
+    /// Another file system tree than `/`; no service manager belongs to it.
+    pub root: Option<Utf8PathBuf>,
+    /// Another plan than /etc/dynix/plan.json.
+    pub plan: Option<Utf8PathBuf>,
+    /// Another log than the plan names.
+    pub overrides: Option<Utf8PathBuf>,
+}
+
+impl Location {
+    /// The same with absolute paths: what dynix starts later (timers, the verification in the background) has another
+    /// working directory.
+    pub fn absolute(mut self) -> anyhow::Result<Self> {
+        let Self { root, plan, overrides } = &mut self;
+        for path in [root, plan, overrides].into_iter().flatten() {
+            *path = absolute(path)?;
+        }
+        Ok(self)
+    }
+}
+
+/// The path from the root directory.
+pub fn absolute(path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let found = std::path::absolute(path).with_context(|| format!("cannot tell where {path:?} is"))?;
+    Ok(Utf8PathBuf::try_from(found)?)
+}
+
+/// One run of the program, on one system.
 #[derive(Debug)]
 pub struct Session {
-    /// What the command line says.
-    pub global: Global,
+    location: Location,
+    progress: Arc<dyn Progress>,
     manager: Connection,
     ending: Option<Arc<AtomicBool>>,
     signals: OnceLock<Heeded>,
 }
 
 impl Session {
-    /// From the command line; its paths are absolute (see [`absolute`]).
+    /// On a system whose paths are absolute (see [`Location::absolute`]).
     #[must_use]
-    pub fn new(global: Global) -> Self {
-        Self { global, manager: Connection::default(), ending: None, signals: OnceLock::new() }
+    pub fn new(location: Location, progress: Arc<dyn Progress>) -> Self {
+        let manager = Connection::default();
+        Self { location, progress, manager, ending: None, signals: OnceLock::new() }
+    }
+
+    /// Where the system is.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Whether it is another file system tree than the one that runs.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.location.root.is_some()
+    }
+
+    /// Whoever is told what happens meanwhile.
+    #[must_use]
+    pub fn progress(&self) -> &dyn Progress {
+        &*self.progress
     }
 
     /// Of a process that is told to end by others: it waits for nobody once `ending` is true.
@@ -53,26 +98,27 @@ impl Session {
     }
 
     fn root(&self) -> &Utf8Path {
-        self.global.root.as_deref().unwrap_or(Utf8Path::new("/"))
+        self.location.root.as_deref().unwrap_or(Utf8Path::new("/"))
     }
 
-    /// The plan of the system, and where everything is. Links on the way to the plan and to the log's directory are
-    /// followed here, and nowhere later. A request begins with it, so nothing that an earlier one found counts.
-    pub fn load(&self) -> anyhow::Result<(Plan, Paths)> {
+    /// Reads the plan of the system, and finds where everything is. Links on the way to the plan and to the log's
+    /// directory are followed here, and nowhere later. A request begins with it, so nothing that an earlier one found
+    /// counts.
+    pub fn open(&self) -> anyhow::Result<System<'_>> {
         let (plan, path, root) = self.load_plan()?;
-        let overrides = match &self.global.overrides {
+        let overrides = match &self.location.overrides {
             Some(file) => named_log(Utf8Path::new("/"), file)?,
             None => log_place(&root, &usual_log(&plan, &root))?,
         };
         let paths = Paths::new(&root, Some(path), Some(overrides));
-        Ok((plan, paths))
+        Ok(System { plan, paths, session: self })
     }
 
     /// Whether nothing was ever recorded on this system, and nothing is in effect: then it does not matter whether a log
     /// could be kept.
     pub fn nothing_recorded(&self) -> anyhow::Result<bool> {
         let (plan, _, root) = self.load_plan()?;
-        let log = self.global.overrides.clone().unwrap_or_else(|| usual_log(&plan, &root));
+        let log = self.location.overrides.clone().unwrap_or_else(|| usual_log(&plan, &root));
         Ok(!fs::exists(&log)? && !fs::exists(&Paths::new(&root, None, None).state())?)
     }
 
@@ -83,7 +129,7 @@ impl Session {
         let root = fs::resolve(host, self.root())?;
         let given = Paths::new(&root, None, None);
         let path = self.plan_place(&root)?;
-        let named = self.global.plan.as_deref().unwrap_or(given.plan());
+        let named = self.location.plan.as_deref().unwrap_or(given.plan());
         let Some(bytes) = fs::read_trusted(&path, fs::OWN)? else {
             bail!(
                 "there is no plan at {named}: no service is dynamic-enabled \
@@ -94,39 +140,33 @@ impl Session {
         Ok((plan, path, root))
     }
 
-    /// The same, where the system is another one by now than that whose paths these are.
-    pub fn load_if_switched(&self, paths: &Paths) -> anyhow::Result<Option<(Plan, Paths)>> {
+    /// Opens the system where it is another one by now than that whose paths these are.
+    pub(super) fn open_if_switched(&self, paths: &Paths) -> anyhow::Result<Option<System<'_>>> {
         let usual = Paths::new(paths.root(), None, None);
-        let named = self.global.plan.as_deref().unwrap_or(usual.plan());
+        let named = self.location.plan.as_deref().unwrap_or(usual.plan());
         // To follow links one by one takes longer.
         if fs::is_same_file(named, paths.plan()) || self.plan_place(paths.root())? == paths.plan() {
             return Ok(None);
         }
-        self.load().map(Some)
+        self.open().map(Some)
     }
 
     /// Where the plan is, behind all links.
     fn plan_place(&self, root: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
-        match &self.global.plan {
+        match &self.location.plan {
             Some(plan) => fs::resolve(Utf8Path::new("/"), plan),
             None => fs::resolve(root, Paths::new(root, None, None).plan()),
         }
     }
 
-    /// The log of a system.
-    #[must_use]
-    pub fn log(&self, plan: &Plan, paths: &Paths) -> LogFile {
-        LogFile::new(paths.overrides(), &paths.cache(), plan.evaluator.clone()).keeping_for(paths)
-    }
-
     /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run or is that of an
     /// outer system.
     pub fn manager(&self) -> Option<&dyn ServiceManager> {
-        if self.global.root.is_some() {
+        if self.location.root.is_some() {
             return None;
         }
         if !booted::is_ours() {
-            messages::warn("systemd does not run here: files are changed, units are left alone");
+            self.progress.warn("systemd does not run here: files are changed, units are left alone");
             return None;
         }
         Some(&self.manager)
@@ -134,19 +174,19 @@ impl Session {
 
     /// The same for who only looks: where there is none, there is nothing to say of it.
     pub fn manager_to_ask(&self) -> Option<&dyn ServiceManager> {
-        (self.global.root.is_none() && booted::is_ours()).then_some(&self.manager)
+        (self.location.root.is_none() && booted::is_ours()).then_some(&self.manager)
     }
 
     /// From here on, an apply heeds signals: it survives its terminal, and goes back before it ends.
     pub fn heed_signals(&self) -> anyhow::Result<()> {
         if self.signals.get().is_none() {
-            let heeded = Heeded::catch().context("cannot catch signals")?;
+            let heeded = Heeded::catch(Arc::clone(&self.progress)).context("cannot catch signals")?;
             self.signals.get_or_init(|| heeded);
         }
         Ok(())
     }
 
-    fn interruption(&self) -> &dyn Interruption {
+    pub(super) fn interruption(&self) -> &dyn Interruption {
         match self.signals.get() {
             Some(heeded) => heeded,
             None => &Uninterrupted,
@@ -159,39 +199,11 @@ impl Session {
         self.signals.get().and_then(Heeded::wanted).map(Interrupted)
     }
 
-    /// Says every step where that is asked for.
-    pub fn observer(&self) -> impl Fn(&Action) + Sync + use<> {
-        let verbose = self.global.verbose;
-        move |action| {
-            if verbose {
-                messages::info(action);
-            }
-        }
-    }
-
-    /// The machine that is worked on.
-    #[must_use]
-    pub fn machine<'m>(
-        &'m self,
-        paths: &'m Paths,
-        recall: &'m Recall,
-        observer: &'m (dyn Fn(&Action) + Sync),
-    ) -> Machine<'m> {
-        Machine {
-            paths,
-            manager: self.manager(),
-            observer,
-            recall,
-            interruption: self.interruption(),
-            clock: &SystemClock,
-        }
-    }
-
     /// How dynix is run again later. What it names has to be there then, whatever is switched to and collected as garbage
     /// in the meantime: the system's own dynix and plan, by the names that always lead to those in use. `activating`: the
     /// system that is being activated is the one to come.
     pub fn recall(&self, activating: bool) -> anyhow::Result<Recall> {
-        let program = super::generate::this_program()?;
+        let program = process::this_program()?;
         let in_system = Utf8Path::new(SYSTEM_PROGRAM);
         let in_store = program.starts_with("/nix/store");
         let later = if in_store && (activating || fs::exists(in_system)?) { in_system } else { &program };
@@ -199,13 +211,13 @@ impl Session {
         let usual = Paths::new(Utf8Path::new("/"), None, None);
         let usual = usual.plan().canonicalize_utf8().ok();
         let is_usual = |plan: &Utf8Path| usual.is_some() && plan.canonicalize_utf8().ok() == usual;
-        if let Some(plan) = self.global.plan.as_ref().filter(|plan| !activating && !is_usual(plan)) {
+        if let Some(plan) = self.location.plan.as_ref().filter(|plan| !activating && !is_usual(plan)) {
             options.extend(["--plan".to_owned(), plan.to_string()]);
         }
-        if let Some(overrides) = &self.global.overrides {
+        if let Some(overrides) = &self.location.overrides {
             options.extend(["--overrides".to_owned(), overrides.to_string()]);
         }
-        let before_boot = self.global.root.is_none() && !booted::is_ours();
+        let before_boot = self.location.root.is_none() && !booted::is_ours();
         let with = |program: &Utf8Path| [program.to_string()].into_iter().chain(options.iter().cloned()).collect();
         Ok(Recall { command: with(later), at_once: with(&program), before_boot })
     }
@@ -252,17 +264,6 @@ fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     }
 }
 
-/// The options with absolute paths: what dynix starts later (timers, the verification in the background) has another
-/// working directory.
-pub fn absolute(mut global: Global) -> anyhow::Result<Global> {
-    let Global { root, plan, overrides, socket, .. } = &mut global;
-    for path in [root, plan, overrides, socket].into_iter().flatten() {
-        let found = std::path::absolute(&*path).with_context(|| format!("cannot tell where {path:?} is"))?;
-        *path = Utf8PathBuf::try_from(found)?;
-    }
-    Ok(global)
-}
-
 /// Reads a plan, or says why it is none.
 pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
     let read: Result<Plan, _> = serde_json::from_slice(bytes);
@@ -286,15 +287,14 @@ pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::cli::arguments::Cli;
+    use crate::system::progress::Silent;
 
     #[test]
     fn what_is_run_later_needs_no_working_directory() {
-        let words = ["dynix", "--plan", "a/plan.json", "--overrides", "../log.nix", "apply"];
-        let session = Session::new(absolute(Cli::parse_from(words).global).unwrap());
+        let location =
+            Location { plan: Some("a/plan.json".into()), overrides: Some("../log.nix".into()), ..Location::default() };
+        let session = Session::new(location.absolute().unwrap(), Arc::new(Silent));
         let command = session.recall(false).unwrap().command;
         assert_eq!((command[1].as_str(), command[3].as_str()), ("--plan", "--overrides"));
         for path in [&command[2], &command[4]] {
@@ -303,7 +303,7 @@ mod tests {
                 "{path}"
             );
         }
-        let empty = Cli::parse_from(["dynix", "--plan", "", "apply"]).global;
-        assert!(absolute(empty).unwrap_err().to_string().contains("cannot tell where \"\" is"));
+        let empty = Location { plan: Some("".into()), ..Location::default() };
+        assert!(empty.absolute().unwrap_err().to_string().contains("cannot tell where \"\" is"));
     }
 }

@@ -1,23 +1,23 @@
-//! How the commands put a change into the log, on trial or not.
+//! How a change comes into the log, on trial or not.
 
 use std::time::{Duration, SystemTime};
 
-use super::Refused;
-use super::change::Context;
 use crate::overrides::{Change, LogFile, Marking};
 use crate::reconcile::ApplyError;
-use crate::reconcile::state::{Mark, State};
+use crate::reconcile::state::Mark;
 use crate::reconcile::trial::{NOT_CONFIRMED, Start};
+use crate::system::caller::Caller;
+use crate::system::{Refused, System};
 use crate::time::duration::AWAITS;
 
 /// The beginning of a trial, where one is asked for and possible: said before anything is recorded.
-pub fn start(window: Option<Duration>, context: &Context<'_>) -> anyhow::Result<Option<Start>> {
+pub fn start(window: Option<Duration>, system: &System<'_>) -> anyhow::Result<Option<Start>> {
     let Some(window) = window else { return Ok(None) };
     let window = AWAITS.check(window).map_err(|problem| Refused(format!("--confirm (confirmUSec): {problem}")))?;
-    if context.session.manager().is_none() {
+    if system.session.manager().is_none() {
         return Err(ApplyError::NoTimer.into());
     }
-    if let Some(trial) = State::load(&context.paths.state())?.trial.filter(|trial| !trial.is_overdue()) {
+    if let Some(trial) = system.state()?.trial.filter(|trial| !trial.is_overdue()) {
         return Err(ApplyError::from(trial.awaiting()).into());
     }
     Ok(Some(Start { window, marks: Vec::new() }))
@@ -28,25 +28,25 @@ pub fn start(window: Option<Duration>, context: &Context<'_>) -> anyhow::Result<
 ///
 /// `decide` is asked while the log is what it is told of it; see [`LogFile::decide`].
 pub fn record(
-    context: &Context<'_>,
+    (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,
     decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
 ) -> anyhow::Result<Vec<u64>> {
-    record_checked(context, trial, None, decide, |_, _| Ok(()))
+    record_checked((system, caller), trial, None, decide, |_, _| Ok(()))
 }
 
 /// The same for changes that end at `until`, and that `check` sees after it is settled that whoever asks may make them.
 pub fn record_checked(
-    context: &Context<'_>,
+    (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,
     until: Option<SystemTime>,
     mut decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
     mut check: impl FnMut(&LogFile, &[Change]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<u64>> {
-    let marking = Marking { by: context.by, until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
-    let written = context.log().decide(&marking, super::waiting, |log| {
+    let marking = Marking { by: caller.by, until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
+    let written = system.log().decide(&marking, system.waits(), |log| {
         let changes = decide(log)?;
-        (context.judge)(log, &changes)?;
+        (caller.judge)(log, &changes)?;
         check(log, &changes)?;
         anyhow::Ok(changes)
     })?;

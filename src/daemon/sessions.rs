@@ -1,0 +1,47 @@
+//! A session for each request: nothing that an earlier one found counts.
+
+use std::sync::Arc;
+
+use crate::host::messages;
+use crate::reconcile::action::Action;
+use crate::system::progress::Progress;
+use crate::system::session::{Location, Session};
+
+/// How the system is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions {
+    /// Where it is.
+    pub location: Location,
+    /// Whether the journal has every step of an apply.
+    pub verbose: bool,
+}
+
+impl Sessions {
+    /// A new one.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::new(self.location.clone(), Arc::new(Journal { verbose: self.verbose }))
+    }
+}
+
+/// What happens meanwhile is for the journal: who asked waits for an answer.
+#[derive(Clone, Copy, Debug)]
+struct Journal {
+    verbose: bool,
+}
+
+impl Progress for Journal {
+    fn warn(&self, message: &str) {
+        messages::warn(message);
+    }
+
+    fn inform(&self, message: &str) {
+        messages::info(message);
+    }
+
+    fn step(&self, action: &Action) {
+        if self.verbose {
+            messages::info(action);
+        }
+    }
+}

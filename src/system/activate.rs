@@ -1,0 +1,70 @@
+//! What the system's activation script runs.
+//!
+//! nixos-rebuild sets `NIXOS_ACTION` for it (nixpkgs, switch-to-configuration-ng); run by hand
+//! (`/nix/var/nix/profiles/system/activate`) it is not set, and at boot systemd does not run yet.
+
+use camino::Utf8PathBuf;
+
+use super::System;
+use crate::host::fs::FileError;
+use crate::overrides::Change;
+use crate::plan::OnSwitch;
+use crate::reconcile::Occasion;
+use crate::reconcile::report::Report;
+use crate::system::session::Session;
+
+/// What came of an activation.
+#[derive(Debug)]
+pub enum Activated {
+    /// There was nothing to do.
+    Nothing,
+    /// What a switch would do.
+    WouldDo(Report),
+    /// What was done.
+    Did(Report),
+}
+
+impl Session {
+    /// Opens the system that is being activated; `None` where there is nothing to do for it.
+    pub fn open_for_activation(&self, activated: Option<Utf8PathBuf>) -> anyhow::Result<Option<System<'_>>> {
+        match self.open() {
+            // A place that may not be used is nobody's concern before something is recorded there.
+            Err(error) if error.is::<FileError>() && self.nothing_recorded()? => Ok(None),
+            opened => opened.map(|system| Some(System { paths: system.paths.activating(activated), ..system })),
+        }
+    }
+}
+
+impl System<'_> {
+    /// Does the right thing for who activates. `action`: what nixos-rebuild does; empty where it is not its doing.
+    pub fn activate(&self, action: &str) -> anyhow::Result<Activated> {
+        let static_wins = match (action, self.plan.on_switch) {
+            // The next boot's system is not the one that runs.
+            ("boot", _) => return Ok(Activated::Nothing),
+            ("switch" | "test" | "dry-activate", OnSwitch::Static) => true,
+            _ => false,
+        };
+        let log = self.log();
+        let overridden = !log.fold()?.overlay.is_empty();
+        let back = if static_wins && overridden { vec![Change::Rollback(0)] } else { Vec::new() };
+        let mut request = self.request(None);
+        if action == "dry-activate" {
+            return Ok(Activated::WouldDo(self.dry_run(&request, &back)?));
+        }
+        if !back.is_empty() {
+            let ids = log.append(&back, "nixos-rebuild", None, self.waits())?;
+            let said = format!("recorded {}: the built configuration wins over the overrides", ids[0]);
+            self.session.progress().inform(&said);
+        }
+        if !action.is_empty() {
+            request.occasion = Occasion::Switch { static_wins };
+        } else if self.session.recall(true)?.before_boot {
+            request.occasion = Occasion::Boot;
+        }
+        self.session.heed_signals()?;
+        let report = self.apply_as(&request, true)?;
+        // What a collector reads may speak of services that this system does not have.
+        self.refresh_metrics();
+        Ok(Activated::Did(report))
+    }
+}

@@ -1,0 +1,53 @@
+//! Applying: reconciles running services with the log.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::turn::Turn;
+use super::{System, place};
+use crate::overrides::Change;
+use crate::reconcile::report::Report;
+use crate::reconcile::{self, Request, locks};
+
+impl System<'_> {
+    /// An apply of some services or of all, by whoever runs this.
+    #[must_use]
+    pub fn request(&self, services: Option<BTreeSet<String>>) -> Request {
+        Request { services, by: self.session.user(), ..Request::default() }
+    }
+
+    /// Applies. Whether a rebuild would give the same is not looked at; see [`System::verify_soon`].
+    pub fn apply(&self, request: &Request) -> anyhow::Result<Report> {
+        self.apply_as(request, false)
+    }
+
+    /// The same; `activating`: as the activation of a system, which is the one that runs from now on.
+    pub(super) fn apply_as(&self, request: &Request, activating: bool) -> anyhow::Result<Report> {
+        // Who has the lock may be waiting for units that wait for this.
+        let patience = if request.before_units { Duration::ZERO } else { locks::PATIENCE };
+        let turn = Turn::take(self, request.occasion, patience)?;
+        let system = turn.system();
+        let log = system.log().trying_again();
+        system.with_machine(activating, |machine| {
+            let (start, before) = (Instant::now(), system.state()?);
+            let report = reconcile::apply(&system.plan, &log, request, machine, &turn.locks, system.waits())?;
+            system.tell(&request.by, (&before, &report, start.elapsed()));
+            Ok(report)
+        })
+    }
+
+    /// What an apply would do, with `changes` recorded first.
+    pub fn dry_run(&self, request: &Request, changes: &[Change]) -> anyhow::Result<Report> {
+        self.with_machine(false, |machine| {
+            Ok(reconcile::dry_run(&self.plan, &self.log().trying_again(), changes, request, machine)?)
+        })
+    }
+
+    /// What an apply of these services would do, or of all where none is named; after a reset of them if that is asked
+    /// for.
+    pub fn dry_run_of(&self, services: &[String], reset: bool) -> anyhow::Result<Report> {
+        let request = self.request(place::services(&self.plan, services)?);
+        let changes = if reset { self.reset_changes(&self.log(), services)? } else { Vec::new() };
+        self.dry_run(&request, &changes)
+    }
+}

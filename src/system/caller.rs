@@ -1,0 +1,31 @@
+//! Who asks for a change, and what they may change.
+
+use std::collections::BTreeSet;
+
+use crate::overrides::{Change, LogFile};
+use crate::reconcile;
+
+/// Says whether changes may be recorded, or why not. It may be asked twice of the same changes; see [`LogFile::decide`].
+pub type Judge<'j> = &'j dyn Fn(&LogFile, &[Change]) -> anyhow::Result<()>;
+
+/// Whoever asks.
+#[derive(Clone, Copy)]
+pub struct Caller<'c> {
+    /// The name in the log.
+    pub by: &'c str,
+    /// What they may change.
+    pub judge: Judge<'c>,
+}
+
+impl<'c> Caller<'c> {
+    /// Somebody who may change everything: who can write the log without us.
+    #[must_use]
+    pub fn trusted(by: &'c str) -> Self {
+        Self { by, judge: &|_, _| Ok(()) }
+    }
+
+    /// An apply of some services, or of all.
+    pub(super) fn apply(&self, services: Option<BTreeSet<String>>) -> reconcile::Request {
+        reconcile::Request { services, by: self.by.to_owned(), ..reconcile::Request::default() }
+    }
+}

@@ -1,0 +1,67 @@
+//! The end of a trial: a change that awaits its confirmation is kept, or rolled back at once.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::System;
+use super::caller::Caller;
+use super::request::Confirm;
+use super::turn::Turn;
+use crate::reconcile::report::Report;
+use crate::reconcile::trial::{self, NOT_CONFIRMED};
+use crate::reconcile::{Occasion, locks};
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// What counts from now on; `None` where it went back.
+    pub confirmed: Option<Confirmed>,
+    /// What was done for it.
+    pub report: Report,
+}
+
+/// What counts from now on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Of which services.
+    pub services: Vec<String>,
+    /// The records.
+    pub records: Vec<u64>,
+}
+
+impl System<'_> {
+    /// Confirms, or goes back.
+    pub fn confirm(&self, request: &Confirm, caller: &Caller<'_>) -> anyhow::Result<Settled> {
+        if !request.revert {
+            return self.keep_trial(caller);
+        }
+        let report = self.revert(request.of.as_deref(), NOT_CONFIRMED, caller.by)?;
+        self.verify_soon();
+        Ok(Settled { confirmed: None, report })
+    }
+
+    fn keep_trial(&self, caller: &Caller<'_>) -> anyhow::Result<Settled> {
+        let turn = Turn::take(self, Occasion::Asked, locks::PATIENCE)?;
+        let system = turn.system();
+        let log = system.log();
+        let (kept, report) = system.with_machine(false, |machine| {
+            Ok(trial::confirm(&system.plan, &log, caller.by, machine, &turn.locks, system.waits())?)
+        })?;
+        let (services, records) = (kept.back.into_keys().collect(), kept.marks.iter().map(|one| one.record).collect());
+        Ok(Settled { confirmed: Some(Confirmed { services, records }), report })
+    }
+
+    /// Goes back from the change on trial. `timer`: only from the one that has this timer.
+    pub(super) fn revert(&self, timer: Option<&str>, reason: &str, by: &str) -> anyhow::Result<Report> {
+        let turn = Turn::take(self, Occasion::Asked, trial::PATIENCE)?;
+        let system = turn.system();
+        let log = system.log();
+        system.with_machine(false, |machine| {
+            let (start, before) = (Instant::now(), system.state()?);
+            let report = trial::revert(&system.plan, &log, timer, reason, machine, &turn.locks)?;
+            system.tell(by, (&before, &report, start.elapsed()));
+            Ok(report)
+        })
+    }
+}

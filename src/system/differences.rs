@@ -1,0 +1,111 @@
+//! The configuration in effect beside the built one, or what an apply would change.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{System, place};
+use crate::host::fs::{self, generation};
+use crate::host::paths::Paths;
+use crate::plan::Service;
+use crate::reconcile::state::State;
+use crate::reconcile::view::View;
+use crate::render::{render, static_values};
+
+/// Two texts of one file or drop-in.
+#[derive(Debug, Serialize)]
+pub struct Pair {
+    /// The service.
+    pub service: String,
+    /// The file, or the drop-in.
+    pub name: String,
+    /// As it is; of a comparison with what is built, as built.
+    pub old: String,
+    /// As it would be; of a comparison with what is built, as it is.
+    pub new: String,
+}
+
+/// A service's texts by file name, and by unit for drop-ins.
+type Texts = BTreeMap<String, String>;
+
+impl System<'_> {
+    /// The texts that differ, of these services or of all. `pending`: what is in effect and what an apply would give,
+    /// instead of what is built and what is in effect.
+    pub fn differences(&self, services: &[String], pending: bool) -> anyhow::Result<Vec<Pair>> {
+        let System { plan, paths, session } = self;
+        let only = place::services(plan, services)?;
+        let state = self.state()?;
+        let View { desired, folded, .. } = self.view(only.as_ref())?;
+        folded.unevaluated.iter().for_each(|one| session.progress().warn(&format!("left out: {one}")));
+        let mut pairs = Vec::new();
+        let taken = plan.services.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only.contains(*name)));
+        for (name, service) in taken {
+            let built = texts(name, service, &static_values(service))?;
+            let present = in_effect(name, service, &state, paths, &built)?;
+            let (old, new) = if pending {
+                let wanted = match desired.services.get(name) {
+                    Some(values) => texts(name, service, values)?,
+                    // It waits for a secret.
+                    None if desired.awaited.contains_key(name) => present.clone(),
+                    None => built,
+                };
+                (present, wanted)
+            } else {
+                (built, present)
+            };
+            pairs.extend(differing(name, service, &old, &new));
+        }
+        Ok(pairs)
+    }
+}
+
+fn differing(name: &str, service: &Service, old: &Texts, new: &Texts) -> Vec<Pair> {
+    let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
+    names.sort();
+    names.dedup();
+    let pair = |file: &String| {
+        let text = |texts: &Texts| texts.get(file).cloned().unwrap_or_default();
+        let (mut old, mut new) = (text(old), text(new));
+        if old == new {
+            return None;
+        }
+        if service.files.get(file).is_some_and(|file| file.holds_secret(service)) {
+            "(holds a secret, not shown)\n".clone_into(&mut old);
+            "(holds a secret, not shown; it differs)\n".clone_into(&mut new);
+        }
+        Some(Pair { service: name.to_owned(), name: file.clone(), old, new })
+    };
+    names.into_iter().filter_map(pair).collect()
+}
+
+fn texts(name: &str, service: &Service, values: &BTreeMap<String, serde_json::Value>) -> anyhow::Result<Texts> {
+    let rendered = render(name, service, values)?;
+    let files = rendered.files.into_iter().map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
+    let drop_ins = rendered.drop_ins.into_iter().map(|(unit, text)| (drop_in_name(&unit), text));
+    Ok(files.chain(drop_ins).collect())
+}
+
+fn drop_in_name(unit: &str) -> String {
+    format!("{unit}.d/50-dynix.conf")
+}
+
+fn in_effect(
+    name: &str,
+    service: &Service,
+    state: &State,
+    paths: &Paths,
+    built: &Texts,
+) -> Result<Texts, fs::FileError> {
+    let directory = paths.service(name);
+    let mut texts = built.clone();
+    if let Some(number) = generation::current(&directory)? {
+        for file in service.files.keys() {
+            if let Some(bytes) = generation::read(&directory, number, file)? {
+                texts.insert(file.clone(), String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+    }
+    let drop_ins = state.services.get(name).map(|one| one.in_effect.drop_ins.clone()).unwrap_or_default();
+    texts.extend(drop_ins.into_iter().map(|(unit, text)| (drop_in_name(&unit), text)));
+    Ok(texts)
+}

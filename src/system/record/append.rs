@@ -1,0 +1,259 @@
+//! `dynix append`: a new value for an option, checked before it is recorded.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::near;
+use super::text;
+use super::text::For;
+use super::{Recorded, trial};
+use crate::attr_path::AttrPath;
+use crate::host::timings;
+use crate::overrides::{Change, Conflict, LogFile, Text, written};
+use crate::plan::places::Place;
+use crate::plan::places::nearest;
+use crate::render;
+use crate::render::secrets::{self, SecretFiles, Secrets};
+use crate::system::System;
+use crate::system::caller::Caller;
+use crate::system::place;
+use crate::system::request::Append;
+use crate::system::{Refused, effective};
+use crate::time::duration::HOLDS;
+use crate::types::{Below, Type, brief};
+use crate::verify::proof;
+
+/// Records a value.
+pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
+    let System { plan, paths, .. } = system;
+    let path = place::parse(&request.path)?;
+    let place = place::find(plan, &path)?;
+    if !place.option.may_change(place.below(&path).names()) {
+        return Err(not_dynamic(&path, &place).into());
+    }
+    let until = request.duration.map(end).transpose()?;
+    let mut recorded = Recorded::default();
+    recorded.notes.extend(flows(system, &place, &path));
+    let mut trial = trial::start(request.confirm, system)?;
+    let (secrets, files) = (Secrets::of(plan), SecretFiles::of(paths));
+    let mut told = Vec::new();
+    let decide = |log: &LogFile| {
+        let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
+        let planned = change(request, &asked)?;
+        told = planned.notes;
+        Ok(vec![planned.change])
+    };
+    let mut notes = Vec::new();
+    let check = |log: &LogFile, changes: &[Change]| {
+        let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
+        notes.clear();
+        changes.iter().try_for_each(|one| check(one, &asked, &files).map(|mut said| notes.append(&mut said)))
+    };
+    recorded.records = trial::record_checked((system, caller), &mut trial, until, decide, check)?;
+    recorded.notes.append(&mut told);
+    if !request.apply {
+        // An apply says so itself.
+        recorded.notes.append(&mut notes);
+    }
+    timings::mark("append to the log");
+    recorded.what = path.to_string();
+    if request.apply {
+        let mut apply = caller.apply(Some([place.service_name.to_owned()].into()));
+        apply.trial = trial;
+        apply.records.clone_from(&recorded.records);
+        recorded.apply = Some(apply);
+    } else {
+        recorded.next = Some(format!("dynix apply {}", place.service_name));
+    }
+    Ok(recorded)
+}
+
+/// When something ends that holds from now on for so long.
+fn end(duration: Duration) -> Result<SystemTime, Refused> {
+    let checked = HOLDS.check(duration).map_err(|problem| {
+        Refused(format!("--for (durationUSec): {problem}. Leave it out for an override without an end"))
+    })?;
+    let end = SystemTime::now().checked_add(checked);
+    end.ok_or_else(|| Refused("the clock is too far off for an override that ends; set it".to_owned()))
+}
+
+/// What else the value decides, as far as that is known.
+fn flows(system: &System<'_>, place: &Place<'_>, path: &AttrPath) -> Option<String> {
+    // Without a proof nothing is said; that one can't be read is for those to say who need it.
+    let proof = system.kept_proof().ok()??;
+    let flows = proof.flows(&system.plan, place.service_name, path).unwrap_or_default();
+    (!flows.is_empty()).then(|| format!("{path} also decides {}", proof::named(&flows).join(", ")))
+}
+
+fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {
+    let allowed = place.option.dynamic.iter().flatten().map(|below| place.path.join(below).to_string());
+    Refused(format!(
+        "{path} may not change at run time: {} marks only these: {}",
+        place.option_name,
+        allowed.collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// What the command is about.
+struct Asked<'a> {
+    path: &'a AttrPath,
+    place: &'a Place<'a>,
+    log: &'a LogFile,
+    secrets: &'a Secrets,
+}
+
+/// What is to be recorded, and what there is to say of it.
+struct Planned {
+    change: Change,
+    notes: Vec<String>,
+}
+
+impl Planned {
+    fn of(change: Change) -> Self {
+        Self { change, notes: Vec::new() }
+    }
+}
+
+/// The part of a value at a path.
+fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
+    path.names().iter().try_fold(value, |value, name| value.get(name))
+}
+
+/// What is to be recorded: the value read by the option's type, or where a secret is.
+fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
+    let Asked { path, place, .. } = *asked;
+    let below = place.below(path);
+    let given = [request.text.is_some(), request.value.is_some(), request.expression.is_some()];
+    if given.into_iter().chain([request.secret_file.is_some()]).filter(|given| *given).count() != 1 {
+        return Err(Refused(format!("{path}: give exactly one of value, text, expression and secretFile")).into());
+    }
+    if let Some(file) = &request.secret_file {
+        if !place.option.is_secret(&below) {
+            return Err(Refused(format!(
+                "{path} is not marked as secret, so what it is made into may be for everybody; mark it \
+                 (dynamicism.for.{}.secret), or give its value",
+                place.service_name
+            ))
+            .into());
+        }
+        if !file.is_absolute() {
+            return Err(Refused(format!("{file} is not an absolute path, and the log is read from anywhere")).into());
+        }
+        return Ok(Planned::of(Change::Replace(path.clone(), secrets::reference(file))));
+    }
+    if place.option.is_secret(&below) || request.expression.is_some() && place.option.concerns_secret(&below) {
+        return Err(Refused(format!(
+            "{path} is marked as secret, and everybody can read the log: put the value into a file that others can't \
+             read, and say --secret-file FILE"
+        ))
+        .into());
+    }
+    // What an expression says as it stands needs no evaluator.
+    let evident = match request.expression.as_deref().map(written) {
+        Some(Text::Literal(value)) => Some(value),
+        Some(Text::Wrong(problem)) => return Err(Refused(format!("{path}: {problem}")).into()),
+        _ => None,
+    };
+    if let (Some(text), None) = (request.expression.clone(), &evident) {
+        return Ok(Planned::of(Change::Expression { path: path.clone(), text, replace: request.replace }));
+    }
+    let part = match kind(place)?.below(below.names()) {
+        Below::Part(part) => part,
+        Below::NoSuchName { name, known } => {
+            let hint = match nearest(&name, known.into_iter()).as_slice() {
+                [] => "it has nothing below it".to_owned(),
+                names => format!("the nearest names are {}", names.join(", ")),
+            };
+            return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
+        }
+    };
+    let built = at(&place.option.static_value, &below);
+    let mut notes = Vec::new();
+    let value = match (request.value.as_ref().or(evident.as_ref()), &request.text) {
+        (Some(value), None) => value.clone(),
+        (None, Some(text)) => {
+            let whole = asked.log.fold().ok().and_then(|folded| effective(place, &folded).ok());
+            let present = whole.as_ref().and_then(|whole| at(whole, &below));
+            let read = text::read(text, &For { part: &part, built, present }).map_err(|error| {
+                if place.option.concerns_secret(&below) {
+                    // The text may have one in it.
+                    return Refused(format!("{path}: {error}"));
+                }
+                Refused(format!("{path} = {text:?}: {error}{}", standing(asked)))
+            })?;
+            notes.extend(read.note.map(|note| format!("{path} = {text:?}: {note}")));
+            read.value
+        }
+        _ => return Err(Refused(format!("{path}: there is no value")).into()),
+    };
+    notes.extend(near::unknown(&place.option.static_value, &below, &value).map(|(given, near)| {
+        format!(
+            "warning: the built settings have no {}; did you mean {}? `dynix unset {path}` takes it back",
+            place.path.join(&given),
+            place.path.join(&near)
+        )
+    }));
+    let change = if request.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) };
+    Ok(Planned { change, notes })
+}
+
+/// The option as a whole has to have its type with the change, and its files have to be able to say it.
+fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<Vec<String>> {
+    let Asked { path, place, log, .. } = *asked;
+    timings::mark("value");
+    let folded = log.preview(std::slice::from_ref(change))?;
+    timings::mark("fold");
+    let refuse = |problem: String| Refused(format!("{path}: {problem}{}", standing(asked)));
+    let value = effective(place, &folded).map_err(|error| {
+        let given = asked.secrets.shown(&error.path, &error.given);
+        refuse(Conflict { given, ..error }.to_string())
+    })?;
+    let value = secrets::reveal(place.option, value, files)
+        .map_err(|error| Refused(format!("{}: {error}", place.path.join(&error.path))))?;
+    let below = place.below(path);
+    let concerns = |fault: &AttrPath| fault.starts_with(&below) || below.starts_with(fault);
+    if let Some(fault) = kind(place)?
+        .mismatches(&value, Some(&place.option.static_value))
+        .into_iter()
+        .find(|fault| concerns(&fault.path))
+    {
+        let problem = if place.option.secret.is_empty() {
+            format!("{} is refused: {}; expected {}", brief(&fault.given), fault.fault, fault.allowed)
+        } else {
+            format!("it is refused; expected {}", fault.allowed)
+        };
+        return Err(Refused(format!("{}: {problem}{}", place.path.join(&fault.path), standing(asked))).into());
+    }
+    timings::mark("type");
+    let mut values = render::static_values(place.service);
+    values.insert(place.option_name.to_owned(), value);
+    let rendered = render::render(place.service_name, place.service, &values);
+    timings::mark("render");
+    Ok(rendered.map_err(|error| refuse(error.to_string()))?.notes)
+}
+
+/// The option's type.
+fn kind<'p>(place: &Place<'p>) -> anyhow::Result<&'p Type> {
+    let kind = place.option.schema.kind().map_err(Clone::clone);
+    kind.with_context(|| format!("the plan says no type of {}; build the system again", place.option_name))
+}
+
+/// What stands at a path now, for messages.
+fn standing(asked: &Asked<'_>) -> String {
+    let Asked { path, place, log, secrets } = *asked;
+    let below = place.below(path);
+    let at = |value: &Value| match below.names().iter().try_fold(value, |value, name| value.get(name)) {
+        Some(value) => brief(&secrets.shown(path, value)),
+        None => "not set".to_owned(),
+    };
+    let mut lines = vec![format!("built value:   {}", at(&place.option.static_value))];
+    let present = log.fold().ok().and_then(|folded| effective(place, &folded).ok());
+    lines.extend(present.map(|present| format!("present value: {}", at(&present))));
+    if !place.option.defined_in.is_empty() {
+        lines.push(format!("defined in:    {}", place.option.defined_in.join(", ")));
+    }
+    lines.push(format!("see `dynix get {path}`"));
+    format!("\n  {}", lines.join("\n  "))
+}

@@ -1,0 +1,37 @@
+//! A request's turn to change what is in effect: with the locks, and on the system that is there once it has them.
+//!
+//! Who waits for a switch, or evaluates an expression first, has read the plan of a system that may be gone by then.
+
+use std::time::Duration;
+
+use super::System;
+use crate::host::fs::lock::Patience;
+use crate::host::timings;
+use crate::reconcile::Occasion;
+use crate::reconcile::locks::{self, Locks};
+
+/// Nobody else applies, and nobody switches, while there is one.
+pub struct Turn<'t> {
+    /// The proof of that.
+    pub locks: Locks,
+    opened: &'t System<'t>,
+    switched: Option<System<'t>>,
+}
+
+impl<'t> Turn<'t> {
+    /// Waits for it.
+    pub fn take(opened: &'t System<'t>, occasion: Occasion, patience: Duration) -> anyhow::Result<Self> {
+        let session = opened.session;
+        let is_over = || session.is_ending();
+        let waits = |holder: &str| session.progress().waits_for(holder);
+        let locks = locks::take(&opened.paths, occasion, Patience::until(patience, &is_over), waits)?;
+        timings::mark("locks");
+        Ok(Self { locks, opened, switched: session.open_if_switched(&opened.paths)? })
+    }
+
+    /// The system that counts now.
+    #[must_use]
+    pub fn system(&self) -> &System<'t> {
+        self.switched.as_ref().unwrap_or(self.opened)
+    }
+}

@@ -1,0 +1,297 @@
+//! Whether a rebuild with the recorded values would change more than dynix did: found when it is asked for, and in the
+//! background after each apply.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use camino::Utf8Path;
+
+use super::System;
+use crate::attr_path::AttrPath;
+use crate::host::fs;
+use crate::host::fs::lock::{self, LockError};
+use crate::host::messages;
+use crate::host::paths::Paths;
+use crate::host::systemd::background::Background;
+use crate::host::systemd::booted;
+use crate::overrides::{Change, Overlay};
+use crate::plan;
+use crate::plan::places::Places;
+use crate::reconcile::report::Report;
+use crate::reconcile::view::View;
+use crate::render::secrets::Secrets;
+use crate::telemetry::journal::Entry;
+use crate::verify::evaluation::{self, Evaluated};
+use crate::verify::proof::Proof;
+use crate::verify::verdict::{self, Outcome, Verdict};
+use crate::verify::{Finding, Judgement, judge};
+
+/// Until what runs in the background is killed: a proof and a comparison, each with a deadline of its own.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// How many this process has started: the daemon starts many.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+/// How long one that runs is waited for.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// How long a switch may take until what it led to is verified beside it.
+const SWITCHING: Duration = Duration::from_secs(10 * 60);
+/// How long a system is waited for before it is looked at again.
+const RETRY: Duration = Duration::from_millis(100);
+
+impl System<'_> {
+    /// Evaluates and judges.
+    pub fn verify(&self) -> anyhow::Result<Verdict> {
+        self.found(None)
+    }
+
+    /// What is known of the values in effect on the system that runs; nothing where nobody looks.
+    pub fn known_verdict(&self) -> anyhow::Result<Option<Verdict>> {
+        if self.plan.verify == plan::Verify::Off {
+            return Ok(None);
+        }
+        let Some(verdict) = verdict::load(&self.paths.verdict())? else { return Ok(None) };
+        Ok(Some(verdict).filter(|verdict| self.identity().is_ok_and(|system| system == verdict.system)))
+    }
+
+    /// After an apply: sound by the proof, or to be found out in the background. Never delays or fails the apply.
+    pub fn verify_soon(&self) {
+        if self.plan.verify == plan::Verify::Off || self.session.is_elsewhere() {
+            return;
+        }
+        if let Err(error) = self.begin_to_verify() {
+            let problem = messages::chain(&error);
+            self.session.progress().warn(&format!("whether a rebuild would change more is not verified: {problem}"));
+        }
+    }
+
+    fn begin_to_verify(&self) -> anyhow::Result<()> {
+        // The apply may have waited for a switch.
+        let switched = self.session.open_if_switched(&self.paths)?;
+        let system = switched.as_ref().unwrap_or(self);
+        let known = match &system.kept_proof()? {
+            Some(proof) => system.by_proof(proof)?,
+            None if system.plan.evaluator.is_none() => Some(system.found(None)?),
+            None => None,
+        };
+        if let Some(verdict) = known {
+            let before = verdict::load(&system.paths.verdict())?.map(|before| before.verdict);
+            if before != Some(verdict.verdict) {
+                Entry::verified(&verdict).send();
+            }
+            return system.keep(verdict);
+        }
+        if !booted::is_ours() {
+            return Ok(());
+        }
+        Ok(system.verification()?.start()?)
+    }
+
+    fn verification(&self) -> anyhow::Result<Background> {
+        let program = std::env::current_exe().context("cannot find the dynix that runs")?;
+        let mut command = vec![program.to_string_lossy().into_owned()];
+        let location = self.session.location();
+        for (name, path) in [("--plan", &location.plan), ("--overrides", &location.overrides)] {
+            command.extend(path.iter().flat_map(|path| [name.to_owned(), path.to_string()]));
+        }
+        command.extend(["verify", "--background"].map(str::to_owned));
+        let activated = self.paths.activated().into_iter();
+        command.extend(activated.flat_map(|system| ["--system".to_owned(), system.to_string()]));
+        Ok(Background {
+            // One that was started just now may still run; they wait for each other.
+            unit: format!("dynix-verify-{}-{}.service", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed)),
+            description: "Find out whether a rebuild would change more than dynix did".to_owned(),
+            command,
+            deadline: DEADLINE,
+        })
+    }
+
+    /// What an apply started in the background: proves where there is no proof, verifies, keeps what it found, and does
+    /// what the plan says. Gives what came of the records that it took back. `activated`: only once this is the system
+    /// that runs.
+    ///
+    /// One runs and one waits at most: whoever comes while one waits leaves it to that one, which reads the log only when
+    /// its turn has come. So many applies in a row cost two evaluations, and the last one is always looked at.
+    pub fn verify_in_background(&self, activated: Option<&Utf8Path>) -> anyhow::Result<Option<Report>> {
+        if let Some(system) = activated
+            && !is_switched_to(system, &self.paths)?
+        {
+            self.session.progress().inform(&format!("{system} is not the system that runs: nothing is verified of it"));
+            return Ok(None);
+        }
+        let run = self.paths.run();
+        let turn = match lock::acquire(&run.join("verify-next.lock"), Duration::ZERO, |_| ()) {
+            Ok(turn) => turn,
+            Err(LockError::Held { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let _running = lock::acquire(&run.join("verify.lock"), PATIENCE, |_| ())?;
+        drop(turn);
+        let proof = match self.kept_proof()? {
+            Some(proof) => Some(proof),
+            None => self.prove().map_err(|error| self.warn_unproven(&error)).ok(),
+        };
+        let verdict = self.found(proof.as_ref())?;
+        if !self.session.is_elsewhere() {
+            Entry::verified(&verdict).send();
+        }
+        let unsound = verdict.verdict == Outcome::Unsound;
+        let take_back = unsound && self.plan.verify == plan::Verify::Rollback && !verdict.judgement.stale;
+        let before = self.sound_until()?;
+        self.keep(verdict.clone())?;
+        if take_back { self.take_back(before, &verdict, proof.as_ref()) } else { Ok(None) }
+    }
+
+    fn warn_unproven(&self, error: &anyhow::Error) {
+        self.session.progress().warn(&format!("nothing is proven: {}", messages::chain(error)));
+    }
+
+    /// Takes back what came into effect since all was sound, but for what is proven to be sound. Which one of several it
+    /// was can't be known.
+    fn take_back(&self, sound_until: u64, verdict: &Verdict, proof: Option<&Proof>) -> anyhow::Result<Option<Report>> {
+        self.session.heed_signals()?;
+        let warn = |message: &str| self.session.progress().warn(message);
+        if let Some(trial) = self.state()?.trial.filter(|trial| !trial.is_overdue()) {
+            // Whether what came before it is sound is found out next.
+            let report = self.revert(Some(&trial.timer), &verdict.reasons(), &self.session.user())?;
+            warn("went back from the change on trial, which a rebuild would not agree with");
+            self.count_unsound(trial.marks.len());
+            self.verify_soon();
+            return Ok(Some(report));
+        }
+        let suspects = self.suspects(sound_until, verdict, proof)?;
+        let reason = match suspects.as_slice() {
+            [_, _, ..] => {
+                let ids: Vec<String> = suspects.iter().map(u64::to_string).collect();
+                format!("one of the records {} or several of them together: {}", ids.join(", "), verdict.reasons())
+            }
+            _ => verdict.reasons(),
+        };
+        let changes: Vec<Change> =
+            suspects.into_iter().map(|id| Change::Reject { id, reason: reason.clone() }).collect();
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        self.log().append(&changes, &self.session.user(), None, self.waits())?;
+        warn(&format!("took back {} records that a rebuild would not agree with", changes.len()));
+        self.count_unsound(changes.len());
+        let report = self.apply(&self.request(None))?;
+        self.verify_soon();
+        Ok(Some(report))
+    }
+
+    /// The records since all was sound of which it is not proven that nothing else depends on their values.
+    fn suspects(&self, sound_until: u64, verdict: &Verdict, proof: Option<&Proof>) -> anyhow::Result<Vec<u64>> {
+        let records = self.log().find_holding(|id| id > sound_until && id <= verdict.record)?;
+        let places = Places::of(&self.plan);
+        let is_free = |path: &AttrPath| proof.is_some_and(|proof| self.is_free(&places, proof, path));
+        let suspects =
+            records.iter().filter(|record| record.paths().is_empty() || !record.paths().into_iter().all(is_free));
+        Ok(suspects.map(|record| record.id).collect())
+    }
+
+    fn count_unsound(&self, records: usize) {
+        self.unless_written(self.count(|counters| counters.unsound += records as u64));
+    }
+
+    fn keep(&self, verdict: Verdict) -> anyhow::Result<()> {
+        let system = self.identity()?;
+        let sound_until = match verdict.verdict {
+            Outcome::Sound => verdict.record,
+            _ => self.sound_until()?,
+        };
+        verdict::save(&self.paths.verdict(), &Verdict { sound_until, system, ..verdict })?;
+        self.refresh_metrics();
+        Ok(())
+    }
+
+    /// The record up to which all was found sound on this system. What was sound on another one says nothing of it.
+    fn sound_until(&self) -> anyhow::Result<u64> {
+        let system = self.identity()?;
+        let before = verdict::load(&self.paths.verdict())?.filter(|before| before.system == system);
+        Ok(before.map_or(0, |before| before.sound_until))
+    }
+
+    /// Sound by the proof, where it speaks of every value in effect.
+    fn by_proof(&self, proof: &Proof) -> anyhow::Result<Option<Verdict>> {
+        let View { folded, last_id, .. } = self.view(None)?;
+        let places = Places::of(&self.plan);
+        let sound = folded.overlay.leaves().iter().all(|(path, _)| self.is_free(&places, proof, path));
+        Ok(sound.then(|| Verdict {
+            by_proof: !folded.overlay.is_empty(),
+            ..Verdict::judged(last_id, Judgement::default())
+        }))
+    }
+
+    /// Whether it is proven that nothing else depends on a value.
+    fn is_free(&self, places: &Places<'_>, proof: &Proof, path: &AttrPath) -> bool {
+        let flows = places.find(path).and_then(|place| proof.flows(&self.plan, place.service_name, path));
+        flows.is_some_and(|flows| flows.is_empty())
+    }
+
+    fn found(&self, proof: Option<&Proof>) -> anyhow::Result<Verdict> {
+        if let Some(proof) = proof
+            && let Some(verdict) = self.by_proof(proof)?
+        {
+            return Ok(verdict);
+        }
+        let System { plan, paths, .. } = self;
+        let View { folded, desired, last_id, .. } = self.view(None)?;
+        let mut overlay: Overlay = folded.overlay;
+        let secrets = Secrets::of(plan);
+        let mut judgement = Judgement::default();
+        let leaves: Vec<AttrPath> = overlay.leaves().into_iter().map(|(path, _)| path).collect();
+        for path in leaves.iter().filter(|path| secrets.concern(path)) {
+            overlay.unset(path);
+            judgement.notes.push(format!("{path} holds a secret, which no build may have, and was left out"));
+        }
+        for left_out in &desired.left_out {
+            // One that may be of anything is in nothing.
+            if !left_out.path.names().is_empty() {
+                overlay.unset(&left_out.path);
+            }
+            judgement.notes.push(format!("{} does not hold and was left out", left_out.path));
+        }
+        if overlay.is_empty() {
+            return Ok(Verdict::judged(last_id, judgement));
+        }
+        let Some(evaluator) = &plan.evaluator else {
+            let reason = "this system's plan has no evaluator (dynamicism.evaluator)".to_owned();
+            return Ok(Verdict::unverified(last_id, reason));
+        };
+        let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
+        match evaluation::compare(evaluator, plan, &overlay, directory) {
+            Ok(Evaluated::Compared(comparison)) => {
+                let judged = judge(plan, &desired.services, &comparison);
+                judgement.notes.extend(judged.notes);
+                judgement = Judgement { notes: judgement.notes, ..judged };
+            }
+            Ok(Evaluated::FailsWithOverrides(words)) => {
+                let finding = Finding { kind: "evaluation".to_owned(), name: String::new(), changes: vec![words] };
+                judgement.findings.push(finding);
+            }
+            Err(error) => return Ok(Verdict::unverified(last_id, messages::chain(&error))),
+        }
+        Ok(Verdict::judged(last_id, judgement))
+    }
+}
+
+/// Waits until a system that is being activated is the one that runs and its switch is over, which nothing here is to slow
+/// down; `false` if that does not come.
+fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result<bool> {
+    let begin = Instant::now();
+    while fs::read_link(&paths.current_system())?.as_deref() != Some(system.as_str()) {
+        if begin.elapsed() > SWITCHING {
+            return Ok(false);
+        }
+        std::thread::sleep(RETRY);
+    }
+    // Who runs the activation script by itself takes no lock.
+    if fs::exists(&paths.switch_lock())? {
+        match lock::acquire(&paths.switch_lock(), SWITCHING.saturating_sub(begin.elapsed()), |_| ()) {
+            // Whatever takes so long is in nobody's way if this is not.
+            Ok(_) | Err(LockError::Held { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,70 @@
+//! Nothing of dynix stays in effect, because a system without it is switched to.
+//!
+//! systemd asks for it when it stops dynix-withdraw.service. That is within a switch to a system that lacks this unit,
+//! after the switch took its lock and before it activates. Units are left alone: each service's drop-in goes with the old
+//! system, so the switch restarts the service itself, on what is built.
+
+use std::time::Duration;
+
+use super::System;
+use super::session::Session;
+use crate::host::fs::lock::{self, LockError, Patience};
+use crate::host::fs::{self, generation};
+use crate::host::paths::Paths;
+use crate::host::systemd::{ManagerError, ServiceManager, own};
+use crate::overrides::Change;
+use crate::reconcile::execute::Machine;
+use crate::reconcile::{Occasion, Request, apply, locks, recall};
+
+/// Who the log says it was.
+const BY: &str = "nixos-rebuild";
+
+impl System<'_> {
+    /// Takes back what is in effect, if a switch asks for it. At a shutdown overrides stay, and so they do where somebody
+    /// stops the unit by hand.
+    pub fn withdraw(&self) -> anyhow::Result<()> {
+        let System { plan, paths, session } = self;
+        // Without a switch nothing is asked of systemd, whose bus may be gone at a shutdown.
+        if !is_switching(paths)? || is_shutting_down(session)? {
+            return Ok(());
+        }
+        let occasion = Occasion::Switch { static_wins: true };
+        let locks = locks::take(paths, occasion, Patience::from(locks::PATIENCE), self.waits())?;
+        let log = self.log();
+        let before = self.state()?;
+        // A log whose records can't be read is no reason to keep what they led to.
+        if before.trial.is_some() || log.fold().map_or(true, |folded| !folded.overlay.is_empty()) {
+            let ids = log.append(&[Change::Rollback(0)], BY, None, self.waits())?;
+            let said = format!("recorded {}: the next system has no dynix, which the overrides need", ids[0]);
+            session.progress().inform(&said);
+        }
+        self.with_machine(false, |machine| {
+            let request = Request { by: BY.to_owned(), occasion, ..Request::default() };
+            apply(plan, &log, &request, &Machine { manager: None, ..*machine }, &locks, self.waits())?;
+            // Nothing of the next system knows them.
+            if machine.manager.is_some() {
+                own::stop(&recall::names())?;
+            }
+            recall::remove_units(machine)?;
+            Ok(())
+        })?;
+        for service in before.services.keys().chain(plan.services.keys()) {
+            generation::forget(&paths.service(service))?;
+        }
+        fs::remove(&paths.state())?;
+        Ok(())
+    }
+}
+
+fn is_shutting_down(session: &Session) -> Result<bool, ManagerError> {
+    session.manager_to_ask().map_or(Ok(false), ServiceManager::is_stopping)
+}
+
+/// Whether somebody has the lock of switch-to-configuration.
+fn is_switching(paths: &Paths) -> Result<bool, LockError> {
+    match lock::acquire(&paths.switch_lock(), Duration::ZERO, |_| ()) {
+        Ok(_) => Ok(false),
+        Err(LockError::Held { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
