@@ -27,7 +27,7 @@ fn run() -> Exit {
     let cli = arguments::parse();
     timings::mark("command line");
     let done = match cli {
-        Cli { global, command: Command::Daemon(Lazy(daemon)) } => serve(global, &daemon),
+        Cli { global, command: Command::Daemon(Lazy(daemon)) } => serve(&global, &daemon),
         cli => commands::run(cli),
     };
     match done {
@@ -44,7 +44,7 @@ fn run() -> Exit {
     }
 }
 
-fn serve(global: arguments::Global, daemon: &arguments::Daemon) -> anyhow::Result<Exit> {
+fn serve(global: &arguments::Global, daemon: &arguments::Daemon) -> anyhow::Result<Exit> {
     let location = global.location().absolute()?;
     let sessions = Sessions { location, verbose: global.verbose };
     let socket = global.socket.as_deref().map(absolute).transpose()?;
