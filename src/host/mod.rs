@@ -9,6 +9,7 @@ pub mod interruption;
 pub mod messages;
 pub mod paths;
 pub mod process;
+pub mod sysctl;
 pub mod systemd;
 pub mod templates;
 pub mod timings;

@@ -139,6 +139,18 @@ impl Paths {
         self.run().join(service)
     }
 
+    /// What the kernel had of the settings that a service changed.
+    #[must_use]
+    pub fn kernel_settings(&self, service: &str) -> Utf8PathBuf {
+        self.run().join(format!("{service}.sysctl"))
+    }
+
+    /// What systemd-sysctl is to give the kernel back for a service: read before any other file (sysctl.d(5)).
+    #[must_use]
+    pub fn settings_to_return(&self, service: &str) -> Utf8PathBuf {
+        self.root.join(format!("run/sysctl.d/00-dynix-{service}.conf"))
+    }
+
     /// Where drop-ins that follow a value go.
     #[must_use]
     pub fn runtime_units(&self) -> Utf8PathBuf {

@@ -16,6 +16,7 @@ use super::action::Action;
 use super::change::{self, Change};
 use super::dependents::{Dependents, Revival, sequence};
 use super::execute::{Fault, Machine, Material, Ran, run};
+use super::kernel;
 use super::report::Outcome;
 use super::seen;
 use super::state::InEffect;
@@ -292,6 +293,9 @@ impl Course<'_> {
         progress: &mut Progress,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Option<Fault> {
+        if let Err(error) = kernel::prepare(change, self.machine.paths) {
+            return Some(Fault::Broken(error.to_string()));
+        }
         self.machine.manager?;
         let units = change.unit_steps(self.machine.paths);
         let alone = std::slice::from_ref(change);
@@ -301,7 +305,9 @@ impl Course<'_> {
         progress.unsettled = change.units.keys().filter(|unit| !settled.contains(*unit)).cloned().collect();
         progress.touched.extend(touched);
         progress.stopped.extend(stopped);
-        let fault = faults.remove(change.name)?;
+        let Some(fault) = faults.remove(change.name) else {
+            return kernel::settle(change, self.machine.paths).err().map(|error| Fault::Broken(error.to_string()));
+        };
         if !matches!(fault, Fault::Unhealthy(_) | Fault::Unjudged(_)) {
             return Some(fault);
         }

@@ -26,6 +26,7 @@ pub mod watch;
 pub mod watching;
 
 mod awaiting;
+mod kernel;
 mod leftover;
 mod pass;
 mod rejection;

@@ -105,6 +105,7 @@ tests! {
     sound_rollback = "sound-rollback",
     strings = "strings",
     switches = "switches",
+    sysctl = "sysctl",
     validators = "validators",
     watch = "watch",
 }

@@ -1,0 +1,96 @@
+//! What the kernel had of settings that a service changes, where systemd-sysctl.service writes them.
+//!
+//! That unit writes what its files say, and takes nothing back: a key that an override added would keep its value after the
+//! override is gone. So what the kernel has of such keys is kept before the unit runs. Once its files no longer name one,
+//! systemd-sysctl is given the old value, in a file that is there only for that. What the built file names needs none of this.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use super::change::Change;
+use crate::host::fs::{self, FileError, atomic};
+use crate::host::paths::Paths;
+use crate::host::sysctl;
+use crate::plan::Service;
+
+/// Keeps what is about to change, and says what is to be given back. After the files of `change` are in place, before its units
+/// are acted on.
+pub(super) fn prepare(change: &Change<'_>, paths: &Paths) -> Result<(), FileError> {
+    let place = paths.kernel_settings(change.name);
+    let Some(service) = change.service.filter(|service| service.units.contains_key(sysctl::UNIT)) else {
+        // It left the system: whoever acts on the unit next gives back what it had.
+        return if fs::exists(&place)? { give_back(&load(change.name, paths)?, change, paths) } else { Ok(()) };
+    };
+    let (before, built, next) = (load(change.name, paths)?, built(service)?, next(change, service, paths)?);
+    let mut kept = before.clone();
+    for setting in next.iter().filter(|setting| !built.contains(setting)) {
+        let is_new = |path: &String| !built.iter().any(|one| sysctl::is_set_by(path, one));
+        for (path, value) in sysctl::values(paths.root(), setting).into_iter().filter(|(path, _)| is_new(path)) {
+            kept.entry(path).or_insert(value);
+        }
+    }
+    if kept != before {
+        save(&place, &kept)?;
+    }
+    kept.retain(|path, _| !next.iter().any(|one| sysctl::is_set_by(path, one)));
+    give_back(&kept, change, paths)
+}
+
+/// What was given back needs to be kept no longer. After the units of `change` ran well.
+pub(super) fn settle(change: &Change<'_>, paths: &Paths) -> Result<(), FileError> {
+    let Some(service) = change.service.filter(|_| change.units.contains_key(sysctl::UNIT)) else { return Ok(()) };
+    let (before, next) = (load(change.name, paths)?, next(change, service, paths)?);
+    let mut kept = before.clone();
+    kept.retain(|path, _| next.iter().any(|one| sysctl::is_set_by(path, one)));
+    fs::remove(&paths.settings_to_return(change.name))?;
+    if kept == before { Ok(()) } else { save(&paths.kernel_settings(change.name), &kept) }
+}
+
+fn give_back(values: &BTreeMap<String, String>, change: &Change<'_>, paths: &Paths) -> Result<(), FileError> {
+    save(&paths.settings_to_return(change.name), values)
+}
+
+fn load(service: &str, paths: &Paths) -> Result<BTreeMap<String, String>, FileError> {
+    let bytes = fs::read_trusted(&paths.kernel_settings(service), fs::OWN)?.unwrap_or_default();
+    Ok(sysctl::read(&String::from_utf8_lossy(&bytes)))
+}
+
+fn save(place: &Utf8PathBuf, values: &BTreeMap<String, String>) -> Result<(), FileError> {
+    if values.is_empty() {
+        return fs::remove(place).map(drop);
+    }
+    // Some can be read by root only.
+    atomic::write(place, sysctl::text(values).as_bytes(), 0o600, atomic::Durability::Volatile)
+}
+
+/// What the built files set.
+fn built(service: &Service) -> Result<Vec<String>, FileError> {
+    read(
+        service
+            .files
+            .iter()
+            .filter(|(_, file)| file.is_read_by(sysctl::UNIT))
+            .map(|(_, file)| file.static_file.clone()),
+    )
+}
+
+/// What the files set that `change` leads to.
+fn next(change: &Change<'_>, service: &Service, paths: &Paths) -> Result<Vec<String>, FileError> {
+    match change.directory(paths) {
+        None => built(service),
+        Some(directory) => {
+            let files = service.files.iter().filter(|(_, file)| file.is_read_by(sysctl::UNIT));
+            read(files.map(|(name, _)| directory.join(name)))
+        }
+    }
+}
+
+fn read(files: impl Iterator<Item = Utf8PathBuf>) -> Result<Vec<String>, FileError> {
+    let mut settings = Vec::new();
+    for file in files {
+        let bytes = fs::read(&file)?.unwrap_or_default();
+        settings.extend(sysctl::settings(&String::from_utf8_lossy(&bytes)));
+    }
+    Ok(settings)
+}
