@@ -1,7 +1,7 @@
-//! JSON as strictly as a contract needs it: no name twice in an object, no integer that Nix does not have.
+//! JSON as strictly as a contract needs it: no name twice in an object, no number that 64 bits don't hold as it is written.
 //!
 //! Takes text, gives a value or every problem with its place. `serde_json` by itself lets the last of two equal names
-//! win without a word.
+//! win without a word, and rounds numbers.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,12 +10,14 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::problem::{Place, Problem, Problems};
+use crate::types::number;
 
 /// Reads a JSON document.
 pub fn read(text: &str) -> Result<Value, Vec<Problem>> {
     let problems = RefCell::new(Problems::default());
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let node = Node { place: Place::top(), problems: &problems };
+    let numbers = RefCell::new(number::faults(text.as_bytes()));
+    let node = Node { place: Place::top(), problems: &problems, numbers: &numbers };
     let value = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     let value = value.unwrap_or_else(|error| {
         problems.borrow_mut().add(&Place::top(), format!("it is not JSON: {error}"));
@@ -25,12 +27,22 @@ pub fn read(text: &str) -> Result<Value, Vec<Problem>> {
 }
 
 /// A value that is being read, and where.
-struct Node<'p> {
+struct Node<'p, N> {
     place: Place,
     problems: &'p RefCell<Problems>,
+    /// What is wrong with the numbers that are yet to come.
+    numbers: &'p RefCell<N>,
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<N: Iterator<Item = Option<String>>> Node<'_, N> {
+    fn number(&self) {
+        if let Some(fault) = self.numbers.borrow_mut().next().flatten() {
+            self.problems.borrow_mut().add(&self.place, fault);
+        }
+    }
+}
+
+impl<'de, N: Iterator<Item = Option<String>>> DeserializeSeed<'de> for Node<'_, N> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -38,7 +50,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de, N: Iterator<Item = Option<String>>> Visitor<'de> for Node<'_, N> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +61,8 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut object = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
             let place = self.place.key(&name);
-            let value = entries.next_value_seed(Node { place: place.clone(), problems: self.problems })?;
+            let (problems, numbers) = (self.problems, self.numbers);
+            let value = entries.next_value_seed(Node { place: place.clone(), problems, numbers })?;
             if object.insert(name, value).is_some() {
                 self.problems.borrow_mut().add(&place, "it is given twice");
             }
@@ -59,8 +72,9 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
+        let (problems, numbers) = (self.problems, self.numbers);
         while let Some(value) =
-            elements.next_element_seed(Node { place: self.place.element(list.len()), problems: self.problems })?
+            elements.next_element_seed(Node { place: self.place.element(list.len()), problems, numbers })?
         {
             list.push(value);
         }
@@ -72,18 +86,17 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        self.number();
         Ok(value.into())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        if i64::try_from(value).is_err() {
-            let problem = format!("{value} is beyond the integers of Nix, which go up to {}", i64::MAX);
-            self.problems.borrow_mut().add(&self.place, problem);
-        }
+        self.number();
         Ok(value.into())
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        self.number();
         serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number has to be finite"))
     }
 
@@ -121,7 +134,17 @@ mod tests {
 
     #[test]
     fn what_is_no_json_or_no_integer_of_nix_is_refused() {
-        assert_eq!(problems(r#"{"a": 9223372036854775808}"#).len(), 1);
+        for (text, place) in [
+            (r#"{"a": 9223372036854775808}"#, "a: "),
+            (r#"{"x": [1, "-0 \" 1e-400", 2.5], "a": {"b": [0, 18446744073709551616]}}"#, "a.b[1]: "),
+            (r#"{"a": -9223372036854775809}"#, "a: "),
+            (r#"{"a": 1e-400}"#, "a: "),
+            (r#"{"a": 0.1234567890123456789}"#, "a: "),
+            (r#"{"a": -0}"#, "a: "),
+        ] {
+            let found = problems(text);
+            assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
+        }
         for bad in ["", "{", "{} {}", "{\"a\": 1e999}", "{'a': 1}", "[1,]", "NaN"] {
             assert!(problems(bad)[0].starts_with("the description: it is not JSON: "), "{bad}");
         }

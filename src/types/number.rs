@@ -42,32 +42,36 @@ pub fn fault(token: &str) -> Option<String> {
 /// What is wrong with the first number of a JSON text that 64 bits don't hold.
 #[must_use]
 pub fn first_fault(json: &[u8]) -> Option<String> {
+    faults(json).flatten().next()
+}
+
+/// What is wrong with each number of a JSON text, in their order.
+pub fn faults(json: &[u8]) -> impl Iterator<Item = Option<String>> {
     let mut at = 0;
-    while let Some(&byte) = json.get(at) {
-        match byte {
-            b'"' => {
-                at += 1;
-                while let Some(&inside) = json.get(at) {
-                    at += if inside == b'\\' { 2 } else { 1 };
-                    if inside == b'"' {
-                        break;
+    std::iter::from_fn(move || {
+        while let Some(&byte) = json.get(at) {
+            match byte {
+                b'"' => {
+                    at += 1;
+                    while let Some(&inside) = json.get(at) {
+                        at += if inside == b'\\' { 2 } else { 1 };
+                        if inside == b'"' {
+                            break;
+                        }
                     }
                 }
-            }
-            b'-' | b'0'..=b'9' => {
-                let from = at;
-                while matches!(json.get(at), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
-                    at += 1;
+                b'-' | b'0'..=b'9' => {
+                    let from = at;
+                    while matches!(json.get(at), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+                        at += 1;
+                    }
+                    return Some(std::str::from_utf8(&json[from..at]).ok().and_then(fault));
                 }
-                let found = std::str::from_utf8(&json[from..at]).ok().and_then(fault);
-                if found.is_some() {
-                    return found;
-                }
+                _ => at += 1,
             }
-            _ => at += 1,
         }
-    }
-    None
+        None
+    })
 }
 
 #[cfg(test)]
