@@ -19,6 +19,8 @@ rustPlatform.buildRustPackage (finalAttrs: {
     fileset = lib.fileset.unions [
       ./Cargo.lock
       ./Cargo.toml
+      ./LICENSE
+      ./THIRD-PARTY-NOTICES
       ./benches
       ./deny.toml
       ./descriptions
@@ -55,6 +57,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   postInstall = ''
     install -Dm444 src/telemetry/journal/dynix.catalog -t $out/lib/systemd/catalog
+    install -Dm444 LICENSE THIRD-PARTY-NOTICES -t $out/share/doc/dynix
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     installShellCompletion --cmd dynix \

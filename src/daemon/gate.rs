@@ -120,9 +120,9 @@ impl<'c> Case<'c> {
         let state = State::load(&limits.paths.state())?;
         let trial = state.trial.as_ref().map(Trial::confirmation).unwrap_or_default();
         let mut effects = effects(log, changes, &trial)?;
-        if limits.method == Method::Unset {
-            // What is taken back has to be theirs to take back, whatever is there.
-            effects.extend(changes.iter().filter_map(Change::path).cloned().map(|path| Effect { path, value: None }));
+        if matches!(limits.method, Method::Append | Method::Unset) {
+            // What is given or taken back has to be theirs, whatever is there.
+            effects.extend(changes.iter().flat_map(policy::given));
         }
         let used = policy::judge(&limits.spec, limits.names, limits.method, &effects)?;
         if used.is_empty() {
@@ -140,10 +140,11 @@ impl<'c> Case<'c> {
 }
 
 impl Limits<'_> {
-    fn count(&self, parts: Vec<Used>) -> anyhow::Result<()> {
+    fn count(&self, allowed: Vec<Vec<Used>>) -> anyhow::Result<()> {
         let Some(uses) = self.uses else { return Ok(()) };
         let mut counted = self.counted.borrow_mut();
-        let new: Vec<Used> = parts.into_iter().filter(|one| !counted.contains(one)).collect();
+        // What was counted allows no more than it did.
+        let new = allowed.into_iter().filter(|parts| !parts.iter().any(|one| counted.contains(one))).collect();
         let (mut uses, now) = (uses.borrow_mut(), uses::now());
         let limited = uses.check(self.user, new, &self.spec, now)?;
         uses.count(self.user, &limited, &self.spec, now).context("cannot keep how often this user asked")?;
@@ -166,10 +167,11 @@ fn only_root(request: &Request, names: &Names) -> Result<(), Denied> {
 /// What changes would change: now, and once somebody confirms what is on trial, which stands before them in the log.
 fn effects(log: &LogFile, changes: &[Change], trial: &[Change]) -> Result<Vec<Effect>, LogError> {
     let mut effects = Vec::new();
+    let edited: Vec<AttrPath> = changes.iter().filter_map(Change::path).cloned().collect();
     for confirmation in [&[], trial] {
         let confirmed = [changes, confirmation].concat();
         let (before, after) = (log.preview(confirmation)?, log.preview(&confirmed)?);
-        effects.extend(policy::effects(&before.overlay, &after.overlay));
+        effects.extend(policy::effects(&before.overlay, &after.overlay, &edited));
         if trial.is_empty() {
             break;
         }

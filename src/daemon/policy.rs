@@ -4,16 +4,18 @@
 //! a request would change is the difference of two folds of the log, so that a rollback is judged by what comes back
 //! with it, and not by its name.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Number, Value};
 
 use super::peer::Names;
 use crate::attr_path::AttrPath;
-use crate::overrides::Overlay;
+use crate::overrides::{Change, Overlay, Override};
 use crate::plan::rule::Pattern;
 use crate::plan::{Bounds, DaemonSpec, Method, Rule};
+use crate::types::number::compare;
 use crate::varlink::answer::Denied;
 
 /// A daemon that only root may ask for anything.
@@ -31,14 +33,76 @@ pub struct Effect {
     pub value: Option<Value>,
 }
 
-/// What is different between two folds of the log.
+/// What a change that is made at `edited` names, or none that is made anywhere in particular, makes different between two
+/// folds of the log.
 #[must_use]
-pub fn effects(before: &Overlay, after: &Overlay) -> Vec<Effect> {
+pub fn effects(before: &Overlay, after: &Overlay, edited: &[AttrPath]) -> Vec<Effect> {
     let (was, is) = (before.leaves(), after.leaves());
-    let comes = is.iter().filter(|(path, one)| !was.iter().any(|(other, same)| other == path && same == one));
+    let mut effects = Vec::new();
+    for (path, one) in &is {
+        match was.iter().find(|(other, _)| other == path) {
+            Some((_, same)) if same == one => {}
+            // A replaced set is edited in place: what is different of it are some of its names.
+            Some((_, Override { value: Value::Object(was), .. })) if one.value.is_object() => {
+                let found = effects.len();
+                if let Value::Object(is) = one.value {
+                    within(path, was, is, &mut effects);
+                }
+                let is_edited = || edited.iter().any(|edit| edit.0.len() > path.0.len() && edit.starts_with(path));
+                if effects.len() == found && !is_edited() {
+                    effects.push(Effect { path: path.clone(), value: Some(one.value.clone()) });
+                }
+            }
+            _ => effects.push(Effect { path: path.clone(), value: Some(one.value.clone()) }),
+        }
+    }
     let goes = was.iter().filter(|(path, _)| !is.iter().any(|(other, _)| other == path));
-    let comes = comes.map(|(path, one)| Effect { path: path.clone(), value: Some(one.value.clone()) });
-    comes.chain(goes.map(|(path, _)| Effect { path: path.clone(), value: None })).collect()
+    effects.extend(goes.map(|(path, _)| Effect { path: path.clone(), value: None }));
+    effects
+}
+
+/// What is different between two sets that are at `path`.
+fn within(path: &AttrPath, was: &Map<String, Value>, is: &Map<String, Value>, effects: &mut Vec<Effect>) {
+    let below = |name: &String| path.join(&AttrPath(vec![name.clone()]));
+    for (name, value) in is {
+        match (was.get(name), value) {
+            (Some(same), _) if same == value => {}
+            (Some(Value::Object(was)), Value::Object(is)) => within(&below(name), was, is, effects),
+            _ => effects.push(Effect { path: below(name), value: Some(value.clone()) }),
+        }
+    }
+    let goes = was.keys().filter(|name| !is.contains_key(*name));
+    effects.extend(goes.map(|name| Effect { path: below(name), value: None }));
+}
+
+/// What is given with a change itself, whatever there is already: that is theirs to give, or to take back.
+#[must_use]
+pub fn given(change: &Change) -> Vec<Effect> {
+    let effect = |path: &AttrPath, value: Option<&Value>| Effect { path: path.clone(), value: value.cloned() };
+    match change {
+        Change::Set(path, value) => {
+            let mut leaves = Vec::new();
+            collect(path, value, &mut leaves);
+            leaves
+        }
+        Change::Replace(path, value) => vec![effect(path, Some(value))],
+        Change::Unset(path) => vec![effect(path, None)],
+        // Expressions are for root alone; the rest is what it comes to.
+        Change::Expression { .. } | Change::Rollback(_) | Change::Reject { .. } => Vec::new(),
+    }
+}
+
+/// The leaves of a value that is set (docs/overrides.md); an empty set is none, and has to be theirs all the same.
+fn collect(path: &AttrPath, value: &Value, effects: &mut Vec<Effect>) {
+    match value {
+        Value::Object(attributes) if !attributes.is_empty() => {
+            for (name, value) in attributes {
+                collect(&path.join(&AttrPath(vec![name.clone()])), value, effects);
+            }
+        }
+        Value::Object(_) => effects.push(Effect { path: path.clone(), value: None }),
+        _ => effects.push(Effect { path: path.clone(), value: Some(value.clone()) }),
+    }
 }
 
 /// A part of a rule that lets something through, for counting how often.
@@ -58,9 +122,9 @@ pub fn may_at_all(spec: &DaemonSpec, names: &Names, method: Method) -> Result<()
     Err(Denied::NotAllowed(format!("{} may not {} anything{}", names.user, Verb(method), hint(spec, names))))
 }
 
-/// Judges what a caller wants to change. Gives the parts of rules that allow it.
-pub fn judge(spec: &DaemonSpec, names: &Names, method: Method, effects: &[Effect]) -> Result<Vec<Used>, Denied> {
-    let mut used = Vec::new();
+/// Judges what a caller wants to change. Gives for each effect the parts of rules that allow it, any of which is enough.
+pub fn judge(spec: &DaemonSpec, names: &Names, method: Method, effects: &[Effect]) -> Result<Vec<Vec<Used>>, Denied> {
+    let mut allowed = Vec::new();
     for effect in effects {
         let covering: Vec<(&String, &String, &Bounds)> = entries(spec, names)
             .filter(|(_, pattern, bounds)| {
@@ -77,7 +141,10 @@ pub fn judge(spec: &DaemonSpec, names: &Names, method: Method, effects: &[Effect
                 hint(spec, names)
             )));
         }
-        let Some((rule, pattern, _)) = covering.iter().find(|(.., bounds)| is_within(bounds, effect)) else {
+        let within = covering.iter().filter(|(.., bounds)| is_within(bounds, effect));
+        let parts: Vec<Used> =
+            within.map(|(rule, pattern, _)| Used { rule: (*rule).clone(), pattern: (*pattern).clone() }).collect();
+        if parts.is_empty() {
             let bounds: Vec<String> = covering.iter().map(|(.., bounds)| Within(bounds).to_string()).collect();
             return Err(Denied::OutOfBounds(format!(
                 "{}: {} may only set {} (dynamicism.daemon.allow)",
@@ -85,12 +152,12 @@ pub fn judge(spec: &DaemonSpec, names: &Names, method: Method, effects: &[Effect
                 names.user,
                 bounds.join(" or ")
             )));
-        };
-        used.push(Used { rule: (*rule).clone(), pattern: (*pattern).clone() });
+        }
+        allowed.push(parts);
     }
-    used.sort();
-    used.dedup();
-    Ok(used)
+    allowed.sort();
+    allowed.dedup();
+    Ok(allowed)
 }
 
 /// Whether a caller may apply what is recorded for a service with these options.
@@ -113,10 +180,12 @@ fn entries<'s>(spec: &'s DaemonSpec, names: &'s Names) -> impl Iterator<Item = (
 
 fn is_within(bounds: &Bounds, effect: &Effect) -> bool {
     let Some(value) = &effect.value else { return true };
-    let number = value.as_f64();
-    let above = bounds.minimum.is_none_or(|minimum| number.is_some_and(|number| number >= minimum));
-    let below = bounds.maximum.is_none_or(|maximum| number.is_some_and(|number| number <= maximum));
-    above && below && bounds.values.as_ref().is_none_or(|values| values.contains(value))
+    let breaks = |bound: Option<&Number>, wrong: Ordering| {
+        bound.is_some_and(|bound| value.as_number().is_none_or(|number| compare(number, bound) == wrong))
+    };
+    let is_inside =
+        !breaks(bounds.minimum.as_ref(), Ordering::Less) && !breaks(bounds.maximum.as_ref(), Ordering::Greater);
+    is_inside && bounds.values.as_ref().is_none_or(|values| values.contains(value))
 }
 
 /// What a caller may do instead.
@@ -197,7 +266,7 @@ mod tests {
     fn bounds_hold_for_what_comes() {
         let spec = spec(&json!({"a.workers": {"minimum": 1, "maximum": 64}, "a.level": {"values": ["info", "debug"]}}));
         let judged = |effects: &[Effect]| judge(&spec, &names("balancer", &[]), Method::Append, effects);
-        assert_eq!(judged(&set("a.workers", json!(1))).unwrap()[0].pattern, "a.workers");
+        assert_eq!(judged(&set("a.workers", json!(1))).unwrap()[0][0].pattern, "a.workers");
         for wrong in [json!(0), json!(65), json!(64.5), json!("20"), json!(null), json!({"x": 1}), json!([1])] {
             assert!(matches!(judged(&set("a.workers", wrong.clone())), Err(Denied::OutOfBounds(_))), "{wrong}");
         }
@@ -220,6 +289,62 @@ mod tests {
     }
 
     #[test]
+    fn bounds_are_exact_where_floats_are_not() {
+        let most: i64 = 9_007_199_254_740_992;
+        let spec = spec(&json!({"a": {"minimum": -most - 1, "maximum": most + 1}}));
+        let judged =
+            |value: i64| judge(&spec, &names("balancer", &[]), Method::Append, &set("a", json!(value))).is_ok();
+        assert!(judged(most + 1) && judged(-most - 1));
+        assert!(!judged(most + 2) && !judged(-most - 2));
+    }
+
+    #[test]
+    fn each_rule_that_allows_something_is_enough() {
+        let both = json!({"a.*": {"maximum": 5}, "a.b": {"maximum": 9}});
+        let spec = spec(&both);
+        let judged = judge(&spec, &names("balancer", &[]), Method::Append, &set("a.b", json!(4))).unwrap();
+        let patterns: Vec<&str> = judged[0].iter().map(|used| used.pattern.as_str()).collect();
+        assert_eq!(patterns, ["a.*", "a.b"]);
+        let judged = judge(&spec, &names("balancer", &[]), Method::Append, &set("a.b", json!(7))).unwrap();
+        assert_eq!(judged[0].len(), 1);
+    }
+
+    #[test]
+    fn an_edit_of_a_replaced_set_is_of_its_names() {
+        let mut before = Overlay::default();
+        before.put(&["a"], json!({"b": 1, "c": {"d": 2}}), 1);
+        let found = |change: Change, edit: &dyn Fn(&mut Overlay)| {
+            let mut after = before.clone();
+            edit(&mut after);
+            let edited: Vec<AttrPath> = change.path().cloned().into_iter().collect();
+            let effects = effects(&before, &after, &edited).into_iter();
+            effects.map(|one| (one.path.to_string(), one.value)).collect::<Vec<_>>()
+        };
+        let put = |at: &'static [&str], value: Value| {
+            let change = Change::Set(AttrPath(at.iter().map(|name| (*name).to_owned()).collect()), value.clone());
+            found(change, &move |overlay| overlay.put(at, value.clone(), 2))
+        };
+        assert_eq!(put(&["a", "b"], json!(5)), [("a.b".to_owned(), Some(json!(5)))]);
+        assert_eq!(put(&["a", "c", "e"], json!(5)), [("a.c.e".to_owned(), Some(json!(5)))]);
+        assert_eq!(put(&["a", "b"], json!(1)), []);
+        // Somebody else's set that says the same is another record all the same.
+        let whole = json!({"b": 1, "c": {"d": 2}});
+        assert_eq!(put(&["a"], whole.clone()), [("a".to_owned(), Some(whole))]);
+        let gone = found(Change::Unset(path("a.c.d")), &|overlay| overlay.unset(&path("a.c.d")));
+        assert_eq!(gone, [("a.c.d".to_owned(), None)]);
+    }
+
+    #[test]
+    fn what_is_given_is_every_leaf() {
+        let effect = |at: &str, value: Option<Value>| Effect { path: path(at), value };
+        let set = Change::Set(path("a"), json!({"b": 1, "c": {"d": [2]}, "e": {}}));
+        let expected = [effect("a.b", Some(json!(1))), effect("a.c.d", Some(json!([2]))), effect("a.e", None)];
+        assert_eq!(given(&set), expected);
+        assert_eq!(given(&Change::Replace(path("a"), json!({}))), [effect("a", Some(json!({})))]);
+        assert_eq!(given(&Change::Unset(path("a"))), [effect("a", None)]);
+    }
+
+    #[test]
     fn a_rollback_is_what_comes_and_goes_with_it() {
         let (mut before, mut after) = (Overlay::default(), Overlay::default());
         before.put(&["a", "same"], json!(1), 1);
@@ -229,7 +354,7 @@ mod tests {
         after.put(&["a", "changes"], json!(3), 2);
         after.put(&["a", "comes"], json!(4), 1);
         let found: Vec<(String, Option<Value>)> =
-            effects(&before, &after).into_iter().map(|one| (one.path.to_string(), one.value)).collect();
+            effects(&before, &after, &[]).into_iter().map(|one| (one.path.to_string(), one.value)).collect();
         assert_eq!(
             found,
             [

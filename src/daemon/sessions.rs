@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::host::messages;
 use crate::reconcile::action::Action;
 use crate::system::progress::Progress;
-use crate::system::session::{Location, Session};
+use crate::system::session::{Given, Location, Session};
 
 /// How the system is reached.
 #[derive(Clone, Debug, Default)]
@@ -14,13 +14,16 @@ pub struct Sessions {
     pub location: Location,
     /// Whether the journal has every step of an apply.
     pub verbose: bool,
+    /// What stands for systemd, if anything does.
+    pub given: Option<Given>,
 }
 
 impl Sessions {
     /// A new one.
     #[must_use]
     pub fn session(&self) -> Session {
-        Session::new(self.location.clone(), Arc::new(Journal { verbose: self.verbose }))
+        let journal = Arc::new(Journal { verbose: self.verbose });
+        Session::new(self.location.clone(), journal).managed_by(self.given.clone())
     }
 }
 

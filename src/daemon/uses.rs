@@ -55,26 +55,50 @@ impl Uses {
         Ok(uses)
     }
 
-    /// Those parts of rules that are limited; an error where one of them was used too often.
+    /// Those limited parts of rules that are used where each of `allowed` needs one of its parts; an error where all parts
+    /// of one of them were used too often.
     pub fn check(
         &mut self,
         user: u32,
-        parts: Vec<Used>,
+        allowed: Vec<Vec<Used>>,
         spec: &DaemonSpec,
         now: Duration,
     ) -> Result<Vec<Used>, Denied> {
-        let mut limited = Vec::new();
-        for part in parts {
-            let Some((rate, text)) = rate(spec, &part.rule, &part.pattern) else { continue };
-            let times = self.of(user, &part);
-            expire(times, rate, now);
-            if let (true, Some(first)) = (times.len() >= rate.times as usize, times.front()) {
-                let retry = rate.period.saturating_sub(now.saturating_sub(*first));
-                return Err(Denied::TooOften { reason: format!("{}: only {text} are allowed", part.pattern), retry });
+        let mut limited: Vec<Used> = Vec::new();
+        for parts in allowed {
+            let is_free = |part: &Used| limited.contains(part) || rate(spec, &part.rule, &part.pattern).is_none();
+            if parts.iter().any(is_free) {
+                continue;
             }
-            limited.push(part);
+            let mut refused: Option<(Duration, String)> = None;
+            let mut found = None;
+            for part in parts {
+                match self.wait(user, &part, spec, now) {
+                    None => {
+                        found = Some(part);
+                        break;
+                    }
+                    Some(sooner) if refused.as_ref().is_none_or(|later| sooner.0 < later.0) => refused = Some(sooner),
+                    Some(_) => {}
+                }
+            }
+            match (found, refused) {
+                (Some(part), _) => limited.push(part),
+                (None, Some((retry, reason))) => return Err(Denied::TooOften { reason, retry }),
+                (None, None) => {}
+            }
         }
         Ok(limited)
+    }
+
+    /// How long a part can't be used again, and why; `None` where it can.
+    fn wait(&mut self, user: u32, part: &Used, spec: &DaemonSpec, now: Duration) -> Option<(Duration, String)> {
+        let (rate, text) = rate(spec, &part.rule, &part.pattern)?;
+        let times = self.of(user, part);
+        expire(times, rate, now);
+        let first = times.front().filter(|_| times.len() >= rate.times as usize)?;
+        let retry = rate.period.saturating_sub(now.saturating_sub(*first));
+        Some((retry, format!("{}: only {text} are allowed", part.pattern)))
     }
 
     /// Counts a use of each of these parts. What can't be kept is not counted, and may not be done.
@@ -147,7 +171,7 @@ mod tests {
 
     fn count(known: &mut Uses, user: u32, now: Duration) -> Result<(), Denied> {
         let (spec, parts) = limited();
-        let checked = known.check(user, parts.to_vec(), &spec, now)?;
+        let checked = known.check(user, vec![parts.to_vec()], &spec, now)?;
         known.count(user, &checked, &spec, now).unwrap();
         Ok(())
     }
@@ -162,6 +186,32 @@ mod tests {
         assert_eq!(retry, Duration::from_secs(40));
         assert_eq!(count(2, 20), Ok(()));
         assert_eq!((count(1, 60), count(1, 61).is_err(), count(1, 70)), (Ok(()), true, Ok(())));
+    }
+
+    #[test]
+    fn of_several_parts_any_is_enough() {
+        let (_keep, path) = file();
+        let spec: DaemonSpec = serde_json::from_value(
+            json!({"allow": {"r": {"options": {"a": {"rate": "1/min"}, "*": {"rate": "2/min"}, "b": {}}}}}),
+        )
+        .unwrap();
+        let part = |pattern: &str| Used { rule: "r".to_owned(), pattern: pattern.to_owned() };
+        let mut uses = Uses::load(&path).unwrap();
+        let mut count = |allowed: Vec<Vec<Used>>, seconds| {
+            let now = Duration::from_secs(seconds);
+            let checked = uses.check(1, allowed, &spec, now)?;
+            uses.count(1, &checked, &spec, now).unwrap();
+            Ok::<_, Denied>(checked)
+        };
+        let any = || vec![vec![part("*"), part("a")]];
+        assert_eq!(count(any(), 10), Ok(vec![part("*")]));
+        // One that is used anyway is enough for everything else that it allows.
+        assert_eq!(count(vec![vec![part("a")], vec![part("a"), part("*")]], 11), Ok(vec![part("a")]));
+        assert_eq!(count(any(), 12), Ok(vec![part("*")]));
+        let Err(Denied::TooOften { retry, .. }) = count(any(), 20) else { panic!("it is let through") };
+        assert_eq!(retry, Duration::from_secs(50));
+        // What is not limited is enough.
+        assert_eq!(count(vec![vec![part("*"), part("b")]], 21), Ok(vec![]));
     }
 
     #[test]

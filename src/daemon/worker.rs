@@ -258,6 +258,7 @@ fn recorded(request: &Request, case: &Case<'_>, by: &str, system: &System<'_>) -
     let mut recorded = system.record(request, &Caller { by, judge: &judge })?;
     if let (Some(apply), Some(only)) = (&mut recorded.apply, case.only()) {
         apply.services.get_or_insert(only);
+        apply.trial.iter_mut().for_each(|trial| trial.only_own = true);
         apply.occasion = Occasion::Asked;
     }
     Ok(recorded)
@@ -323,7 +324,7 @@ mod tests {
         let directory = tree();
         let root = Utf8Path::from_path(directory.path()).unwrap();
         let location = Location { root: Some(root.to_owned()), ..Location::default() };
-        let sessions = Sessions { location, verbose: false };
+        let sessions = Sessions { location, ..Sessions::default() };
         let (queues, Ok(([outlet, _other], Inlet { news, .. }))) = (Queues::default(), outlets()) else { panic!() };
         let uses = Uses::load(&root.join("run/dynix/uses.json")).unwrap();
         let worker = Worker::new(sessions, &queues, &outlet, Duration::ZERO, Gate { uses: uses.into() });

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 pub use dynix_formats::FormatSpec;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::attr_path::AttrPath;
 use crate::host::evaluator::Evaluator;
@@ -147,10 +147,10 @@ pub struct Bounds {
     pub methods: Vec<Method>,
     /// The least number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minimum: Option<f64>,
+    pub minimum: Option<Number>,
     /// The greatest number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maximum: Option<f64>,
+    pub maximum: Option<Number>,
     /// The only values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<Value>>,

@@ -147,6 +147,17 @@ pub enum ApplyError {
         "nothing awaits a confirmation: it was confirmed, it went back, or there was none; see `dynix log` and `dynix status`"
     )]
     NothingAwaits,
+    /// Somebody else's record would be taken back where nobody confirms.
+    #[error(
+        "record {id} (by {by}) was not applied yet, and would be on trial as well: leave confirmUSec (--confirm) out, or let \
+         it be applied first"
+    )]
+    OthersOnTrial {
+        /// The record.
+        id: u64,
+        /// Whose it is.
+        by: String,
+    },
     /// There would be no way back.
     #[error("a change can be put on trial only where systemd runs, whose timer goes back from it")]
     NoTimer,

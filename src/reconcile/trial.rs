@@ -43,6 +43,9 @@ pub struct Start {
     pub window: Duration,
     /// The records that were made for it.
     pub marks: Vec<Mark>,
+    /// Whether nobody else's records may be on trial with them: who puts them there takes them back, unless somebody
+    /// confirms.
+    pub only_own: bool,
 }
 
 /// A change that awaits its confirmation, in words.
@@ -130,6 +133,9 @@ pub(super) fn begin(
     let marked: BTreeSet<u64> = start.marks.iter().map(|one| one.record).collect();
     let mut rejects = rejection::of(plan, log, &concerned, last, &start.marks)?;
     rejects.retain(|one| !marked.contains(&one.id));
+    if start.only_own {
+        refuse_others(log, &rejects.iter().map(|one| one.id).collect(), by)?;
+    }
     // The last record's id is unlike that of any trial before.
     let name = format!("dynix-confirm-{last}");
     let end = machine.clock.monotonic().as_secs_f64() + start.window.as_secs_f64();
@@ -148,6 +154,15 @@ pub(super) fn begin(
     let ids = log.append(&recorded, by, None, |_| {})?;
     trial.marks.extend(rejects.iter().zip(ids).map(|(one, mark)| Mark { record: one.id, mark }));
     Ok(())
+}
+
+/// An error where one of these records is not by `by`.
+fn refuse_others(log: &LogFile, ids: &Marks, by: &str) -> Result<(), ApplyError> {
+    let records = log.find(|id| ids.contains(&id))?;
+    match records.into_iter().find(|record| record.by.as_deref() != Some(by)) {
+        None => Ok(()),
+        Some(other) => Err(ApplyError::OthersOnTrial { id: other.id, by: other.by.unwrap_or_default() }),
+    }
 }
 
 /// Takes back the beginning of a trial that did not come to touch anything.

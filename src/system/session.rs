@@ -49,12 +49,23 @@ pub fn absolute(path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     Ok(Utf8PathBuf::try_from(found)?)
 }
 
+/// A service manager that stands for systemd.
+#[derive(Clone)]
+pub struct Given(pub Arc<dyn ServiceManager + Send + Sync>);
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Given")
+    }
+}
+
 /// One run of the program, on one system.
 #[derive(Debug)]
 pub struct Session {
     location: Location,
     progress: Arc<dyn Progress>,
     manager: Connection,
+    given: Option<Given>,
     ending: Option<Arc<AtomicBool>>,
     signals: OnceLock<Heeded>,
 }
@@ -64,7 +75,7 @@ impl Session {
     #[must_use]
     pub fn new(location: Location, progress: Arc<dyn Progress>) -> Self {
         let manager = Connection::default();
-        Self { location, progress, manager, ending: None, signals: OnceLock::new() }
+        Self { location, progress, manager, given: None, ending: None, signals: OnceLock::new() }
     }
 
     /// Where the system is.
@@ -89,6 +100,12 @@ impl Session {
     #[must_use]
     pub fn ending(self, ending: Arc<AtomicBool>) -> Self {
         Self { ending: Some(ending), ..self }
+    }
+
+    /// With this service manager, where one is given, and not systemd: on another tree, too.
+    #[must_use]
+    pub fn managed_by(self, given: Option<Given>) -> Self {
+        Self { given, ..self }
     }
 
     /// Whether this process is told to end.
@@ -162,6 +179,9 @@ impl Session {
     /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run or is that of an
     /// outer system.
     pub fn manager(&self) -> Option<&dyn ServiceManager> {
+        if let Some(Given(manager)) = &self.given {
+            return Some(manager.as_ref());
+        }
         if self.location.root.is_some() {
             return None;
         }

@@ -11,6 +11,7 @@ use serde_json::{Number, Value};
 
 use super::describe::describe_node;
 use super::kind::{Bound, Kind, List, Node, Range, Set, Text, Type};
+use super::number::compare;
 use crate::attr_path::AttrPath;
 
 /// One place where a value is not of its type.
@@ -311,15 +312,6 @@ impl Range {
         let bound = breaks(&self.most, Ordering::Greater)?;
         let words = if bound.inclusive { "more than" } else { "not less than" };
         Some(Fault::Other(format!("it is {words} {}", bound.number)))
-    }
-}
-
-/// As Nix compares numbers: integers as they are, else both as floats.
-fn compare(one: &Number, other: &Number) -> Ordering {
-    match (one.as_i64(), other.as_i64()) {
-        (Some(one), Some(other)) => one.cmp(&other),
-        // JSON has no NaN.
-        _ => one.as_f64().partial_cmp(&other.as_f64()).unwrap_or(Ordering::Less),
     }
 }
 

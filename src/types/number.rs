@@ -3,6 +3,20 @@
 //! JSON has numbers of any size, and readers round them without a word. Nix has integers and floats of 64 bits, and refuses
 //! what is beyond them; a float with more digits than it can hold would come back as another number.
 
+use std::cmp::Ordering;
+
+use serde_json::Number;
+
+/// As Nix compares numbers: integers as they are, else both as floats.
+#[must_use]
+pub fn compare(one: &Number, other: &Number) -> Ordering {
+    match (one.as_i64(), other.as_i64()) {
+        (Some(one), Some(other)) => one.cmp(&other),
+        // JSON has no NaN.
+        _ => one.as_f64().partial_cmp(&other.as_f64()).unwrap_or(Ordering::Less),
+    }
+}
+
 /// What is wrong with a number, which is written as JSON or Nix has it; `None` where it is held as it is.
 #[must_use]
 pub fn fault(token: &str) -> Option<String> {

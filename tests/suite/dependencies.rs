@@ -2,7 +2,7 @@
 //!
 //! deny.toml says the same for who has cargo-deny. Advisories need its database, and are NOT looked at here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
@@ -23,7 +23,7 @@ const LICENCES: [&str; 10] = [
 /// Archived, or not to be trusted with what dynix does.
 const BANNED: [&str; 4] = ["openssl-sys", "serde_yaml", "serde_yml", "yaml-rust"];
 
-fn metadata() -> Value {
+pub fn metadata() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["metadata", "--format-version", "1", "--locked", "--offline"]);
     // What is for other platforms may not be there.
@@ -31,6 +31,44 @@ fn metadata() -> Value {
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The packages that are built into the program: what `dynix` depends on, and not only for its tests or its build.
+pub fn built_in(metadata: &Value) -> Vec<&Value> {
+    let packages: BTreeMap<&str, &Value> =
+        metadata["packages"].as_array().unwrap().iter().map(|one| (one["id"].as_str().unwrap(), one)).collect();
+    let nodes: BTreeMap<&str, &Value> =
+        metadata["resolve"]["nodes"].as_array().unwrap().iter().map(|one| (one["id"].as_str().unwrap(), one)).collect();
+    let root = packages.iter().find(|(_, one)| one["name"] == "dynix").unwrap().0;
+    let (mut found, mut next) = (BTreeSet::new(), vec![*root]);
+    while let Some(id) = next.pop() {
+        if found.insert(id) {
+            let normal = |dep: &&Value| dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
+            next.extend(
+                nodes[id]["deps"].as_array().unwrap().iter().filter(normal).map(|dep| dep["pkg"].as_str().unwrap()),
+            );
+        }
+    }
+    found.into_iter().map(|id| packages[id]).filter(|one| !one["source"].is_null()).collect()
+}
+
+/// Names of which there is more than one version.
+fn duplicates<'m>(packages: impl Iterator<Item = &'m Value>) -> BTreeSet<&'m str> {
+    let mut seen = BTreeSet::new();
+    packages.map(|one| one["name"].as_str().unwrap()).filter(|name| !seen.insert(*name)).collect()
+}
+
+/// Each crate twice is code twice, and two to look after. What is new here is weighed, or avoided.
+#[test]
+fn no_more_crates_are_there_in_two_versions() {
+    let metadata = metadata();
+    // rowan (rnix) has an older one than the rest.
+    assert_eq!(duplicates(built_in(&metadata).into_iter()), ["hashbrown"].into());
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml")).unwrap();
+    let deny: toml::Table = toml::from_str(&text).unwrap();
+    assert_eq!(deny["bans"]["multiple-versions"].as_str(), Some("deny"));
+    let skipped = deny["bans"]["skip"].as_array().unwrap().iter().map(|one| one["crate"].as_str().unwrap());
+    assert_eq!(duplicates(metadata["packages"].as_array().unwrap().iter()), skipped.collect());
 }
 
 /// Whether an SPDX expression can be met: one of what stands beside `OR`, all of what stands beside `AND`.

@@ -130,8 +130,8 @@ fn units() -> BTreeMap<String, Unit> {
 fn daemon() -> DaemonSpec {
     let bounds = Bounds {
         methods: vec![Method::Append, Method::Rollback],
-        minimum: Some(1.5),
-        maximum: Some(2.5),
+        minimum: serde_json::Number::from_f64(1.5),
+        maximum: serde_json::Number::from_f64(2.5),
         values: Some(vec![1.into()]),
         rate: Some("10/min".to_owned()),
     };

@@ -279,7 +279,7 @@ impl World<'_> {
                 if State::load(&self.paths.state()).unwrap().trial.is_some() {
                     return;
                 }
-                let mut window = Some(Window { window: WINDOW, marks: Vec::new() });
+                let mut window = Some(Window { window: WINDOW, marks: Vec::new(), only_own: false });
                 self.append(*service, *mode, None, &mut window);
                 let request = Request { trial: window, ..Self::request(Some(&[SERVICES[*service]])) };
                 let end = self.memory.monotonic() + WINDOW;

@@ -27,6 +27,7 @@ mod layers;
 mod log;
 mod machine;
 mod messages;
+mod notices;
 mod pages;
 mod properties;
 mod real_nix;

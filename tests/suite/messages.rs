@@ -68,6 +68,19 @@ fn a_set_over_null_names_replace() {
 }
 
 #[test]
+fn a_list_or_a_boolean_is_answered_with_what_to_type() {
+    let system = System::new();
+    for (path, text, instead) in [
+        ("services.distccd.allowedClients", "10.0.0.1", r#"; write '[ "10.0.0.1" ]'"#),
+        ("services.distccd.zeroconf", "yes", "; write true or false"),
+    ] {
+        let refused = system.run(&["append", path, text]).ends(3).stderr;
+        assert!(refused.lines().next().is_some_and(|line| line.ends_with(instead)), "{refused}");
+    }
+    system.run(&["append", "services.distccd.allowedClients", r#"[ "10.0.0.1" ]"#]).ends(0);
+}
+
+#[test]
 fn verbs_of_other_tools_lead_to_ours() {
     for (verb, here) in [
         ("set", "dynix append PATH VALUE --apply"),

@@ -1,11 +1,14 @@
 //! Who may ask the daemon for what, held against the options that there are.
 
+use std::cmp::Ordering;
+
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
 use crate::plan::places::nearest;
 use crate::plan::rule::{Pattern, Rate};
 use crate::plan::{Bounds, OptionSpec, Plan};
 use crate::types::Below;
+use crate::types::number::compare;
 
 /// Adds what is wrong with the rules.
 pub fn check(plan: &Plan, problems: &mut Problems) {
@@ -29,8 +32,8 @@ fn check_bounds(place: &Place, bounds: &Bounds, problems: &mut Problems) {
     if bounds.methods.is_empty() {
         problems.add(&place.key("methods"), "it is empty; nothing is allowed");
     }
-    if let (Some(minimum), Some(maximum)) = (bounds.minimum, bounds.maximum)
-        && minimum > maximum
+    if let (Some(minimum), Some(maximum)) = (&bounds.minimum, &bounds.maximum)
+        && compare(minimum, maximum) == Ordering::Greater
     {
         problems.add(&place.key("minimum"), format!("{minimum} is more than the maximum, which is {maximum}"));
     }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use async_io::Timer as Sleep;
 use zbus::{block_on, fdo};
 
+use super::answers;
 use super::endings::Endings;
-use super::proxies::{ListedUnit, ManagerProxy};
+use super::proxies::{ListedUnit, ManagerProxy, listed_unit};
 use super::transient::Properties;
 use super::{ManagerError, Timer, UnitStatus, Watch, When, journal};
 
@@ -155,16 +156,10 @@ impl Bus {
 
     pub(super) async fn status_of(&self, unit: &str, listed: Option<&ListedUnit>) -> Result<UnitStatus, ManagerError> {
         let was_stopped = match listed {
-            Some(listed) if matches!(listed.3.as_str(), "failed" | "inactive") => self.was_stopped(listed).await?,
+            Some(listed) if listed_unit(listed).is_down() => self.was_stopped(listed).await?,
             _ => false,
         };
-        Ok(UnitStatus {
-            unit: unit.to_owned(),
-            load_state: listed.map_or_else(|| "not-found".to_owned(), |listed| listed.2.clone()),
-            active_state: listed.map_or_else(|| "inactive".to_owned(), |listed| listed.3.clone()),
-            job: listed.filter(|listed| listed.7 != 0).map(|listed| listed.8.clone()),
-            was_stopped,
-        })
+        Ok(answers::status(unit, listed.map(listed_unit).as_ref(), was_stopped))
     }
 }
 

@@ -70,7 +70,8 @@ async fn signals() -> zbus::Result<MessageStream> {
 }
 
 /// A unit's name as the last part of its object path (`bus_label_escape`, src/libsystemd/sd-bus/bus-label.c).
-fn label(unit: &str) -> String {
+#[must_use]
+pub fn label(unit: &str) -> String {
     let plain = |(index, byte): (usize, u8)| byte.is_ascii_alphabetic() || index > 0 && byte.is_ascii_digit();
     let escaped = |one: (usize, u8)| if plain(one) { char::from(one.1).to_string() } else { format!("_{:02x}", one.1) };
     unit.bytes().enumerate().map(escaped).collect()

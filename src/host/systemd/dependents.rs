@@ -45,7 +45,8 @@ async fn direct(unit: &UnitProxy<'static>) -> zbus::Result<Vec<String>> {
 }
 
 /// Units with those that each comes after, in that order.
-fn in_order(mut after: BTreeMap<String, Vec<String>>) -> Vec<String> {
+#[must_use]
+pub fn in_order(mut after: BTreeMap<String, Vec<String>>) -> Vec<String> {
     let mut ordered = Vec::with_capacity(after.len());
     while !after.is_empty() {
         let waits = |unit: &String| after[unit].iter().any(|other| other != unit && after.contains_key(other));

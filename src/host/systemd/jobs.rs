@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use zbus::{OwnedObjectPath, block_on};
 
+use super::answers::{self, Changes, Moment};
 use super::bus::{Asked as _, Bus, is_lost, lost, message};
 use super::endings::{Ending, Run, Wait};
-use super::proxies::ListedUnit;
+use super::proxies::{ListedUnit, listed_unit};
 use super::settling::Vigil;
 use super::{Job, JobFault, ManagerError, Verb};
 use crate::host::timings;
@@ -37,9 +38,6 @@ pub(super) enum Progress {
     /// It went wrong.
     Failed(JobFault),
 }
-
-/// Microseconds of the monotonic clock, as systemd's timestamps are.
-type Moment = u64;
 
 impl Progress {
     /// What came of it.
@@ -128,7 +126,7 @@ impl<'j> UnderWay<'j> {
                         *one = match result.as_str() {
                             "done" => Progress::Done,
                             "canceled" => block_on(bus.canceled(job))?,
-                            result => Progress::Failed(unfinished(job, result)),
+                            result => Progress::Failed(answers::unfinished(&job.unit, result)),
                         };
                     }
                 }
@@ -194,20 +192,6 @@ pub(super) fn overdue(job: &Job) -> JobFault {
     JobFault::Failed(format!("not done within {} s", job.deadline.as_secs_f64()))
 }
 
-/// The end of a job that is not done (org.freedesktop.systemd1(5), `JobRemoved`). A unit that fails or is not ready in time
-/// is itself to blame.
-fn unfinished(job: &Job, result: &str) -> JobFault {
-    match result {
-        "failed" | "timeout" => JobFault::Failed(format!("its job ended as \"{result}\"")),
-        "dependency" => JobFault::Hindered(format!(
-            "a unit that it requires did not start; see `systemctl list-dependencies {}`",
-            job.unit
-        )),
-        "assert" => JobFault::Hindered(format!("an Assert of it does not hold; see `systemctl status {}`", job.unit)),
-        other => JobFault::Hindered(format!("its job ended as \"{other}\"")),
-    }
-}
-
 fn now() -> Moment {
     u64::try_from(SystemClock.monotonic().as_micros()).unwrap_or(u64::MAX)
 }
@@ -227,7 +211,7 @@ impl Bus {
         let status = self.status_of(unit, listed).await?;
         let is_down = matches!(status.active_state.as_str(), "inactive" | "failed" | "deactivating");
         if matches!(job.verb, Verb::TryRestart | Verb::Reload) && !status.is_wanted() {
-            *progress = Progress::Failed(stopped(unit));
+            *progress = Progress::Failed(answers::stopped(unit));
             return Ok(());
         }
         // Applies that follow each other quickly are no crash loop: forget the start rate limit (systemctl(1),
@@ -263,11 +247,7 @@ impl Bus {
         since: Moment,
     ) -> Result<Option<Progress>, ManagerError> {
         let Some(listed) = listed else { return Ok(None) };
-        let is_alike = match job.verb {
-            Verb::Reload => listed.8.contains("reload") || listed.8.contains("start"),
-            Verb::Start | Verb::Restart | Verb::TryRestart => listed.8.contains("start"),
-        };
-        if listed.7 != 0 && is_alike {
+        if answers::is_alike(&listed_unit(listed), job.verb) {
             return Ok(Some(Progress::Running { path: listed.9.clone(), since }));
         }
         let changes = self.changes(listed).await?;
@@ -284,39 +264,26 @@ impl Bus {
         listed: Option<&ListedUnit>,
         since: Moment,
     ) -> Result<Progress, ManagerError> {
-        let unit = job.unit.as_str();
         let Some(listed) = listed else {
             return Ok(Progress::Failed(JobFault::Failed("systemd no longer knows it".to_owned())));
         };
-        let is_down = matches!(listed.3.as_str(), "inactive" | "failed");
-        if job.verb == Verb::Reload && !is_down && self.reload_failed(listed).await? {
-            return Ok(Progress::Failed(unfinished(job, "failed")));
-        }
+        let found = listed_unit(listed);
+        let reload_failed = job.verb == Verb::Reload && !found.is_down() && self.reload_failed(listed).await?;
         let changes = self.changes(listed).await?;
-        if is_down && changes.stopped > since && changes.began <= since {
-            // It was taken down and never begun: what it requires did not start, or somebody stopped it at that moment.
-            return Ok(Progress::Failed(JobFault::Hindered(format!(
-                "{unit} was not started again; see `systemctl status {unit}`"
-            ))));
-        }
-        // The rest shows while it settles.
-        Ok(Progress::Done)
+        Ok(match answers::ended_unseen(&found, reload_failed, changes, since) {
+            Ok(()) => Progress::Done,
+            Err(fault) => Progress::Failed(fault),
+        })
     }
 
     /// What a job that was canceled says of its unit: another job took its place, or somebody canceled it.
     async fn canceled(&self, job: &Job) -> Result<Progress, ManagerError> {
         let unit = job.unit.as_str();
         let listed = self.list(std::slice::from_ref(&job.unit)).await?;
-        let status = self.status_of(unit, listed.get(unit)).await?;
-        if status.is_up() {
-            return Ok(Progress::Done);
-        }
-        let goes_down = matches!(status.active_state.as_str(), "inactive" | "failed" | "deactivating");
-        Ok(Progress::Failed(if goes_down || status.job.as_deref() == Some("stop") {
-            stopped(unit)
-        } else {
-            JobFault::Hindered(format!("the job for {unit} was canceled by somebody else"))
-        }))
+        Ok(match answers::canceled(&self.status_of(unit, listed.get(unit)).await?) {
+            Ok(()) => Progress::Done,
+            Err(fault) => Progress::Failed(fault),
+        })
     }
 
     async fn changes(&self, listed: &ListedUnit) -> Result<Changes, ManagerError> {
@@ -327,22 +294,5 @@ impl Bus {
             stopped: unit.inactive_enter_timestamp_monotonic().await.to(read())?,
             left: unit.active_exit_timestamp_monotonic().await.to(read())?,
         })
-    }
-}
-
-pub(super) fn stopped(unit: &str) -> JobFault {
-    JobFault::Stopped(format!("{unit} was stopped by somebody else"))
-}
-
-/// When a unit changed.
-struct Changes {
-    began: Moment,
-    stopped: Moment,
-    left: Moment,
-}
-
-impl Changes {
-    fn last(&self) -> Moment {
-        self.began.max(self.stopped).max(self.left)
     }
 }

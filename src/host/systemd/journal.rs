@@ -37,7 +37,8 @@ pub fn last_words(invocation: &[u8]) -> Option<String> {
 }
 
 /// Text on one line, without anything that a terminal or an editor would act on.
-fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let text = lines.join(" | ");
     let shown = text.chars().map(|ch| if is_active(ch) { char::REPLACEMENT_CHARACTER } else { ch });

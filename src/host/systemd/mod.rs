@@ -1,16 +1,17 @@
 //! systemd: its manager over D-Bus, behind one narrow interface.
 
+pub mod answers;
 pub mod background;
 pub mod before;
 pub mod booted;
 mod bus;
 pub mod changes;
 mod connection;
-mod dependents;
+pub mod dependents;
 mod endings;
 pub mod hardening;
 mod jobs;
-mod journal;
+pub mod journal;
 mod lasting;
 pub mod memory;
 mod observe;

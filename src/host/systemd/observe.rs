@@ -3,8 +3,9 @@
 use zbus::block_on;
 use zbus::proxy::CacheProperties;
 
+use super::answers;
 use super::bus::{Asked, Bus};
-use super::proxies::{ListedUnit, ServiceProxy, UnitProxy};
+use super::proxies::{ListedUnit, ServiceProxy, UnitProxy, listed_unit};
 use super::{ManagerError, UnitStatus};
 
 /// A unit as it is at one moment. What is only told of units that are not up is `None` for one that is.
@@ -28,22 +29,6 @@ pub struct Observed {
     pub is_triggered: bool,
 }
 
-impl Observed {
-    /// Of which nothing more is known.
-    fn bare(status: UnitStatus, sub_state: &str) -> Self {
-        Self {
-            status,
-            sub_state: sub_state.to_owned(),
-            kind: None,
-            restarts: None,
-            active_since: None,
-            result: None,
-            exit_status: None,
-            is_triggered: false,
-        }
-    }
-}
-
 impl Bus {
     /// See [`super::ServiceManager::observe`].
     pub(super) fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError> {
@@ -55,7 +40,7 @@ impl Bus {
                 let status = self.status_of(unit, found).await?;
                 observed.push(match found {
                     Some(found) => self.observe_one(status, found).await?,
-                    None => Observed::bare(status, "dead"),
+                    None => answers::bare(status, None),
                 });
             }
             Ok(observed)
@@ -73,7 +58,7 @@ impl Bus {
             None
         };
         let is_active = listed.3 == "active";
-        let mut observed = Observed::bare(status, &listed.4);
+        let mut observed = answers::bare(status, Some(&listed_unit(listed)));
         if is_active {
             observed.active_since = Some(unit.active_enter_timestamp_monotonic().await.to(reading())?);
         }

@@ -1,10 +1,22 @@
 //! The parts of systemd's D-Bus API that dynix uses (org.freedesktop.systemd1(5)).
 
+use super::answers::Unit;
 use zbus::{ObjectPath, OwnedObjectPath};
 use zbus::{Variant, proxy};
 
 /// Name, description, load state, active state, sub state, following, object path, job id, job type, job path.
 pub type ListedUnit = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+/// Of it what its states are read from.
+pub fn listed_unit(listed: &ListedUnit) -> Unit {
+    Unit {
+        name: listed.0.clone(),
+        load: listed.2.clone(),
+        active: listed.3.clone(),
+        sub: listed.4.clone(),
+        job: (listed.7 != 0).then(|| listed.8.clone()),
+    }
+}
 
 #[proxy(
     interface = "org.freedesktop.systemd1.Manager",

@@ -11,13 +11,11 @@ use async_io::Timer as Sleep;
 use zbus::OwnedObjectPath;
 use zbus::proxy::CacheProperties;
 
+use super::answers::{self, Health, Run, Times};
 use super::bus::{Asked, Bus, GLANCE, answer};
-use super::jobs::{Progress, UnderWay, overdue, stopped};
-use super::proxies::{ListedUnit, ServiceProxy, UnitProxy};
+use super::jobs::{Progress, UnderWay, overdue};
+use super::proxies::{ListedUnit, ServiceProxy, UnitProxy, listed_unit};
 use super::{Job, JobFault, ManagerError, Verb};
-
-/// Settle time of units whose type has no readiness.
-const SETTLE: Duration = Duration::from_millis(100);
 
 /// A unit that is watched until its settle time is over.
 pub(super) struct Vigil {
@@ -29,28 +27,8 @@ pub(super) struct Vigil {
 /// What a look at a settling unit shows.
 enum Look {
     Good,
-    /// Somebody restarts it: it settles after that.
     Again,
     Bad(JobFault),
-}
-
-/// When a service was up last, in microseconds of the monotonic clock; 0 for never.
-#[derive(Clone, Copy, Debug, Default)]
-struct Times {
-    inactive_exit: u64,
-    active_enter: u64,
-    active_exit: u64,
-    main_exit: u64,
-}
-
-impl Times {
-    /// Whether a service that is down was up in its last run, and a stop job took it down. A main process that ends by
-    /// itself ends before the unit leaves its active state, and one that is told to end does so after it. A main process
-    /// that was done before the unit was active (`RemainAfterExit=`) can't have taken it down at all.
-    fn show_a_stop(self) -> bool {
-        let was_up = self.active_enter >= self.inactive_exit && self.active_exit >= self.active_enter;
-        was_up && self.main_exit > 0 && (self.main_exit > self.active_exit || self.main_exit < self.active_enter)
-    }
 }
 
 impl Bus {
@@ -128,10 +106,7 @@ impl Bus {
         };
         let settle = match job.settle {
             Some(settle) => settle,
-            None => match service.type_().await.to(format!("read the type of {}", job.unit))?.as_str() {
-                "simple" | "exec" | "idle" => SETTLE,
-                _ => Duration::ZERO,
-            },
+            None => answers::settle_time(&service.type_().await.to(format!("read the type of {}", job.unit))?),
         };
         // A start by hand sets the counter to 0 (systemd.service(5), `Restart=`), so any other number is systemd's.
         let restarts = match job.verb {
@@ -142,44 +117,32 @@ impl Bus {
     }
 
     /// Looks at a unit whose job was done.
-    async fn look(&self, unit: &ListedUnit, restarts: Option<u32>) -> Result<Look, ManagerError> {
-        let (name, active, sub, path) = (&unit.0, unit.3.as_str(), unit.4.as_str(), &unit.6);
-        let job = if unit.7 == 0 { "" } else { unit.8.as_str() };
-        let looking = || format!("look at {name}");
-        let service = if is_service(name) { Some(self.service(path.clone()).await?) } else { None };
-        let again = match (&service, restarts) {
+    async fn look(&self, listed: &ListedUnit, restarts: Option<u32>) -> Result<Look, ManagerError> {
+        let unit = listed_unit(listed);
+        let looking = || format!("look at {}", unit.name);
+        let service = if is_service(&unit.name) { Some(self.service(listed.6.clone()).await?) } else { None };
+        let is_again = match (&service, restarts) {
             (Some(service), Some(before)) => {
                 answer(service.n_restarts().await, looking())?.is_some_and(|now| now != before)
             }
             _ => false,
         };
-        if !again && matches!(job, "start" | "restart") {
-            return Ok(Look::Again);
+        let is_done = unit.active == "inactive" && is_done(service.as_ref()).await?;
+        match answers::health(&unit, is_again, is_done) {
+            Health::Good => return Ok(Look::Good),
+            Health::Again => return Ok(Look::Again),
+            Health::Bad => {}
         }
-        let result = match &service {
-            Some(service) => answer(service.result().await, looking())?.unwrap_or_default(),
-            None => String::new(),
+        let was_stopped = unit.is_down() && self.was_stopped(listed).await?;
+        let condition_holds = !unit.is_down() || self.condition(listed).await?;
+        let run = match &service {
+            Some(service) => Some(Run {
+                result: answer(service.result().await, looking())?.unwrap_or_default(),
+                exit_status: answer(service.exec_main_status().await, looking())?.unwrap_or_default(),
+            }),
+            None => None,
         };
-        let healthy = match active {
-            "active" | "reloading" | "refreshing" => job != "stop",
-            // A oneshot without RemainAfterExit= ends as inactive.
-            "inactive" => result == "success" && is_oneshot(service.as_ref()).await?,
-            _ => false,
-        };
-        if healthy && !again {
-            return Ok(Look::Good);
-        }
-        let is_down = matches!(active, "inactive" | "failed");
-        Ok(Look::Bad(if job == "stop" || is_down && self.was_stopped(unit).await? {
-            stopped(name)
-        } else if is_down && !self.condition(unit).await? {
-            JobFault::Hindered(format!("a condition of it does not hold; see `systemctl status {name}`"))
-        } else if let Some(service) = service {
-            let status = answer(service.exec_main_status().await, looking())?.unwrap_or_default();
-            JobFault::Failed(format!("it is {active} ({sub}), last result {result}, exit status {status}"))
-        } else {
-            JobFault::Failed(format!("it is {active} ({sub})"))
-        }))
+        Ok(Look::Bad(answers::fault(&unit, was_stopped, condition_holds, run.as_ref())))
     }
 
     /// Whether the conditions held when it was started last.
@@ -203,58 +166,26 @@ impl Bus {
             return Ok(false);
         }
         let (unit, service) = (self.unit(listed.6.clone()).await?, self.service(listed.6.clone()).await?);
-        let times = async {
-            // systemd itself takes down what does not answer its watchdog, and what runs out of memory.
-            if matches!(service.result().await?.as_str(), "watchdog" | "oom-kill") {
-                return Ok(Times::default());
-            }
-            Ok(Times {
+        let shown = async {
+            let times = Times {
                 inactive_exit: unit.inactive_exit_timestamp_monotonic().await?,
                 active_enter: unit.active_enter_timestamp_monotonic().await?,
                 active_exit: unit.active_exit_timestamp_monotonic().await?,
                 main_exit: service.exec_main_exit_timestamp_monotonic().await?,
-            })
+            };
+            Ok(times.show_a_stop(&service.result().await?))
         };
-        Ok(answer(times.await, "read when a unit was up")?.is_some_and(Times::show_a_stop))
+        Ok(answer(shown.await, "read when a unit was up")?.unwrap_or(false))
     }
 }
 
-async fn is_oneshot(service: Option<&ServiceProxy<'static>>) -> Result<bool, ManagerError> {
-    match service {
-        Some(service) => {
-            Ok(answer(service.type_().await, "read the type of a unit")?.is_some_and(|kind| kind == "oneshot"))
-        }
-        None => Ok(false),
-    }
+/// Whether it is a oneshot that ended with success.
+async fn is_done(service: Option<&ServiceProxy<'static>>) -> Result<bool, ManagerError> {
+    let Some(service) = service else { return Ok(false) };
+    let shown = async { Ok(service.type_().await? == "oneshot" && service.result().await? == "success") };
+    Ok(answer(shown.await, "read how a unit ended")?.unwrap_or(false))
 }
 
 fn is_service(unit: &str) -> bool {
     unit.ends_with(".service")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_that_was_taken_down_is_told_from_one_that_went_down() {
-        let times = |inactive_exit, active_enter, active_exit, main_exit| Times {
-            inactive_exit,
-            active_enter,
-            active_exit,
-            main_exit,
-        };
-        // Stopped: the process ended because the unit was stopping.
-        assert!(times(10, 11, 50, 52).show_a_stop());
-        // Crashed: the unit left its active state because the process ended.
-        assert!(!times(10, 11, 50, 50).show_a_stop());
-        assert!(!times(10, 11, 50, 49).show_a_stop());
-        // It crashed while it was started: it was up in the run before.
-        assert!(!times(60, 11, 50, 61).show_a_stop());
-        // Its process was done before it was up (RemainAfterExit=): only a job can have taken it down.
-        assert!(times(10, 12, 50, 11).show_a_stop());
-        // It never ran, or its main process was never known.
-        assert!(!times(0, 0, 0, 0).show_a_stop());
-        assert!(!times(10, 11, 50, 0).show_a_stop());
-    }
 }

@@ -179,9 +179,10 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
             let read = text::read(text, &For { part: &part, built, present }).map_err(|error| {
                 if place.option.concerns_secret(&below) {
                     // The text may have one in it.
-                    return Refused(format!("{path}: {error}"));
+                    return Refused(format!("{path}: {}", error.problem));
                 }
-                Refused(format!("{path} = {text:?}: {error}{}", standing(asked)))
+                let instead = error.instead.map(|instead| format!("; write {instead}")).unwrap_or_default();
+                Refused(format!("{path} = {text:?}: {}{instead}{}", error.problem, standing(asked)))
             })?;
             notes.extend(read.note.map(|note| format!("{path} = {text:?}: {note}")));
             read.value

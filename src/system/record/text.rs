@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use crate::nix::write_value;
 use crate::overrides::{Code, Text, written};
 use crate::types::{Part, kind_of, number};
 
@@ -24,19 +25,34 @@ pub struct For<'a> {
     pub present: Option<&'a Value>,
 }
 
-/// Reads a text; an error says what is wrong with it, without the text.
-pub fn read(text: &str, place: &For<'_>) -> Result<Read, String> {
+/// What is wrong with a text, without the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misread {
+    pub problem: String,
+    /// What to type instead; this has the text in it.
+    pub instead: Option<String>,
+}
+
+impl From<String> for Misread {
+    fn from(problem: String) -> Self {
+        Self { problem, instead: None }
+    }
+}
+
+/// Reads a text.
+pub fn read(text: &str, place: &For<'_>) -> Result<Read, Misread> {
     let string = Value::from(text);
     let takes = |value: &Value| place.part.takes(value, place.built);
     let plain = |value: Value| Ok(Read { value, note: None });
-    let expected = || format!("expected {}", place.part.describe());
+    let expected =
+        || Misread { problem: format!("expected {}", place.part.describe()), instead: instead(text, &takes) };
     // Where there can be other things than strings, it is not the type that says what a word is.
     let several =
         place.part.takes_all_strings() && [json!(true), json!(0), json!(0.5), json!([]), json!({})].iter().any(takes);
     let says_string = takes(&string) && (!several || matches!(place.present, Some(Value::String(_))));
     match literal(text) {
         Literal::Inexact(_) | Literal::Code(Code::Likely) if says_string => plain(string),
-        Literal::Inexact(problem) => Err(problem),
+        Literal::Inexact(problem) => Err(problem.into()),
         // Quotes are no part of a string, in JSON and in Nix.
         Literal::Value(value) if value.is_string() => {
             if takes(&value) {
@@ -61,13 +77,32 @@ pub fn read(text: &str, place: &For<'_>) -> Result<Read, String> {
             }
             _ => same_kind(value, several, place, "--json"),
         },
-        Literal::Code(Code::Certain) => Err(no_literal()),
-        Literal::Code(Code::Likely) => {
-            Err(if takes(&string) { no_literal() } else { format!("{}; {}", expected(), no_literal()) })
-        }
+        Literal::Code(Code::Certain) => Err(no_literal().into()),
+        Literal::Code(Code::Likely) if takes(&string) => Err(no_literal().into()),
+        Literal::Code(Code::Likely) => Err(format!("{}; {}", expected().problem, no_literal()).into()),
         Literal::Words if takes(&string) => same_kind(string, several, place, "--string"),
         Literal::Words => Err(expected()),
     }
+}
+
+/// What to type instead of a text that the type refuses: it alone in a list, a boolean, an empty set.
+fn instead(text: &str, takes: &dyn Fn(&Value) -> bool) -> Option<String> {
+    const LONGEST: usize = 100;
+    let literal = match literal(text) {
+        Literal::Value(value) => value,
+        _ => Value::from(text),
+    };
+    let items = [literal, Value::from(text)].map(|item| json!([item]));
+    if let Some(items) = items.iter().find(|items| takes(items)) {
+        let mut written = String::new();
+        let is_short = write_value(&mut written, items).is_ok() && written.chars().count() <= LONGEST;
+        return is_short.then(|| format!("'{}'", written.replace('\'', r"'\''")));
+    }
+    let booleans = takes(&json!(true)) && takes(&json!(false));
+    booleans.then(|| "true or false".to_owned()).or_else(|| {
+        let sets = takes(&json!({})) && !takes(&json!([]));
+        sets.then(|| "a set, as in '{ name = 1; }'".to_owned())
+    })
 }
 
 fn no_literal() -> String {
@@ -75,7 +110,7 @@ fn no_literal() -> String {
 }
 
 /// A value of another kind than the present one has to be meant.
-fn same_kind(value: Value, several: bool, place: &For<'_>, insist: &str) -> Result<Read, String> {
+fn same_kind(value: Value, several: bool, place: &For<'_>, insist: &str) -> Result<Read, Misread> {
     let kind = kind_of(&value);
     match place.present.map(kind_of) {
         // A set over something else needs --replace, and is told so where it is put there.
@@ -89,7 +124,8 @@ fn same_kind(value: Value, several: bool, place: &For<'_>, insist: &str) -> Resu
                 }
                 _ => "say ".to_owned(),
             };
-            Err(format!("it is {kind}, and the present value is {present}; {hint}{insist} to set it all the same"))
+            Err(format!("it is {kind}, and the present value is {present}; {hint}{insist} to set it all the same")
+                .into())
         }
         _ => Ok(Read { value, note: None }),
     }
@@ -131,7 +167,9 @@ mod tests {
     fn by(schema: &Value, present: Option<&Value>, text: &str) -> Result<Value, String> {
         let kind = compile(schema).unwrap();
         let Below::Part(part) = kind.below(&[]) else { panic!("the whole is there") };
-        read(text, &For { part: &part, built: None, present }).map(|read| read.value)
+        read(text, &For { part: &part, built: None, present }).map(|read| read.value).map_err(|misread| {
+            [Some(misread.problem), misread.instead].into_iter().flatten().collect::<Vec<_>>().join("; write ")
+        })
     }
 
     fn open(present: Option<&Value>, text: &str) -> Result<Value, String> {
@@ -153,6 +191,33 @@ mod tests {
             Err("expected integer of at least 1".to_owned())
         );
         assert!(by(&json!({"type": "integer"}), None, "8e3").is_err());
+    }
+
+    #[test]
+    fn what_a_type_refuses_is_answered_with_what_to_type() {
+        let strings = json!({"type": "array", "items": {"type": "string"}});
+        let numbers = json!({"anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "integer"}}]});
+        for (schema, text, instead) in [
+            (&strings, "foo", r#"; write '[ "foo" ]'"#),
+            (&strings, "5", r#"; write '[ "5" ]'"#),
+            (&strings, "\"foo\"", r#"; write '[ "foo" ]'"#),
+            (&strings, "it's", r#"; write '[ "it'\''s" ]'"#),
+            (&numbers, "5", "; write '[ 5 ]'"),
+            (&json!({"type": "boolean"}), "yes", "; write true or false"),
+            (&json!({"type": ["null", "boolean"]}), "1", "; write true or false"),
+            (&json!({"type": "object"}), "foo", "; write a set, as in '{ name = 1; }'"),
+        ] {
+            let error = by(schema, None, text).unwrap_err();
+            assert!(error.ends_with(instead), "{text}: {error}");
+            // What is to be typed is taken.
+            if let Some(typed) = instead.strip_prefix("; write '") {
+                let typed = typed.trim_end_matches('\'').replace(r"'\''", "'");
+                assert!(by(schema, None, &typed).is_ok(), "{typed}");
+            }
+        }
+        for (schema, text) in [(&numbers, "foo"), (&json!({"type": "integer"}), "foo"), (&strings, &"x".repeat(200))] {
+            assert!(!by(schema, None, text).unwrap_err().contains("write"), "{text}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn start(window: Option<Duration>, system: &System<'_>) -> anyhow::Result<Op
     if let Some(trial) = system.state()?.trial.filter(|trial| !trial.is_overdue()) {
         return Err(ApplyError::from(trial.awaiting()).into());
     }
-    Ok(Some(Start { window, marks: Vec::new() }))
+    Ok(Some(Start { window, marks: Vec::new(), only_own: false }))
 }
 
 /// Records the changes that `decide` gives, which hold until further notice. Those that are to be on trial count for

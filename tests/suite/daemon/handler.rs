@@ -12,7 +12,8 @@ use dynix::daemon::server::{Change, News, Queues};
 use dynix::daemon::sessions::Sessions;
 use dynix::daemon::uses::Uses;
 use dynix::daemon::worker::Worker;
-use dynix::system::session::Location;
+use dynix::host::systemd::ServiceManager;
+use dynix::system::session::{Given, Location};
 use dynix::varlink::interface::{self, Asked};
 use dynix::varlink::wire::{Call, Reply};
 use serde_json::Value;
@@ -30,14 +31,19 @@ pub struct Handler {
 
 pub fn sessions(system: &System) -> Sessions {
     let location = Location { root: Some(system.root().to_owned()), ..Location::default() };
-    Sessions { location, verbose: false }
+    Sessions { location, ..Sessions::default() }
 }
 
 impl Handler {
     pub fn on(system: &System) -> Self {
+        Self::with(system, None)
+    }
+
+    /// With a service manager that stands for systemd.
+    pub fn with(system: &System, manager: Option<Arc<dyn ServiceManager + Send + Sync>>) -> Self {
         let queues = Arc::new(Queues::default());
         let ([outlet, other], inlet) = outlets().unwrap();
-        let (sessions, theirs) = (sessions(system), queues.clone());
+        let (sessions, theirs) = (Sessions { given: manager.map(Given), ..sessions(system) }, queues.clone());
         let uses = Uses::load(&system.path("run/dynix/uses.json")).unwrap();
         let work = move || Worker::new(sessions, &theirs, &outlet, Duration::ZERO, Gate { uses: uses.into() }).run();
         Self { queues, inlet, asked: Cell::new(0), worker: Some(std::thread::spawn(work)), _other: other }
@@ -45,14 +51,18 @@ impl Handler {
 
     /// Puts a call of a user into the queue.
     pub fn say(&self, user: u32, method: &str, parameters: Value) -> u64 {
+        self.say_as(Peer { user, groups: Vec::new() }, method, parameters)
+    }
+
+    /// The same, for somebody with groups.
+    pub fn say_as(&self, peer: Peer, method: &str, parameters: Value) -> u64 {
         let method = format!("io.dynix.Settings.{method}");
         let call =
             Call { method, parameters: Some(parameters), oneway: false, more: false, upgrade: false, fault: None };
         let Ok(Asked::Change(request)) = interface::understand(call) else { panic!("it is no change") };
         let token = self.asked.get();
         self.asked.set(token + 1);
-        let peer = Peer { user, groups: Vec::new() };
-        self.queues.changes.push(user, Change { token, peer, request: *request });
+        self.queues.changes.push(peer.user, Change { token, peer, request: *request });
         token
     }
 
@@ -65,7 +75,11 @@ impl Handler {
     }
 
     pub fn ask(&self, user: u32, method: &str, parameters: Value) -> Reply {
-        let token = self.say(user, method, parameters);
+        self.ask_as(Peer { user, groups: Vec::new() }, method, parameters)
+    }
+
+    pub fn ask_as(&self, peer: Peer, method: &str, parameters: Value) -> Reply {
+        let token = self.say_as(peer, method, parameters);
         let (answered, reply) = self.hear();
         assert_eq!(answered, token);
         reply

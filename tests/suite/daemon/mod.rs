@@ -5,6 +5,7 @@ mod crowd;
 mod handler;
 mod kills;
 mod misuse;
+mod model;
 mod policy;
 mod reading;
 

@@ -3,13 +3,17 @@
 //! The fuzz targets (fuzz/) run these; so does `cargo test`, on the inputs in fuzz/corpus and on random ones
 //! (`properties.rs`).
 
+pub mod answers;
 pub mod attr_path;
 pub mod description;
 pub mod flags;
 pub mod log;
+pub mod parameters;
+pub mod policy;
 pub mod render;
 pub mod request;
 pub mod state;
+pub mod values;
 pub mod wire;
 
 use serde_json::{Map, Value};
@@ -19,13 +23,17 @@ pub type Check = fn(&[u8]);
 
 /// Each by the name of its fuzz target.
 pub const CHECKS: &[(&str, Check)] = &[
+    ("answers", answers::check),
     ("attr_path", attr_path::check),
     ("description", description::check),
     ("flags", flags::check),
     ("log", log::check),
+    ("parameters", parameters::check),
+    ("policy", policy::check),
     ("render", render::check),
     ("request", request::check),
     ("state", state::check),
+    ("values", values::check),
     ("wire", wire::check),
 ];
 
