@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 
 use crate::exit::Exit;
 use crate::host::paths::Paths;
-use crate::overrides::{Folded, LogError, LogFile};
+use crate::overrides::{Change, Folded, LogError, LogFile};
 use crate::plan::Plan;
 use crate::plan::places::Place;
 use crate::reconcile::action::Action;
@@ -106,7 +106,14 @@ impl System<'_> {
 
     /// What the log comes to, with a change on trial.
     fn view(&self, services: Option<&BTreeSet<String>>) -> anyhow::Result<View> {
-        Ok(view(&self.plan, &self.paths, &self.log(), &self.state()?.on_trial(), services)?)
+        self.view_with(&[], services)
+    }
+
+    /// The same, with `more` changes.
+    fn view_with(&self, more: &[Change], services: Option<&BTreeSet<String>>) -> anyhow::Result<View> {
+        let mut changes = self.state()?.on_trial();
+        changes.extend_from_slice(more);
+        Ok(view(&self.plan, &self.paths, &self.log(), &changes, services)?)
     }
 
     /// Tells whoever waits for the log whom they wait for.

@@ -15,6 +15,7 @@ use crate::host::messages;
 use crate::host::paths::Paths;
 use crate::host::systemd::background::Background;
 use crate::host::systemd::booted;
+use crate::host::systemd::scope::Scope;
 use crate::overrides::{Change, Overlay};
 use crate::plan;
 use crate::plan::places::Places;
@@ -41,7 +42,7 @@ const RETRY: Duration = Duration::from_millis(100);
 impl System<'_> {
     /// Evaluates and judges.
     pub fn verify(&self) -> anyhow::Result<Verdict> {
-        self.found(None)
+        self.found(None, &[])
     }
 
     /// What is known of the values in effect on the system that runs; nothing where nobody looks.
@@ -70,7 +71,7 @@ impl System<'_> {
         let system = switched.as_ref().unwrap_or(self);
         let known = match &system.kept_proof()? {
             Some(proof) => system.by_proof(proof)?,
-            None if system.plan.evaluator.is_none() => Some(system.found(None)?),
+            None if system.plan.evaluator.is_none() => Some(system.found(None, &[])?),
             None => None,
         };
         if let Some(verdict) = known {
@@ -83,10 +84,14 @@ impl System<'_> {
         if !booted::is_ours() {
             return Ok(());
         }
-        Ok(system.verification()?.start()?)
+        match system.paths.activated() {
+            Some(activated) => system.verify_after_switch(activated),
+            None => system.start_to_verify(),
+        }
     }
 
-    fn verification(&self) -> anyhow::Result<Background> {
+    /// The words that run this dynix again, for the same files.
+    fn again(&self) -> anyhow::Result<Vec<String>> {
         let program = std::env::current_exe().context("cannot find the dynix that runs")?;
         let mut command = vec![program.to_string_lossy().into_owned()];
         let location = self.session.location();
@@ -94,28 +99,46 @@ impl System<'_> {
             command.extend(path.iter().flat_map(|path| [name.to_owned(), path.to_string()]));
         }
         command.extend(["verify", "--background"].map(str::to_owned));
-        let activated = self.paths.activated().into_iter();
-        command.extend(activated.flat_map(|system| ["--system".to_owned(), system.to_string()]));
-        Ok(Background {
-            // One that was started just now may still run; they wait for each other.
-            unit: format!("dynix-verify-{}-{}.service", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed)),
+        Ok(command)
+    }
+
+    fn start_to_verify(&self) -> anyhow::Result<()> {
+        let background = Background {
+            unit: unit_name("verify", "service"),
             description: "Find out whether a rebuild would change more than dynix did".to_owned(),
-            command,
+            command: self.again()?,
             deadline: DEADLINE,
-        })
+        };
+        Ok(background.start()?)
+    }
+
+    /// Lets a process start the verification of a system that is being activated, when the switch to it is over.
+    fn verify_after_switch(&self, activated: &Utf8Path) -> anyhow::Result<()> {
+        let mut command = self.again()?;
+        command.extend(["--system".to_owned(), activated.to_string()]);
+        let scope = Scope {
+            unit: unit_name("verify-after-switch", "scope"),
+            description: "Waits until a switch is over, and starts the verification".to_owned(),
+            command,
+            deadline: SWITCHING + PATIENCE,
+        };
+        Ok(scope.start()?)
     }
 
     /// What an apply started in the background: proves where there is no proof, verifies, keeps what it found, and does
-    /// what the plan says. Gives what came of the records that it took back. `activated`: only once this is the system
-    /// that runs.
+    /// what the plan says. Gives what came of the records that it took back. `activated`: only starts that, once this is the
+    /// system that runs.
     ///
     /// One runs and one waits at most: whoever comes while one waits leaves it to that one, which reads the log only when
     /// its turn has come. So many applies in a row cost two evaluations, and the last one is always looked at.
     pub fn verify_in_background(&self, activated: Option<&Utf8Path>) -> anyhow::Result<Option<Report>> {
-        if let Some(system) = activated
-            && !is_switched_to(system, &self.paths)?
-        {
-            self.session.progress().inform(&format!("{system} is not the system that runs: nothing is verified of it"));
+        if let Some(system) = activated {
+            if is_switched_to(system, &self.paths)? {
+                self.start_to_verify()?;
+            } else {
+                let said = format!("{system} is not the system that runs: nothing is verified of it");
+                self.session.progress().inform(&said);
+            }
             return Ok(None);
         }
         let run = self.paths.run();
@@ -130,7 +153,7 @@ impl System<'_> {
             Some(proof) => Some(proof),
             None => self.prove().map_err(|error| self.warn_unproven(&error)).ok(),
         };
-        let verdict = self.found(proof.as_ref())?;
+        let verdict = self.found(proof.as_ref(), &[])?;
         if !self.session.is_elsewhere() {
             Entry::verified(&verdict).send();
         }
@@ -145,8 +168,7 @@ impl System<'_> {
         self.session.progress().warn(&format!("nothing is proven: {}", messages::chain(error)));
     }
 
-    /// Takes back what came into effect since all was sound, but for what is proven to be sound. Which one of several it
-    /// was can't be known.
+    /// Takes back what came into effect since all was sound, but for what is proven to be sound or is sound by itself.
     fn take_back(&self, sound_until: u64, verdict: &Verdict, proof: Option<&Proof>) -> anyhow::Result<Option<Report>> {
         self.session.heed_signals()?;
         let warn = |message: &str| self.session.progress().warn(message);
@@ -159,15 +181,7 @@ impl System<'_> {
             return Ok(Some(report));
         }
         let suspects = self.suspects(sound_until, verdict, proof)?;
-        let reason = match suspects.as_slice() {
-            [_, _, ..] => {
-                let ids: Vec<String> = suspects.iter().map(u64::to_string).collect();
-                format!("one of the records {} or several of them together: {}", ids.join(", "), verdict.reasons())
-            }
-            _ => verdict.reasons(),
-        };
-        let changes: Vec<Change> =
-            suspects.into_iter().map(|id| Change::Reject { id, reason: reason.clone() }).collect();
+        let changes = to_blame(&suspects, verdict, |others| self.found(proof, others))?;
         if changes.is_empty() {
             return Ok(None);
         }
@@ -213,13 +227,14 @@ impl System<'_> {
 
     /// Sound by the proof, where it speaks of every value in effect.
     fn by_proof(&self, proof: &Proof) -> anyhow::Result<Option<Verdict>> {
-        let View { folded, last_id, .. } = self.view(None)?;
+        Ok(self.judged_by_proof(&self.view(None)?, proof))
+    }
+
+    fn judged_by_proof(&self, view: &View, proof: &Proof) -> Option<Verdict> {
+        let overlay = &view.folded.overlay;
         let places = Places::of(&self.plan);
-        let sound = folded.overlay.leaves().iter().all(|(path, _)| self.is_free(&places, proof, path));
-        Ok(sound.then(|| Verdict {
-            by_proof: !folded.overlay.is_empty(),
-            ..Verdict::judged(last_id, Judgement::default())
-        }))
+        let sound = overlay.leaves().iter().all(|(path, _)| self.is_free(&places, proof, path));
+        sound.then(|| Verdict { by_proof: !overlay.is_empty(), ..Verdict::judged(view.last_id, Judgement::default()) })
     }
 
     /// Whether it is proven that nothing else depends on a value.
@@ -228,14 +243,16 @@ impl System<'_> {
         flows.is_some_and(|flows| flows.is_empty())
     }
 
-    fn found(&self, proof: Option<&Proof>) -> anyhow::Result<Verdict> {
+    /// What is to be said of the values in effect; with `more`, of what they would be with these changes.
+    fn found(&self, proof: Option<&Proof>, more: &[Change]) -> anyhow::Result<Verdict> {
+        let System { plan, paths, .. } = self;
+        let view = self.view_with(more, None)?;
         if let Some(proof) = proof
-            && let Some(verdict) = self.by_proof(proof)?
+            && let Some(verdict) = self.judged_by_proof(&view, proof)
         {
             return Ok(verdict);
         }
-        let System { plan, paths, .. } = self;
-        let View { folded, desired, last_id, .. } = self.view(None)?;
+        let View { folded, desired, last_id, .. } = view;
         let mut overlay: Overlay = folded.overlay;
         let secrets = Secrets::of(plan);
         let mut judgement = Judgement::default();
@@ -275,6 +292,41 @@ impl System<'_> {
     }
 }
 
+/// The name of a unit. One that was started just now may still run; they wait for each other.
+fn unit_name(kind: &str, suffix: &str) -> String {
+    format!("dynix-{kind}-{}-{}.{suffix}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Rejects those of `suspects` that a rebuild would not agree with each by itself. Where there is none, it is several of them
+/// together, and which can't be known. `judged`: the verdict with changes.
+fn to_blame(
+    suspects: &[u64],
+    verdict: &Verdict,
+    judged: impl Fn(&[Change]) -> anyhow::Result<Verdict>,
+) -> anyhow::Result<Vec<Change>> {
+    // Each takes an evaluation.
+    const MOST: usize = 8;
+    let reject = |id: u64, reason: String| Change::Reject { id, reason };
+    if let [only] = suspects {
+        return Ok(vec![reject(*only, verdict.reasons())]);
+    }
+    let mut to_blame = Vec::new();
+    for &id in suspects.iter().filter(|_| suspects.len() <= MOST) {
+        let others = suspects.iter().filter(|other| **other != id);
+        let alone = judged(&others.map(|other| reject(*other, String::new())).collect::<Vec<_>>())?;
+        if alone.verdict == Outcome::Unsound {
+            to_blame.push(reject(id, alone.reasons()));
+        }
+    }
+    if to_blame.is_empty() {
+        let ids: Vec<String> = suspects.iter().map(u64::to_string).collect();
+        let reason =
+            format!("one of the records {} or several of them together: {}", ids.join(", "), verdict.reasons());
+        to_blame.extend(suspects.iter().map(|id| reject(*id, reason.clone())));
+    }
+    Ok(to_blame)
+}
+
 /// Waits until a system that is being activated is the one that runs and its switch is over, which nothing here is to slow
 /// down; `false` if that does not come.
 fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result<bool> {
@@ -294,4 +346,54 @@ fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unsound(name: &str) -> Verdict {
+        let finding = Finding { kind: "etc".to_owned(), name: name.to_owned(), changes: vec!["1 -> 2".to_owned()] };
+        Verdict::judged(9, Judgement { findings: vec![finding], ..Judgement::default() })
+    }
+
+    fn rejected(changes: Vec<Change>) -> Vec<(u64, String)> {
+        let one = |change| match change {
+            Change::Reject { id, reason } => (id, reason),
+            other => panic!("{other:?}"),
+        };
+        changes.into_iter().map(one).collect()
+    }
+
+    #[test]
+    fn each_record_is_rejected_for_what_it_does_itself() {
+        // Of 1, 2 and 3, the second is sound by itself.
+        let judged = |others: &[Change]| {
+            let others: Vec<u64> = rejected(others.to_vec()).into_iter().map(|(id, _)| id).collect();
+            Ok(match others.as_slice() {
+                [2, 3] => unsound("a"),
+                [1, 3] => Verdict::judged(9, Judgement::default()),
+                [1, 2] => unsound("b"),
+                other => panic!("{other:?}"),
+            })
+        };
+        let found = rejected(to_blame(&[1, 2, 3], &unsound("all"), judged).unwrap());
+        assert_eq!(found, [(1, unsound("a").reasons()), (3, unsound("b").reasons())]);
+    }
+
+    #[test]
+    fn several_records_together_are_rejected_together() {
+        let sound = |_: &[Change]| Ok(Verdict::judged(9, Judgement::default()));
+        let reason = format!("one of the records 4, 5 or several of them together: {}", unsound("all").reasons());
+        let found = rejected(to_blame(&[4, 5], &unsound("all"), sound).unwrap());
+        assert_eq!(found, [(4, reason.clone()), (5, reason)]);
+        assert_eq!(rejected(to_blame(&[4], &unsound("all"), sound).unwrap()), [(4, unsound("all").reasons())]);
+        assert!(to_blame(&[], &unsound("all"), sound).unwrap().is_empty());
+    }
+
+    #[test]
+    fn too_many_are_not_looked_at_one_by_one() {
+        let judged = |_: &[Change]| -> anyhow::Result<Verdict> { panic!("an evaluation for each of them") };
+        assert_eq!(to_blame(&(1..=9).collect::<Vec<u64>>(), &unsound("all"), judged).unwrap().len(), 9);
+    }
 }

@@ -10,20 +10,26 @@
 }:
 lib.genAttrs
   [
+    "after-switch"
     "boot"
     "broken-configuration"
+    "crashes"
     "daemon"
+    "deployed"
     "distccd"
+    "ends"
     "evaluation"
     "expressions"
     "fail-safe"
     "gotosocial"
     "harmonia"
     "reapply"
+    "rebuild"
     "secret"
     "services"
     "switches"
     "system-rollback"
+    "verify-rollback"
     "withdraw"
   ]
   (

@@ -17,6 +17,7 @@ pub mod memory;
 mod observe;
 pub mod own;
 mod proxies;
+pub mod scope;
 mod settling;
 mod timer;
 mod transient;

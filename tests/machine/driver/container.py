@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from . import host
@@ -158,12 +160,20 @@ class Container:
 
     def kill(self) -> None:
         """Pulls the plug."""
-        if self._process is not None:
-            # Process 1 does not end with nspawn, but all of the machine's processes end with process 1.
-            self.signal_init(signal.SIGKILL)
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._process is None:
+            return
+        # Process 1 does not end with nspawn. All of the machine's processes end with process 1, but one after the other,
+        # which takes tenths of a second on a busy machine: in a power failure nobody sees that another one is gone.
+        if (init := self.init()) is not None:
+            os.kill(init, signal.SIGSTOP)
+            for process in [*_descendants(init), init]:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            while _is_alive(init):
+                time.sleep(0.005)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
 
     def discard(self) -> None:
         """Ends it and removes its files; what is still in use goes with the run's namespaces."""
@@ -172,3 +182,25 @@ class Container:
             subprocess.run(["umount", "--lazy", str(target)], check=False)
         self._mounts.clear()
         self._directory.rmdir()
+
+
+def _descendants(parent: int) -> list[int]:
+    """All processes below one, which does not run."""
+    found = []
+    above = [parent]
+    while above:
+        try:
+            children = Path(f"/proc/{above[0]}/task/{above[0]}/children").read_text().split()
+        except OSError:
+            children = []
+        found += map(int, children)
+        above = above[1:] + list(map(int, children))
+    return found
+
+
+def _is_alive(process: int) -> bool:
+    """Whether it is there, and more than a number that nobody has asked for yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
