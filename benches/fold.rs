@@ -11,7 +11,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use criterion::{BenchmarkId, Criterion};
 use dynix::attr_path::AttrPath;
-use dynix::overrides::{Change, LogFile};
+use dynix::overrides::{Draft, LogFile};
 use serde_json::Value;
 
 const HEADER: &str = "{ overrides, config, lib, pkgs, ... }: overrides\n";
@@ -65,8 +65,8 @@ fn text(records: u64, taken_back: bool) -> String {
     text
 }
 
-fn change() -> Change {
-    Change::Set(AttrPath::parse("services.service-1.settings.option-1").unwrap(), Value::from(20))
+fn change() -> Draft {
+    Draft::Set(AttrPath::parse("services.service-1.settings.option-1").unwrap(), Value::from(20))
 }
 
 fn lengths(criterion: &mut Criterion) {
@@ -101,7 +101,7 @@ fn lengths(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("append-reject-and-fold", records), |bencher| {
             bencher.iter(|| {
                 let id = log.open().append(&[change()], "root", None, |_| ()).unwrap()[0];
-                let reject = Change::Reject { id, reason: "it did not start".to_owned() };
+                let reject = Draft::Reject { id, reason: "it did not start".to_owned() };
                 log.open().append(&[reject], "root", None, |_| ()).unwrap();
                 log.open().fold().unwrap()
             });

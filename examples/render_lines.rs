@@ -1,5 +1,5 @@
 //! Renders many values in one run: lines of `{"format", "dialect", "parameters", "input"}` on stdin give lines of
-//! `{"text", "misreading"}` or `{"error"}` on stdout. tests/formats/compare.py drives it.
+//! `{"text", "ambiguity"}` or `{"error"}` on stdout. tests/formats/compare.py drives it.
 
 use std::io::{BufWriter, Write};
 
@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
         let result = match format::render(&spec, &input) {
             Ok(bytes) => json!({
                 "text": String::from_utf8(bytes)?,
-                "misreading": format::misreadings(&spec, &Value::Null, &input).err().map(|error| error.to_string()),
+                "ambiguity": format::ambiguities(&spec, &Value::Null, &input).err().map(|error| error.to_string()),
             }),
             Err(error) => json!({ "error": error.to_string() }),
         };

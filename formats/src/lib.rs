@@ -3,7 +3,7 @@
 //! One file a format, one line each in [`registry`]. A format is a name, the dialects in which the generators of
 //! different nixpkgs revisions write it, its parameters, and one function that appends to a buffer. What the static
 //! settings give is compared with what Nix generated when the system is built, so the writers are faithful: they
-//! write what nixpkgs writes, also where that reads back as something else. Such values are named by [`misreadings`],
+//! write what nixpkgs writes, also where that reads back as something else. Such values are named by [`ambiguities`],
 //! which refuses them where they come from an override.
 
 pub mod attr_path;
@@ -166,15 +166,15 @@ pub fn check(spec: &FormatSpec) -> Result<(), SpecError> {
 /// Values that [`render`] writes as nixpkgs does, but that read back as something else: a newline in an INI value
 /// starts another line. Refuses the first such value that `unchanged`, the static value, does not have at the same
 /// place; what the build itself wrote is its own affair.
-pub fn misreadings(spec: &FormatSpec, unchanged: &Value, value: &Value) -> Result<(), RenderError> {
+pub fn ambiguities(spec: &FormatSpec, unchanged: &Value, value: &Value) -> Result<(), RenderError> {
     let (format, settings) = resolve(spec)?;
     let known = (format.misread)(&settings, unchanged);
     let new = (format.misread)(&settings, value).into_iter().find(|found| !known.contains(found));
     new.map_or(Ok(()), Err)
 }
 
-/// Whether there is anything in `value` that [`misreadings`] would compare: there hardly ever is.
-pub fn has_misreadings(spec: &FormatSpec, value: &Value) -> Result<bool, RenderError> {
+/// Whether there is anything in `value` that [`ambiguities`] would compare: there hardly ever is.
+pub fn has_ambiguities(spec: &FormatSpec, value: &Value) -> Result<bool, RenderError> {
     let (format, settings) = resolve(spec)?;
     Ok(!(format.misread)(&settings, value).is_empty())
 }

@@ -27,7 +27,7 @@ Examples:
   Change an address, and go back by itself if that cuts me off:
     dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
     dynix confirm
-  Turn on debug logging for an hour:
+  Exclusive on debug logging for an hour:
     dynix append services.distccd.logLevel debug --for 1h --apply
   See what is overridden, by whom, and what is in effect:
     dynix status

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::overrides::{Kind, Record};
-use crate::reconcile::state::{State, Went};
+use crate::reconcile::state::{FailureKind, State};
 
 /// What there was at one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Service {
     /// The last record that it has applied.
     pub applied: u64,
     /// When it last went back from new values, and why.
-    pub setback: Option<(String, String)>,
+    pub last_failure: Option<(String, String)>,
 }
 
 impl Look {
@@ -37,11 +37,12 @@ impl Look {
     pub fn of<'s>(last_record: u64, services: impl Iterator<Item = &'s String>, state: &State) -> Self {
         let service = |name: &String| {
             let known = state.services.get(name);
-            let setback = known.and_then(|one| one.setback.as_ref()).filter(|one| one.result != Went::NotConfirmed);
+            let last_failure =
+                known.and_then(|one| one.last_failure.as_ref()).filter(|one| one.result != FailureKind::NotConfirmed);
             Service {
                 generation: known.and_then(|one| one.in_effect.generation),
                 applied: state.log_id(name),
-                setback: setback.map(|one| (one.time.clone(), one.reason.clone())),
+                last_failure: last_failure.map(|one| (one.time.clone(), one.reason.clone())),
             }
         };
         Self { last_record, services: services.map(|name| (name.clone(), service(name))).collect() }
@@ -85,7 +86,7 @@ pub fn between(before: &Look, now: &Look, records: Vec<Said>) -> Vec<Event> {
     });
     let services = now.services.iter().filter_map(|(name, service)| {
         let was = before.services.get(name).cloned().unwrap_or_default();
-        let failed = service.setback.is_some() && service.setback != was.setback;
+        let failed = service.last_failure.is_some() && service.last_failure != was.last_failure;
         let changed = (service.generation, service.applied) != (was.generation, was.applied);
         let kind = if failed { "failed" } else { "changed" };
         (failed || changed).then(|| Event {
@@ -94,7 +95,7 @@ pub fn between(before: &Look, now: &Look, records: Vec<Said>) -> Vec<Event> {
             service: Some(name.clone()),
             generation: service.generation,
             applied: Some(service.applied),
-            reason: service.setback.clone().filter(|_| failed).map(|(_, reason)| reason),
+            reason: service.last_failure.clone().filter(|_| failed).map(|(_, reason)| reason),
             ..Event::default()
         })
     });
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_changed_is_told_once() {
-        let service = |generation, applied| Service { generation, applied, setback: None };
+        let service = |generation, applied| Service { generation, applied, last_failure: None };
         let before = Look { last_record: 1, services: BTreeMap::from([("a".to_owned(), service(None, 0))]) };
         assert_eq!(between(&before, &before, Vec::new()), []);
         let mut now = Look { last_record: 2, services: BTreeMap::from([("a".to_owned(), service(Some(1), 2))]) };
@@ -192,7 +193,7 @@ mod tests {
             ])
         );
         let was = now.clone();
-        now.services.get_mut("a").unwrap().setback = Some(("now".to_owned(), "it hung".to_owned()));
+        now.services.get_mut("a").unwrap().last_failure = Some(("now".to_owned(), "it hung".to_owned()));
         let told = serde_json::to_value(between(&was, &now, Vec::new())).unwrap();
         assert_eq!((&told[0]["event"], &told[0]["reason"]), (&json!("failed"), &json!("it hung")));
     }

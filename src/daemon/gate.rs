@@ -15,12 +15,12 @@ use super::uses::{self, Uses};
 use crate::attr_path::AttrPath;
 use crate::host::messages;
 use crate::host::paths::Paths;
-use crate::overrides::{Change, LogError, LogFile};
-use crate::plan::places;
+use crate::overrides::{Draft, LogError, LogFile};
+use crate::plan::options;
 use crate::plan::{DaemonSpec, Method, Plan};
 use crate::reconcile::state::{State, Trial};
 use crate::system::request::Request;
-use crate::system::{System, place};
+use crate::system::{System, lookup};
 use crate::varlink::answer::Denied;
 
 /// Lets requests through, and counts them.
@@ -100,7 +100,7 @@ impl<'c> Case<'c> {
             Request::Apply(one) => applied(&one.services, &spec, names, plan)?,
             // There may be nothing to take away, which is for those to hear who may take it.
             Request::Unset(one) => {
-                let path = place::parse(&one.path).map_err(|error| Denied::OutOfBounds(error.to_string()))?;
+                let path = lookup::parse(&one.path).map_err(|error| Denied::OutOfBounds(error.to_string()))?;
                 let gone = [Effect { path, value: None }];
                 policy::judge(&spec, names, method, &gone)?;
                 concerned(plan, &gone)
@@ -112,7 +112,7 @@ impl<'c> Case<'c> {
     }
 
     /// Says whether the changes that a request comes to may be recorded behind `log`.
-    pub fn judge(&self, log: &LogFile, changes: &[Change]) -> anyhow::Result<()> {
+    pub fn judge(&self, log: &LogFile, changes: &[Draft]) -> anyhow::Result<()> {
         let Some(limits) = &self.limits else { return Ok(()) };
         if changes.is_empty() && limits.method == Method::Unset {
             return Ok(());
@@ -165,9 +165,9 @@ fn only_root(request: &Request, names: &Names) -> Result<(), Denied> {
 }
 
 /// What changes would change: now, and once somebody confirms what is on trial, which stands before them in the log.
-fn effects(log: &LogFile, changes: &[Change], trial: &[Change]) -> Result<Vec<Effect>, LogError> {
+fn effects(log: &LogFile, changes: &[Draft], trial: &[Draft]) -> Result<Vec<Effect>, LogError> {
     let mut effects = Vec::new();
-    let edited: Vec<AttrPath> = changes.iter().filter_map(Change::path).cloned().collect();
+    let edited: Vec<AttrPath> = changes.iter().filter_map(Draft::path).cloned().collect();
     for confirmation in [&[], trial] {
         let confirmed = [changes, confirmation].concat();
         let (before, after) = (log.preview(confirmation)?, log.preview(&confirmed)?);
@@ -180,7 +180,7 @@ fn effects(log: &LogFile, changes: &[Change], trial: &[Change]) -> Result<Vec<Ef
 }
 
 fn concerned(plan: &Plan, effects: &[Effect]) -> BTreeSet<String> {
-    let places = effects.iter().filter_map(|effect| places::find(plan, &effect.path));
+    let places = effects.iter().filter_map(|effect| options::find(plan, &effect.path));
     places.map(|place| place.service_name.to_owned()).collect()
 }
 

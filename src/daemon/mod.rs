@@ -8,12 +8,12 @@
 //! No runtime of asynchronous tasks: the loop is a poll(2) over sockets of which each has at most one call under way.
 
 pub mod activation;
+pub mod channel;
 pub mod connection;
 pub mod events;
 pub mod gate;
 pub mod guard;
 pub mod limits;
-pub mod outlet;
 pub mod peer;
 pub mod policy;
 pub mod queue;
@@ -32,9 +32,9 @@ use anyhow::Context;
 
 use crate::host::fs::notify::Notify;
 use crate::host::paths::Paths;
+use channel::{Mailbox, connect};
 use gate::Gate;
 use limits::Limits;
-use outlet::{Inlet, outlets};
 use server::{Queues, Server};
 use sessions::Sessions;
 use uses::Uses;
@@ -57,12 +57,19 @@ impl Daemon {
     pub fn run(self, listener: UnixListener) -> anyhow::Result<()> {
         let end_requests = activation::end_requests()?;
         let queues = Arc::new(Queues::default());
-        let ([for_worker, for_reader], Inlet { news, wake }) = outlets().context("cannot connect the threads")?;
+        let ([for_worker, for_reader], Mailbox { messages, wake }) = connect().context("cannot connect the threads")?;
         let watch = Notify::new(&self.paths);
         let uses = Uses::load(&self.paths.uses())?;
         let (sessions, window) = (self.sessions, self.window);
-        let server =
-            Server { listener, end_requests, wake, news, queues: queues.clone(), watch: &watch, limits: self.limits };
+        let server = Server {
+            listener,
+            end_requests,
+            wake,
+            messages,
+            queues: queues.clone(),
+            watch: &watch,
+            limits: self.limits,
+        };
         let looks = (sessions.clone(), queues.clone());
         let working = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
             Worker::new(sessions, &queues, &for_worker, window, Gate { uses: uses.into() }).run();

@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 
 use super::peer::Names;
 use crate::attr_path::AttrPath;
-use crate::overrides::{Change, Overlay, Override};
+use crate::overrides::{Draft, Overlay, Override};
 use crate::plan::rule::Pattern;
 use crate::plan::{Bounds, DaemonSpec, Method, Rule};
 use crate::types::number::compare;
@@ -77,18 +77,18 @@ fn within(path: &AttrPath, was: &Map<String, Value>, is: &Map<String, Value>, ef
 
 /// What is given with a change itself, whatever there is already: that is theirs to give, or to take back.
 #[must_use]
-pub fn given(change: &Change) -> Vec<Effect> {
+pub fn given(change: &Draft) -> Vec<Effect> {
     let effect = |path: &AttrPath, value: Option<&Value>| Effect { path: path.clone(), value: value.cloned() };
     match change {
-        Change::Set(path, value) => {
+        Draft::Set(path, value) => {
             let mut leaves = Vec::new();
             collect(path, value, &mut leaves);
             leaves
         }
-        Change::Replace(path, value) => vec![effect(path, Some(value))],
-        Change::Unset(path) => vec![effect(path, None)],
+        Draft::Replace(path, value) => vec![effect(path, Some(value))],
+        Draft::Unset(path) => vec![effect(path, None)],
         // Expressions are for root alone; the rest is what it comes to.
-        Change::Expression { .. } | Change::Rollback(_) | Change::Reject { .. } => Vec::new(),
+        Draft::Expression { .. } | Draft::Rollback(_) | Draft::Reject { .. } => Vec::new(),
     }
 }
 
@@ -313,7 +313,7 @@ mod tests {
     fn an_edit_of_a_replaced_set_is_of_its_names() {
         let mut before = Overlay::default();
         before.put(&["a"], json!({"b": 1, "c": {"d": 2}}), 1);
-        let found = |change: Change, edit: &dyn Fn(&mut Overlay)| {
+        let found = |change: Draft, edit: &dyn Fn(&mut Overlay)| {
             let mut after = before.clone();
             edit(&mut after);
             let edited: Vec<AttrPath> = change.path().cloned().into_iter().collect();
@@ -321,7 +321,7 @@ mod tests {
             effects.map(|one| (one.path.to_string(), one.value)).collect::<Vec<_>>()
         };
         let put = |at: &'static [&str], value: Value| {
-            let change = Change::Set(AttrPath(at.iter().map(|name| (*name).to_owned()).collect()), value.clone());
+            let change = Draft::Set(AttrPath(at.iter().map(|name| (*name).to_owned()).collect()), value.clone());
             found(change, &move |overlay| overlay.put(at, value.clone(), 2))
         };
         assert_eq!(put(&["a", "b"], json!(5)), [("a.b".to_owned(), Some(json!(5)))]);
@@ -330,18 +330,18 @@ mod tests {
         // Somebody else's set that says the same is another record all the same.
         let whole = json!({"b": 1, "c": {"d": 2}});
         assert_eq!(put(&["a"], whole.clone()), [("a".to_owned(), Some(whole))]);
-        let gone = found(Change::Unset(path("a.c.d")), &|overlay| overlay.unset(&path("a.c.d")));
+        let gone = found(Draft::Unset(path("a.c.d")), &|overlay| overlay.unset(&path("a.c.d")));
         assert_eq!(gone, [("a.c.d".to_owned(), None)]);
     }
 
     #[test]
     fn what_is_given_is_every_leaf() {
         let effect = |at: &str, value: Option<Value>| Effect { path: path(at), value };
-        let set = Change::Set(path("a"), json!({"b": 1, "c": {"d": [2]}, "e": {}}));
+        let set = Draft::Set(path("a"), json!({"b": 1, "c": {"d": [2]}, "e": {}}));
         let expected = [effect("a.b", Some(json!(1))), effect("a.c.d", Some(json!([2]))), effect("a.e", None)];
         assert_eq!(given(&set), expected);
-        assert_eq!(given(&Change::Replace(path("a"), json!({}))), [effect("a", Some(json!({})))]);
-        assert_eq!(given(&Change::Unset(path("a"))), [effect("a", None)]);
+        assert_eq!(given(&Draft::Replace(path("a"), json!({}))), [effect("a", Some(json!({})))]);
+        assert_eq!(given(&Draft::Unset(path("a"))), [effect("a", None)]);
     }
 
     #[test]

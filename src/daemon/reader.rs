@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::json;
 
+use super::channel::Outbox;
 use super::events;
 use super::guard::guarded;
-use super::outlet::Outlet;
-use super::server::{Look, News, Queues};
+use super::server::{Look, Message, Queues};
 use super::sessions::Sessions;
 use crate::host::messages;
 use crate::overrides::Most;
@@ -22,32 +22,32 @@ const PAGE: u64 = 1 << 20;
 const PORTION: usize = 1000;
 
 /// Looks until there is nothing more to look for.
-pub fn run(sessions: &Sessions, queues: &Queues, outlet: &Outlet) {
+pub fn run(sessions: &Sessions, queues: &Queues, outbox: &Outbox) {
     let mut seen: Option<events::Look> = None;
     while let Some(look) = queues.looks.pop() {
         match look {
             Look::Query { token, query } => {
                 let session = sessions.session();
                 let reply = guarded(|| answer(&query, &session)).unwrap_or_else(|broken| failed(&broken.into()));
-                outlet.tell(News::Reply(token, reply));
+                outbox.tell(Message::Reply(token, reply));
             }
-            Look::Begin { token } => match all_changes(&mut seen, sessions, outlet) {
-                Ok(now) => outlet.tell(News::Begin(token, stream(&events::begin(&now)))),
-                Err(error) => outlet.tell(News::Reply(token, failed(&error))),
+            Look::Begin { token } => match all_changes(&mut seen, sessions, outbox) {
+                Ok(now) => outbox.tell(Message::Begin(token, stream(&events::begin(&now)))),
+                Err(error) => outbox.tell(Message::Reply(token, failed(&error))),
             },
             Look::Changed => {
-                if let Err(error) = all_changes(&mut seen, sessions, outlet) {
+                if let Err(error) = all_changes(&mut seen, sessions, outbox) {
                     messages::warn(format!("what changed can't be told: {}", messages::chain(&error)));
                 }
-                outlet.tell(News::Looked);
+                outbox.tell(Message::Looked);
             }
         }
     }
 }
 
 /// Tells streams what changed since the last look, and gives what there is now.
-fn all_changes(seen: &mut Option<events::Look>, sessions: &Sessions, outlet: &Outlet) -> anyhow::Result<events::Look> {
-    guarded(|| changes(seen, &sessions.session(), outlet))?
+fn all_changes(seen: &mut Option<events::Look>, sessions: &Sessions, outbox: &Outbox) -> anyhow::Result<events::Look> {
+    guarded(|| changes(seen, &sessions.session(), outbox))?
 }
 
 fn answer(query: &Query, session: &Session) -> Reply {
@@ -82,7 +82,7 @@ fn page(after: u64, records: usize, session: &Session) -> anyhow::Result<Page> {
     Ok(Page { records: said.collect(), complete: page.complete })
 }
 
-fn changes(seen: &mut Option<events::Look>, session: &Session, outlet: &Outlet) -> anyhow::Result<events::Look> {
+fn changes(seen: &mut Option<events::Look>, session: &Session, outbox: &Outbox) -> anyhow::Result<events::Look> {
     let system = session.open()?;
     let log = system.log();
     if seen.is_some() {
@@ -98,16 +98,16 @@ fn changes(seen: &mut Option<events::Look>, session: &Session, outlet: &Outlet) 
             let records: Vec<_> = page.records.into_iter().filter(|record| record.id() <= last_record).collect();
             let Some(last) = records.last() else { break };
             behind = last.id();
-            tell(before, &recorded, records, outlet);
+            tell(before, &recorded, records, outbox);
         }
-        tell(&recorded, &now, Vec::new(), outlet);
+        tell(&recorded, &now, Vec::new(), outbox);
     }
     Ok(seen.insert(now).clone())
 }
 
-fn tell(before: &events::Look, now: &events::Look, records: Vec<events::Said>, outlet: &Outlet) {
+fn tell(before: &events::Look, now: &events::Look, records: Vec<events::Said>, outbox: &Outbox) {
     for event in events::between(before, now, records) {
-        outlet.tell(News::Event(stream(&event)));
+        outbox.tell(Message::Event(stream(&event)));
     }
 }
 

@@ -71,7 +71,7 @@ pub enum Look {
 
 /// What the threads have to say.
 #[derive(Debug)]
-pub enum News {
+pub enum Message {
     /// The last reply to a call.
     Reply(Token, Reply),
     /// The first of a stream.
@@ -101,10 +101,10 @@ pub struct Server<'s> {
     pub listener: UnixListener,
     /// Readable once somebody wants us to end.
     pub end_requests: UnixStream,
-    /// Readable when there is news.
+    /// Readable when there are messages.
     pub wake: UnixStream,
     /// What the threads say.
-    pub news: Receiver<News>,
+    pub messages: Receiver<Message>,
     /// What they get.
     pub queues: Arc<Queues>,
     /// Where changes show.
@@ -203,11 +203,13 @@ impl Server<'_> {
             }
             self.wait(&clients, false, over.or_else(|| Some(Instant::now() + Duration::from_secs(1))))?;
             activation::tell_alive();
-            while let Ok(news) = self.news.try_recv() {
-                match news {
-                    News::Done => running -= 1,
-                    News::Reply(token, reply) | News::Begin(token, reply) => clients.reply(token, &encode(&reply)),
-                    News::Event(_) | News::Looked => {}
+            while let Ok(messages) = self.messages.try_recv() {
+                match messages {
+                    Message::Done => running -= 1,
+                    Message::Reply(token, reply) | Message::Begin(token, reply) => {
+                        clients.reply(token, &encode(&reply));
+                    }
+                    Message::Event(_) | Message::Looked => {}
                 }
             }
             drain(&self.wake);
@@ -220,7 +222,7 @@ impl Server<'_> {
     fn wait(&self, clients: &Clients, accepting: bool, until: Option<Instant>) -> anyhow::Result<Ready> {
         let mut polled: Vec<(Source, BorrowedFd<'_>, PollFlags)> = vec![
             (Source::End, self.end_requests.as_fd(), PollFlags::IN),
-            (Source::News, self.wake.as_fd(), PollFlags::IN),
+            (Source::Message, self.wake.as_fd(), PollFlags::IN),
         ];
         if accepting && clients.deaf.is_none() {
             polled.push((Source::Listener, self.listener.as_fd(), PollFlags::IN));
@@ -259,7 +261,7 @@ impl Server<'_> {
             }
             match source {
                 Source::End => ready.end = true,
-                Source::News => {}
+                Source::Message => {}
                 Source::Listener => ready.listener = true,
                 Source::Notify => ready.watch = true,
                 Source::Client(token) => ready.clients.push((*token, found)),
@@ -271,21 +273,23 @@ impl Server<'_> {
     fn serve(&self, clients: &mut Clients, ready: &Ready) -> anyhow::Result<()> {
         drain(&self.wake);
         loop {
-            match self.news.try_recv() {
-                Ok(News::Reply(token, reply)) => {
+            match self.messages.try_recv() {
+                Ok(Message::Reply(token, reply)) => {
                     clients.reply(token, &encode(&reply));
                     self.advance(clients, token);
                     self.look(clients);
                 }
-                Ok(News::Begin(token, reply)) => clients.begin(token, &encode(&reply)),
-                Ok(News::Event(reply)) => clients.tell(&reply),
-                Ok(News::Looked) => {
+                Ok(Message::Begin(token, reply)) => clients.begin(token, &encode(&reply)),
+                Ok(Message::Event(reply)) => clients.tell(&reply),
+                Ok(Message::Looked) => {
                     clients.looking = false;
                     if std::mem::take(&mut clients.changed) {
                         self.look(clients);
                     }
                 }
-                Ok(News::Done) | Err(TryRecvError::Disconnected) => anyhow::bail!("a thread of the daemon broke down"),
+                Ok(Message::Done) | Err(TryRecvError::Disconnected) => {
+                    anyhow::bail!("a thread of the daemon broke down")
+                }
                 Err(TryRecvError::Empty) => break,
             }
         }
@@ -485,7 +489,7 @@ impl Clients {
 #[derive(Clone, Copy, Debug)]
 enum Source {
     End,
-    News,
+    Message,
     Listener,
     Notify,
     Client(Token),

@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::policy::Used;
-use crate::host::fs::{FileError, kept};
+use crate::host::fs::{FileError, json_file};
 use crate::plan::DaemonSpec;
 use crate::plan::rule::Rate;
 use crate::varlink::answer::Denied;
@@ -47,7 +47,7 @@ pub fn now() -> Duration {
 impl Uses {
     /// Those of the daemons before, which are in this file.
     pub fn load(file: &Utf8Path) -> Result<Self, FileError> {
-        let lines: Vec<Vec<Use>> = kept::lines(file)?;
+        let lines: Vec<Vec<Use>> = json_file::lines(file)?;
         let mut uses = Self { file: file.to_owned(), lines: lines.len(), known: Vec::new() };
         for Use { user, rule, pattern, times } in lines.into_iter().flatten() {
             uses.of(user, &Used { rule, pattern }).extend(times);
@@ -114,12 +114,12 @@ impl Uses {
                 }
                 false
             });
-            kept::save(&self.file, &self.known, 0o600)?;
+            json_file::save(&self.file, &self.known, 0o600)?;
             self.lines = 1;
         }
         let of =
             |part: &Used| Use { user, rule: part.rule.clone(), pattern: part.pattern.clone(), times: [now].into() };
-        kept::add_line(&self.file, &parts.iter().map(of).collect::<Vec<Use>>())?;
+        json_file::add_line(&self.file, &parts.iter().map(of).collect::<Vec<Use>>())?;
         self.lines += 1;
         for part in parts {
             self.of(user, part).push_back(now);

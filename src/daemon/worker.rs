@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::channel::Outbox;
 use super::gate::{Case, Gate};
 use super::guard::{Broken, guarded};
-use super::outlet::Outlet;
 use super::peer::{Names, Peer};
-use super::server::{Change, News, Queues, Token};
+use super::server::{Change, Message, Queues, Token};
 use super::sessions::Sessions;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -42,7 +42,7 @@ pub struct Worker<'w> {
     /// Where requests come from.
     queues: &'w Queues,
     /// Where answers go.
-    outlet: &'w Outlet,
+    outbox: &'w Outbox,
     /// How long it waits for more requests before it applies.
     window: Duration,
     /// Who may do what.
@@ -63,9 +63,9 @@ struct Pending {
 impl<'w> Worker<'w> {
     /// One that owes nobody anything.
     #[must_use]
-    pub fn new(sessions: Sessions, queues: &'w Queues, outlet: &'w Outlet, window: Duration, gate: Gate) -> Self {
+    pub fn new(sessions: Sessions, queues: &'w Queues, outbox: &'w Outbox, window: Duration, gate: Gate) -> Self {
         let window = window.min(WINDOW);
-        Self { sessions, queues, outlet, window, gate, owed: RefCell::default() }
+        Self { sessions, queues, outbox, window, gate, owed: RefCell::default() }
     }
 
     /// Works until there is nothing more to do.
@@ -186,13 +186,13 @@ impl<'w> Worker<'w> {
 
     fn answer(&self, token: Token, answer: &Answer) {
         self.owed.borrow_mut().remove(&token);
-        self.outlet.tell(News::Reply(token, interface::answered(answer)));
+        self.outbox.tell(Message::Reply(token, interface::answered(answer)));
     }
 
     fn deny(&self, token: Token, peer: &Peer, names: &Names, denied: &Denied) {
         Entry::denied(&names.user, peer.user, &denied.to_string()).send();
         self.owed.borrow_mut().remove(&token);
-        self.outlet.tell(News::Reply(token, interface::denied(denied)));
+        self.outbox.tell(Message::Reply(token, interface::denied(denied)));
     }
 }
 
@@ -254,7 +254,7 @@ fn again_alone(one: &Pending, system: &System<'_>) -> Answer {
 
 /// Records what may be recorded. Who may not do everything applies only what is their own, and ends no trial.
 fn recorded(request: &Request, case: &Case<'_>, by: &str, system: &System<'_>) -> anyhow::Result<Recorded> {
-    let judge = |log: &LogFile, changes: &[overrides::Change]| case.judge(log, changes);
+    let judge = |log: &LogFile, changes: &[overrides::Draft]| case.judge(log, changes);
     let mut recorded = system.record(request, &Caller { by, judge: &judge })?;
     if let (Some(apply), Some(only)) = (&mut recorded.apply, case.only()) {
         apply.services.get_or_insert(only);
@@ -291,7 +291,7 @@ mod tests {
 
     use super::*;
     use crate::build::{Input, generate};
-    use crate::daemon::outlet::{Inlet, outlets};
+    use crate::daemon::channel::{Mailbox, connect};
     use crate::daemon::uses::Uses;
     use crate::system::request::{Append, Rollback};
     use crate::system::session::Location;
@@ -325,15 +325,17 @@ mod tests {
         let root = Utf8Path::from_path(directory.path()).unwrap();
         let location = Location { root: Some(root.to_owned()), ..Location::default() };
         let sessions = Sessions { location, ..Sessions::default() };
-        let (queues, Ok(([outlet, _other], Inlet { news, .. }))) = (Queues::default(), outlets()) else { panic!() };
+        let (queues, Ok(([outbox, _other], Mailbox { messages, .. }))) = (Queues::default(), connect()) else {
+            panic!()
+        };
         let uses = Uses::load(&root.join("run/dynix/uses.json")).unwrap();
-        let worker = Worker::new(sessions, &queues, &outlet, Duration::ZERO, Gate { uses: uses.into() });
+        let worker = Worker::new(sessions, &queues, &outbox, Duration::ZERO, Gate { uses: uses.into() });
         let of = |token, user, request| Change { token, peer: Peer { user, groups: Vec::new() }, request };
         let append = || Request::Append(Append { path: WORKERS.into(), value: Some(json!(5)), ..Append::default() });
         let answers = |batch| {
             worker.serve(batch);
-            let heard = news.try_iter().map(|news| match news {
-                News::Reply(token, reply) => {
+            let heard = messages.try_iter().map(|messages| match messages {
+                Message::Reply(token, reply) => {
                     (token, reply.error.unwrap_or_default(), reply.parameters["reason"].to_string())
                 }
                 other => panic!("{other:?}"),

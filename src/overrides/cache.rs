@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::fold::{Ids, State};
 use super::reader::Place;
-use crate::host::fs::kept;
+use crate::host::fs::json_file;
 
 /// Changes whenever the meaning of these files does.
 const VERSION: u32 = 2;
@@ -159,11 +159,11 @@ pub(super) struct Good {
 
 /// Best effort, like [`store`]: without the cache, all works as well.
 fn load<T: DeserializeOwned>(path: &Utf8Path) -> Option<T> {
-    kept::load(path).ok()?
+    json_file::load(path).ok()?
 }
 
 fn store(path: &Utf8Path, content: &impl Serialize) {
-    let _ = kept::save(path, content, 0o644);
+    let _ = json_file::save(path, content, 0o644);
 }
 
 /// Digest of the file's last bytes before `end`.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::record::{Change, Kind, Record, leaves_at};
+use super::record::{Draft, Kind, Record, leaves_at};
 use crate::attr_path::AttrPath;
 use crate::nix;
 
@@ -71,19 +71,19 @@ impl Entry<'_> {
 
 impl Entry<'static> {
     /// What a reader of the log gets once `change`, which has been checked, is recorded.
-    pub fn of(change: &Change) -> Self {
+    pub fn of(change: &Draft) -> Self {
         let operation = match change {
-            Change::Set(path, value) => Operation::Set { path: names(path), value: nix::normalized(value.clone()) },
-            Change::Replace(path, value) => {
+            Draft::Set(path, value) => Operation::Set { path: names(path), value: nix::normalized(value.clone()) },
+            Draft::Replace(path, value) => {
                 Operation::Replace { path: names(path), value: nix::normalized(value.clone()) }
             }
-            Change::Unset(path) => Operation::Unset(names(path)),
-            Change::Rollback(to) => Operation::Rollback(*to),
-            Change::Reject { id, reason } => Operation::Reject { id: *id, reason: Some(reason.clone().into()) },
-            Change::Expression { path, text, replace: false } => {
+            Draft::Unset(path) => Operation::Unset(names(path)),
+            Draft::Rollback(to) => Operation::Rollback(*to),
+            Draft::Reject { id, reason } => Operation::Reject { id: *id, reason: Some(reason.clone().into()) },
+            Draft::Expression { path, text, replace: false } => {
                 Operation::Expression(format!("{{ set.{path} = ({text}); }}"))
             }
-            Change::Expression { path, text, replace: true } => {
+            Draft::Expression { path, text, replace: true } => {
                 let names: Vec<String> = path.0.iter().map(|name| nix::quoted(name)).collect();
                 Operation::Expression(format!(
                     "{{ replace = {{ path = [ {} ]; value = ({text}); }}; }}",

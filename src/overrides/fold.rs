@@ -96,19 +96,24 @@ const CHECKPOINT_EVERY: u64 = 2 * REFOLDED;
 pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate<'_>) -> Result<Outcome, LogError> {
     let unfolded = source.size - base.map_or(0, |base| base.place.offset);
     let mark = (unfolded > CHECKPOINT_EVERY).then(|| source.size - REFOLDED);
-    let mut survey = Survey::new(base, mark);
-    let end = each(source, base, |entry, found| survey.visit(source.path, entry, found))?;
-    if survey.plain {
-        survey.folding.settled();
-        return Ok(Outcome { state: survey.folding.state, end, checkpoint: survey.marked, pending: Vec::new() });
+    let mut difference = Difference::new(base, mark);
+    let end = each(source, base, |entry, found| difference.visit(source.path, entry, found))?;
+    if difference.plain {
+        difference.folding.settled();
+        return Ok(Outcome {
+            state: difference.folding.state,
+            end,
+            checkpoint: difference.marked,
+            pending: Vec::new(),
+        });
     }
     let from = base.map_or(0, |base| base.place.id);
-    let Ok(chain) = Chain::walk(survey.folding.state.place.id, &survey.controls, from) else {
+    let Ok(chain) = Chain::walk(difference.folding.state.place.id, &difference.controls, from) else {
         return fold(source, None, evaluate);
     };
-    let wanted = survey.expressions(source, base, &chain, &|_| true)?;
+    let wanted = difference.expressions(source, base, &chain, &|_| true)?;
     let mut kinds = evaluate(&wanted, &end)?.into_iter();
-    let marked = survey.mark_in(&chain, from);
+    let marked = difference.mark_in(&chain, from);
     let mut folding = Folding::from(base.filter(|_| chain.from_base));
     let mut at_mark = None;
     each(source, base, |entry, found| {
@@ -122,9 +127,9 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
         Ok(ControlFlow::Continue(()))
     })?;
     if let Some(marked) = &mut at_mark {
-        marked.ids = survey.ids_at_mark.take().unwrap_or_default();
+        marked.ids = difference.ids_at_mark.take().unwrap_or_default();
     }
-    folding.settled().ids = survey.folding.state.ids;
+    folding.settled().ids = difference.folding.state.ids;
     let state = std::mem::take(&mut folding.state);
     // What was taken back lies before the mark: only behind the record that does so is there a state to go on from.
     // Values that are evaluated belong to one moment and are not kept, and records that are not in the log may never be.
@@ -134,17 +139,17 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
 }
 
 /// Checks the log behind `base`, or all of it, without evaluating anything, and shows every record there to `see`.
-pub(super) fn survey(
+pub(super) fn difference(
     source: &Source<'_>,
     base: Option<&State>,
     mut see: impl FnMut(&Entry<'_>, &Found),
-) -> Result<(Survey, End), LogError> {
-    let mut survey = Survey::new(base, None);
+) -> Result<(Difference, End), LogError> {
+    let mut difference = Difference::new(base, None);
     let end = each(source, base, |entry, found| {
         see(&entry, &found);
-        survey.visit(source.path, entry, found)
+        difference.visit(source.path, entry, found)
     })?;
-    Ok((survey, end))
+    Ok((difference, end))
 }
 
 /// Gives every record of the source to `visit`, those of the log that lie behind `base` first.
@@ -257,7 +262,7 @@ impl Folding {
 }
 
 /// The first pass: checks what refers to other records, and folds as long as nothing is taken back.
-pub(super) struct Survey {
+pub(super) struct Difference {
     folding: Folding,
     /// Nothing but records that fold as they come.
     plain: bool,
@@ -271,7 +276,7 @@ pub(super) struct Survey {
     ids_at_mark: Option<Ids>,
 }
 
-impl Survey {
+impl Difference {
     fn new(base: Option<&State>, mark: Option<u64>) -> Self {
         Self {
             folding: Folding::from(base),
@@ -291,7 +296,7 @@ impl Survey {
         self.chain_from(0).unwrap_or_default()
     }
 
-    /// Those behind the record `base`, where the survey began; `None` where that depends on the records before it.
+    /// Those behind the record `base`, where the difference began; `None` where that depends on the records before it.
     pub fn chain_from(&self, base: u64) -> Option<Chain> {
         Chain::walk(self.folding.state.place.id, &self.controls, base).ok()
     }

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use super::LogError;
 use super::chain::Chain;
 use super::entry::{Entry, Operation};
-use super::fold::{self, Source, Survey};
+use super::fold::{self, Difference, Source};
 use super::log::{LogFile, Look};
 use super::reader::{End, Found, Place, Reader};
 use super::record::{Kind, Record};
@@ -37,14 +37,14 @@ impl LogFile {
     pub fn each(&self, mut see: impl FnMut(Record, Fate<'_>) -> ControlFlow<()>) -> Result<(), LogError> {
         let surveyed = self.steadily(|look| {
             let (mut rejections, mut from) = (Vec::new(), 0);
-            let (survey, _) = fold::survey(&look.source(self), None, |entry, found| {
+            let (difference, _) = fold::difference(&look.source(self), None, |entry, found| {
                 let to = found.after.offset;
                 if let Operation::Reject { id: record, .. } = entry.operation {
                     rejections.push(Rejection { record, by: found.id, from, to });
                 }
                 from = to;
             })?;
-            let chain = survey.chain();
+            let chain = difference.chain();
             rejections.retain(|one| chain.counts(one.by));
             // Of several that reject the same record, the last one.
             rejections.sort_by_key(|one| (one.record, std::cmp::Reverse(one.by)));
@@ -102,12 +102,12 @@ impl LogFile {
     fn select(&self, wanted: impl Fn(u64) -> bool) -> Result<(Vec<Record>, Chain), LogError> {
         let found = self.steadily(|look| {
             let mut records = Vec::new();
-            let (survey, _) = fold::survey(&look.source(self), None, |entry, found| {
+            let (difference, _) = fold::difference(&look.source(self), None, |entry, found| {
                 if wanted(found.id) {
                     records.push(entry.clone().into_record(found.id));
                 }
             })?;
-            Ok((records, survey.chain()))
+            Ok((records, difference.chain()))
         });
         Ok(found?.unwrap_or_default())
     }
@@ -117,15 +117,15 @@ impl LogFile {
         let found = self.steadily(|look| {
             let mut records = Vec::new();
             let source = look.source(self);
-            let (survey, end) = fold::survey(&source, None, |entry, found| {
+            let (difference, end) = fold::difference(&source, None, |entry, found| {
                 if wanted(found.id) {
                     records.push(entry.clone().into_record(found.id));
                 }
             })?;
-            let chain = survey.chain();
+            let chain = difference.chain();
             let is_unread = |record: &Record| matches!(record.kind, Kind::Expression(_)) && chain.contains(record.id);
             let unread = records.iter_mut().filter(|record| is_unread(record));
-            let expressions = survey.expressions(&source, None, &chain, &wanted)?;
+            let expressions = difference.expressions(&source, None, &chain, &wanted)?;
             for (record, kind) in unread.zip(self.evaluate(&expressions, &end, &RefCell::default())?) {
                 // What has no value stays as it is written.
                 if let Some(kind) = kind {
@@ -144,14 +144,14 @@ impl LogFile {
             let source = look.source(self);
             let stamp = self.cache.stamp(&look.file, &look.now);
             if let Some(base) = stamp.and_then(|stamp| self.cache.checkpoint(&look.file, &stamp)) {
-                let (survey, _) = fold::survey(&source, Some(&base), |_, _| {})?;
-                let newest = survey.chain_from(base.place.id).map(|chain| chain.newest(survey.ids()));
+                let (difference, _) = fold::difference(&source, Some(&base), |_, _| {})?;
+                let newest = difference.chain_from(base.place.id).map(|chain| chain.newest(difference.ids()));
                 if let Some([Some(last), Some(before)]) = newest {
                     return Ok([Some(last), Some(before)]);
                 }
             }
-            let (survey, _) = fold::survey(&source, None, |_, _| {})?;
-            Ok(survey.chain().newest(survey.ids()))
+            let (difference, _) = fold::difference(&source, None, |_, _| {})?;
+            Ok(difference.chain().newest(difference.ids()))
         })?;
         Ok(match newest.unwrap_or_default() {
             [None, _] => None,
@@ -160,7 +160,7 @@ impl LogFile {
     }
 }
 
-impl Survey {
+impl Difference {
     /// Those of the expressions that hold, and that `wanted` takes.
     pub fn expressions(
         &self,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::hand;
-use super::record::{Change, Stamp, write_line};
+use super::record::{Draft, Stamp, write_line};
 use crate::attr_path::AttrPath;
 use crate::nix;
 
@@ -34,16 +34,16 @@ pub enum Unrecordable {
 impl Unrecordable {
     /// Why `change` can't be written.
     #[must_use]
-    pub fn of(change: &Change, error: &nix::ValueError) -> Self {
+    pub fn of(change: &Draft, error: &nix::ValueError) -> Self {
         Self::Value { path: change.path().cloned().unwrap_or_default(), problem: error.to_string() }
     }
 }
 
 /// Checks a change.
-pub fn check(change: &Change) -> Result<(), Unrecordable> {
+pub fn check(change: &Draft) -> Result<(), Unrecordable> {
     let problem = match change {
-        Change::Set(_, value) => unless_empty(value),
-        Change::Expression { text, .. } => hand::is_expression(text),
+        Draft::Set(_, value) => unless_empty(value),
+        Draft::Expression { text, .. } => hand::is_expression(text),
         _ => Ok(()),
     };
     let path = change.path().cloned().unwrap_or_default();
@@ -59,7 +59,7 @@ pub fn check(change: &Change) -> Result<(), Unrecordable> {
         .and_then(|()| write_line(&mut text, 0, &stamp, change).map_err(|error| error.to_string()))
         .and_then(|()| match change {
             // What is recorded can be read.
-            Change::Expression { .. } => match hand::reserved(&text) {
+            Draft::Expression { .. } => match hand::reserved(&text) {
                 Some(name) => Err(nix::ValueError::Reserved(name).to_string()),
                 None => hand::record(text.trim_end()).map(drop).map_err(|problem| format!("as a record it {problem}")),
             },
@@ -100,16 +100,16 @@ mod tests {
             (json!(["a\0"]), "a string holds the character NUL, which Nix strings can't"),
             (deep, "it nests deeper than 128 levels"),
         ] {
-            let refused = check(&Change::Set(path.clone(), value)).unwrap_err();
+            let refused = check(&Draft::Set(path.clone(), value)).unwrap_err();
             assert_eq!(refused, Unrecordable::Value { path: path.clone(), problem: problem.to_owned() });
         }
-        assert!(check(&Change::Replace(path.clone(), json!({"_type": "if"}))).is_err());
-        assert!(check(&Change::Unset(AttrPath(vec!["_type".to_owned()]))).is_err());
+        assert!(check(&Draft::Replace(path.clone(), json!({"_type": "if"}))).is_err());
+        assert!(check(&Draft::Unset(AttrPath(vec!["_type".to_owned()]))).is_err());
         for names in [0, nix::MAX_DEPTH + 1] {
-            assert!(check(&Change::Unset(AttrPath(vec!["a".to_owned(); names]))).is_err());
+            assert!(check(&Draft::Unset(AttrPath(vec!["a".to_owned(); names]))).is_err());
         }
-        assert_eq!(check(&Change::Replace(path.clone(), json!({}))), Ok(()));
-        let large = check(&Change::Replace(path, json!("x".repeat(LINE))));
+        assert_eq!(check(&Draft::Replace(path.clone(), json!({}))), Ok(()));
+        let large = check(&Draft::Replace(path, json!("x".repeat(LINE))));
         assert!(matches!(large, Err(Unrecordable::TooLarge { .. })), "{large:?}");
     }
 }

@@ -19,7 +19,7 @@ use super::fold::{self, Outcome, Source, State};
 use super::limits;
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
-use super::record::{Change, Kind};
+use super::record::{Draft, Kind};
 use super::values::Values;
 use crate::host::evaluator::Evaluator;
 use crate::host::fs::lock::{self, Lock, LockError};
@@ -159,7 +159,7 @@ impl LogFile {
     }
 
     /// What the log would come to with `changes` at its end. Nothing is written.
-    pub fn preview(&self, changes: &[Change]) -> Result<Folded, LogError> {
+    pub fn preview(&self, changes: &[Draft]) -> Result<Folded, LogError> {
         changes.iter().try_for_each(limits::check)?;
         self.fold_with(&changes.iter().map(Entry::of).collect::<Vec<_>>())
             .and_then(|folded| self.with_values(folded, changes.len()))

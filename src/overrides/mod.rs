@@ -1,6 +1,6 @@
 //! The overrides: the append-only log in /etc/nixos/dynamic.nix and what it comes to.
 //!
-//! Takes [`Change`]s to record and gives the [`Overlay`] of all records that hold; docs/overrides.md has the format. Every
+//! Takes [`Draft`]s to record and gives the [`Overlay`] of all records that hold; docs/overrides.md has the format. Every
 //! prefix of whole lines of the file is a valid Nix expression, a function applied to its records; nothing ever rewrites
 //! or drops one.
 //!
@@ -38,6 +38,6 @@ pub use log::{Folded, HEADER, LogFile};
 pub use overlay::{Conflict, Overlay, Override};
 pub use page::{Most, Page};
 pub use reader::Torn;
-pub use record::{Change, Kind, Record};
+pub use record::{Draft, Kind, Record};
 pub use text::{Code, Text, written};
 pub use writer::{Marking, Written};

@@ -70,7 +70,7 @@ impl LogFile {
         let source = Source { file, path: &self.path, size, until: None, further: &[] };
         let (mut records, mut rejections): (Vec<Record>, Vec<(u64, u64, String)>) = (Vec::new(), Vec::new());
         let (mut complete, mut from) = (true, base.map_or(0, |base| base.place.offset));
-        let (survey, _) = fold::survey(&source, base, |entry, found| {
+        let (difference, _) = fold::difference(&source, base, |entry, found| {
             if let Operation::Reject { id, reason } = &entry.operation
                 && records.binary_search_by_key(id, |record| record.id).is_ok()
             {
@@ -85,7 +85,7 @@ impl LogFile {
                 complete = false;
             }
         })?;
-        let Some(chain) = survey.chain_from(base.map_or(0, |base| base.place.id)) else { return Ok(None) };
+        let Some(chain) = difference.chain_from(base.map_or(0, |base| base.place.id)) else { return Ok(None) };
         let with_counts = |record: Record| {
             let counts = chain.counts(record.id);
             (record, counts)

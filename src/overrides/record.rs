@@ -165,7 +165,7 @@ fn path(value: Value) -> Result<AttrPath, String> {
 
 /// What is to be recorded.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub enum Draft {
     /// A value for a path; not an attribute set.
     Set(AttrPath, Value),
     /// The whole value at a path.
@@ -192,7 +192,7 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl Draft {
     /// The path that it is about.
     #[must_use]
     pub fn path(&self) -> Option<&AttrPath> {
@@ -217,7 +217,7 @@ pub struct Stamp<'s> {
 }
 
 /// Writes a record's line, its end included.
-pub fn write_line(text: &mut String, id: u64, stamp: &Stamp<'_>, change: &Change) -> Result<(), ValueError> {
+pub fn write_line(text: &mut String, id: u64, stamp: &Stamp<'_>, change: &Draft) -> Result<(), ValueError> {
     text.push_str("{ id = ");
     text.push_str(&id.to_string());
     text.push_str("; time = ");
@@ -230,33 +230,33 @@ pub fn write_line(text: &mut String, id: u64, stamp: &Stamp<'_>, change: &Change
     }
     text.push_str("; ");
     match change {
-        Change::Set(path, value) => {
+        Draft::Set(path, value) => {
             write_set(text, path)?;
             write_value(text, value)?;
         }
-        Change::Expression { path, text: expression, replace: false } => {
+        Draft::Expression { path, text: expression, replace: false } => {
             write_set(text, path)?;
             write_expression(text, expression);
         }
-        Change::Replace(path, value) => {
+        Draft::Replace(path, value) => {
             write_replace(text, path)?;
             write_value(text, value)?;
             text.push_str("; }");
         }
-        Change::Expression { path, text: expression, replace: true } => {
+        Draft::Expression { path, text: expression, replace: true } => {
             write_replace(text, path)?;
             write_expression(text, expression);
             text.push_str("; }");
         }
-        Change::Unset(path) => {
+        Draft::Unset(path) => {
             text.push_str("unset = ");
             write_path(text, path)?;
         }
-        Change::Rollback(id) => {
+        Draft::Rollback(id) => {
             text.push_str("rollback = ");
             text.push_str(&id.to_string());
         }
-        Change::Reject { id, reason } => {
+        Draft::Reject { id, reason } => {
             text.push_str("reject = ");
             text.push_str(&id.to_string());
             text.push_str("; reason = ");

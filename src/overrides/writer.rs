@@ -21,7 +21,7 @@ use super::fold::{self, Ids, Source};
 use super::limits::{self, LAST_ID, Unrecordable};
 use super::log::{HEADER, LogFile, PATIENCE, TRIES};
 use super::reader::{Place, Torn};
-use super::record::{Change, Stamp, write_line};
+use super::record::{Draft, Stamp, write_line};
 use crate::host::fs::atomic::{self, Durability};
 use crate::host::fs::lock::Lock;
 use crate::host::fs::{Context, FileError, OWN};
@@ -81,14 +81,14 @@ struct Lines {
 }
 
 /// Says what to record, given the log and the state of its file; `None` where there is no file.
-type Decide<'d, E> = dyn FnMut(&LogFile, Option<&FileState>) -> Result<Vec<Change>, E> + 'd;
+type Decide<'d, E> = dyn FnMut(&LogFile, Option<&FileState>) -> Result<Vec<Draft>, E> + 'd;
 
 impl LogFile {
     /// Records `changes`, all or none, and gives their ids: when this returns they survive a power cut. `waiting` is
     /// told whom it waits for.
     pub fn append(
         &self,
-        changes: &[Change],
+        changes: &[Draft],
         by: &str,
         until: Option<SystemTime>,
         waiting: impl FnMut(&str),
@@ -114,7 +114,7 @@ impl LogFile {
         &self,
         marking: &Marking<'_>,
         waiting: impl FnMut(&str),
-        mut decide: impl FnMut(&Self) -> Result<Vec<Change>, E>,
+        mut decide: impl FnMut(&Self) -> Result<Vec<Draft>, E>,
     ) -> Result<Written, E> {
         let before = self.present()?;
         let decided = decide(self);
@@ -195,14 +195,14 @@ impl LogFile {
             return Ok(Some(Known { state, lineage: Some(lineage), place, ids, open_line, torn: None }));
         }
         let source = Source { file, path: &self.path, size: state.size, until: None, further: &[] };
-        let surveyed = fold::survey(&source, None, |_, _| {});
+        let surveyed = fold::difference(&source, None, |_, _| {});
         if self.state_of(file)? != state {
             return Ok(None);
         }
-        let (survey, end) = surveyed?;
+        let (difference, end) = surveyed?;
         let offset = end.torn.as_ref().map_or(state.size, |torn| torn.offset);
         let (place, open_line) = (Place { offset, ..end.place }, end.open_line);
-        Ok(Some(Known { state, lineage: None, place, ids: survey.into_ids(), open_line, torn: end.torn }))
+        Ok(Some(Known { state, lineage: None, place, ids: difference.into_ids(), open_line, torn: end.torn }))
     }
 
     /// Writes the records, and gives their ids: they are on disk, and the log has them. `None` if somebody's edit came in
@@ -211,7 +211,7 @@ impl LogFile {
         &self,
         file: &File,
         mut known: Known,
-        changes: &[Change],
+        changes: &[Draft],
         exact: bool,
         marking: &Marking<'_>,
     ) -> Result<Option<Written>, LogError> {
@@ -229,7 +229,7 @@ impl LogFile {
             return Ok(None);
         }
         let Lines { text, written: added, ids, place } = lines;
-        if changes.iter().any(|change| matches!(change, Change::Expression { .. })) {
+        if changes.iter().any(|change| matches!(change, Draft::Expression { .. })) {
             self.values.keep_new();
         }
         let text = text.as_bytes();
@@ -260,14 +260,14 @@ impl LogFile {
         Ok(Some(added))
     }
 
-    fn lines(&self, known: &Known, changes: &[Change], marking: &Marking<'_>) -> Result<Lines, LogError> {
+    fn lines(&self, known: &Known, changes: &[Draft], marking: &Marking<'_>) -> Result<Lines, LogError> {
         let time = time::text(SystemTime::now());
         let Marking { by, until, rejected } = *marking;
         let until = until.map(time::text);
         let stamp = Stamp { time: &time, by, until: until.as_deref() };
         let mut text = String::from(if known.open_line { "\n" } else { "" });
         let mut ids = known.ids.clone();
-        let mut add = |change: &Change, stamp: &Stamp<'_>| -> Result<u64, LogError> {
+        let mut add = |change: &Draft, stamp: &Stamp<'_>| -> Result<u64, LogError> {
             let id = ids.last() + 1;
             if id > LAST_ID {
                 return Err(LogError::Full { path: self.path.to_string() });
@@ -285,7 +285,7 @@ impl LogFile {
             // A rejection has no end of its own.
             let stamp = Stamp { until: None, ..stamp };
             for &id in &written.records {
-                written.rejections.push(add(&Change::Reject { id, reason: reason.to_owned() }, &stamp)?);
+                written.rejections.push(add(&Draft::Reject { id, reason: reason.to_owned() }, &stamp)?);
             }
         }
         let lines = written.records.len() + written.rejections.len() + usize::from(known.open_line);
@@ -376,7 +376,7 @@ impl LogFile {
         }
         let size = found.at + text.len() as u64;
         let source = Source { file: &found.file, path: &self.path, size, until: None, further: &[] };
-        Ok(fold::survey(&source, None, |_, _| {}).is_ok_and(|(_, end)| end.torn.is_none()))
+        Ok(fold::difference(&source, None, |_, _| {}).is_ok_and(|(_, end)| end.torn.is_none()))
     }
 
     /// Whether the file has just these parts, one after the other, from `at` on.

@@ -3,8 +3,8 @@
 //! Takes nothing but JSON, gives plain data. The description (`docs/description.md`) has the same shape for services;
 //! the plan adds what `generate` decided (each file's dialect, its proof, digests of the static text).
 
+pub mod options;
 pub mod order;
-pub mod places;
 pub mod rule;
 pub mod value_spec;
 

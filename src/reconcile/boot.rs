@@ -7,18 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Sides};
-use super::course::Retreat;
 use super::dependents::Dependents;
-use super::execute::Machine;
+use super::difference::observe;
+use super::execution::Machine;
 use super::known_good::{self, KnownGood, Start};
 use super::pass::Pass;
 use super::report::{Outcome, Report};
+use super::rollout::Fallback;
 use super::state::{InEffect, State};
-use super::survey::find;
 use super::view::View;
 use super::{ApplyError, Failed, rejection};
 use crate::host::systemd::Verb;
-use crate::overrides::{Change as LogChange, LogFile};
+use crate::overrides::{Draft, LogFile};
 use crate::plan::Plan;
 use crate::render;
 use crate::render::key::Key;
@@ -50,7 +50,7 @@ pub(super) fn choose(
 }
 
 /// Notes what services start on, and what is tried later: what is not known to work, what does not hold, and what waits for
-/// a secret. (What can't be put into effect is tried again in any case: [`super::recall::retry`].)
+/// a secret. (What can't be put into effect is tried again in any case: [`super::rerun::retry`].)
 pub(super) fn note(
     plan: &Plan,
     chosen: BTreeMap<String, Start>,
@@ -104,7 +104,7 @@ pub(super) fn revive(
         if failed.is_empty() || state.trial.as_ref().is_some_and(|trial| trial.back.contains_key(name)) {
             continue;
         }
-        let now = find(name, Some(service), &state, paths, &key)?.now;
+        let now = observe(name, Some(service), &state, paths, &key)?.now;
         let as_built = render::identities_as_built(service).unwrap_or_default();
         let back = InEffect::default();
         let sides = Sides { from: &now, to: &now, confirmed: &back, as_built: &as_built, pending: &failed };
@@ -121,7 +121,7 @@ pub(super) fn revive(
     let dependents = Dependents::note(&changes, Some(manager))?;
     let mut pass = Pass::new(plan, state, 0);
     pass.watched_by = Some(by.to_owned());
-    pass.take(&changes, &BTreeMap::new(), &dependents, Retreat::ToBack, machine);
+    pass.take(&changes, &BTreeMap::new(), &dependents, Fallback::Previous, machine);
     let mut to_blame = Vec::new();
     for change in &changes {
         let outcome = pass.outcome(change.name).cloned();
@@ -191,8 +191,8 @@ fn reject(
     report: &mut Report,
 ) -> Result<(), ApplyError> {
     report.rejected.extend(rejections.iter().map(|one| one.id));
-    let changes: Vec<LogChange> =
-        rejections.into_iter().map(|one| LogChange::Reject { id: one.id, reason: one.reason }).collect();
+    let changes: Vec<Draft> =
+        rejections.into_iter().map(|one| Draft::Reject { id: one.id, reason: one.reason }).collect();
     log.append(&changes, by, None, |_| {})?;
     Ok(())
 }

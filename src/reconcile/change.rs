@@ -108,7 +108,7 @@ impl<'p> Change<'p> {
     #[must_use]
     pub fn reversed(&self, is_up: impl Fn(&str) -> bool, is_touched: impl Fn(&str) -> bool) -> Self {
         let again = |unit: &str, verb| if verb == Verb::Reload && is_up(unit) { Verb::Reload } else { Verb::Restart };
-        let mut back = self.retreat(self.back.clone(), again);
+        let mut back = self.fallback(self.back.clone(), again);
         back.units.retain(|unit, _| is_touched(unit) || self.unsettled.contains(unit));
         back
     }
@@ -116,10 +116,10 @@ impl<'p> Change<'p> {
     /// The way to the static files, when the way back failed too.
     #[must_use]
     pub fn to_static(&self) -> Self {
-        Self { from: self.back.clone(), ..self.retreat(InEffect::default(), |_, _| Verb::Restart) }
+        Self { from: self.back.clone(), ..self.fallback(InEffect::default(), |_, _| Verb::Restart) }
     }
 
-    fn retreat(&self, to: InEffect, verb: impl Fn(&str, Verb) -> Verb) -> Self {
+    fn fallback(&self, to: InEffect, verb: impl Fn(&str, Verb) -> Verb) -> Self {
         let units = self.units.iter().map(|(unit, was)| (unit.clone(), verb(unit, *was))).collect();
         let (from, back, unsettled) = (self.to.clone(), self.back.clone(), self.unsettled.clone());
         Self { from, to, back, units, unsettled, is_watched: false, ..*self }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::attr_path::AttrPath;
 use crate::overrides::{Conflict, Overlay};
 use crate::plan::Plan;
-use crate::plan::places::{Place, Places};
+use crate::plan::options::{OptionIndex, OptionRef};
 use crate::render::secrets::{self, Awaited, Reveal, Unrevealed};
 use crate::render::static_values;
 
@@ -45,7 +45,7 @@ pub struct Desired {
 #[must_use]
 pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, files: &dyn Reveal) -> Desired {
     let mut desired = Desired::default();
-    let places = Places::of(plan);
+    let places = OptionIndex::of(plan);
     let mut overridden: BTreeSet<usize> = BTreeSet::new();
     for (path, one) in overlay.leaves() {
         if let Some(position) = places.position(&path) {
@@ -77,7 +77,7 @@ pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, 
 /// The option's value with as many of its overrides as can hold, `None` if none of them can; or the secret that is missing
 /// for that. `overrides` are those below the option.
 fn effective(
-    place: &Place<'_>,
+    place: &OptionRef<'_>,
     mut overrides: Overlay,
     files: &dyn Reveal,
 ) -> (Result<Option<Value>, Awaited>, Vec<LeftOut>) {
@@ -151,6 +151,6 @@ fn effective(
     (Ok(None), left_out)
 }
 
-fn in_full(place: &Place<'_>, conflict: &Conflict) -> Conflict {
+fn in_full(place: &OptionRef<'_>, conflict: &Conflict) -> Conflict {
     Conflict { path: place.path.join(&conflict.path), given: conflict.given.clone() }
 }

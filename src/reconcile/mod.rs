@@ -1,51 +1,51 @@
 //! Apply: makes what is in effect the fold of the log.
 //!
 //! Takes the plan, the log and the machine, with the [`locks`] held; gives a [`Report`]. In order: fold, [`desired`]
-//! values, [`survey`] of what differs, then the [`action`]s: write and check beside what is in use, note what is about to
+//! values, [`difference`] of what differs, then the [`action`]s: write and check beside what is in use, note what is about to
 //! happen, swap, units, note what is in effect. A service that does not work on its new values goes back to exactly what
 //! it had, its records are rejected, and the log is folded again.
 
 pub mod action;
 mod boot;
 pub mod change;
-pub mod course;
 pub mod dependents;
 pub mod desired;
-pub mod execute;
+pub mod difference;
+pub mod execution;
 pub mod intact;
 pub mod known_good;
 pub mod locks;
 pub mod ownership;
-pub mod recall;
 pub mod report;
+pub mod rerun;
+pub mod rollout;
 pub mod state;
-pub mod survey;
 pub mod trial;
 pub mod view;
 pub mod watch;
 pub mod watching;
 
-mod awaiting;
+mod garbage;
 mod kernel;
-mod leftover;
+mod missing_secrets;
 mod pass;
 mod rejection;
 mod roll_back;
 mod seen;
-mod turns;
+mod semaphore;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use action::Action;
-use execute::Machine;
+use difference::{Difference, difference};
+use execution::Machine;
 use known_good::ChoiceError;
 use locks::Locks;
 use pass::pass;
 use report::{Outcome, Report, TakenBack};
 use state::{Mark, State, StateError, Trial};
-use survey::{Survey, survey};
 use trial::{Awaiting, Start};
 use view::View;
 
@@ -54,7 +54,7 @@ use crate::host::fs::FileError;
 use crate::host::fs::lock::LockError;
 use crate::host::systemd::ManagerError;
 use crate::host::systemd::before::Before;
-use crate::overrides::{Change as LogChange, Folded, Kind, LogError, LogFile};
+use crate::overrides::{Draft, Folded, Kind, LogError, LogFile};
 use crate::plan::Plan;
 
 /// What is to be applied.
@@ -180,7 +180,7 @@ pub fn apply(
     machine.interruption.begin();
     let mut report = Report::default();
     // It is in nobody's way.
-    report.warnings.extend(leftover::clean(plan, machine.paths).err().map(|error| error.to_string()));
+    report.warnings.extend(garbage::clean(plan, machine.paths).err().map(|error| error.to_string()));
     reconcile(plan, log, request.clone(), machine, &mut report, &mut waiting)?;
     Ok(report)
 }
@@ -235,8 +235,8 @@ fn reconcile(
         rejections.extend(rejection::uncovered(plan, log, &passed.failed, &view.folded, &rejections)?);
         if !rejections.is_empty() {
             report.rejected.extend(rejections.iter().map(|one| one.id));
-            let changes: Vec<LogChange> =
-                rejections.into_iter().map(|one| LogChange::Reject { id: one.id, reason: one.reason }).collect();
+            let changes: Vec<Draft> =
+                rejections.into_iter().map(|one| Draft::Reject { id: one.id, reason: one.reason }).collect();
             log.append(&changes, &request.by, None, &mut *waiting)?;
             preview = trial.map(Trial::confirmation).unwrap_or_default();
             // What is in effect is the fold of the log.
@@ -263,14 +263,14 @@ fn reconcile(
         state.save(&machine.paths.state())?;
     }
     if request.occasion == Occasion::AfterBoot {
-        recall::is_tried(machine)?;
+        rerun::is_tried(machine)?;
         // What is watched is still being tried.
         let is_watched = |service: &String| state.services.get(service).is_some_and(|one| one.watch.is_some());
         let tried = request.services.iter().flatten().filter(|service| !is_watched(service));
         watching::forget_tries(tried, machine, report);
     }
     wake(plan, log, &view.folded, &held, state, machine, report)?;
-    match awaiting::set(plan, &view.desired.awaited, &request, machine) {
+    match missing_secrets::set(plan, &view.desired.awaited, &request, machine) {
         Ok(true) => report.warnings.extend(view.desired.awaited.keys().map(|service| {
             format!("{service}: it stays as it is until its secret can be used, and has it then by itself")
         })),
@@ -282,7 +282,7 @@ fn reconcile(
     }
     // A retry that fails is itself tried again, by its exit code; and what is on trial has somebody who looks.
     if request.occasion != Occasion::Retry && !passed.retry.is_empty() && !on_trial {
-        match recall::retry(&passed.retry, view.last_id, machine) {
+        match rerun::retry(&passed.retry, view.last_id, machine) {
             Ok(false) => {}
             Ok(true) => report.warnings.push(format!("{}: it is tried again by itself", passed.retry.join(", "))),
             Err(error) => report.warnings.push(format!("what failed is not tried again by itself: {error}")),
@@ -369,7 +369,7 @@ fn expired(
     now: SystemTime,
     held: &BTreeSet<String>,
     request: &mut Request,
-) -> Result<Vec<LogChange>, ApplyError> {
+) -> Result<Vec<Draft>, ApplyError> {
     let mut ids = folded.expired(now);
     if request.occasion == Occasion::Expiry {
         request.services = Some(BTreeSet::new());
@@ -463,7 +463,7 @@ fn wake(
         ends.retain(|(id, _)| services[id].is_disjoint(held));
     }
     let next = next_end(log, folded, &ends)?;
-    match recall::set(next, state, machine) {
+    match rerun::set(next, state, machine) {
         Ok(false) => {}
         Ok(true) => state.save(&machine.paths.state())?,
         Err(error) => report.warnings.push(format!("overrides that end do so only at the next apply: {error}")),
@@ -475,7 +475,7 @@ fn wake(
 pub fn dry_run(
     plan: &Plan,
     log: &LogFile,
-    changes: &[LogChange],
+    changes: &[Draft],
     request: &Request,
     machine: &Machine<'_>,
 ) -> Result<Report, ApplyError> {
@@ -483,27 +483,27 @@ pub fn dry_run(
     changes_first.extend_from_slice(changes);
     let View { folded, desired, .. } = view::view(plan, machine.paths, log, &changes_first, request.services.as_ref())?;
     let state = State::load(&machine.paths.state())?;
-    let mut survey = survey(plan, &desired, &state, machine.paths, |service| request.takes(service))?;
+    let mut difference = difference(plan, &desired, &state, machine.paths, |service| request.takes(service))?;
     let live = machine.manager.is_some();
     if let Some(manager) = machine.manager {
-        survey.meet(manager)?;
+        difference.check_units(manager)?;
     }
     let mut warnings = folded.warnings;
-    warnings.append(&mut survey.notes);
-    let mut actions = preparation(&survey);
-    actions.extend(change::switch(&survey.changes, machine.paths, live));
-    let left_to_do = if live { Vec::new() } else { change::unit_actions(&survey.changes).collect() };
-    let mut services = survey.faults;
-    services.extend(survey.changes.iter().map(|change| (change.name.to_owned(), Outcome::Applied)));
+    warnings.append(&mut difference.notes);
+    let mut actions = preparation(&difference);
+    actions.extend(change::switch(&difference.changes, machine.paths, live));
+    let left_to_do = if live { Vec::new() } else { change::unit_actions(&difference.changes).collect() };
+    let mut services = difference.faults;
+    services.extend(difference.changes.iter().map(|change| (change.name.to_owned(), Outcome::Applied)));
     Ok(Report { actions, left_to_do, services, left_out: desired.left_out, warnings, ..Report::default() })
 }
 
-fn expiry(ids: Vec<u64>) -> Vec<LogChange> {
-    ids.into_iter().map(|id| LogChange::Reject { id, reason: "expired".to_owned() }).collect()
+fn expiry(ids: Vec<u64>) -> Vec<Draft> {
+    ids.into_iter().map(|id| Draft::Reject { id, reason: "expired".to_owned() }).collect()
 }
 
-fn preparation(survey: &Survey<'_>) -> Vec<Action> {
-    change::preparation(&survey.changes, |change| survey.checks.get(change.name).cloned())
+fn preparation(difference: &Difference<'_>) -> Vec<Action> {
+    change::preparation(&difference.changes, |change| difference.checks.get(change.name).cloned())
 }
 
 /// A service that did not take its values.

@@ -1,19 +1,19 @@
 //! One time through: from desired values to units and state.
 //!
 //! In order: write and check beside what is in use, put the change on trial where that is asked for, note what is about
-//! to happen, swap and act ([`course`]), note what is in effect.
+//! to happen, swap and act ([`rollout`]), note what is in effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::action::Action;
 use super::change::{self, Change};
-use super::course::{self, Retreat};
 use super::dependents::Dependents;
-use super::execute::{Fault, Machine, Material, run};
+use super::difference::{Difference, difference};
+use super::execution::{Fault, Machine, Material, run};
 use super::report::{Outcome, Report};
-use super::state::{Setback, State, Went};
-use super::survey::{Survey, survey};
+use super::rollout::{self, Fallback};
+use super::state::{FailureKind, LastFailure, State};
 use super::view::View;
 use super::{ApplyError, Failed, Occasion, Request, known_good, preparation, seen, trial, watching};
 use crate::host::fs::generation;
@@ -54,29 +54,29 @@ pub(super) fn pass(
     if plan.services.values().any(Service::has_secrets) {
         Key::ensure(paths)?;
     }
-    let mut survey = survey(plan, &view.desired, &before, paths, |service| request.takes(service))?;
+    let mut difference = difference(plan, &view.desired, &before, paths, |service| request.takes(service))?;
     timings::mark("render");
-    report.warnings.append(&mut survey.notes);
+    report.warnings.append(&mut difference.notes);
     match machine.manager {
-        Some(manager) => survey.meet(manager)?,
-        None => report.left_to_do.extend(change::unit_actions(&survey.changes)),
+        Some(manager) => difference.check_units(manager)?,
+        None => report.left_to_do.extend(change::unit_actions(&difference.changes)),
     }
     timings::mark("D-Bus: units");
-    let changed = !survey.changes.is_empty() || !survey.faults.is_empty();
+    let changed = !difference.changes.is_empty() || !difference.faults.is_empty();
     let mut pass = Pass::new(plan, before.clone(), view.last_id);
     report.awaited.clone_from(&view.desired.awaited);
     // What waits for a secret is told when that is there.
     let is_awaiting = |service: &String| view.desired.awaited.contains_key(service);
-    let failed = survey
+    let failed = difference
         .faults
         .iter()
         .filter(|(service, outcome)| matches!(outcome, Outcome::Failed { .. }) && !is_awaiting(service));
     pass.retry.extend(failed.map(|(service, _)| service.clone()));
-    pass.outcomes.append(&mut survey.faults);
+    pass.outcomes.append(&mut difference.faults);
     if !request.occasion.static_wins() {
         pass.watched_by = Some(request.by.clone());
     }
-    pass.run(log, &survey, request, machine)?;
+    pass.run(log, &difference, request, machine)?;
     pass.note_values(view, request);
     pass.commit(request, paths)?;
     timings::mark("state");
@@ -152,22 +152,22 @@ impl<'p> Pass<'p> {
     fn run(
         &mut self,
         log: &LogFile,
-        survey: &Survey<'_>,
+        difference: &Difference<'_>,
         request: &Request,
         machine: &Machine<'_>,
     ) -> Result<(), ApplyError> {
         let paths = machine.paths;
-        let prepare = preparation(survey);
-        let (changes, files, controls) = (&survey.changes, &survey.files, &survey.controls);
+        let prepare = preparation(difference);
+        let (changes, files, controls) = (&difference.changes, &difference.files, &difference.controls);
         let interrupted = || !request.occasion.static_wins() && machine.interruption.is_wanted();
         let material = Material { changes, files, controls, interrupted: &interrupted };
         let faults = run(&prepare, &material, machine).faults;
         self.actions.extend(prepare);
         timings::mark("stage and check");
-        let failed = survey.changes.iter().filter(|change| faults.contains_key(change.name));
+        let failed = difference.changes.iter().filter(|change| faults.contains_key(change.name));
         failed.for_each(|change| discard(change, paths));
         let mut ready: Vec<Change<'_>> =
-            survey.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
+            difference.changes.iter().filter(|change| !faults.contains_key(change.name)).cloned().collect();
         for change in &mut ready {
             change.is_watched = self.watched_by.is_some() && self.plan.watch(change.name).is_some();
         }
@@ -194,8 +194,8 @@ impl<'p> Pass<'p> {
                 return Err(error);
             }
         };
-        let retreat = if request.occasion.static_wins() { Retreat::None } else { Retreat::ToBack };
-        self.take(&ready, &survey.files, &dependents, retreat, machine);
+        let fallback = if request.occasion.static_wins() { Fallback::Never } else { Fallback::Previous };
+        self.take(&ready, &difference.files, &dependents, fallback, machine);
         trial::keep_to(&self.outcomes, &mut self.state, request, machine);
         Ok(())
     }
@@ -223,24 +223,24 @@ impl<'p> Pass<'p> {
         changes: &[Change<'_>],
         files: &BTreeMap<String, Vec<generation::StagedFile>>,
         dependents: &Dependents,
-        retreat: Retreat,
+        fallback: Fallback,
         machine: &Machine<'_>,
     ) {
-        let (steps, arrivals) = course::take(self.plan, changes, files, dependents, retreat, machine);
+        let (steps, results) = rollout::take(self.plan, changes, files, dependents, fallback, machine);
         self.actions.extend(steps);
-        for (change, arrival) in changes.iter().zip(arrivals) {
-            self.actions.extend(arrival.steps);
-            let entry = self.state.service(&arrival.service);
-            entry.in_effect = arrival.in_effect;
-            watching::arrived(self.plan, change, &arrival.outcome, entry, self.watched_by.as_deref(), machine);
-            entry.pending = arrival.unsettled;
-            entry.setback = setback(&arrival.outcome);
-            self.warnings.extend(arrival.warnings);
-            self.interrupted |= arrival.interrupted;
-            if arrival.may_be_retried {
-                self.retry.insert(arrival.service.clone());
+        for (change, result) in changes.iter().zip(results) {
+            self.actions.extend(result.steps);
+            let entry = self.state.service(&result.service);
+            entry.in_effect = result.in_effect;
+            watching::reconciled(self.plan, change, &result.outcome, entry, self.watched_by.as_deref(), machine);
+            entry.pending = result.unsettled;
+            entry.last_failure = last_failure(&result.outcome);
+            self.warnings.extend(result.warnings);
+            self.interrupted |= result.interrupted;
+            if result.may_be_retried {
+                self.retry.insert(result.service.clone());
             }
-            self.outcomes.insert(arrival.service, arrival.outcome);
+            self.outcomes.insert(result.service, result.outcome);
         }
     }
 
@@ -323,20 +323,20 @@ fn needed(state: &State, service: &str) -> Vec<u64> {
     now.into_iter().chain(back).chain(unproven).collect()
 }
 
-fn setback(outcome: &Outcome) -> Option<Setback> {
+fn last_failure(outcome: &Outcome) -> Option<LastFailure> {
     let result = match outcome {
-        Outcome::RolledBack { .. } => Went::RolledBack,
-        Outcome::RollbackFailed { .. } => Went::RollbackFailed,
-        Outcome::Unseen { .. } => Went::Unseen,
+        Outcome::RolledBack { .. } => FailureKind::RolledBack,
+        Outcome::RollbackFailed { .. } => FailureKind::RollbackFailed,
+        Outcome::Unseen { .. } => FailureKind::Unseen,
         Outcome::Applied | Outcome::Failed { .. } | Outcome::Refused { .. } => return None,
     };
-    Some(Setback::now(result, outcome.reason().unwrap_or_default()))
+    Some(LastFailure::now(result, outcome.reason().unwrap_or_default()))
 }
 
-impl Setback {
+impl LastFailure {
     /// One that just happened.
     #[must_use]
-    pub fn now(result: Went, reason: &str) -> Self {
+    pub fn now(result: FailureKind, reason: &str) -> Self {
         let time = crate::time::text(SystemTime::now());
         Self { result, reason: reason.to_owned(), time }
     }

@@ -6,18 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Sides};
-use super::course::{self, Retreat};
 use super::dependents::Dependents;
-use super::execute::{Fault, Machine};
+use super::difference::{check_all_units, observe};
+use super::execution::{Fault, Machine};
 use super::pass::Pass;
 use super::report::{Outcome, Report};
-use super::state::{Setback, State, Trial, Went};
-use super::survey::{find, meet_all};
+use super::rollout::{self, Fallback};
+use super::state::{FailureKind, LastFailure, State, Trial};
 use super::watch::{Unproven, Watch};
 use super::watching::{begin, forget_tries, last_good, went_back};
 use super::{ApplyError, Failed, Request, reconcile, rejection, trial};
 use crate::host::systemd::Verb;
-use crate::overrides::{Change as LogChange, LogFile};
+use crate::overrides::{Draft, LogFile};
 use crate::plan::Plan;
 use crate::render;
 use crate::render::key::Key;
@@ -84,13 +84,13 @@ fn ways_back<'p>(
         let Some(watch) = state.services.get_mut(&name).and_then(|one| one.watch.take()) else { continue };
         let Some(unproven) = watch.changes.last().cloned() else { continue };
         let Some((name, service)) = plan.services.get_key_value(&name) else { continue };
-        let found = find(name, Some(service), state, machine.paths, &key)?;
+        let found = observe(name, Some(service), state, machine.paths, &key)?;
         let as_built = render::identities_as_built(service).unwrap_or_default();
         let pending: BTreeSet<String> = watch.units.keys().cloned().collect();
         let back = &unproven.back;
         let sides = Sides { from: &found.now, to: back, confirmed: back, as_built: &as_built, pending: &pending };
         let Some(change) = Change::between(name, service, sides) else { continue };
-        let reason = course::with_last_words(&change, &Fault::Unit(reason), machine);
+        let reason = rollout::with_last_words(&change, &Fault::Unit(reason), machine);
         failing.push(Failing { change, watch, unproven, tried: state.log_id(name), reason });
     }
     Ok(failing)
@@ -107,7 +107,7 @@ fn go(
     let mut changes: Vec<Change<'_>> = failing.iter().map(|one| one.change.clone()).collect();
     let (mut unreached, mut dependents) = (BTreeMap::new(), Dependents::default());
     if let Some(manager) = machine.manager {
-        unreached = meet_all(&mut changes, manager)?;
+        unreached = check_all_units(&mut changes, manager)?;
         for (change, one) in changes.iter_mut().zip(&failing) {
             // What went down by itself is brought up again, whatever systemd calls it.
             let blamed = one.watch.units.keys().find(|unit| one.reason.starts_with(&format!("{unit}: ")));
@@ -116,33 +116,33 @@ fn go(
         dependents = Dependents::note(&changes, Some(manager))?;
     }
     let mut pass = Pass::new(plan, state, 0);
-    pass.take(&changes, &BTreeMap::new(), &dependents, Retreat::ToStatic, machine);
+    pass.take(&changes, &BTreeMap::new(), &dependents, Fallback::Static, machine);
     pass.leave(unreached);
     let mut blames = Vec::new();
     for Failing { change, watch, unproven, tried, reason } in failing {
         let (went, reason) = match pass.outcome(change.name) {
             Some(Outcome::RollbackFailed { reason: worse }) => {
-                (Went::RollbackFailed, format!("{reason}; going back: {worse}"))
+                (FailureKind::RollbackFailed, format!("{reason}; going back: {worse}"))
             }
-            Some(Outcome::Failed { reason: more }) => (Went::RolledBack, format!("{reason}; {more}")),
-            _ => (Went::RolledBack, reason),
+            Some(Outcome::Failed { reason: more }) => (FailureKind::RolledBack, format!("{reason}; {more}")),
+            _ => (FailureKind::RolledBack, reason),
         };
         let entry = pass.state.service(change.name);
-        entry.setback = Some(Setback::now(went, &reason));
+        entry.last_failure = Some(LastFailure::now(went, &reason));
         entry.log_id = match went {
-            Went::RollbackFailed => unproven.log_id.min(last_good(plan, change.name, machine)),
+            FailureKind::RollbackFailed => unproven.log_id.min(last_good(plan, change.name, machine)),
             _ => unproven.log_id,
         };
-        went_back(entry, (went == Went::RolledBack).then_some(watch), machine);
+        went_back(entry, (went == FailureKind::RolledBack).then_some(watch), machine);
         let service = change.name.to_owned();
-        if went == Went::RolledBack {
+        if went == FailureKind::RolledBack {
             let failed = Failed { service: service.clone(), log_id: unproven.log_id, reason: reason.clone() };
             blames.push(Blame { failed, tried, doubtful: unproven.doubtful });
         }
         pass.forget(&service);
         let outcome = match went {
-            Went::RollbackFailed => Outcome::RollbackFailed { reason },
-            Went::RolledBack | Went::NotConfirmed | Went::Unseen => Outcome::RolledBack { reason },
+            FailureKind::RollbackFailed => Outcome::RollbackFailed { reason },
+            FailureKind::RolledBack | FailureKind::NotConfirmed | FailureKind::Unseen => Outcome::RolledBack { reason },
         };
         report.services.insert(service, outcome);
     }
@@ -169,11 +169,11 @@ fn reject(
     rejections.extend(uncovered.into_iter().filter(|one| one.id <= tried));
     report.rejected.extend(rejections.iter().map(|one| one.id));
     let count = rejections.len();
-    let rejections = rejections.into_iter().map(|one| LogChange::Reject { id: one.id, reason: one.reason });
+    let rejections = rejections.into_iter().map(|one| Draft::Reject { id: one.id, reason: one.reason });
     let lifted = doubtful
         .into_iter()
-        .map(|id| LogChange::Reject { id, reason: format!("{service} failed without it as well: {reason}") });
-    let recorded: Vec<LogChange> = rejections.chain(lifted).collect();
+        .map(|id| Draft::Reject { id, reason: format!("{service} failed without it as well: {reason}") });
+    let recorded: Vec<Draft> = rejections.chain(lifted).collect();
     let ids = log.append(&recorded, by, None, |_| {})?;
     // Perhaps it is what is below that does not work.
     if let Some(below) = state.service(&service).watch.as_mut().and_then(|watch| watch.changes.last_mut()) {

@@ -23,7 +23,7 @@ use crate::plan::{Attach, File, Service};
 /// How long a process may take from its start until it runs the unit's program.
 const START: Duration = Duration::from_secs(2);
 /// How often it is looked at.
-const GLANCE: Duration = Duration::from_millis(2);
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// What the units of a service see that is not what the service has in effect, by unit.
 pub(super) fn others<'u>(
@@ -74,7 +74,7 @@ impl Process {
             if Instant::now() >= end {
                 return None;
             }
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(INTERVAL);
         }
         Some(process)
     }

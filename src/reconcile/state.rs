@@ -81,9 +81,9 @@ pub struct Alarm {
 /// What went wrong with a service the last time that it was to change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Setback {
+pub struct LastFailure {
     /// Where it is now.
-    pub result: Went,
+    pub result: FailureKind,
     /// Why.
     pub reason: String,
     /// When (RFC 3339).
@@ -93,7 +93,7 @@ pub struct Setback {
 /// Where a service went that could not stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Went {
+pub enum FailureKind {
     /// Back to what it had: it did not work on the new values.
     RolledBack,
     /// To its static values: it did not work on what it had either.
@@ -132,8 +132,8 @@ pub struct ServiceState {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pending: BTreeSet<String>,
     /// What went wrong the last time; there until it changes well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub setback: Option<Setback>,
+    #[serde(rename = "setback", default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<LastFailure>,
     /// The digest of the overrides that `in_effect` is from ([`super::known_good::digest`]); `None` without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<String>,
@@ -242,7 +242,7 @@ impl State {
             !one.in_effect.is_static()
                 || !one.pending.is_empty()
                 || one.log_id != log_id
-                || one.setback.is_some()
+                || one.last_failure.is_some()
                 || one.watch.is_some()
         });
         let mut text = serde_json::to_vec(self)
@@ -302,7 +302,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut state = State::load(&path).unwrap();
         assert_eq!((state.version, state.trial.as_ref().unwrap().end), (VERSION, 12.5));
-        assert_eq!(state.services["x"].setback.as_ref().unwrap().result, Went::NotConfirmed);
+        assert_eq!(state.services["x"].last_failure.as_ref().unwrap().result, FailureKind::NotConfirmed);
         assert!(state.services["x"].watch.is_none() && !state.services["x"].works && state.watcher.is_none());
         state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), state);

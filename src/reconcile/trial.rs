@@ -11,19 +11,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Sides};
-use super::course::Retreat;
 use super::dependents::Dependents;
-use super::execute::Machine;
+use super::difference::observe;
+use super::execution::Machine;
 use super::locks::Locks;
 use super::pass::Pass;
 use super::rejection::{self, Marks};
 use super::report::{Outcome, Report};
-use super::state::{Mark, Setback, State, Trial, Went};
-use super::survey::find;
+use super::rollout::Fallback;
+use super::state::{FailureKind, LastFailure, Mark, State, Trial};
 use super::watch::Watch;
 use super::{ApplyError, Failed, Request, wake, watching};
 use crate::host::systemd::When;
-use crate::overrides::{Change as LogChange, Kind, LogFile};
+use crate::overrides::{Draft, Kind, LogFile};
 use crate::plan::Plan;
 use crate::render;
 use crate::render::key::Key;
@@ -81,7 +81,7 @@ impl Trial {
 
     /// What a confirmation records.
     #[must_use]
-    pub fn confirmation(&self) -> Vec<LogChange> {
+    pub fn confirmation(&self) -> Vec<Draft> {
         confirmation(&self.marks, "confirmed")
     }
 
@@ -98,15 +98,15 @@ impl Trial {
 impl State {
     /// What to put behind the log to see what is in effect: a change on trial is.
     #[must_use]
-    pub fn on_trial(&self) -> Vec<LogChange> {
+    pub fn on_trial(&self) -> Vec<Draft> {
         self.trial.as_ref().filter(|trial| !trial.is_overdue()).map(Trial::confirmation).unwrap_or_default()
     }
 }
 
 /// The records that let those on trial count.
 #[must_use]
-pub fn confirmation(marks: &[Mark], reason: &str) -> Vec<LogChange> {
-    marks.iter().map(|one| LogChange::Reject { id: one.mark, reason: reason.to_owned() }).collect()
+pub fn confirmation(marks: &[Mark], reason: &str) -> Vec<Draft> {
+    marks.iter().map(|one| Draft::Reject { id: one.mark, reason: reason.to_owned() }).collect()
 }
 
 /// Puts `changes` on trial: starts its timer, rejects the records that they are from, and notes what to go back to.
@@ -149,8 +149,8 @@ pub(super) fn begin(
     let back = changes.iter().map(|change| (change.name.to_owned(), change.back.clone())).collect();
     let marks = start.marks.clone();
     let trial = state.trial.insert(Trial { timer: name, by: by.to_owned(), end, marks, back });
-    let recorded: Vec<LogChange> =
-        rejects.iter().map(|one| LogChange::Reject { id: one.id, reason: NOT_CONFIRMED.to_owned() }).collect();
+    let recorded: Vec<Draft> =
+        rejects.iter().map(|one| Draft::Reject { id: one.id, reason: NOT_CONFIRMED.to_owned() }).collect();
     let ids = log.append(&recorded, by, None, |_| {})?;
     trial.marks.extend(rejects.iter().zip(ids).map(|(one, mark)| Mark { record: one.id, mark }));
     Ok(())
@@ -306,7 +306,7 @@ fn go_back(
     let mut changes: Vec<Change<'_>> = Vec::new();
     for (name, back) in &trial.back {
         let Some((name, service)) = plan.services.get_key_value(name) else { continue };
-        let found = find(name, Some(service), &state, paths, &key)?;
+        let found = observe(name, Some(service), &state, paths, &key)?;
         let as_built = render::identities_as_built(service).unwrap_or_default();
         let (from, pending) = (&found.now, &found.pending);
         let sides = Sides { from, to: back, confirmed: back, as_built: &as_built, pending };
@@ -314,7 +314,7 @@ fn go_back(
     }
     let (mut unreached, mut dependents) = (BTreeMap::new(), Dependents::default());
     if let Some(manager) = machine.manager {
-        unreached = super::survey::meet_all(&mut changes, manager)?;
+        unreached = super::difference::check_all_units(&mut changes, manager)?;
         dependents = Dependents::note(&changes, Some(manager))?;
     }
     let log_id = trial.marks.iter().map(|one| one.mark).max().unwrap_or_default();
@@ -322,14 +322,14 @@ fn go_back(
         trial.back.keys().map(|service| (service, state.services.get(service).and_then(|one| one.watch.clone())));
     let watches: BTreeMap<&String, Option<Watch>> = watches.collect();
     let mut pass = Pass::new(plan, state, 0);
-    pass.take(&changes, &BTreeMap::new(), &dependents, Retreat::ToStatic, machine);
+    pass.take(&changes, &BTreeMap::new(), &dependents, Fallback::Static, machine);
     pass.leave(unreached);
     for (service, watch) in watches {
         let is_back = !matches!(pass.outcome(service), Some(Outcome::RollbackFailed { .. }));
         let entry = pass.state.service(service);
         watching::went_back(entry, watch.filter(|_| is_back), machine);
         entry.log_id = entry.log_id.max(log_id);
-        entry.setback.get_or_insert_with(|| Setback::now(Went::NotConfirmed, reason));
+        entry.last_failure.get_or_insert_with(|| LastFailure::now(FailureKind::NotConfirmed, reason));
     }
     pass.state.save(&paths.state())?;
     let mut state = pass.tell(report);

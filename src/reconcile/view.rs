@@ -11,7 +11,7 @@ use super::desired::{Desired, LeftOut, desired};
 use crate::attr_path::AttrPath;
 use crate::host::paths::Paths;
 use crate::host::timings;
-use crate::overrides::{Change, Folded, LogError, LogFile, Overlay};
+use crate::overrides::{Draft, Folded, LogError, LogFile, Overlay};
 use crate::plan::Plan;
 use crate::render::secrets::SecretFiles;
 
@@ -42,7 +42,7 @@ pub fn view(
     plan: &Plan,
     paths: &Paths,
     log: &LogFile,
-    changes: &[Change],
+    changes: &[Draft],
     only: Option<&BTreeSet<String>>,
 ) -> Result<View, LogError> {
     let mut changes = changes.to_vec();
@@ -64,7 +64,7 @@ pub fn view(
             return Ok(View { folded, desired, last_id, with_refused });
         }
         with_refused.get_or_insert(folded.overlay);
-        changes.extend(refused.into_iter().map(|id| Change::Reject { id, reason: String::new() }));
+        changes.extend(refused.into_iter().map(|id| Draft::Reject { id, reason: String::new() }));
     }
 }
 

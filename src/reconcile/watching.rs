@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ApplyError;
 use super::change::Change;
-use super::execute::Machine;
+use super::execution::Machine;
 use super::known_good::{self, KnownGood, Sighting};
 use super::locks::Locks;
 use super::report::{Outcome, Report};
@@ -23,7 +23,7 @@ use crate::plan::Plan;
 
 /// What there is to see without touching anything.
 #[derive(Debug, Default)]
-pub struct Glance {
+pub struct Inspection {
     /// The units that are watched.
     pub units: BTreeSet<String>,
     /// When to look again at the latest, in seconds of the monotonic clock; `None` where nothing is watched any more.
@@ -33,11 +33,11 @@ pub struct Glance {
 }
 
 /// Looks at all that is watched.
-pub fn glance(plan: &Plan, machine: &Machine<'_>) -> Result<Glance, ApplyError> {
-    let Some(manager) = machine.manager else { return Ok(Glance::default()) };
+pub fn inspect(plan: &Plan, machine: &Machine<'_>) -> Result<Inspection, ApplyError> {
+    let Some(manager) = machine.manager else { return Ok(Inspection::default()) };
     let state = State::load(&machine.paths.state())?;
     let watched = state.services.values().filter_map(|one| one.watch.as_ref());
-    Ok(Glance {
+    Ok(Inspection {
         units: watched.clone().flat_map(|watch| watch.units.keys().cloned()).collect(),
         next: watched.map(|watch| watch.next_look(now(machine))).reduce(f64::min),
         is_due: see(plan, &state, manager, now(machine))?.values().any(|verdict| *verdict != Verdict::Wait),
@@ -286,8 +286,8 @@ pub(super) fn last_good(plan: &Plan, service: &str, machine: &Machine<'_>) -> u6
     known_good::system(plan, service, machine.paths).map_or(0, |system| known.before(service, &system, None))
 }
 
-/// What an arrival means for the watch over its service. `by`: who is watched for; `None` where nobody is.
-pub(super) fn arrived(
+/// What a result means for the watch over its service. `by`: who is watched for; `None` where nobody is.
+pub(super) fn reconciled(
     plan: &Plan,
     change: &Change<'_>,
     outcome: &Outcome,

@@ -89,9 +89,9 @@ fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Ren
             kept(&file.format.parameters, &value, built).map_err(unrenderable)?;
         }
         let bytes = format::render(&file.format, &value).map_err(|error| unrenderable(error.to_string()))?;
-        if format::has_misreadings(&file.format, &value).map_err(|error| unrenderable(error.to_string()))? {
+        if format::has_ambiguities(&file.format, &value).map_err(|error| unrenderable(error.to_string()))? {
             let unchanged = file.value.evaluate(&as_built).map_err(|error| unrenderable(error.to_string()))?;
-            format::misreadings(&file.format, &unchanged, &value).map_err(|error| unrenderable(error.to_string()))?;
+            format::ambiguities(&file.format, &unchanged, &value).map_err(|error| unrenderable(error.to_string()))?;
         }
         rendered.files.insert(name.clone(), bytes);
     }

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 
 use super::System;
 use crate::host::fs::FileError;
-use crate::overrides::Change;
+use crate::overrides::Draft;
 use crate::plan::OnSwitch;
 use crate::reconcile::Occasion;
 use crate::reconcile::report::Report;
@@ -46,7 +46,7 @@ impl System<'_> {
         };
         let log = self.log();
         let overridden = !log.fold()?.overlay.is_empty();
-        let back = if static_wins && overridden { vec![Change::Rollback(0)] } else { Vec::new() };
+        let back = if static_wins && overridden { vec![Draft::Rollback(0)] } else { Vec::new() };
         let mut request = self.request(None);
         if action == "dry-activate" {
             return Ok(Activated::WouldDo(self.dry_run(&request, &back)?));

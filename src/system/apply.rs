@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::turn::Turn;
-use super::{System, place};
-use crate::overrides::Change;
+use super::exclusive::Exclusive;
+use super::{System, lookup};
+use crate::overrides::Draft;
 use crate::reconcile::report::Report;
 use crate::reconcile::{self, Request, locks};
 
@@ -25,7 +25,7 @@ impl System<'_> {
     pub(super) fn apply_as(&self, request: &Request, activating: bool) -> anyhow::Result<Report> {
         // Who has the lock may be waiting for units that wait for this.
         let patience = if request.before_units { Duration::ZERO } else { locks::PATIENCE };
-        let turn = Turn::take(self, request.occasion, patience)?;
+        let turn = Exclusive::take(self, request.occasion, patience)?;
         let system = turn.system();
         let log = system.log().trying_again();
         system.with_machine(activating, |machine| {
@@ -37,7 +37,7 @@ impl System<'_> {
     }
 
     /// What an apply would do, with `changes` recorded first.
-    pub fn dry_run(&self, request: &Request, changes: &[Change]) -> anyhow::Result<Report> {
+    pub fn dry_run(&self, request: &Request, changes: &[Draft]) -> anyhow::Result<Report> {
         self.with_machine(false, |machine| {
             Ok(reconcile::dry_run(&self.plan, &self.log().trying_again(), changes, request, machine)?)
         })
@@ -46,7 +46,7 @@ impl System<'_> {
     /// What an apply of these services would do, or of all where none is named; after a reset of them if that is asked
     /// for.
     pub fn dry_run_of(&self, services: &[String], reset: bool) -> anyhow::Result<Report> {
-        let request = self.request(place::services(&self.plan, services)?);
+        let request = self.request(lookup::services(&self.plan, services)?);
         let changes = if reset { self.reset_changes(&self.log(), services)? } else { Vec::new() };
         self.dry_run(&request, &changes)
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::overrides::{Change, LogFile};
+use crate::overrides::{Draft, LogFile};
 use crate::reconcile;
 
 /// Says whether changes may be recorded, or why not. It may be asked twice of the same changes; see [`LogFile::decide`].
-pub type Judge<'j> = &'j dyn Fn(&LogFile, &[Change]) -> anyhow::Result<()>;
+pub type Judge<'j> = &'j dyn Fn(&LogFile, &[Draft]) -> anyhow::Result<()>;
 
 /// Whoever asks.
 #[derive(Clone, Copy)]

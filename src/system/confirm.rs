@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::System;
 use super::caller::Caller;
+use super::exclusive::Exclusive;
 use super::request::Confirm;
-use super::turn::Turn;
 use crate::reconcile::report::Report;
 use crate::reconcile::trial::{self, NOT_CONFIRMED};
 use crate::reconcile::{Occasion, locks};
@@ -42,7 +42,7 @@ impl System<'_> {
     }
 
     fn keep_trial(&self, caller: &Caller<'_>) -> anyhow::Result<Settled> {
-        let turn = Turn::take(self, Occasion::Asked, locks::PATIENCE)?;
+        let turn = Exclusive::take(self, Occasion::Asked, locks::PATIENCE)?;
         let system = turn.system();
         let log = system.log();
         let (kept, report) = system.with_machine(false, |machine| {
@@ -54,7 +54,7 @@ impl System<'_> {
 
     /// Goes back from the change on trial. `timer`: only from the one that has this timer.
     pub(super) fn revert(&self, timer: Option<&str>, reason: &str, by: &str) -> anyhow::Result<Report> {
-        let turn = Turn::take(self, Occasion::Asked, trial::PATIENCE)?;
+        let turn = Exclusive::take(self, Occasion::Asked, trial::PATIENCE)?;
         let system = turn.system();
         let log = system.log();
         system.with_machine(false, |machine| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{System, place};
+use super::{System, lookup};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
 use crate::plan::Service;
@@ -33,7 +33,7 @@ impl System<'_> {
     /// instead of what is built and what is in effect.
     pub fn differences(&self, services: &[String], pending: bool) -> anyhow::Result<Vec<Pair>> {
         let System { plan, paths, session } = self;
-        let only = place::services(plan, services)?;
+        let only = lookup::services(plan, services)?;
         let state = self.state()?;
         let View { desired, folded, .. } = self.view(only.as_ref())?;
         folded.unevaluated.iter().for_each(|one| session.progress().warn(&format!("left out: {one}")));

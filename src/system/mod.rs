@@ -8,7 +8,7 @@ pub mod apply;
 pub mod caller;
 pub mod confirm;
 pub mod differences;
-pub mod place;
+pub mod lookup;
 pub mod progress;
 pub mod prove;
 pub mod record;
@@ -22,21 +22,21 @@ pub mod verify;
 pub mod watch;
 pub mod withdraw;
 
+mod exclusive;
 mod measure;
 mod notice;
 mod signals;
-mod turn;
 
 use std::collections::BTreeSet;
 
 use crate::exit::Exit;
 use crate::host::paths::Paths;
-use crate::overrides::{Change, Folded, LogError, LogFile};
+use crate::overrides::{Draft, Folded, LogError, LogFile};
 use crate::plan::Plan;
-use crate::plan::places::Place;
+use crate::plan::options::OptionRef;
 use crate::reconcile::action::Action;
-use crate::reconcile::execute::Machine;
-use crate::reconcile::recall::Recall;
+use crate::reconcile::execution::Machine;
+use crate::reconcile::rerun::Rerun;
 use crate::reconcile::state::State;
 use crate::reconcile::view::{View, view};
 use crate::time::clock::SystemClock;
@@ -82,7 +82,7 @@ impl System<'_> {
     }
 
     /// The machine that an apply works on.
-    fn machine<'m>(&'m self, recall: &'m Recall, observer: &'m (dyn Fn(&Action) + Sync)) -> Machine<'m> {
+    fn machine<'m>(&'m self, recall: &'m Rerun, observer: &'m (dyn Fn(&Action) + Sync)) -> Machine<'m> {
         Machine {
             paths: &self.paths,
             manager: self.session.manager(),
@@ -110,7 +110,7 @@ impl System<'_> {
     }
 
     /// The same, with `more` changes.
-    fn view_with(&self, more: &[Change], services: Option<&BTreeSet<String>>) -> anyhow::Result<View> {
+    fn view_with(&self, more: &[Draft], services: Option<&BTreeSet<String>>) -> anyhow::Result<View> {
         let mut changes = self.state()?.on_trial();
         changes.extend_from_slice(more);
         Ok(view(&self.plan, &self.paths, &self.log(), &changes, services)?)
@@ -123,7 +123,10 @@ impl System<'_> {
 }
 
 /// An option's effective value.
-pub(crate) fn effective(place: &Place<'_>, folded: &Folded) -> Result<serde_json::Value, crate::overrides::Conflict> {
+pub(crate) fn effective(
+    place: &OptionRef<'_>,
+    folded: &Folded,
+) -> Result<serde_json::Value, crate::overrides::Conflict> {
     folded.overlay.below(&place.path).effective(&place.option.static_value).map_err(|mut conflict| {
         conflict.path = place.path.join(&conflict.path);
         conflict

@@ -15,7 +15,7 @@ use crate::host::paths::Paths;
 use crate::host::process;
 use crate::host::systemd::{Connection, ServiceManager, booted};
 use crate::plan::{self, Plan};
-use crate::reconcile::recall::Recall;
+use crate::reconcile::rerun::Rerun;
 
 /// The system's dynix, whichever it is (environment.systemPackages in NixOS).
 const SYSTEM_PROGRAM: &str = "/run/current-system/sw/bin/dynix";
@@ -141,7 +141,7 @@ impl Session {
 
     /// The plan, where it is, and the root.
     fn load_plan(&self) -> anyhow::Result<(Plan, Utf8PathBuf, Utf8PathBuf)> {
-        fs::known::forget();
+        fs::directory_cache::forget();
         let host = Utf8Path::new("/");
         let root = fs::resolve(host, self.root())?;
         let given = Paths::new(&root, None, None);
@@ -222,7 +222,7 @@ impl Session {
     /// How dynix is run again later. What it names has to be there then, whatever is switched to and collected as garbage
     /// in the meantime: the system's own dynix and plan, by the names that always lead to those in use. `activating`: the
     /// system that is being activated is the one to come.
-    pub fn recall(&self, activating: bool) -> anyhow::Result<Recall> {
+    pub fn recall(&self, activating: bool) -> anyhow::Result<Rerun> {
         let program = process::this_program()?;
         let in_system = Utf8Path::new(SYSTEM_PROGRAM);
         let in_store = program.starts_with("/nix/store");
@@ -239,7 +239,7 @@ impl Session {
         }
         let before_boot = self.location.root.is_none() && !booted::is_ours();
         let with = |program: &Utf8Path| [program.to_string()].into_iter().chain(options.iter().cloned()).collect();
-        Ok(Recall { command: with(later), at_once: with(&program), before_boot })
+        Ok(Rerun { command: with(later), at_once: with(&program), before_boot })
     }
 
     /// Who is asking: the user behind sudo, or the one that runs this.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{System, effective, place};
+use super::{System, effective, lookup};
 use crate::attr_path::AttrPath;
 use crate::reconcile::view::View;
 use crate::render::secrets::Secrets;
@@ -38,13 +38,13 @@ impl System<'_> {
     pub fn settings(&self, service: &str, pattern: &str) -> anyhow::Result<Vec<Setting>> {
         let System { plan, .. } = self;
         let services = [service.to_owned()];
-        let only = place::services(plan, &services)?;
+        let only = lookup::services(plan, &services)?;
         let View { folded, .. } = self.view(only.as_ref())?;
         let secrets = Secrets::of(plan);
         let wanted = pattern.to_lowercase();
         let mut settings = Vec::new();
         for name in plan.services[service].options.keys() {
-            let place = place::find(plan, &place::parse(name)?)?;
+            let place = lookup::find(plan, &lookup::parse(name)?)?;
             let whole = effective(&place, &folded)?;
             let kind = place.option.schema.kind().map_err(Clone::clone);
             let kind = kind.with_context(|| format!("the plan's type of {name}"))?;

@@ -11,11 +11,11 @@ use crate::attr_path::AttrPath;
 use crate::host::systemd::ManagerError;
 use crate::overrides::Record;
 use crate::plan::Plan;
-use crate::plan::places::{Place, Places};
+use crate::plan::options::{OptionIndex, OptionRef};
 use crate::reconcile::desired::LeftOut;
+use crate::reconcile::difference::difference;
 use crate::reconcile::intact;
-use crate::reconcile::state::{Setback, Trial};
-use crate::reconcile::survey::survey;
+use crate::reconcile::state::{LastFailure, Trial};
 use crate::reconcile::trial::Awaiting;
 use crate::reconcile::view::{View, view};
 use crate::render::secrets::{Awaited, Secrets};
@@ -53,7 +53,7 @@ pub struct ServiceStatus {
     pub pending: bool,
     /// What went wrong the last time that it was to change.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub setback: Option<Setback>,
+    pub last_failure: Option<LastFailure>,
     /// How its units are, by name; none where systemd can't be asked.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, String>,
@@ -99,21 +99,22 @@ impl System<'_> {
         let log = self.log();
         let state = self.state()?;
         let View { folded, desired, .. } = view(plan, paths, &log, &state.on_trial(), None)?;
-        let survey = survey(plan, &desired, &state, paths, |_| true)?;
+        let difference = difference(plan, &desired, &state, paths, |_| true)?;
         let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
         let records = if named.is_empty() { Vec::new() } else { log.find(|id| named.contains(&id))? };
         let records: BTreeMap<u64, Record> = records.into_iter().map(|record| (record.id, record)).collect();
         let mut services: BTreeMap<String, ServiceStatus> = BTreeMap::new();
         for name in plan.services.keys() {
             let in_effect = state.services.get(name).map(|one| one.in_effect.clone()).unwrap_or_default();
-            let pending = survey.changes.iter().any(|change| change.name == name) || survey.faults.contains_key(name);
+            let pending =
+                difference.changes.iter().any(|change| change.name == name) || difference.faults.contains_key(name);
             let drop_ins = in_effect.drop_ins.into_keys().collect();
             let known = state.services.get(name);
             let status = ServiceStatus {
                 generation: in_effect.generation,
                 drop_ins,
                 pending,
-                setback: known.and_then(|one| one.setback.clone()),
+                last_failure: known.and_then(|one| one.last_failure.clone()),
                 watched: known
                     .and_then(|one| one.watch.as_ref())
                     .map(|watch| watch.left(SystemClock.monotonic().as_secs_f64())),
@@ -132,7 +133,7 @@ impl System<'_> {
             Err(error) => warnings.push(format!("how the units are is not known: {error}")),
         }
         let secrets = Secrets::of(plan);
-        let places = Places::of(plan);
+        let places = OptionIndex::of(plan);
         for (path, one) in folded.overlay.leaves() {
             let Some(place) = places.find(&path) else { continue };
             let record = records.get(&one.id);
@@ -173,6 +174,6 @@ fn units(plan: &Plan, session: &Session) -> Result<Vec<(String, String, String)>
     Ok(services.into_iter().zip(units).zip(statuses).map(|((service, unit), state)| (service, unit, state)).collect())
 }
 
-fn static_value(place: &Place<'_>, path: &AttrPath) -> Option<Value> {
+fn static_value(place: &OptionRef<'_>, path: &AttrPath) -> Option<Value> {
     place.below(path).names().iter().try_fold(&place.option.static_value, |value, name| value.get(name)).cloned()
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{System, effective, place};
+use super::{System, effective, lookup};
 use crate::attr_path::AttrPath;
-use crate::overrides::Change;
+use crate::overrides::Draft;
 use crate::reconcile::intact;
 use crate::reconcile::view::{View, view};
 use crate::render::secrets::Secrets;
@@ -41,12 +41,12 @@ impl System<'_> {
     /// Finds a value.
     pub fn value(&self, path: &str) -> anyhow::Result<Found> {
         let System { plan, paths, session } = self;
-        let path = place::parse(path)?;
-        let place = place::find(plan, &path)?;
+        let path = lookup::parse(path)?;
+        let place = lookup::find(plan, &path)?;
         let only = Some([place.service_name.to_owned()].into());
         let state = self.state()?;
         let log = self.log();
-        let look = |changes: &[Change]| view(plan, paths, &log, changes, only.as_ref());
+        let look = |changes: &[Draft]| view(plan, paths, &log, changes, only.as_ref());
         let View { folded, last_id, .. } = look(&state.on_trial())?;
         let is_about = |one: &AttrPath| one.starts_with(&path) || path.starts_with(one);
         for one in folded.unevaluated.iter().filter(|one| one.paths.iter().any(is_about)) {
@@ -57,7 +57,7 @@ impl System<'_> {
         let in_effect = if last_id <= applied_up_to {
             whole.clone()
         } else {
-            let applied = [vec![Change::Rollback(applied_up_to)], state.on_trial()].concat();
+            let applied = [vec![Draft::Rollback(applied_up_to)], state.on_trial()].concat();
             match look(&applied) {
                 Ok(View { folded, .. }) => effective(&place, &folded)?,
                 // A log that was edited no longer says what was applied.

@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::System;
 use super::request::Wait;
 use crate::reconcile::report::{Outcome, Report};
-use crate::reconcile::state::Went;
+use crate::reconcile::state::FailureKind;
 use crate::time::clock::{Clock, SystemClock};
 
 /// How often it looks.
@@ -36,13 +36,13 @@ impl System<'_> {
             for service in &watched {
                 let entry = state.services.get(service);
                 // An apply that goes well leaves none.
-                if let Some(setback) = entry.and_then(|one| one.setback.clone()) {
-                    let reason = setback.reason;
-                    let outcome = match setback.result {
-                        Went::RolledBack => Outcome::RolledBack { reason },
-                        Went::RollbackFailed => Outcome::RollbackFailed { reason },
-                        Went::NotConfirmed => Outcome::Failed { reason },
-                        Went::Unseen => Outcome::Unseen { reason },
+                if let Some(last_failure) = entry.and_then(|one| one.last_failure.clone()) {
+                    let reason = last_failure.reason;
+                    let outcome = match last_failure.result {
+                        FailureKind::RolledBack => Outcome::RolledBack { reason },
+                        FailureKind::RollbackFailed => Outcome::RollbackFailed { reason },
+                        FailureKind::NotConfirmed => Outcome::Failed { reason },
+                        FailureKind::Unseen => Outcome::Unseen { reason },
                     };
                     report.services.insert(service.clone(), outcome);
                     report.watched.remove(service);

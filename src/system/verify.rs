@@ -16,9 +16,9 @@ use crate::host::paths::Paths;
 use crate::host::systemd::background::Background;
 use crate::host::systemd::booted;
 use crate::host::systemd::scope::Scope;
-use crate::overrides::{Change, Overlay};
+use crate::overrides::{Draft, Overlay};
 use crate::plan;
-use crate::plan::places::Places;
+use crate::plan::options::OptionIndex;
 use crate::reconcile::report::Report;
 use crate::reconcile::view::View;
 use crate::render::secrets::Secrets;
@@ -196,7 +196,7 @@ impl System<'_> {
     /// The records since all was sound of which it is not proven that nothing else depends on their values.
     fn suspects(&self, sound_until: u64, verdict: &Verdict, proof: Option<&Proof>) -> anyhow::Result<Vec<u64>> {
         let records = self.log().find_holding(|id| id > sound_until && id <= verdict.record)?;
-        let places = Places::of(&self.plan);
+        let places = OptionIndex::of(&self.plan);
         let is_free = |path: &AttrPath| proof.is_some_and(|proof| self.is_free(&places, proof, path));
         let suspects =
             records.iter().filter(|record| record.paths().is_empty() || !record.paths().into_iter().all(is_free));
@@ -232,19 +232,19 @@ impl System<'_> {
 
     fn judged_by_proof(&self, view: &View, proof: &Proof) -> Option<Verdict> {
         let overlay = &view.folded.overlay;
-        let places = Places::of(&self.plan);
+        let places = OptionIndex::of(&self.plan);
         let sound = overlay.leaves().iter().all(|(path, _)| self.is_free(&places, proof, path));
         sound.then(|| Verdict { by_proof: !overlay.is_empty(), ..Verdict::judged(view.last_id, Judgement::default()) })
     }
 
     /// Whether it is proven that nothing else depends on a value.
-    fn is_free(&self, places: &Places<'_>, proof: &Proof, path: &AttrPath) -> bool {
+    fn is_free(&self, places: &OptionIndex<'_>, proof: &Proof, path: &AttrPath) -> bool {
         let flows = places.find(path).and_then(|place| proof.flows(&self.plan, place.service_name, path));
         flows.is_some_and(|flows| flows.is_empty())
     }
 
     /// What is to be said of the values in effect; with `more`, of what they would be with these changes.
-    fn found(&self, proof: Option<&Proof>, more: &[Change]) -> anyhow::Result<Verdict> {
+    fn found(&self, proof: Option<&Proof>, more: &[Draft]) -> anyhow::Result<Verdict> {
         let System { plan, paths, .. } = self;
         let view = self.view_with(more, None)?;
         if let Some(proof) = proof
@@ -302,11 +302,11 @@ fn unit_name(kind: &str, suffix: &str) -> String {
 fn to_blame(
     suspects: &[u64],
     verdict: &Verdict,
-    judged: impl Fn(&[Change]) -> anyhow::Result<Verdict>,
-) -> anyhow::Result<Vec<Change>> {
+    judged: impl Fn(&[Draft]) -> anyhow::Result<Verdict>,
+) -> anyhow::Result<Vec<Draft>> {
     // Each takes an evaluation.
     const MOST: usize = 8;
-    let reject = |id: u64, reason: String| Change::Reject { id, reason };
+    let reject = |id: u64, reason: String| Draft::Reject { id, reason };
     if let [only] = suspects {
         return Ok(vec![reject(*only, verdict.reasons())]);
     }
@@ -357,9 +357,9 @@ mod tests {
         Verdict::judged(9, Judgement { findings: vec![finding], ..Judgement::default() })
     }
 
-    fn rejected(changes: Vec<Change>) -> Vec<(u64, String)> {
+    fn rejected(changes: Vec<Draft>) -> Vec<(u64, String)> {
         let one = |change| match change {
-            Change::Reject { id, reason } => (id, reason),
+            Draft::Reject { id, reason } => (id, reason),
             other => panic!("{other:?}"),
         };
         changes.into_iter().map(one).collect()
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn each_record_is_rejected_for_what_it_does_itself() {
         // Of 1, 2 and 3, the second is sound by itself.
-        let judged = |others: &[Change]| {
+        let judged = |others: &[Draft]| {
             let others: Vec<u64> = rejected(others.to_vec()).into_iter().map(|(id, _)| id).collect();
             Ok(match others.as_slice() {
                 [2, 3] => unsound("a"),
@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn several_records_together_are_rejected_together() {
-        let sound = |_: &[Change]| Ok(Verdict::judged(9, Judgement::default()));
+        let sound = |_: &[Draft]| Ok(Verdict::judged(9, Judgement::default()));
         let reason = format!("one of the records 4, 5 or several of them together: {}", unsound("all").reasons());
         let found = rejected(to_blame(&[4, 5], &unsound("all"), sound).unwrap());
         assert_eq!(found, [(4, reason.clone()), (5, reason)]);
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn too_many_are_not_looked_at_one_by_one() {
-        let judged = |_: &[Change]| -> anyhow::Result<Verdict> { panic!("an evaluation for each of them") };
+        let judged = |_: &[Draft]| -> anyhow::Result<Verdict> { panic!("an evaluation for each of them") };
         assert_eq!(to_blame(&(1..=9).collect::<Vec<u64>>(), &unsound("all"), judged).unwrap().len(), 9);
     }
 }

@@ -14,8 +14,8 @@ use signal_hook::consts::SIGTERM;
 use signal_hook::low_level::pipe;
 
 use super::System;
+use super::exclusive::Exclusive;
 use super::session::Session;
-use super::turn::Turn;
 use crate::host::fs::notify::Notify;
 use crate::host::paths::Paths;
 use crate::host::systemd::ManagerError;
@@ -76,26 +76,26 @@ fn watch(
     let mut listened_for = BTreeSet::new();
     loop {
         let system = session.open()?;
-        let glance = system.with_machine(false, |machine| Ok(watching::glance(&system.plan, machine)?))?;
-        if glance.units != listened_for {
+        let inspection = system.with_machine(false, |machine| Ok(watching::inspect(&system.plan, machine)?))?;
+        if inspection.units != listened_for {
             // What changed before they were listened for is only seen by another look.
-            listener.listen_for(glance.units.iter());
-            listened_for = glance.units;
+            listener.listen_for(inspection.units.iter());
+            listened_for = inspection.units;
             continue;
         }
         // What goes down with the system is left alone, and is due all the same.
-        if glance.is_due && system.settle(tell)? {
+        if inspection.is_due && system.settle(tell)? {
             continue;
         }
-        let Some(next) = glance.next else {
-            let turn = Turn::take(&system, Occasion::Asked, trial::PATIENCE)?;
+        let Some(next) = inspection.next else {
+            let turn = Exclusive::take(&system, Occasion::Asked, trial::PATIENCE)?;
             let is_over = turn.system().with_machine(false, |machine| Ok(watching::end(machine, &turn.locks)?))?;
             if is_over {
                 return Ok(());
             }
             continue;
         };
-        let next = if glance.is_due { now() + 1.0 } else { next };
+        let next = if inspection.is_due { now() + 1.0 } else { next };
         let left = Duration::from_secs_f64((next - now()).clamp(0.0, PATIENCE.as_secs_f64()));
         match wait(&called, left) {
             Call::Changed => {}
@@ -135,7 +135,7 @@ fn listen_again(calls: &Sender<Call>, called: &Receiver<Call>) -> anyhow::Result
 impl System<'_> {
     /// Does what is to be done, and tells what came of it. Gives whether that was anything.
     fn settle(&self, tell: &mut dyn FnMut(&Report) -> anyhow::Result<()>) -> anyhow::Result<bool> {
-        let turn = Turn::take(self, Occasion::Asked, trial::PATIENCE)?;
+        let turn = Exclusive::take(self, Occasion::Asked, trial::PATIENCE)?;
         let system = turn.system();
         let log = system.log();
         let (start, before) = (Instant::now(), system.state()?);

@@ -12,9 +12,9 @@ use crate::host::fs::lock::{self, LockError, Patience};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
 use crate::host::systemd::{ManagerError, ServiceManager, own};
-use crate::overrides::Change;
-use crate::reconcile::execute::Machine;
-use crate::reconcile::{Occasion, Request, apply, locks, recall};
+use crate::overrides::Draft;
+use crate::reconcile::execution::Machine;
+use crate::reconcile::{Occasion, Request, apply, locks, rerun};
 
 /// Who the log says it was.
 const BY: &str = "nixos-rebuild";
@@ -34,7 +34,7 @@ impl System<'_> {
         let before = self.state()?;
         // A log whose records can't be read is no reason to keep what they led to.
         if before.trial.is_some() || log.fold().map_or(true, |folded| !folded.overlay.is_empty()) {
-            let ids = log.append(&[Change::Rollback(0)], BY, None, self.waits())?;
+            let ids = log.append(&[Draft::Rollback(0)], BY, None, self.waits())?;
             let said = format!("recorded {}: the next system has no dynix, which the overrides need", ids[0]);
             session.progress().inform(&said);
         }
@@ -43,9 +43,9 @@ impl System<'_> {
             apply(plan, &log, &request, &Machine { manager: None, ..*machine }, &locks, self.waits())?;
             // Nothing of the next system knows them.
             if machine.manager.is_some() {
-                own::stop(&recall::names())?;
+                own::stop(&rerun::names())?;
             }
-            recall::remove_units(machine)?;
+            rerun::remove_units(machine)?;
             Ok(())
         })?;
         for service in before.services.keys().chain(plan.services.keys()) {

@@ -8,8 +8,8 @@ pub mod comparison;
 pub mod evaluation;
 mod own;
 pub mod proof;
+mod summary;
 pub mod verdict;
-mod words;
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl std::fmt::Display for Finding {
             "evaluation" => write!(f, "a rebuild would fail: {}", self.changes.join("\n")),
             "value" => write!(f, "a rebuild would give {} another value: {}", self.name, self.changes.join("; ")),
             kind => {
-                write!(f, "a rebuild would also change {}", words::named(kind, &self.name))?;
+                write!(f, "a rebuild would also change {}", summary::named(kind, &self.name))?;
                 if self.changes.is_empty() { Ok(()) } else { write!(f, ": {}", self.changes.join("; ")) }
             }
         }
@@ -102,7 +102,7 @@ pub fn judge(plan: &Plan, effective: &Values, comparison: &Comparison) -> Judgem
                     "the configuration that was evaluated has another {option} than the one that was switched to"
                 ));
             } else if let Some(given) = after.options.get(option).filter(|given| *given != wanted) {
-                let changes = words::changes(wanted, given);
+                let changes = summary::changes(wanted, given);
                 findings.push(Finding { kind: "value".to_owned(), name: option.clone(), changes });
             }
         }
@@ -114,7 +114,7 @@ pub fn judge(plan: &Plan, effective: &Values, comparison: &Comparison) -> Judgem
 /// An activation script that only names another file made of users, groups and such says nothing more than they do.
 fn leave_out_consequences(findings: &mut Vec<Finding>) {
     if findings.iter().any(|one| matches!(one.kind.as_str(), "user" | "group" | "wrapper")) {
-        let says_nothing = |one: &Finding| one.changes.iter().all(|change| change.ends_with(words::ANOTHER_BUILD));
+        let says_nothing = |one: &Finding| one.changes.iter().all(|change| change.ends_with(summary::ANOTHER_BUILD));
         findings.retain(|one| !(one.kind == "activation" && says_nothing(one)));
     }
 }
@@ -143,7 +143,7 @@ fn finding(
         }
         // Told with the unit that is made of it.
         Difference::Changed { .. } if kind == "firewall" => return None,
-        Difference::Changed { before, after } => words::changes(before, after),
+        Difference::Changed { before, after } => summary::changes(before, after),
     };
     Some(Finding { kind: kind.to_owned(), name: name.to_owned(), changes })
 }
@@ -153,9 +153,9 @@ fn foreign_unit(comparison: &Comparison, name: &str, before: &Value, after: &Val
     let options =
         comparison.changed.get("firewall").filter(|_| name == "firewall.service" || name == "nftables.service");
     let told = options.into_iter().flatten().filter_map(|(option, difference)| match difference {
-        Difference::Changed { before, after } => Some((option, words::changes(before, after))),
+        Difference::Changed { before, after } => Some((option, summary::changes(before, after))),
         Difference::Fails => None,
     });
-    let told: Vec<String> = told.flat_map(|(option, changes)| words::under(option, changes)).collect();
-    if told.is_empty() { words::changes(before, after) } else { told }
+    let told: Vec<String> = told.flat_map(|(option, changes)| summary::under(option, changes)).collect();
+    if told.is_empty() { summary::changes(before, after) } else { told }
 }

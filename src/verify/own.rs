@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::comparison::Comparison;
-use super::{Values, words};
+use super::{Values, summary};
 use crate::format::{environment, flags};
 use crate::host::systemd::written;
 use crate::host::templates;
@@ -42,7 +42,7 @@ pub fn remaining(
         return Remaining::Foreign;
     }
     let (Some(old), Some(new)) = (before["text"].as_str(), after["text"].as_str()) else {
-        return Remaining::Changes(words::changes(before, after));
+        return Remaining::Changes(summary::changes(before, after));
     };
     let mut new = new.to_owned();
     let mut drop_ins = Vec::new();
@@ -76,7 +76,7 @@ pub fn remaining(
         value.as_object_mut().map(|value| value.remove("text"));
         value
     };
-    left.extend(words::changes(&without_text(before), &without_text(after)));
+    left.extend(summary::changes(&without_text(before), &without_text(after)));
     if left.is_empty() { Remaining::Nothing } else { Remaining::Changes(left) }
 }
 
@@ -201,8 +201,8 @@ fn differences(old: &Settings, new: &Settings) -> Vec<String> {
     keys.sort();
     keys.dedup();
     let values = |settings: &Settings, key| settings.0.get(key).map_or(Value::Null, |values| joined(values));
-    let told = keys.into_iter().map(|key| (key, words::changes(&values(old, key), &values(new, key))));
-    told.flat_map(|((_, key), changes)| words::under(key, changes)).collect()
+    let told = keys.into_iter().map(|key| (key, summary::changes(&values(old, key), &values(new, key))));
+    told.flat_map(|((_, key), changes)| summary::under(key, changes)).collect()
 }
 
 fn joined(values: &[String]) -> Value {

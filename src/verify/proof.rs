@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use super::words;
+use super::summary;
 use crate::attr_path::AttrPath;
-use crate::host::fs::{self, FileError, kept};
+use crate::host::fs::{self, FileError, json_file};
 use crate::plan::Plan;
 
 /// The only version that this dynix reads.
@@ -79,7 +79,7 @@ pub fn named(flows: &Flows) -> Vec<String> {
     // The rest of the system is named by what is in it, where anything is.
     let only_rest = flows.keys().all(|kind| matches!(kind.as_str(), "rest" | "warning"));
     let told = flows.iter().filter(|(kind, _)| only_rest || kind.as_str() != "rest");
-    told.flat_map(|(kind, names)| names.iter().map(|name| words::named(kind, name))).collect()
+    told.flat_map(|(kind, names)| names.iter().map(|name| summary::named(kind, name))).collect()
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ struct Kept {
 
 /// The proof of the system of this identity, if there is one. A file that can't be read as one is none: it is made anew.
 pub fn load(path: &Utf8Path, identity: &str) -> Result<Option<Proof>, FileError> {
-    let found: Option<Kept> = kept::load(path)?;
+    let found: Option<Kept> = json_file::load(path)?;
     Ok(found.filter(|kept| kept.identity == identity && kept.proof.version == VERSION).map(|kept| kept.proof))
 }
 
@@ -99,5 +99,5 @@ pub fn save(path: &Utf8Path, identity: &str, proof: &Proof) -> Result<(), FileEr
     if let Some(directory) = path.parent() {
         fs::create_dir(directory)?;
     }
-    kept::save(path, &Kept { identity: identity.to_owned(), proof: proof.clone() }, 0o644)
+    json_file::save(path, &Kept { identity: identity.to_owned(), proof: proof.clone() }, 0o644)
 }

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Judgement};
-use crate::host::fs::{FileError, kept};
+use crate::host::fs::{FileError, json_file};
 
 /// Whether a rebuild would change more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,10 +114,10 @@ impl Verdict {
 
 /// The last verdict, if there is one. A file that can't be read as one is none.
 pub fn load(path: &Utf8Path) -> Result<Option<Verdict>, FileError> {
-    kept::load(path)
+    json_file::load(path)
 }
 
 /// Keeps a verdict, in the place of the one before.
 pub fn save(path: &Utf8Path, verdict: &Verdict) -> Result<(), FileError> {
-    kept::save(path, verdict, 0o644)
+    json_file::save(path, verdict, 0o644)
 }

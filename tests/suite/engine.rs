@@ -13,12 +13,12 @@ use dynix::host::interruption::Uninterrupted;
 use dynix::host::paths::Paths;
 use dynix::host::systemd::Timer;
 use dynix::host::systemd::memory::{Memory, Start};
-use dynix::overrides::{Change, LogError, LogFile, Marking};
+use dynix::overrides::{Draft, LogError, LogFile, Marking};
 use dynix::plan::Plan;
-use dynix::reconcile::execute::Machine;
+use dynix::reconcile::execution::Machine;
 use dynix::reconcile::locks;
-use dynix::reconcile::recall::Recall;
 use dynix::reconcile::report::{Outcome, Report};
+use dynix::reconcile::rerun::Rerun;
 use dynix::reconcile::state::{Mark, State};
 use dynix::reconcile::trial::{self, NOT_CONFIRMED, Start as Window};
 use dynix::reconcile::{self, ApplyError, Occasion, Request, watching};
@@ -155,7 +155,7 @@ struct World<'w> {
     memory: &'w Memory<'w>,
     paths: Paths,
     log: LogFile,
-    recall: Recall,
+    recall: Rerun,
     plan: Value,
     /// Records with what they set.
     recorded: BTreeMap<u64, (usize, String)>,
@@ -200,7 +200,7 @@ impl World<'_> {
     fn watch(&mut self) {
         let (plan, log) = (self.plan(), self.log.clone());
         let report = self.with(Occasion::Asked, |machine, locks| {
-            let is_due = watching::glance(&plan, machine).is_ok_and(|glance| glance.is_due);
+            let is_due = watching::inspect(&plan, machine).is_ok_and(|glance| glance.is_due);
             if is_due { watching::settle(&plan, &log, machine, locks).unwrap_or_default() } else { Report::default() }
         });
         self.check_rejected(&report);
@@ -251,7 +251,7 @@ impl World<'_> {
 
     fn append(&mut self, service: usize, mode: Mode, until: Option<Duration>, trial: &mut Option<Window>) {
         let path = AttrPath(["services", SERVICES[service], "settings", "mode"].map(str::to_owned).to_vec());
-        let change = [Change::Set(path, json!(mode.text()))];
+        let change = [Draft::Set(path, json!(mode.text()))];
         let until = until.map(|time| self.memory.now() + time);
         let marking = Marking { by: "me", until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
         let written = self.log.decide(&marking, |_| (), |_| Ok::<_, LogError>(change.to_vec())).unwrap();
@@ -298,7 +298,7 @@ impl World<'_> {
             }
             Event::Reset(service) => {
                 let path = AttrPath(["services", SERVICES[*service]].map(str::to_owned).to_vec());
-                self.log.append(&[Change::Unset(path)], "me", None, |_| ()).unwrap();
+                self.log.append(&[Draft::Unset(path)], "me", None, |_| ()).unwrap();
                 let request = Request { occasion: Occasion::Reset, ..Self::request(Some(&[SERVICES[*service]])) };
                 drop(self.apply(&request));
             }
@@ -435,7 +435,7 @@ proptest! {
         std::fs::create_dir_all(root.join("etc/nixos")).unwrap();
         let log = LogFile::new(paths.overrides(), &paths.cache(), None);
         let command = vec!["dynix".to_owned()];
-        let recall = Recall { at_once: command.clone(), command, before_boot: false };
+        let recall = Rerun { at_once: command.clone(), command, before_boot: false };
         let mut world = World {
             memory: &memory, paths, log, recall, plan: PLAN.clone(), recorded: BTreeMap::new(), wanted,
             unconfirmed: Vec::new(),

@@ -3,7 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use dynix::attr_path::AttrPath;
-use dynix::overrides::{Change, HEADER, Kind, LogFile, Record};
+use dynix::overrides::{Draft, HEADER, Kind, LogFile, Record};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -29,12 +29,12 @@ fn every_case_of_the_module_system_agrees() {
             let mut changes = Vec::new();
             match &record.kind {
                 Kind::Set(found) => {
-                    changes.extend(found.iter().map(|(path, value)| Change::Set(path.clone(), value.clone())));
+                    changes.extend(found.iter().map(|(path, value)| Draft::Set(path.clone(), value.clone())));
                 }
-                Kind::Replace(at, value) => changes.push(Change::Replace(at.clone(), value.clone())),
-                Kind::Unset(at) => changes.push(Change::Unset(at.clone())),
+                Kind::Replace(at, value) => changes.push(Draft::Replace(at.clone(), value.clone())),
+                Kind::Unset(at) => changes.push(Draft::Unset(at.clone())),
                 Kind::Rollback(id) => {
-                    changes.push(Change::Rollback(last[usize::try_from(*id).unwrap()]));
+                    changes.push(Draft::Rollback(last[usize::try_from(*id).unwrap()]));
                 }
                 other => panic!("{other:?}"),
             }
@@ -73,14 +73,14 @@ fn what_is_taken_back_is_as_if_it_had_never_been() {
     let directory = tempfile::tempdir().unwrap();
     let log = log(&directory);
     let append = |change| log.append(&[change], "test", None, |_| ()).unwrap()[0];
-    let set = |value: i32| Change::Set(AttrPath::parse("a.b").unwrap(), value.into());
-    let reject = |id| Change::Reject { id, reason: "it did not start".to_owned() };
+    let set = |value: i32| Draft::Set(AttrPath::parse("a.b").unwrap(), value.into());
+    let reject = |id| Draft::Reject { id, reason: "it did not start".to_owned() };
     let value = |folded: dynix::overrides::Folded| folded.overlay.effective(&json!({})).unwrap();
     append(set(1));
     let second = append(set(2));
     append(reject(second));
     assert_eq!(value(log.fold().unwrap()), json!({"a": {"b": 1}}));
-    let back = append(Change::Rollback(0));
+    let back = append(Draft::Rollback(0));
     assert_eq!(value(log.fold().unwrap()), json!({}));
     append(reject(back));
     assert_eq!(value(log.fold().unwrap()), json!({"a": {"b": 1}}));
@@ -89,7 +89,7 @@ fn what_is_taken_back_is_as_if_it_had_never_been() {
     assert_eq!(value(log.fold_at(2).unwrap()), json!({"a": {"b": 2}}));
     assert_eq!(value(log.fold_at(0).unwrap()), json!({}));
     assert_eq!(value(log.preview(&[set(7)]).unwrap()), json!({"a": {"b": 7}}));
-    assert_eq!(value(log.preview(&[Change::Rollback(2)]).unwrap()), json!({"a": {"b": 2}}));
+    assert_eq!(value(log.preview(&[Draft::Rollback(2)]).unwrap()), json!({"a": {"b": 2}}));
     let error = log.fold_at(99).unwrap_err().to_string();
     assert!(error.ends_with("has no record 99; `dynix log` lists them"), "{error}");
 }
@@ -100,7 +100,7 @@ fn a_record_with_an_end_counts_until_it_is_rejected() {
     let log = log(&directory);
     let now = std::time::SystemTime::now();
     let (hour, day) = (std::time::Duration::from_secs(3600), std::time::Duration::from_secs(86400));
-    let set = |name: &str| Change::Set(AttrPath(vec![name.to_owned()]), 1.into());
+    let set = |name: &str| Draft::Set(AttrPath(vec![name.to_owned()]), 1.into());
     log.append(&[set("a")], "test", Some(now + hour), |_| ()).unwrap();
     log.append(&[set("b")], "test", Some(now + day), |_| ()).unwrap();
     log.append(&[set("c")], "test", None, |_| ()).unwrap();
@@ -108,7 +108,7 @@ fn a_record_with_an_end_counts_until_it_is_rejected() {
     assert_eq!(folded.expired(now), vec![0; 0]);
     assert_eq!(folded.expired(now + 2 * hour), vec![1]);
     assert_eq!(folded.expired(now + 2 * day), vec![1, 2]);
-    log.append(&[Change::Reject { id: 1, reason: "expired".to_owned() }], "test", None, |_| ()).unwrap();
+    log.append(&[Draft::Reject { id: 1, reason: "expired".to_owned() }], "test", None, |_| ()).unwrap();
     let folded = log.fold().unwrap();
     assert_eq!(folded.expired(now + 2 * day), vec![2]);
     assert_eq!(folded.overlay.effective(&json!({})), Ok(json!({"b": 1, "c": 1})));
@@ -163,12 +163,12 @@ proptest! {
         let mut last = 0_u64;
         for step in steps {
             let change = match &step {
-                Step::Set(at, value) => Change::Set(path(at), value.clone()),
-                Step::Replace(at, value) => Change::Replace(path(at), value.clone()),
-                Step::Unset(at) => Change::Unset(path(at)),
-                Step::Rollback(back) => Change::Rollback(last.saturating_sub(*back)),
+                Step::Set(at, value) => Draft::Set(path(at), value.clone()),
+                Step::Replace(at, value) => Draft::Replace(path(at), value.clone()),
+                Step::Unset(at) => Draft::Unset(path(at)),
+                Step::Rollback(back) => Draft::Rollback(last.saturating_sub(*back)),
                 Step::Reject(back) if last > *back => {
-                    Change::Reject { id: last - back, reason: "no".to_owned() }
+                    Draft::Reject { id: last - back, reason: "no".to_owned() }
                 }
                 Step::Reject(_) => continue,
                 Step::ByHand(at) => {

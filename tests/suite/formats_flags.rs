@@ -164,7 +164,7 @@ fn flags_that_would_be_read_as_others_are_misreadings() {
     let misread = |item: Value| {
         let parameters = json!({ "variable": "FLAGS", "separator": "gnu" }).as_object().unwrap().clone();
         let spec = FormatSpec { name: "flags".to_owned(), dialect: None, parameters };
-        let found = format::misreadings(&spec, &json!([]), &json!(["--word=", item]));
+        let found = format::ambiguities(&spec, &json!([]), &json!(["--word=", item]));
         found.map_or_else(|error| error.to_string(), |()| String::new())
     };
     assert_eq!(misread(json!({ "flags": { "a": "", "long": "", "b": ["x"] }, "separator": " " })), "");

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 use dynix::host::fs::lock::Patience;
 use dynix::host::interruption::Uninterrupted;
 use dynix::host::paths::Paths;
-use dynix::overrides::{Change, LogFile};
+use dynix::overrides::{Draft, LogFile};
 use dynix::plan::Plan;
-use dynix::reconcile::execute::Machine;
+use dynix::reconcile::execution::Machine;
 use dynix::reconcile::known_good::{self, KnownGood, Sighting};
 use dynix::reconcile::locks;
-use dynix::reconcile::recall::Recall;
 use dynix::reconcile::report::Report;
+use dynix::reconcile::rerun::Rerun;
 use dynix::reconcile::{self, Occasion, Request};
 use dynix::time::clock::SystemClock;
 use serde_json::Value;
@@ -64,7 +64,7 @@ impl Booting {
     fn boot(&self) -> Report {
         std::fs::remove_dir_all(self.system.path("run")).unwrap_or_default();
         let command = vec!["/run/current-system/sw/bin/dynix".to_owned()];
-        let recall = Recall { at_once: command.clone(), command, before_boot: true };
+        let recall = Rerun { at_once: command.clone(), command, before_boot: true };
         let machine = Machine {
             paths: &self.paths,
             manager: None,
@@ -153,7 +153,7 @@ fn what_was_taken_back_does_not_come_back() {
     let booting = Booting::new();
     booting.append(WORKERS, "20");
     booting.works();
-    booting.log().append(&[Change::Reject { id: 1, reason: "no".to_owned() }], "root", None, |_| ()).unwrap();
+    booting.log().append(&[Draft::Reject { id: 1, reason: "no".to_owned() }], "root", None, |_| ()).unwrap();
     booting.append(WORKERS, "21");
     booting.boot();
     assert_eq!(booting.reads(), None);
@@ -163,10 +163,7 @@ fn what_was_taken_back_does_not_come_back() {
     booting.works();
     let end = SystemTime::now() + Duration::from_secs(1);
     let path = WORKERS.split('.').map(str::to_owned).collect();
-    booting
-        .log()
-        .append(&[Change::Set(dynix::attr_path::AttrPath(path), 9.into())], "root", Some(end), |_| ())
-        .unwrap();
+    booting.log().append(&[Draft::Set(dynix::attr_path::AttrPath(path), 9.into())], "root", Some(end), |_| ()).unwrap();
     booting.works();
     booting.boot();
     assert_eq!(booting.reads(), Some((9, 7)));

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use camino::Utf8Path;
 use dynix::attr_path::AttrPath;
-use dynix::overrides::{Change, HEADER, Kind, LogFile};
+use dynix::overrides::{Draft, HEADER, Kind, LogFile};
 use serde_json::{Value, json};
 
 struct Log {
@@ -61,8 +61,8 @@ impl Log {
     }
 }
 
-fn set(value: impl Into<Value>) -> Change {
-    Change::Set(AttrPath(vec!["a".to_owned()]), value.into())
+fn set(value: impl Into<Value>) -> Draft {
+    Draft::Set(AttrPath(vec!["a".to_owned()]), value.into())
 }
 
 fn good(records: u64) -> String {
@@ -76,7 +76,7 @@ fn a_log_begins_with_its_header_and_grows_by_lines() {
     assert_eq!(log.log.fold().unwrap().last_id, 0);
     assert!(!log.log.path().exists());
     assert_eq!(log.append("x"), [1]);
-    let both = [Change::Unset(AttrPath::parse("a.\"b.c\"").unwrap()), Change::Rollback(1)];
+    let both = [Draft::Unset(AttrPath::parse("a.\"b.c\"").unwrap()), Draft::Rollback(1)];
     assert_eq!(log.log.append(&both, "me \"too\"", None, |_| ()).unwrap(), [2, 3]);
     let text = log.text();
     let time = regex_free_times(&text);
@@ -350,26 +350,26 @@ fn one_wrong_change_keeps_all_of_them_out() {
     let before = log.text();
     let path = || AttrPath(vec!["a".to_owned()]);
     let changes = [
-        (Change::Set(path(), json!({})), "a: { } sets nothing; to have nothing but an empty set there, use --replace"),
+        (Draft::Set(path(), json!({})), "a: { } sets nothing; to have nothing but an empty set there, use --replace"),
         (
-            Change::Set(path(), json!("x".repeat(1 << 20))),
+            Draft::Set(path(), json!("x".repeat(1 << 20))),
             "the record would have 1048620 bytes; at most 1048576 are possible",
         ),
-        (Change::Set(path(), json!("\0")), "a: a string holds the character NUL, which Nix strings can't"),
+        (Draft::Set(path(), json!("\0")), "a: a string holds the character NUL, which Nix strings can't"),
         (
-            Change::Rollback(9),
+            Draft::Rollback(9),
             "LOG: record 5 names record 9, and there is no such record before it; `dynix log` lists them",
         ),
         (
-            Change::Reject { id: 0, reason: String::new() },
+            Draft::Reject { id: 0, reason: String::new() },
             "LOG: record 5 names record 0, and there is no such record before it; `dynix log` lists them",
         ),
         (
-            Change::Expression { path: path(), text: "lib.id 1".to_owned(), replace: false },
+            Draft::Expression { path: path(), text: "lib.id 1".to_owned(), replace: false },
             "LOG: record 5: it is a Nix expression, and this system's plan has no evaluator; give a plain value instead",
         ),
         (
-            Change::Expression { path: path(), text: "1; } { set.b = (2".to_owned(), replace: false },
+            Draft::Expression { path: path(), text: "1; } { set.b = (2".to_owned(), replace: false },
             "a: it is no expression: a bracket or string is not closed, or closed twice",
         ),
     ];
@@ -447,14 +447,14 @@ fn what_is_taken_back_is_remembered() {
     let window = folded_up_to();
     assert!((30..40).contains(&window), "some records before the end, for taking them back: {window}");
     let append = |change| log.log.append(&[change], "test", None, |_| ()).unwrap()[0];
-    let reject = |id| append(Change::Reject { id, reason: "no".to_owned() });
+    let reject = |id| append(Draft::Reject { id, reason: "no".to_owned() });
     reject(40);
     log.log.fold().unwrap();
     assert_eq!(folded_up_to(), window);
     reject(2);
     log.log.fold().unwrap();
     assert_eq!(folded_up_to(), 42);
-    append(Change::Rollback(5));
+    append(Draft::Rollback(5));
     let folded = log.log.fold().unwrap();
     assert_eq!(folded_up_to(), 43);
     assert_eq!(folded.overlay.leaves()[0].1.id, 5);
@@ -475,7 +475,7 @@ fn what_an_append_looks_at_is_remembered() {
     let window = log.folded_up_to();
     assert!((50..60).contains(&window), "at most the last 150 kB are folded again, and not all: {window}");
     // What would not be a record of the log is in no note of it.
-    let reject = Change::Reject { id: 2, reason: "no".to_owned() };
+    let reject = Draft::Reject { id: 2, reason: "no".to_owned() };
     log.log.preview(&[reject, set(1)]).unwrap();
     assert!(log.folded_up_to() < 60);
     let anew = LogFile::new(log.log.path(), &log.log.path().with_file_name("no-notes"), None);

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use dynix::attr_path::AttrPath;
-use dynix::overrides::{Change, LogFile};
+use dynix::overrides::{Draft, LogFile};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -112,7 +112,7 @@ proptest! {
             let names: Vec<String> = (0..=bytes.byte() % 3).map(|_| bytes.text()).collect();
             let value = bytes.value(0);
             let path = AttrPath(names);
-            let change = Change::Replace(path.clone(), value.clone());
+            let change = Draft::Replace(path.clone(), value.clone());
             let before = log.fold().unwrap();
             match log.append(&[change], "test", None, |_| ()) {
                 Ok(_) => {}
@@ -137,17 +137,17 @@ proptest! {
         let mut states = vec![effective(&log)];
         for (name, value) in &values {
             let path = AttrPath(vec![["a", "b", "c.d", "e"][*name].to_owned()]);
-            let change = if value % 5 == 0 { Change::Unset(path) } else { Change::Set(path, (*value).into()) };
+            let change = if value % 5 == 0 { Draft::Unset(path) } else { Draft::Set(path, (*value).into()) };
             log.append(&[change], "test", None, |_| ()).unwrap();
             states.push(effective(&log));
         }
         let (last, to) = (values.len(), values.len() - back.min(values.len()));
-        log.append(&[Change::Rollback(to as u64)], "test", None, |_| ()).unwrap();
+        log.append(&[Draft::Rollback(to as u64)], "test", None, |_| ()).unwrap();
         prop_assert_eq!(&effective(&log), &states[to]);
-        log.append(&[Change::Rollback(last as u64)], "test", None, |_| ()).unwrap();
+        log.append(&[Draft::Rollback(last as u64)], "test", None, |_| ()).unwrap();
         prop_assert_eq!(&effective(&log), &states[last]);
         // Taking the way back out again is the same.
-        log.append(&[Change::Reject { id: last as u64 + 2, reason: String::new() }], "test", None, |_| ()).unwrap();
+        log.append(&[Draft::Reject { id: last as u64 + 2, reason: String::new() }], "test", None, |_| ()).unwrap();
         prop_assert_eq!(&effective(&log), &states[to]);
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use camino::Utf8Path;
 use dynix::attr_path::AttrPath;
 use dynix::host::evaluator::Evaluator;
-use dynix::overrides::{Change, HEADER, Kind, LogFile, Record};
+use dynix::overrides::{Draft, HEADER, Kind, LogFile, Record};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -167,8 +167,7 @@ fn every_value_arrives_in_nix_as_itself() {
         .map(|_| strategy.new_tree(&mut runner).unwrap().current())
         .map(|(names, value)| (AttrPath(names), value))
         .collect();
-    let changes: Vec<Change> =
-        written.iter().map(|(path, value)| Change::Replace(path.clone(), value.clone())).collect();
+    let changes: Vec<Draft> = written.iter().map(|(path, value)| Draft::Replace(path.clone(), value.clone())).collect();
     log.append(&changes, "${builtins.abort \"no\"} \"", None, |_| ()).unwrap();
     let read = records(&program, log.path()).unwrap();
     assert_eq!(read.len(), written.len());
@@ -190,11 +189,11 @@ fn every_prefix_of_whole_lines_is_valid_nix() {
     let log = LogFile::new(&root.join("dynamic.nix"), &root.join("cache"), None);
     let path = || AttrPath::parse("services.\"a.b\".if").unwrap();
     let changes = [
-        Change::Set(path(), json!({"a": [1, -2, {"b": "${c}"}], "d": i64::MIN})),
-        Change::Replace(path(), json!({})),
-        Change::Unset(path()),
-        Change::Rollback(1),
-        Change::Reject { id: 2, reason: "it said: \"no\"\n${x}".to_owned() },
+        Draft::Set(path(), json!({"a": [1, -2, {"b": "${c}"}], "d": i64::MIN})),
+        Draft::Replace(path(), json!({})),
+        Draft::Unset(path()),
+        Draft::Rollback(1),
+        Draft::Reject { id: 2, reason: "it said: \"no\"\n${x}".to_owned() },
     ];
     log.append(&changes, "root", Some(std::time::SystemTime::now()), |_| ()).unwrap();
     let text = std::fs::read_to_string(log.path()).unwrap();
@@ -405,12 +404,12 @@ fn expressions_are_evaluated_with_the_systems_own_arguments() {
     let root = Utf8Path::from_path(directory.path()).unwrap();
     let log = LogFile::new(&root.join("dynamic.nix"), &root.join("cache"), Some(evaluator(&program)));
     let path = |text| AttrPath::parse(text).unwrap();
-    let expression = |at, text: &str, replace| Change::Expression { path: path(at), text: text.to_owned(), replace };
+    let expression = |at, text: &str, replace| Draft::Expression { path: path(at), text: text.to_owned(), replace };
     let append = |change| log.append(&[change], "test", None, |_| ());
     append(expression("services.a.workers", "config.services.a.workers * 2", false)).unwrap();
     append(expression("services.a.set", "rec { a = lib.id 1; b = { c = a; }; }", false)).unwrap();
     append(expression("services.a.whole", "{ x = pkgs.hello; } // { y = { }; }", true)).unwrap();
-    append(Change::Set(path("services.a.set.b.d"), json!(5))).unwrap();
+    append(Draft::Set(path("services.a.set.b.d"), json!(5))).unwrap();
     let built = json!({"services": {"a": {"workers": 8, "set": {"z": 0}, "whole": {"z": 0}}}});
     let effective = json!({"services": {"a": {
         "workers": 16, "set": {"a": 1, "b": {"c": 1, "d": 5}, "z": 0}, "whole": {"x": "hello-2", "y": {}}
@@ -459,7 +458,7 @@ fn expressions_are_evaluated_with_the_systems_own_arguments() {
     assert!(folded.overlay.leaves().iter().any(|(at, _)| at == &path("services.a.set.b.d")));
     assert_eq!(without.records().unwrap().len(), 7);
     // What overrides everything needs none.
-    without.append(&[Change::Rollback(0)], "test", None, |_| ()).unwrap();
+    without.append(&[Draft::Rollback(0)], "test", None, |_| ()).unwrap();
     assert!(without.fold().unwrap().overlay.is_empty());
 }
 
@@ -471,7 +470,7 @@ fn an_evaluation_that_does_not_end_is_given_up() {
     let evaluator = Evaluator { deadline: 0.5, ..evaluator(&program) };
     let log = LogFile::new(&root.join("dynamic.nix"), &root.join("cache"), Some(evaluator));
     let text = "builtins.foldl' (a: b: builtins.deepSeq (builtins.genList (x: x) 100000) a) 0 (builtins.genList (x: x) 1000000)";
-    let change = Change::Expression { path: AttrPath(vec!["a".to_owned()]), text: text.to_owned(), replace: false };
+    let change = Draft::Expression { path: AttrPath(vec!["a".to_owned()]), text: text.to_owned(), replace: false };
     let start = std::time::Instant::now();
     let error = log.append(&[change], "test", None, |_| ()).unwrap_err();
     assert!(start.elapsed().as_secs() < 30);

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use dynix::overrides::{Change, LogFile};
+use dynix::overrides::{Draft, LogFile};
 use serde_json::{Value, json};
 
 use super::support::{System, dynix, finish};
@@ -58,7 +58,7 @@ fn a_record_has_a_greatest_size() {
     let directory = camino::Utf8Path::from_path(directory.path()).unwrap();
     let log = LogFile::new(&directory.join("dynamic.nix"), &directory.join("cache"), None);
     let path = dynix::attr_path::AttrPath(vec!["a".to_owned()]);
-    let of = |length: usize| Change::Set(path.clone(), "x".repeat(length).into());
+    let of = |length: usize| Draft::Set(path.clone(), "x".repeat(length).into());
     log.append(&[of((1 << 20) - 100)], "root", None, |_| ()).unwrap();
     let refused = log.append(&[of(1 << 20)], "root", None, |_| ()).unwrap_err();
     assert!(refused.to_string().contains("at most 1048576 are possible"), "{refused}");

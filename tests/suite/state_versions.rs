@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{System, description, dynix, finish};
 
-/// The versions of the state before the present one. Version 2 has a setback as well.
+/// The versions of the state before the present one. Version 2 has what a setback was as well.
 const EARLIER: [u64; 2] = [1, 2];
 
 /// What a system of an earlier version had when it was upgraded: overrides in effect, an earlier generation, a drop-in.
@@ -71,8 +71,8 @@ fn an_upgrade_keeps_the_overrides_that_are_in_effect() {
         for shown in greeter["overrides"].as_array().unwrap() {
             assert_eq!(shown["applied"], true, "{status}");
         }
-        let setback = if version == 1 { Value::Null } else { json!("rolledBack") };
-        assert_eq!(greeter["setback"]["result"], setback, "{status}");
+        let last_failure = if version == 1 { Value::Null } else { json!("rolledBack") };
+        assert_eq!(greeter["lastFailure"]["result"], last_failure, "{status}");
         // No unit is touched, and nothing is written anew.
         assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
         assert_eq!((system.read(FILE), system.read(DROP_IN)), (Some(file), Some(drop_in)));

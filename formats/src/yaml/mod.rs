@@ -7,8 +7,8 @@
 //! Both emitters share their layout: block style everywhere but for empty collections, nested by 2, the items of a
 //! list at the column of its key. They differ in the scalars, see [`scalar`].
 
+mod ambiguities;
 mod analysis;
-mod misreadings;
 mod resolve;
 mod scalar;
 mod tags;
@@ -106,9 +106,9 @@ fn misread_1_2(settings: &Settings, value: &Value) -> Vec<RenderError> {
 }
 
 fn misread(settings: &Settings, value: &Value, style: Style) -> Vec<RenderError> {
-    let mut found = misreadings::find(value, style);
+    let mut found = ambiguities::find(value, style);
     if tags::are_unquoted(settings) {
-        found.extend(tags::misreadings(value));
+        found.extend(tags::ambiguities(value));
     }
     found
 }

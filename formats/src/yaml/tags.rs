@@ -42,7 +42,7 @@ fn without_quotes(line: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Strings that the step makes something else of than a tag.
-pub(super) fn misreadings(value: &Value) -> Vec<RenderError> {
+pub(super) fn ambiguities(value: &Value) -> Vec<RenderError> {
     let mut found = Vec::new();
     walk::for_each(value, &mut |path, part| {
         let message = match &part {

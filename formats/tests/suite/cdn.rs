@@ -77,7 +77,7 @@ proptest! {
     #[test]
     fn cdn_reads_back(attrs in prop::collection::btree_map(text(), value(), 0..5)) {
         let value = without_floats(json!(attrs));
-        prop_assume!(format::misreadings(&spec("json2cdn-utf-8"), &Value::Null, &value).is_ok());
+        prop_assume!(format::ambiguities(&spec("json2cdn-utf-8"), &Value::Null, &value).is_ok());
         let text = render("json2cdn-utf-8", &value);
         prop_assert_eq!(read(&mut text.lines(), false), texts(&value), "{}", text);
     }
@@ -110,7 +110,7 @@ fn what_cdn_cannot_say() {
 fn overrides_that_cdn_would_read_as_something_else() {
     let misread = |dialect: &str, value: Value| {
         assert!(format::render(&spec(dialect), &value).is_ok(), "the writer itself is faithful");
-        format::misreadings(&spec(dialect), &json!({}), &value).map_err(|error| error.to_string()).unwrap_err()
+        format::ambiguities(&spec(dialect), &json!({}), &value).map_err(|error| error.to_string()).unwrap_err()
     };
     let utf8 = "json2cdn-utf-8";
     let quotes = "has quotes in it, which json2cdn takes for the end of the string";
@@ -138,6 +138,6 @@ fn overrides_that_cdn_would_read_as_something_else() {
         "\"\": the section's name is empty, which a reader takes for the document"
     );
     let ordinary = json!({ "a b": "it's \"quoted\" = [x] {y}, #z\n", "log-level": { "x": [1, -1, "a:b"] } });
-    assert_eq!(format::misreadings(&spec(utf8), &json!({}), &json!({ "log-level": ordinary["log-level"] })), Ok(()));
-    assert_eq!(format::misreadings(&spec("json2cdn"), &json!({}), &json!({ "a b": "it's {y}, #z\n" })), Ok(()));
+    assert_eq!(format::ambiguities(&spec(utf8), &json!({}), &json!({ "log-level": ordinary["log-level"] })), Ok(()));
+    assert_eq!(format::ambiguities(&spec("json2cdn"), &json!({}), &json!({ "a b": "it's {y}, #z\n" })), Ok(()));
 }

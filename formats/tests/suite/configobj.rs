@@ -137,7 +137,7 @@ proptest! {
     #[test]
     fn configobj_reads_back(value in section()) {
         let rendered = format::render(&spec(), &value);
-        prop_assume!(rendered.is_ok() && format::misreadings(&spec(), &Value::Null, &value).is_ok());
+        prop_assume!(rendered.is_ok() && format::ambiguities(&spec(), &Value::Null, &value).is_ok());
         let text = String::from_utf8(rendered.unwrap()).unwrap();
         let read = Reader { lines: text.trim_end_matches('\n').split('\n').peekable() }.section(0);
         prop_assert_eq!(read, Ok(texts(&value)), "{}", text);
@@ -168,7 +168,7 @@ fn what_configobj_cannot_say() {
 fn overrides_that_configobj_would_read_as_something_else() {
     let misread = |value: Value| {
         assert!(format::render(&spec(), &value).is_ok(), "the writer itself is faithful");
-        format::misreadings(&spec(), &json!({}), &value).map_err(|error| error.to_string()).unwrap_err()
+        format::ambiguities(&spec(), &json!({}), &value).map_err(|error| error.to_string()).unwrap_err()
     };
     assert_eq!(misread(json!({ "a=b": 1 })), "\"a=b\": the key has a = in it, at which a reader splits it");
     assert_eq!(misread(json!({ "[a": "b]" })), "\"[a\": the key starts with [, so it may be read as a section");
@@ -185,5 +185,5 @@ fn overrides_that_configobj_would_read_as_something_else() {
         "a: has the three quotes in it that ConfigObj puts around it"
     );
     let ordinary = json!({ "a b": "x = y", "c,d": "# [s]\nroot = 1", "s": { "t": ["a", "b c", ""] } });
-    assert_eq!(format::misreadings(&spec(), &json!({}), &ordinary), Ok(()));
+    assert_eq!(format::ambiguities(&spec(), &json!({}), &ordinary), Ok(()));
 }

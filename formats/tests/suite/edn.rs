@@ -100,7 +100,7 @@ proptest! {
         let attrs: Map<_, _> = names.into_iter().zip(values.into_iter().map(without_floats)).collect();
         let value = Value::from(attrs);
         let rendered = format::render(&spec(dialect), &value);
-        prop_assume!(rendered.is_ok() && format::misreadings(&spec(dialect), &Value::Null, &value).is_ok());
+        prop_assume!(rendered.is_ok() && format::ambiguities(&spec(dialect), &Value::Null, &value).is_ok());
         let text = String::from_utf8(rendered.unwrap()).unwrap();
         prop_assert_eq!(read(&text), Ok(value), "{}", text);
     }
@@ -148,7 +148,7 @@ fn what_edn_cannot_say() {
 fn overrides_that_edn_would_read_as_something_else() {
     let misread = |value: Value| {
         assert!(format::render(&spec("cat"), &value).is_ok(), "the writer itself is faithful");
-        format::misreadings(&spec("cat"), &json!({}), &value).map_err(|error| error.to_string()).unwrap_err()
+        format::ambiguities(&spec("cat"), &json!({}), &value).map_err(|error| error.to_string()).unwrap_err()
     };
     assert_eq!(
         misread(json!({ "a 1 :b": 1 })),
@@ -159,7 +159,7 @@ fn overrides_that_edn_would_read_as_something_else() {
     assert_eq!(misread(json!({ "a": { "_ednType": "symbol", "value": "x y" } })), "a: is no EDN symbol: x y");
     assert_eq!(misread(json!({ ":a": 1, "a": 2 })), "has :a with and without its colon, which is the same key");
     let ordinary = json!({ "log-level": "it's \"x\" {:b 1} \\", "a/b?": [1, null, { "x": {} }] });
-    assert_eq!(format::misreadings(&spec("cat"), &json!({}), &ordinary), Ok(()));
+    assert_eq!(format::ambiguities(&spec("cat"), &json!({}), &ordinary), Ok(()));
 }
 
 #[test]

@@ -165,19 +165,19 @@ fn unknown_formats_dialects_and_parameters() {
     );
 }
 
-/// The misreading that an override is refused for, unless the build itself wrote it.
-fn misreading(name: &str, parameters: &Value, value: &Value) -> String {
+/// The ambiguity that an override is refused for, unless the build itself wrote it.
+fn ambiguity(name: &str, parameters: &Value, value: &Value) -> String {
     let spec = spec(name, parameters);
     assert!(format::render(&spec, value).is_ok(), "the writer itself is faithful");
-    let error = format::misreadings(&spec, &json!({}), value).unwrap_err().to_string();
-    assert_eq!(format::misreadings(&spec, value, value), Ok(()), "the static value may have it");
+    let error = format::ambiguities(&spec, &json!({}), value).unwrap_err().to_string();
+    assert_eq!(format::ambiguities(&spec, value, value), Ok(()), "the static value may have it");
     error
 }
 
 /// Found by reading random documents back with Python's configparser, Lua, PHP and the rules of Nix.
 #[test]
 fn overrides_that_readers_take_for_something_else() {
-    let misread = |name: &str, parameters: Value, value: Value| misreading(name, &parameters, &value);
+    let misread = |name: &str, parameters: Value, value: Value| ambiguity(name, &parameters, &value);
     assert_eq!(
         misread("ini", json!({}), json!({ "s": { "a ": 1 } })),
         "s.\"a \": the key ends with white space: a reader takes it for the key without"
@@ -201,7 +201,7 @@ fn overrides_that_readers_take_for_something_else() {
 /// What would read back as another setting is refused.
 #[test]
 fn overrides_that_would_inject_something() {
-    let misread = |name: &str, parameters: Value, value: Value| misreading(name, &parameters, &value);
+    let misread = |name: &str, parameters: Value, value: Value| ambiguity(name, &parameters, &value);
     let line_break = "the value has a line break: what follows it would be read as a line of its own";
     assert_eq!(misread("ini", json!({}), json!({ "s": { "k": "a\nroot = 1" } })), format!("s.k: {line_break}"));
     assert_eq!(
@@ -266,7 +266,7 @@ fn overrides_that_would_inject_something() {
     );
     // As JSON, a line break is an escape.
     let json_strings = spec("keyValue", &json!({ "strings": "json" }));
-    assert_eq!(format::misreadings(&json_strings, &json!({}), &json!({ "k": "a\nb" })), Ok(()));
+    assert_eq!(format::ambiguities(&json_strings, &json!({}), &json!({ "k": "a\nb" })), Ok(()));
     // A long key with spaces, which ruamel folds; two spaces where it folds a plain value.
     let words = "word ".repeat(20);
     assert_eq!(

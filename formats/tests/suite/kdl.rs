@@ -98,10 +98,10 @@ fn with_types(document: &Value) -> Value {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// What reads back as something else, or not at all, is what `misreadings` names.
+    /// What reads back as something else, or not at all, is what `ambiguities` names.
     #[test]
     fn kdl_reads_back(document in document(), version in 1..=2_u64) {
-        prop_assume!(format::misreadings(&spec(version), &Value::Null, &document).is_ok());
+        prop_assume!(format::ambiguities(&spec(version), &Value::Null, &document).is_ok());
         let text = render(version, &document);
         let read = read(version, &text);
         prop_assert_eq!(read, Ok(with_types(&document)), "{}", text);
@@ -123,8 +123,8 @@ proptest! {
             expected.entry(part).or_insert(empty);
         }
         let comes_back = read(version, &written).is_ok_and(|read| read == with_types(&json!([expected])));
-        let misreading = format::misreadings(&spec(version), &Value::Null, &document);
-        prop_assert_eq!(comes_back, misreading.is_ok(), "{} {:?}", written, misreading);
+        let ambiguity = format::ambiguities(&spec(version), &Value::Null, &document);
+        prop_assert_eq!(comes_back, ambiguity.is_ok(), "{} {:?}", written, ambiguity);
     }
 }
 
@@ -169,7 +169,7 @@ fn what_kdl_cannot_say() {
 #[test]
 fn overrides_that_kdl_would_read_as_something_else() {
     let misread =
-        |version: u64, value: Value| format::misreadings(&spec(version), &json!([]), &value).unwrap_err().to_string();
+        |version: u64, value: Value| format::ambiguities(&spec(version), &json!([]), &value).unwrap_err().to_string();
     assert_eq!(
         misread(2, json!([{ "name": "a", "arguments": ["true"] }])),
         "\"0\".arguments.\"0\": \"true\" is written without quotes, and is no name then"
@@ -183,6 +183,6 @@ fn overrides_that_kdl_would_read_as_something_else() {
         "\"0\".arguments.\"0\": has the character '\\u{1}', which KDL 2 does not have in a string as it is written here"
     );
     let ordinary = json!([{ "name": "log-level", "type": "x", "arguments": ["a b", "\n", "é", "10", ""], "properties": { "a b": "" } }]);
-    assert_eq!(format::misreadings(&spec(1), &json!([]), &ordinary), Ok(()));
-    assert_eq!(format::misreadings(&spec(2), &json!([]), &ordinary), Ok(()));
+    assert_eq!(format::ambiguities(&spec(1), &json!([]), &ordinary), Ok(()));
+    assert_eq!(format::ambiguities(&spec(2), &json!([]), &ordinary), Ok(()));
 }

@@ -22,8 +22,8 @@ fn refused(name: &str, value: Value, expected: &str) {
 fn misread(name: &str, dialect: Option<&str>, value: Value, expected: &str) {
     let spec = spec(name, dialect);
     assert!(format::render(&spec, &value).is_ok(), "the writer itself is faithful");
-    assert_eq!(format::misreadings(&spec, &json!({}), &value).unwrap_err().to_string(), expected);
-    assert_eq!(format::misreadings(&spec, &value, &value), Ok(()), "the static value may have it");
+    assert_eq!(format::ambiguities(&spec, &json!({}), &value).unwrap_err().to_string(), expected);
+    assert_eq!(format::ambiguities(&spec, &value, &value), Ok(()), "the static value may have it");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn overrides_bring_in_no_instructions() {
 fn an_attribute_joined_to_an_include_is_refused() {
     let include = json!({ "value": "x", "required": false, "type": null });
     let (before, after) = (json!({ "_includes": [include] }), json!({ "_includes": [include], "b": 1 }));
-    let error = format::misreadings(&spec("hocon", Some("joined")), &before, &after).unwrap_err();
+    let error = format::ambiguities(&spec("hocon", Some("joined")), &before, &after).unwrap_err();
     assert_eq!(error.to_string(), "has includes and attributes, which this nixpkgs writes on one line");
-    assert_eq!(format::misreadings(&spec("hocon", Some("lines")), &before, &after), Ok(()));
+    assert_eq!(format::ambiguities(&spec("hocon", Some("lines")), &before, &after), Ok(()));
 }

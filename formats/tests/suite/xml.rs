@@ -100,7 +100,7 @@ proptest! {
             prop_assert!(written.contains("\\u00") || written.contains("\\b") || written.contains("\\f") || written.contains(is_control));
             return Ok(());
         };
-        prop_assume!(format::misreadings(&spec, &Value::Null, &value).is_ok());
+        prop_assume!(format::ambiguities(&spec, &Value::Null, &value).is_ok());
         let text = String::from_utf8(bytes).unwrap();
         let document = Document::parse(&text).unwrap();
         let root = document.root_element();
@@ -160,7 +160,7 @@ fn what_xml_cannot_say() {
 #[test]
 fn overrides_that_xml_would_read_as_something_else() {
     let spec = spec("xmltodict", &Value::Object(Map::new()));
-    let misread = |value: Value| format::misreadings(&spec, &json!({}), &value).map_err(|error| error.to_string());
+    let misread = |value: Value| format::ambiguities(&spec, &json!({}), &value).map_err(|error| error.to_string());
     assert_eq!(
         misread(json!({ "a": { "b": ["x", "y\rz"] } })),
         Err("a.b.\"1\": has a carriage return, which XML gives back as a newline".to_owned())

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
-use crate::plan::places::nearest;
+use crate::plan::options::nearest;
 use crate::plan::rule::{Pattern, Rate};
 use crate::plan::{Bounds, OptionSpec, Plan};
 use crate::types::Below;

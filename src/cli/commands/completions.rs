@@ -15,7 +15,7 @@ use clap_complete::env::Shells;
 
 use crate::cli::arguments::{Cli, Completions};
 use crate::plan::Plan;
-use crate::system::place;
+use crate::system::lookup;
 use crate::system::settings::paths_below;
 use crate::types::Below;
 use crate::types::brief;
@@ -50,7 +50,7 @@ pub fn paths(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(plan), Some(current)) = (plan(), current.to_str()) else { return Vec::new() };
     let mut offered = Vec::new();
     for (name, option) in plan.services.values().flat_map(|service| &service.options) {
-        let Ok(path) = place::parse(name) else { continue };
+        let Ok(path) = lookup::parse(name) else { continue };
         for below_option in paths_below(&option.schema, &[&option.static_value]) {
             let whole = path.join(&below_option).to_string();
             if whole.starts_with(current) && option.may_change(below_option.names()) && offered.len() < OFFERED {
@@ -69,8 +69,8 @@ pub fn values(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(plan), Some(current)) = (plan(), current.to_str()) else { return Vec::new() };
     let words = words();
     let given = words.iter().skip_while(|word| *word != "append").skip(1).find(|word| !word.starts_with('-'));
-    let Some(path) = given.and_then(|path| place::parse(path).ok()) else { return Vec::new() };
-    let Ok(place) = place::find(&plan, &path) else { return Vec::new() };
+    let Some(path) = given.and_then(|path| lookup::parse(path).ok()) else { return Vec::new() };
+    let Ok(place) = lookup::find(&plan, &path) else { return Vec::new() };
     let Ok(kind) = place.option.schema.kind() else { return Vec::new() };
     let Below::Part(part) = kind.below(place.below(&path).names()) else { return Vec::new() };
     part.listed().into_iter().filter(|text| text.starts_with(current)).map(CompletionCandidate::new).collect()

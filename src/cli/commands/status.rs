@@ -6,7 +6,7 @@ use super::screen;
 use crate::cli::arguments::Read;
 use crate::exit::Exit;
 use crate::host::messages;
-use crate::reconcile::state::{Setback, Went};
+use crate::reconcile::state::{FailureKind, LastFailure};
 use crate::reconcile::trial::NOT_CONFIRMED;
 use crate::system::session::Session;
 use crate::system::status::Status;
@@ -35,12 +35,14 @@ fn text(status: &Status) -> String {
             (false, false) => "",
         };
         let _ = writeln!(text, "{name}: {place}{}{}{pending}", units.concat(), watched.unwrap_or_default());
-        if let Some(Setback { result, reason, time }) = &service.setback {
+        if let Some(LastFailure { result, reason, time }) = &service.last_failure {
             let went = match result {
-                Went::RolledBack => "it did not work on new values and went back to these",
-                Went::RollbackFailed => "it worked neither on new values nor on what it had before, and went static",
-                Went::NotConfirmed => "new values were not confirmed and it went back to these",
-                Went::Unseen => "these are in place, and it does not run on them",
+                FailureKind::RolledBack => "it did not work on new values and went back to these",
+                FailureKind::RollbackFailed => {
+                    "it worked neither on new values nor on what it had before, and went static"
+                }
+                FailureKind::NotConfirmed => "new values were not confirmed and it went back to these",
+                FailureKind::Unseen => "these are in place, and it does not run on them",
             };
             let reason = if reason == NOT_CONFIRMED { String::new() } else { format!(": {reason}") };
             let _ = writeln!(text, "  {time}: {went}{reason}");

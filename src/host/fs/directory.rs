@@ -15,7 +15,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Context, FileError, known};
+use super::{Context, FileError, directory_cache};
 
 /// Links that are followed for one path, as many as the kernel would (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -142,7 +142,7 @@ impl Directory {
         for name in names(path)? {
             let Some(below) = here.below(&name)? else { return Ok(None) };
             if is_private {
-                known::add(&here.path, here.owners);
+                directory_cache::add(&here.path, here.owners);
             }
             is_private &= !below.is_shared;
             here = below;
@@ -155,7 +155,7 @@ impl Directory {
     fn known(path: &Utf8Path) -> Result<Option<Self>, FileError> {
         // Only a name is looked up below what is known: `..` leads out of it.
         let parent = path.file_name().and(path.parent());
-        let Some(owners) = parent.and_then(known::owners) else { return Ok(None) };
+        let Some(owners) = parent.and_then(directory_cache::owners) else { return Ok(None) };
         let Ok(fd) = rustix::fs::openat2(CWD, path.as_std_path(), ON_THE_WAY, Mode::empty(), ResolveFlags::NO_SYMLINKS)
         else {
             return Ok(None);
@@ -460,8 +460,8 @@ mod tests {
     fn walked() -> (tempfile::TempDir, Utf8PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::try_from(directory.path().to_owned()).unwrap();
-        known::forget();
-        known::add(&path, Owners { root: 0 });
+        directory_cache::forget();
+        directory_cache::add(&path, Owners { root: 0 });
         (directory, path)
     }
 
@@ -495,18 +495,18 @@ mod tests {
         assert_eq!(Directory::open(&out).unwrap_err().source.kind(), io::ErrorKind::InvalidInput);
         let inner = path.join("inner");
         std::fs::create_dir(&inner).unwrap();
-        known::forget();
+        directory_cache::forget();
         assert!(Directory::known(&inner).unwrap().is_none());
     }
 
     #[test]
     fn what_others_may_make_names_in_is_never_known() {
         let (_directory, path) = walked();
-        known::forget();
+        directory_cache::forget();
         let inner = path.join("inner/innermost");
         std::fs::create_dir_all(&inner).unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o1777)).unwrap();
         assert!(Directory::open(&inner).unwrap().is_some());
-        assert!(known::owners(&path).is_none() && known::owners(&path.join("inner")).is_none());
+        assert!(directory_cache::owners(&path).is_none() && directory_cache::owners(&path.join("inner")).is_none());
     }
 }

@@ -5,9 +5,9 @@
 
 pub mod atomic;
 pub mod directory;
+pub mod directory_cache;
 pub mod generation;
-pub mod kept;
-pub mod known;
+pub mod json_file;
 pub mod lock;
 pub mod notify;
 

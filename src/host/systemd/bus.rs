@@ -8,13 +8,13 @@ use async_io::Timer as Sleep;
 use zbus::{block_on, fdo};
 
 use super::answers;
-use super::endings::Endings;
+use super::job_results::JobResults;
 use super::proxies::{ListedUnit, ManagerProxy, listed_unit};
 use super::transient::Properties;
 use super::{ManagerError, Timer, UnitStatus, Watch, When, journal};
 
 /// How often something that takes a moment is looked at.
-pub(super) const GLANCE: Duration = Duration::from_millis(10);
+pub(super) const INTERVAL: Duration = Duration::from_millis(10);
 /// How long systemd may take to answer. A daemon-reload of a large system takes seconds; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A timer that elapses before may have done so before it is looked at.
@@ -28,7 +28,7 @@ pub(super) struct Bus {
     pub(super) connection: zbus::Connection,
     pub(super) manager: ManagerProxy<'static>,
     /// Listened to from the first job on.
-    endings: Mutex<Option<Arc<Endings>>>,
+    job_results: Mutex<Option<Arc<JobResults>>>,
 }
 
 /// A D-Bus error as ours.
@@ -101,23 +101,23 @@ impl Bus {
                 .build()
                 .await
                 .to("reach its manager")?;
-            Ok(Self { connection, manager, endings: Mutex::new(None) })
+            Ok(Self { connection, manager, job_results: Mutex::new(None) })
         })
     }
 
-    pub fn endings(&self) -> Result<Arc<Endings>, ManagerError> {
-        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(endings) = &*endings {
-            return Ok(Arc::clone(endings));
+    pub fn job_results(&self) -> Result<Arc<JobResults>, ManagerError> {
+        let mut job_results = self.job_results.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job_results) = &*job_results {
+            return Ok(Arc::clone(job_results));
         }
         block_on(self.manager.subscribe()).to("subscribe to its signals")?;
         let signals = block_on(self.manager.receive_job_removed()).to("listen for finished jobs")?;
-        let listening = Endings::listen(signals).map_err(|error| ManagerError {
+        let listening = JobResults::listen(signals).map_err(|error| ManagerError {
             operation: "listen for finished jobs".to_owned(),
             message: error.to_string(),
             is_lost: false,
         })?;
-        Ok(Arc::clone(endings.insert(listening)))
+        Ok(Arc::clone(job_results.insert(listening)))
     }
 
     /// Starts a transient unit, and makes another one, which it may start. A unit of that name that was stopped just now may
@@ -135,7 +135,7 @@ impl Bus {
                 Ok(_) => return Ok(()),
                 Err(error) if is_called(&error, "org.freedesktop.systemd1.UnitExists") && Instant::now() < end => {
                     self.stop(unit).await?;
-                    Sleep::after(GLANCE).await;
+                    Sleep::after(INTERVAL).await;
                 }
                 Err(error) => return Err(error).to(format!("start {unit}")),
             }
@@ -170,7 +170,7 @@ pub(super) fn is_called(error: &zbus::Error, name: &str) -> bool {
 impl Drop for Bus {
     /// The listener ends with the connection.
     fn drop(&mut self) {
-        if self.endings.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.job_results.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
             // There is nobody to tell.
             let _ = block_on(self.connection.clone().close());
         }
@@ -237,7 +237,7 @@ impl Bus {
                     let message = format!("it is {state}");
                     return Err(ManagerError { operation: format!("start the timer {unit}"), message, is_lost: false });
                 }
-                Sleep::after(GLANCE).await;
+                Sleep::after(INTERVAL).await;
             }
         })
     }

@@ -10,9 +10,9 @@ use zbus::{OwnedObjectPath, block_on};
 
 use super::answers::{self, Changes, Moment};
 use super::bus::{Asked as _, Bus, is_lost, lost, message};
-use super::endings::{Ending, Run, Wait};
+use super::job_results::{JobResult, Run, Wait};
 use super::proxies::{ListedUnit, listed_unit};
-use super::settling::Vigil;
+use super::settling::SettlingUnit;
 use super::{Job, JobFault, ManagerError, Verb};
 use crate::host::timings;
 use crate::time::clock::{Clock, SystemClock};
@@ -32,7 +32,7 @@ pub(super) enum Progress {
     /// The job is queued or runs.
     Running { path: OwnedObjectPath, since: Moment },
     /// The job is done, and the unit is watched.
-    Settling(Vigil),
+    Settling(SettlingUnit),
     /// All is well.
     Done,
     /// It went wrong.
@@ -74,8 +74,8 @@ impl<'j> UnderWay<'j> {
 
     /// Goes on until all is over. Where the connection is lost, the same can go on over another one.
     pub fn go_on(&mut self, bus: &Bus, interrupted: &dyn Fn() -> bool) -> Result<(), ManagerError> {
-        let endings = bus.endings()?;
-        let mut run = endings.run();
+        let job_results = bus.job_results()?;
+        let mut run = job_results.run();
         let is_taken_up = self.progress.iter().any(|one| !matches!(one, Progress::Due));
         for (number, (job, one)) in self.jobs.iter().zip(&mut self.progress).enumerate() {
             if matches!(one, Progress::Due | Progress::Unanswered(_)) {
@@ -118,7 +118,7 @@ impl<'j> UnderWay<'j> {
                 continue;
             }
             match run.next(next.min(Instant::now() + SLICE).min(look)) {
-                Wait::Ended(Ending { number, result }) => {
+                Wait::Ended(JobResult { number, result }) => {
                     // One that is overdue stays so.
                     if let (Some(one), Some(job)) = (self.progress.get_mut(number), self.jobs.get(number))
                         && one.is_running()

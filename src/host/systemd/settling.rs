@@ -12,13 +12,13 @@ use zbus::OwnedObjectPath;
 use zbus::proxy::CacheProperties;
 
 use super::answers::{self, Health, Run, Times};
-use super::bus::{Asked, Bus, GLANCE, answer};
+use super::bus::{Asked, Bus, INTERVAL, answer};
 use super::jobs::{Progress, UnderWay, overdue};
 use super::proxies::{ListedUnit, ServiceProxy, UnitProxy, listed_unit};
 use super::{Job, JobFault, ManagerError, Verb};
 
 /// A unit that is watched until its settle time is over.
-pub(super) struct Vigil {
+pub(super) struct SettlingUnit {
     until: Instant,
     settle: Duration,
     restarts: Option<u32>,
@@ -50,7 +50,7 @@ impl Bus {
     ) -> Result<(), ManagerError> {
         for (job, one) in under_way.jobs.iter().zip(&mut under_way.progress) {
             if matches!(one, Progress::Done) {
-                *one = Progress::Settling(self.vigil(job).await?);
+                *one = Progress::Settling(self.settling_unit(job).await?);
             }
         }
         loop {
@@ -70,31 +70,31 @@ impl Bus {
             }
             let listed = self.list(&settling).await?;
             for (job, one) in jobs.iter().zip(progress.iter_mut()) {
-                let Progress::Settling(vigil) = one else { continue };
+                let Progress::Settling(settling_unit) = one else { continue };
                 let Some(unit) = listed.get(&job.unit) else {
                     *one = Progress::Failed(JobFault::Failed("systemd no longer knows it".to_owned()));
                     continue;
                 };
                 let now = Instant::now();
-                match self.look(unit, vigil.restarts).await? {
+                match self.look(unit, settling_unit.restarts).await? {
                     Look::Bad(fault) => *one = Progress::Failed(fault),
-                    Look::Again if now < *started + job.deadline => vigil.until = now + vigil.settle,
+                    Look::Again if now < *started + job.deadline => settling_unit.until = now + settling_unit.settle,
                     Look::Again => *one = Progress::Failed(overdue(job)),
-                    Look::Good if now >= vigil.until => *one = Progress::Done,
+                    Look::Good if now >= settling_unit.until => *one = Progress::Done,
                     Look::Good => {}
                 }
             }
             let next = progress.iter().filter_map(|one| match one {
-                Progress::Settling(vigil) => Some(vigil.until),
+                Progress::Settling(settling_unit) => Some(settling_unit.until),
                 _ => None,
             });
             if let Some(next) = next.min() {
-                Sleep::at(next.min(Instant::now() + GLANCE)).await;
+                Sleep::at(next.min(Instant::now() + INTERVAL)).await;
             }
         }
     }
 
-    async fn vigil(&self, job: &Job) -> Result<Vigil, ManagerError> {
+    async fn settling_unit(&self, job: &Job) -> Result<SettlingUnit, ManagerError> {
         let path = self.list(std::slice::from_ref(&job.unit)).await?.remove(&job.unit).map(|unit| unit.6);
         let service = match path {
             Some(path) if is_service(&job.unit) => Some(self.service(path).await?),
@@ -102,7 +102,7 @@ impl Bus {
         };
         let Some(service) = service else {
             let settle = job.settle.unwrap_or_default();
-            return Ok(Vigil { until: Instant::now() + settle, settle, restarts: None });
+            return Ok(SettlingUnit { until: Instant::now() + settle, settle, restarts: None });
         };
         let settle = match job.settle {
             Some(settle) => settle,
@@ -113,7 +113,7 @@ impl Bus {
             Verb::Start | Verb::Restart | Verb::TryRestart => 0,
             Verb::Reload => service.n_restarts().await.to(format!("read the restarts of {}", job.unit))?,
         };
-        Ok(Vigil { until: Instant::now() + settle, settle, restarts: Some(restarts) })
+        Ok(SettlingUnit { until: Instant::now() + settle, settle, restarts: Some(restarts) })
     }
 
     /// Looks at a unit whose job was done.

@@ -11,14 +11,14 @@ use super::text::For;
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
 use crate::host::timings;
-use crate::overrides::{Change, Conflict, LogFile, Text, written};
-use crate::plan::places::Place;
-use crate::plan::places::nearest;
+use crate::overrides::{Conflict, Draft, LogFile, Text, written};
+use crate::plan::options::OptionRef;
+use crate::plan::options::nearest;
 use crate::render;
 use crate::render::secrets::{self, SecretFiles, Secrets};
 use crate::system::System;
 use crate::system::caller::Caller;
-use crate::system::place;
+use crate::system::lookup;
 use crate::system::request::Append;
 use crate::system::{Refused, effective};
 use crate::time::duration::HOLDS;
@@ -28,8 +28,8 @@ use crate::verify::proof;
 /// Records a value.
 pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
     let System { plan, paths, .. } = system;
-    let path = place::parse(&request.path)?;
-    let place = place::find(plan, &path)?;
+    let path = lookup::parse(&request.path)?;
+    let place = lookup::find(plan, &path)?;
     if !place.option.may_change(place.below(&path).names()) {
         return Err(not_dynamic(&path, &place).into());
     }
@@ -46,7 +46,7 @@ pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> any
         Ok(vec![planned.change])
     };
     let mut notes = Vec::new();
-    let check = |log: &LogFile, changes: &[Change]| {
+    let check = |log: &LogFile, changes: &[Draft]| {
         let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
         notes.clear();
         changes.iter().try_for_each(|one| check(one, &asked, &files).map(|mut said| notes.append(&mut said)))
@@ -80,14 +80,14 @@ fn end(duration: Duration) -> Result<SystemTime, Refused> {
 }
 
 /// What else the value decides, as far as that is known.
-fn flows(system: &System<'_>, place: &Place<'_>, path: &AttrPath) -> Option<String> {
+fn flows(system: &System<'_>, place: &OptionRef<'_>, path: &AttrPath) -> Option<String> {
     // Without a proof nothing is said; that one can't be read is for those to say who need it.
     let proof = system.kept_proof().ok()??;
     let flows = proof.flows(&system.plan, place.service_name, path).unwrap_or_default();
     (!flows.is_empty()).then(|| format!("{path} also decides {}", proof::named(&flows).join(", ")))
 }
 
-fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {
+fn not_dynamic(path: &AttrPath, place: &OptionRef<'_>) -> Refused {
     let allowed = place.option.dynamic.iter().flatten().map(|below| place.path.join(below).to_string());
     Refused(format!(
         "{path} may not change at run time: {} marks only these: {}",
@@ -99,19 +99,19 @@ fn not_dynamic(path: &AttrPath, place: &Place<'_>) -> Refused {
 /// What the command is about.
 struct Asked<'a> {
     path: &'a AttrPath,
-    place: &'a Place<'a>,
+    place: &'a OptionRef<'a>,
     log: &'a LogFile,
     secrets: &'a Secrets,
 }
 
 /// What is to be recorded, and what there is to say of it.
 struct Planned {
-    change: Change,
+    change: Draft,
     notes: Vec<String>,
 }
 
 impl Planned {
-    fn of(change: Change) -> Self {
+    fn of(change: Draft) -> Self {
         Self { change, notes: Vec::new() }
     }
 }
@@ -141,7 +141,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
         if !file.is_absolute() {
             return Err(Refused(format!("{file} is not an absolute path, and the log is read from anywhere")).into());
         }
-        return Ok(Planned::of(Change::Replace(path.clone(), secrets::reference(file))));
+        return Ok(Planned::of(Draft::Replace(path.clone(), secrets::reference(file))));
     }
     if place.option.is_secret(&below) || request.expression.is_some() && place.option.concerns_secret(&below) {
         return Err(Refused(format!(
@@ -157,7 +157,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
         _ => None,
     };
     if let (Some(text), None) = (request.expression.clone(), &evident) {
-        return Ok(Planned::of(Change::Expression { path: path.clone(), text, replace: request.replace }));
+        return Ok(Planned::of(Draft::Expression { path: path.clone(), text, replace: request.replace }));
     }
     let part = match kind(place)?.below(below.names()) {
         Below::Part(part) => part,
@@ -196,12 +196,12 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
             place.path.join(&near)
         )
     }));
-    let change = if request.replace { Change::Replace(path.clone(), value) } else { Change::Set(path.clone(), value) };
+    let change = if request.replace { Draft::Replace(path.clone(), value) } else { Draft::Set(path.clone(), value) };
     Ok(Planned { change, notes })
 }
 
 /// The option as a whole has to have its type with the change, and its files have to be able to say it.
-fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<Vec<String>> {
+fn check(change: &Draft, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<Vec<String>> {
     let Asked { path, place, log, .. } = *asked;
     timings::mark("value");
     let folded = log.preview(std::slice::from_ref(change))?;
@@ -236,7 +236,7 @@ fn check(change: &Change, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Res
 }
 
 /// The option's type.
-fn kind<'p>(place: &Place<'p>) -> anyhow::Result<&'p Type> {
+fn kind<'p>(place: &OptionRef<'p>) -> anyhow::Result<&'p Type> {
     let kind = place.option.schema.kind().map_err(Clone::clone);
     kind.with_context(|| format!("the plan says no type of {}; build the system again", place.option_name))
 }

@@ -10,7 +10,7 @@ mod unset;
 
 use super::System;
 use super::caller::Caller;
-use super::place;
+use super::lookup;
 use super::request::Request;
 use crate::reconcile::{self, Occasion};
 
@@ -54,7 +54,7 @@ impl System<'_> {
             Request::Rollback(one) => rollback::record(one, self, caller),
             Request::Reset(one) => reset::record(one, self, caller),
             Request::Apply(one) => {
-                let mut apply = caller.apply(place::services(&self.plan, &one.services)?);
+                let mut apply = caller.apply(lookup::services(&self.plan, &one.services)?);
                 if one.expired {
                     apply.occasion = Occasion::Expiry;
                 } else if one.retry {

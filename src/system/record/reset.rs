@@ -2,17 +2,17 @@
 
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
-use crate::overrides::{Change, Folded, LogFile};
+use crate::overrides::{Draft, Folded, LogFile};
 use crate::plan::Plan;
 use crate::reconcile::Occasion;
 use crate::system::System;
 use crate::system::caller::Caller;
-use crate::system::place;
+use crate::system::lookup;
 use crate::system::request::Reset;
 
 /// Records it.
 pub fn record(request: &Reset, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
-    let services = place::services(&system.plan, &request.services)?;
+    let services = lookup::services(&system.plan, &request.services)?;
     let mut trial = trial::start(request.confirm, system)?;
     let mut recorded = Recorded::default();
     let decide = |log: &LogFile| system.reset_changes(log, &request.services);
@@ -35,7 +35,7 @@ pub fn record(request: &Reset, system: &System<'_>, caller: &Caller<'_>) -> anyh
 impl System<'_> {
     /// The records that leave nothing of these services overridden, or of all where none is named: a change on trial is
     /// reset as well.
-    pub(in crate::system) fn reset_changes(&self, log: &LogFile, services: &[String]) -> anyhow::Result<Vec<Change>> {
+    pub(in crate::system) fn reset_changes(&self, log: &LogFile, services: &[String]) -> anyhow::Result<Vec<Draft>> {
         let on_trial = self.state()?.on_trial();
         let folded = if on_trial.is_empty() { log.fold()? } else { log.preview(&on_trial)? };
         Ok(changes(&self.plan, &folded, services))
@@ -43,13 +43,13 @@ impl System<'_> {
 }
 
 /// The records that leave nothing overridden: also of what has no value now, and might have one later.
-fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change> {
+fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Draft> {
     let pending: Vec<&AttrPath> = folded.unevaluated.iter().flat_map(|one| &one.paths).collect();
     if folded.overlay.is_empty() && pending.is_empty() {
         return Vec::new();
     }
     if services.is_empty() {
-        return vec![Change::Rollback(0)];
+        return vec![Draft::Rollback(0)];
     }
     let options =
         services.iter().filter_map(|service| plan.services.get(service)).flat_map(|service| service.options.keys());
@@ -57,6 +57,6 @@ fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Change> {
     options
         .filter_map(|option| AttrPath::parse(option).ok())
         .filter(|option| !folded.overlay.below(option).is_empty() || is_about(option))
-        .map(Change::Unset)
+        .map(Draft::Unset)
         .collect()
 }

@@ -1,7 +1,7 @@
 //! `dynix rollback`: back to what held after an earlier record.
 
 use super::{Recorded, trial};
-use crate::overrides::{Change, LogError, LogFile};
+use crate::overrides::{Draft, LogError, LogFile};
 use crate::system::System;
 use crate::system::caller::Caller;
 use crate::system::request::Rollback;
@@ -12,7 +12,7 @@ pub fn record(request: &Rollback, system: &System<'_>, caller: &Caller<'_>) -> a
     let mut to = None;
     let decide = |log: &LogFile| {
         to = target(request, log)?;
-        Ok(to.map(Change::Rollback).into_iter().collect())
+        Ok(to.map(Draft::Rollback).into_iter().collect())
     };
     let records = trial::record((system, caller), &mut trial, decide).map_err(|error| match request.id {
         Some(to) => missing(error, to, &system.log()),

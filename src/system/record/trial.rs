@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::overrides::{Change, LogFile, Marking};
+use crate::overrides::{Draft, LogFile, Marking};
 use crate::reconcile::ApplyError;
 use crate::reconcile::state::Mark;
 use crate::reconcile::trial::{NOT_CONFIRMED, Start};
@@ -30,7 +30,7 @@ pub fn start(window: Option<Duration>, system: &System<'_>) -> anyhow::Result<Op
 pub fn record(
     (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,
-    decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
+    decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Draft>>,
 ) -> anyhow::Result<Vec<u64>> {
     record_checked((system, caller), trial, None, decide, |_, _| Ok(()))
 }
@@ -40,8 +40,8 @@ pub fn record_checked(
     (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,
     until: Option<SystemTime>,
-    mut decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Change>>,
-    mut check: impl FnMut(&LogFile, &[Change]) -> anyhow::Result<()>,
+    mut decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Draft>>,
+    mut check: impl FnMut(&LogFile, &[Draft]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<u64>> {
     let marking = Marking { by: caller.by, until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
     let written = system.log().decide(&marking, system.waits(), |log| {

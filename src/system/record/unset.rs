@@ -4,22 +4,22 @@ use std::collections::BTreeSet;
 
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
-use crate::overrides::{Change, Folded, LogFile};
-use crate::plan::places;
+use crate::overrides::{Draft, Folded, LogFile};
+use crate::plan::options;
 use crate::system::System;
 use crate::system::caller::Caller;
-use crate::system::place;
+use crate::system::lookup;
 use crate::system::request::Unset;
 
 /// Records it.
 pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
-    let path = place::parse(&request.path)?;
+    let path = lookup::parse(&request.path)?;
     let mut trial = trial::start(request.confirm, system)?;
     let mut recorded = Recorded::default();
     let mut concerned = Vec::new();
     let decide = |log: &LogFile| {
         concerned = concerned_by(&path, &log.fold()?);
-        Ok(if concerned.is_empty() { Vec::new() } else { vec![Change::Unset(path.clone())] })
+        Ok(if concerned.is_empty() { Vec::new() } else { vec![Draft::Unset(path.clone())] })
     };
     recorded.records = trial::record((system, caller), &mut trial, decide)?;
     if concerned.is_empty() {
@@ -27,7 +27,7 @@ pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyh
     } else {
         recorded.what = format!("unset {path}");
     }
-    let services = concerned.iter().chain([&path]).filter_map(|path| places::find(&system.plan, path));
+    let services = concerned.iter().chain([&path]).filter_map(|path| options::find(&system.plan, path));
     let services: BTreeSet<String> = services.map(|place| place.service_name.to_owned()).collect();
     if request.apply {
         let mut apply = caller.apply(Some(services));

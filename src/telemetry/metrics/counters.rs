@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::host::fs::{FileError, kept};
+use crate::host::fs::{FileError, json_file};
 use crate::reconcile::report::{Outcome, Report};
 use crate::telemetry::journal::Kind;
 
@@ -43,12 +43,12 @@ pub struct Durations {
 impl Counters {
     /// Those that were kept; else all begins anew, nothing depends on it.
     pub fn load(path: &Utf8Path) -> Result<Self, FileError> {
-        Ok(kept::load(path)?.unwrap_or_default())
+        Ok(json_file::load(path)?.unwrap_or_default())
     }
 
     /// Keeps them.
     pub fn save(&self, path: &Utf8Path) -> Result<(), FileError> {
-        kept::save(path, self, 0o644)
+        json_file::save(path, self, 0o644)
     }
 
     /// Counts an apply.

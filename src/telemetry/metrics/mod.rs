@@ -13,7 +13,7 @@ pub use counters::{BUCKETS, Counters};
 
 use crate::overrides::Folded;
 use crate::plan::Plan;
-use crate::plan::places::Places;
+use crate::plan::options::OptionIndex;
 use crate::reconcile::state::State;
 use crate::verify::verdict::{Outcome, Verdict};
 
@@ -112,7 +112,7 @@ fn counted(text: &mut Text, counters: &Counters) {
 }
 
 fn overridden<'p>(plan: &'p Plan, folded: &Folded) -> BTreeMap<&'p str, usize> {
-    let places = Places::of(plan);
+    let places = OptionIndex::of(plan);
     folded.overlay.leaves().into_iter().fold(BTreeMap::new(), |mut counts, (path, _)| {
         if let Some(place) = places.find(&path) {
             *counts.entry(place.service_name).or_default() += 1;

@@ -77,7 +77,7 @@ with subtest("where it does not work, it is in no boot's way, and is taken back"
     assert "its time is over" in rejected()[record], rejected()
     t.assertEqual(starts(), ["recorded", "recorded", "recorded"])
     t.assertEqual(shown(), static | {"text": "recorded"})
-    t.assertEqual(status()["setback"]["result"], "rolledBack")
+    t.assertEqual(status()["lastFailure"]["result"], "rolledBack")
     boot()
     t.assertEqual(starts(), ["recorded"])
 

@@ -80,7 +80,7 @@ with subtest("not confirmed: it goes back to the very generation that it had, an
     t.assertEqual(machine.succeed("readlink /run/dynix/harmonia/current"), prior)
     machine.succeed("dynix apply")
     t.assertEqual(workers(), 6)
-    t.assertEqual(status()["services"]["harmonia"]["setback"]["result"], "notConfirmed")
+    t.assertEqual(status()["services"]["harmonia"]["lastFailure"]["result"], "notConfirmed")
     assert "not confirmed" in machine.succeed("dynix status")
     assert "[rejected: not confirmed]" in machine.succeed("dynix log")
 

@@ -51,7 +51,7 @@ with subtest("it crashes after it said that it is ready"):
     reason, took = refuse("crash-later")
     assert "subject.service: " in reason and "said last: subject: told to crash later" in reason, reason
     assert "told to crash later" in machine.succeed("dynix status")
-    went = json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["setback"]["result"]
+    went = json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["lastFailure"]["result"]
     t.assertEqual(went, "rolledBack")
 
 with subtest("it never gets ready: that ends at the unit's deadline of 3 seconds"):
@@ -91,7 +91,7 @@ with subtest("where going back fails as well, the exit status says so, and the b
     status, _ = machine.execute("dynix append services.subject.settings.text never --apply")
     t.assertEqual(status, 5)
     assert "never" in machine.succeed("dynix log | tail -n 2 | grep -v rejected")
-    went = json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["setback"]["result"]
+    went = json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["lastFailure"]["result"]
     t.assertEqual(went, "rollbackFailed")
     machine.succeed("rm --recursive /run/systemd/system/subject.service.d", "systemctl daemon-reload")
     machine.succeed("systemctl reset-failed subject.service", "systemctl restart subject.service")

@@ -42,7 +42,7 @@ with subtest("a drop-in takes the bind away: the apply says so, and so does the 
     assert "subject: its values are in place, and it does not run on them: subject.service goes on with another" in said, said
     t.assertEqual(shown()["text"], "static")
     found = status("subject")
-    t.assertEqual((found["setback"]["result"], found["pending"]), ("unseen", True))
+    t.assertEqual((found["lastFailure"]["result"], found["pending"]), ("unseen", True))
     t.assertEqual(json.loads(machine.succeed(f"dynix get {TEXT} --json"))["applied"], False)
     assert "it does not run on them" in machine.succeed("dynix status"), machine.succeed("dynix status")
     assert "rejected" not in machine.succeed("dynix log --json"), "the value is not what is wrong"
@@ -51,7 +51,7 @@ with subtest("once it is mended, an apply restarts the unit"):
     no_drop_in("subject.service")
     machine.succeed("dynix apply")
     t.assertEqual(shown()["text"], "one")
-    assert "setback" not in status("subject")
+    assert "lastFailure" not in status("subject")
     t.assertEqual(machine.succeed("dynix apply"), "nothing to do\n")
 
 with subtest("a unit that was restarted without its bind later on is noticed by the next apply"):

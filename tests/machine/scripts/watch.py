@@ -41,11 +41,11 @@ def last() -> int:
 def goes_back(service: str = "mortal") -> str:
     """Waits until it went back; the reason."""
     end = time.monotonic() + 20
-    while status(service).get("setback", {}).get("result") != "rolledBack":
+    while status(service).get("lastFailure", {}).get("result") != "rolledBack":
         assert time.monotonic() < end, status(service)
         time.sleep(0.05)
     t.assertEqual(machine.get_unit_property(f"{service}.service", "ActiveState"), "active")
-    reason: str = status(service)["setback"]["reason"]
+    reason: str = status(service)["lastFailure"]["reason"]
     return reason
 
 
@@ -184,7 +184,7 @@ with subtest("a change that is taken back by hand is not watched any more"):
     machine.succeed(f"{LIVES} 1.7 --apply --confirm 10min", "dynix confirm --revert")
     unwatched()
     t.assertEqual(shown(), static | {"text": "innocent"})
-    t.assertEqual(status()["setback"]["result"], "notConfirmed")
+    t.assertEqual(status()["lastFailure"]["result"], "notConfirmed")
 
 with subtest("while a switch is under way it waits"):
     machine.succeed(f"{LIVES} 0.5 --apply")

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use dynix::daemon::channel::{Mailbox, Outbox, connect};
 use dynix::daemon::gate::Gate;
-use dynix::daemon::outlet::{Inlet, Outlet, outlets};
 use dynix::daemon::peer::Peer;
-use dynix::daemon::server::{Change, News, Queues};
+use dynix::daemon::server::{Change, Message, Queues};
 use dynix::daemon::sessions::Sessions;
 use dynix::daemon::uses::Uses;
 use dynix::daemon::worker::Worker;
@@ -23,10 +23,10 @@ use crate::support::System;
 /// A worker that serves one request after the other.
 pub struct Handler {
     queues: Arc<Queues>,
-    inlet: Inlet,
+    mailbox: Mailbox,
     asked: Cell<u64>,
     worker: Option<JoinHandle<()>>,
-    _other: Outlet,
+    _other: Outbox,
 }
 
 pub fn sessions(system: &System) -> Sessions {
@@ -42,11 +42,11 @@ impl Handler {
     /// With a service manager that stands for systemd.
     pub fn with(system: &System, manager: Option<Arc<dyn ServiceManager + Send + Sync>>) -> Self {
         let queues = Arc::new(Queues::default());
-        let ([outlet, other], inlet) = outlets().unwrap();
+        let ([outbox, other], mailbox) = connect().unwrap();
         let (sessions, theirs) = (Sessions { given: manager.map(Given), ..sessions(system) }, queues.clone());
         let uses = Uses::load(&system.path("run/dynix/uses.json")).unwrap();
-        let work = move || Worker::new(sessions, &theirs, &outlet, Duration::ZERO, Gate { uses: uses.into() }).run();
-        Self { queues, inlet, asked: Cell::new(0), worker: Some(std::thread::spawn(work)), _other: other }
+        let work = move || Worker::new(sessions, &theirs, &outbox, Duration::ZERO, Gate { uses: uses.into() }).run();
+        Self { queues, mailbox, asked: Cell::new(0), worker: Some(std::thread::spawn(work)), _other: other }
     }
 
     /// Puts a call of a user into the queue.
@@ -68,8 +68,8 @@ impl Handler {
 
     /// The next answer, and to what.
     pub fn hear(&self) -> (u64, Reply) {
-        match self.inlet.news.recv().unwrap() {
-            News::Reply(token, reply) => (token, reply),
+        match self.mailbox.messages.recv().unwrap() {
+            Message::Reply(token, reply) => (token, reply),
             other => panic!("{other:?}"),
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use dynix::attr_path::AttrPath;
 use dynix::daemon::peer::Peer;
 use dynix::host::systemd::memory::{Memory, Start};
-use dynix::overrides::{Change, Kind, LogFile, Overlay};
+use dynix::overrides::{Draft, Kind, LogFile, Overlay};
 use dynix::plan::Method;
 use dynix::reconcile::state::State;
 use dynix::varlink::wire::Reply;
@@ -246,7 +246,7 @@ impl World {
         State::load(&self.system.path("run/dynix/state.json")).unwrap()
     }
 
-    fn overlay(&self, behind: &[Change]) -> Overlay {
+    fn overlay(&self, behind: &[Draft]) -> Overlay {
         self.log.preview(behind).unwrap().overlay
     }
 
@@ -255,11 +255,11 @@ impl World {
     }
 
     /// The records that a request comes to.
-    fn changes(&self, ask: &Ask, last: u64) -> Vec<Change> {
+    fn changes(&self, ask: &Ask, last: u64) -> Vec<Draft> {
         match ask {
             Ask::Append { path: at, value, replace } => {
                 let (at, value) = (path(PATHS[*at]), Ask::value(*at, *value));
-                vec![if *replace { Change::Replace(at, value) } else { Change::Set(at, value) }]
+                vec![if *replace { Draft::Replace(at, value) } else { Draft::Set(at, value) }]
             }
             Ask::Unset(at) => {
                 let at = path(PATHS[*at]);
@@ -267,20 +267,20 @@ impl World {
                     |leaf: &AttrPath, value: &Value| leaf.starts_with(&at) || at.starts_with(leaf) && value.is_object();
                 let overlay = self.overlay(&[]);
                 let any = overlay.leaves().iter().any(|(leaf, one)| is_there(leaf, one.value));
-                if any { vec![Change::Unset(at)] } else { Vec::new() }
+                if any { vec![Draft::Unset(at)] } else { Vec::new() }
             }
-            Ask::Rollback(Some(back)) => vec![Change::Rollback(last.saturating_sub(*back))],
-            Ask::Rollback(None) => self.log.one_back().unwrap().map(Change::Rollback).into_iter().collect(),
+            Ask::Rollback(Some(back)) => vec![Draft::Rollback(last.saturating_sub(*back))],
+            Ask::Rollback(None) => self.log.one_back().unwrap().map(Draft::Rollback).into_iter().collect(),
             Ask::Reset(service) => {
                 let overlay = self.overlay(&self.state().on_trial());
                 if overlay.is_empty() {
                     return Vec::new();
                 }
-                let Some(service) = service else { return vec![Change::Rollback(0)] };
+                let Some(service) = service else { return vec![Draft::Rollback(0)] };
                 let plan: Value = serde_json::from_str(&self.system.read("etc/dynix/plan.json")).unwrap();
                 let options = plan["services"][SERVICES[*service]]["options"].as_object().unwrap().clone();
                 let options = options.keys().map(|option| path(option));
-                options.filter(|option| !overlay.below(option).is_empty()).map(Change::Unset).collect()
+                options.filter(|option| !overlay.below(option).is_empty()).map(Draft::Unset).collect()
             }
             Ask::Apply(_) | Ask::Confirm { .. } => Vec::new(),
         }
@@ -319,7 +319,7 @@ impl World {
         if changes.is_empty() && matches!(ask, Ask::Unset(_)) {
             return Verdict::Let(Vec::new());
         }
-        let edited: Vec<AttrPath> = changes.iter().filter_map(Change::path).cloned().collect();
+        let edited: Vec<AttrPath> = changes.iter().filter_map(Draft::path).cloned().collect();
         let confirmed = self.state().trial.map(|trial| trial.confirmation()).unwrap_or_default();
         let mut all: BTreeSet<String> = BTreeSet::new();
         let mut places: Vec<Touched> = Vec::new();

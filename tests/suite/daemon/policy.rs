@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dynix::attr_path::AttrPath;
-use dynix::overrides::{Change, LogFile, Overlay};
+use dynix::overrides::{Draft, LogFile, Overlay};
 use serde_json::{Value, json};
 
 use super::handler::{Handler, error};
@@ -125,11 +125,11 @@ fn records_of_root(log: &LogFile, seed: u64, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         let value = json!(100 + dice.below(100));
         let change = match dice.below(8) {
-            0..3 => Change::Set(path(JOBS), value),
-            3 | 4 => Change::Set(path(RATE), value),
-            5 => Change::Set(path(WORKERS), value),
-            6 => Change::Unset(path(JOBS)),
-            _ => Change::Rollback(dice.below(last + 1)),
+            0..3 => Draft::Set(path(JOBS), value),
+            3 | 4 => Draft::Set(path(RATE), value),
+            5 => Draft::Set(path(WORKERS), value),
+            6 => Draft::Unset(path(JOBS)),
+            _ => Draft::Rollback(dice.below(last + 1)),
         };
         last = log.append(&[change], "root", None, |_| ()).unwrap()[0];
         std::thread::sleep(Duration::from_millis(dice.below(6)));

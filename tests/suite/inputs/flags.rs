@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(split_words(&read[0].1, false), words, "{value}");
     for item in value.as_array().unwrap().iter().filter(|item| item.get("flags").is_some()) {
         let alone = Value::from(vec![item.clone()]);
-        if format::misreadings(&spec, &Value::Null, &alone).is_ok() {
+        if format::ambiguities(&spec, &Value::Null, &alone).is_ok() {
             let words = flags::words(&Map::new(), &alone).unwrap();
             let read: Vec<(&str, Option<&str>)> = words.iter().map(|word| option(word)).collect();
             let meant: Vec<_> = item["flags"].as_object().unwrap().iter().flat_map(given).collect();

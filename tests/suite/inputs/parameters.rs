@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use dynix::build::{Input, generate};
+use dynix::daemon::channel::{Mailbox, connect};
 use dynix::daemon::gate::Gate;
-use dynix::daemon::outlet::{Inlet, outlets};
 use dynix::daemon::peer::Peer;
-use dynix::daemon::server::{Change, News, Queues};
+use dynix::daemon::server::{Change, Message, Queues};
 use dynix::daemon::sessions::Sessions;
 use dynix::daemon::uses::Uses;
 use dynix::daemon::worker::Worker;
@@ -30,7 +30,7 @@ const MOST: usize = 100;
 struct Workplace {
     directory: tempfile::TempDir,
     queues: Arc<Queues>,
-    inlet: Inlet,
+    mailbox: Mailbox,
 }
 
 impl Workplace {
@@ -63,14 +63,14 @@ impl Workplace {
         let location = Location { root: Some(root.clone()), ..Location::default() };
         let sessions = Sessions { location, ..Sessions::default() };
         let queues = Arc::new(Queues::default());
-        let ([outlet, other], inlet) = outlets().unwrap();
+        let ([outbox, other], mailbox) = connect().unwrap();
         let uses = Uses::load(&root.join("run/dynix/uses.json")).unwrap();
         let theirs = queues.clone();
         thread::spawn(move || {
             let _other = other;
-            Worker::new(sessions, &theirs, &outlet, Duration::ZERO, Gate { uses: uses.into() }).run();
+            Worker::new(sessions, &theirs, &outbox, Duration::ZERO, Gate { uses: uses.into() }).run();
         });
-        Self { directory, queues, inlet }
+        Self { directory, queues, mailbox }
     }
 
     fn log(&self) -> LogFile {
@@ -109,7 +109,7 @@ pub fn check(data: &[u8]) {
             .changes
             .push(user, Change { token: 0, peer: Peer { user, groups: Vec::new() }, request: *request.clone() });
         let reply = loop {
-            if let News::Reply(_, reply) = place.inlet.news.recv().unwrap() {
+            if let Message::Reply(_, reply) = place.mailbox.messages.recv().unwrap() {
                 break reply;
             }
         };

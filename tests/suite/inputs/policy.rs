@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::daemon::peer::Names;
 use dynix::daemon::policy::{self, Effect};
-use dynix::overrides::{Change, Overlay};
+use dynix::overrides::{Draft, Overlay};
 use dynix::plan::rule::{Pattern, Rate};
 use dynix::plan::{DaemonSpec, Method};
 use serde_json::{Map, Value, json};
@@ -117,7 +117,7 @@ fn names_of(
 }
 
 /// What is given with a change, whatever there is.
-pub fn given(change: &Change) -> Vec<Touched> {
+pub fn given(change: &Draft) -> Vec<Touched> {
     fn leaves(path: &[String], value: &Value) -> Vec<Touched> {
         match value {
             Value::Object(below) if below.is_empty() => vec![(path.to_vec(), None)],
@@ -129,9 +129,9 @@ pub fn given(change: &Change) -> Vec<Touched> {
         }
     }
     match change {
-        Change::Set(path, value) => leaves(&path.0, value),
-        Change::Replace(path, value) => vec![(path.0.clone(), Some(value.clone()))],
-        Change::Unset(path) => vec![(path.0.clone(), None)],
+        Draft::Set(path, value) => leaves(&path.0, value),
+        Draft::Replace(path, value) => vec![(path.0.clone(), Some(value.clone()))],
+        Draft::Unset(path) => vec![(path.0.clone(), None)],
         _ => Vec::new(),
     }
 }
@@ -247,20 +247,20 @@ impl Bytes<'_> {
     }
 
     /// A change of an overlay, which it makes.
-    fn change(&mut self, overlay: &mut Overlay, id: u64) -> Change {
+    fn change(&mut self, overlay: &mut Overlay, id: u64) -> Draft {
         let path = AttrPath(self.names());
         match self.byte() % 4 {
             0 => {
                 overlay.unset(&path);
-                Change::Unset(path)
+                Draft::Unset(path)
             }
             1 => {
                 let value = self.small();
                 overlay.put(&path.0, value.clone(), id);
-                Change::Replace(path, value)
+                Draft::Replace(path, value)
             }
             _ => {
-                let change = Change::Set(path, self.small());
+                let change = Draft::Set(path, self.small());
                 for (path, value) in given(&change) {
                     if let Some(value) = value {
                         overlay.put(&path, value, id);
@@ -285,14 +285,14 @@ pub fn check(data: &[u8]) {
         bytes.change(&mut before, id);
     }
     let mut after = before.clone();
-    let changes: Vec<Change> = if bytes.byte().is_multiple_of(2) {
+    let changes: Vec<Draft> = if bytes.byte().is_multiple_of(2) {
         vec![bytes.change(&mut after, 10)]
     } else {
         // A return to anything.
         (10..10 + u64::from(bytes.byte() % 4)).for_each(|id| drop(bytes.change(&mut after, id)));
         Vec::new()
     };
-    let edited: Vec<AttrPath> = changes.iter().filter_map(Change::path).cloned().collect();
+    let edited: Vec<AttrPath> = changes.iter().filter_map(Draft::path).cloned().collect();
     let mut effects = policy::effects(&before, &after, &edited);
     effects.extend(changes.iter().flat_map(policy::given));
     let mut expected: Vec<Touched> = touched(&before, &after, &edited).into_iter().collect();

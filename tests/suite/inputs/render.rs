@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
     };
     let Ok(text) = format::render(&spec, &value) else { return };
     assert_eq!(format::render(&spec, &value).as_ref(), Ok(&text), "the same each time");
-    if format::misreadings(&spec, &Value::Null, &value).is_err() {
+    if format::ambiguities(&spec, &Value::Null, &value).is_err() {
         return;
     }
     let text = String::from_utf8(text).unwrap();

@@ -23,7 +23,7 @@ use crate::render::{self, Rendered, Unrenderable};
 
 /// Changes to make, and what is needed to make them.
 #[derive(Debug, Default)]
-pub struct Survey<'p> {
+pub struct Difference<'p> {
     /// One for each service that differs from what it shall be.
     pub changes: Vec<Change<'p>>,
     /// The files to stage, by service.
@@ -39,7 +39,7 @@ pub struct Survey<'p> {
 }
 
 /// How an apply finds a service.
-pub(super) struct Found {
+pub(super) struct Observed {
     /// What its units read now.
     pub now: InEffect,
     /// What was last seen to work.
@@ -49,25 +49,25 @@ pub(super) struct Found {
 }
 
 /// Finds a service.
-pub(super) fn find(
+pub(super) fn observe(
     name: &str,
     service: Option<&Service>,
     state: &State,
     paths: &Paths,
     key: &Key,
-) -> Result<Found, FileError> {
-    find_at(name, generation::current(&paths.service(name))?, service, state, paths, key)
+) -> Result<Observed, FileError> {
+    observe_at(name, generation::current(&paths.service(name))?, service, state, paths, key)
 }
 
 /// Finds a service that has the generation `current`.
-fn find_at(
+fn observe_at(
     name: &str,
     current: Option<u64>,
     service: Option<&Service>,
     state: &State,
     paths: &Paths,
     key: &Key,
-) -> Result<Found, FileError> {
+) -> Result<Observed, FileError> {
     let directory = paths.service(name);
     let recorded = state.services.get(name);
     let mut units: BTreeSet<&String> = service.into_iter().flat_map(|service| service.drop_ins.keys()).collect();
@@ -93,7 +93,7 @@ fn find_at(
         let is_whole = files == known.files;
         let now = InEffect { files, drop_ins, ..known };
         let confirmed = if is_whole { unfinished.unwrap_or_else(|| now.clone()) } else { InEffect::default() };
-        return Ok(Found { now, confirmed, pending });
+        return Ok(Observed { now, confirmed, pending });
     }
     // Something else moved the link, or the state file is gone: look at the files themselves.
     let mut files = BTreeMap::new();
@@ -106,24 +106,24 @@ fn find_at(
     }
     let pending = service.into_iter().flat_map(|service| service.units.keys().cloned()).collect();
     let now = InEffect { generation: current, files, drop_ins };
-    Ok(Found { confirmed: unfinished.unwrap_or_else(|| now.clone()), now, pending })
+    Ok(Observed { confirmed: unfinished.unwrap_or_else(|| now.clone()), now, pending })
 }
 
 /// Finds the changes that make the machine what is desired, for the services that `only` takes.
-pub fn survey<'p>(
+pub fn difference<'p>(
     plan: &'p Plan,
     desired: &Desired,
     state: &'p State,
     paths: &Paths,
     only: impl Fn(&str) -> bool,
-) -> Result<Survey<'p>, FileError> {
-    let mut survey = Survey::default();
+) -> Result<Difference<'p>, FileError> {
+    let mut difference = Difference::default();
     let key = Key::load(paths)?;
     // One look at all of them: most services of a large plan have nothing there.
     let present: BTreeSet<String> = fs::names(&paths.run())?.into_iter().collect();
     for (name, service) in plan.services.iter().filter(|(name, _)| only(name)) {
         if let Some(awaited) = desired.awaited.get(name).and_then(|awaited| awaited.first()) {
-            survey.faults.insert(name.clone(), Outcome::Failed { reason: awaited.reason.clone() });
+            difference.faults.insert(name.clone(), Outcome::Failed { reason: awaited.reason.clone() });
             continue;
         }
         let values = desired.services.get(name);
@@ -131,11 +131,11 @@ pub fn survey<'p>(
         if values.is_none() && !state.services.contains_key(name) && current.is_none() {
             continue;
         }
-        let Found { now: from, confirmed, pending } = find_at(name, current, Some(service), state, paths, &key)?;
+        let Observed { now: from, confirmed, pending } = observe_at(name, current, Some(service), state, paths, &key)?;
         let (target, as_built) = match target(name, service, values, &key) {
             Ok(found) => found,
             Err(outcome) => {
-                survey.faults.insert(name.clone(), outcome);
+                difference.faults.insert(name.clone(), outcome);
                 continue;
             }
         };
@@ -154,20 +154,20 @@ pub fn survey<'p>(
         }
         let sides = Sides { from: &from, to: &to, confirmed: &confirmed, as_built: &as_built, pending: &pending };
         let Some(change) = Change::between(name, service, sides) else { continue };
-        if let Err(reason) = survey.prepare(&change, service, contents, paths) {
-            survey.faults.insert(name.clone(), Outcome::Failed { reason });
+        if let Err(reason) = difference.prepare(&change, service, contents, paths) {
+            difference.faults.insert(name.clone(), Outcome::Failed { reason });
             continue;
         }
-        survey.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
-        survey.changes.push(change);
+        difference.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
+        difference.changes.push(change);
     }
     for name in state.services.keys().filter(|name| !plan.services.contains_key(*name) && only(name)) {
-        let found = find(name, None, state, paths, &key)?;
-        survey.changes.push(Change::removal(name, &found.now));
+        let found = observe(name, None, state, paths, &key)?;
+        difference.changes.push(Change::removal(name, &found.now));
     }
     let ranks = order::ranks(plan);
-    survey.changes.sort_by_key(|change| ranks.get(change.name).copied().unwrap_or_default());
-    Ok(survey)
+    difference.changes.sort_by_key(|change| ranks.get(change.name).copied().unwrap_or_default());
+    Ok(difference)
 }
 
 /// What a service shall have, and the identities of the files that the build gave it. Only what its values come to is their
@@ -201,7 +201,7 @@ impl Target {
     }
 }
 
-impl Survey<'_> {
+impl Difference<'_> {
     /// What is needed to write a new generation, where the change needs one: owners as numbers, and the check's words.
     fn prepare(
         &mut self,
@@ -234,8 +234,8 @@ impl Survey<'_> {
     }
 
     /// Asks systemd about the units; those that it does not know stop their service's change.
-    pub fn meet(&mut self, manager: &dyn ServiceManager) -> Result<(), ManagerError> {
-        let faults = meet(&mut self.changes, manager)?;
+    pub fn check_units(&mut self, manager: &dyn ServiceManager) -> Result<(), ManagerError> {
+        let faults = check_units(&mut self.changes, manager)?;
         self.faults.extend(faults.into_iter().map(|(service, reason)| (service, Outcome::Failed { reason })));
         Ok(())
     }
@@ -243,7 +243,10 @@ impl Survey<'_> {
 
 /// Asks systemd about the units: those that are not running are left alone. Changes with a unit that systemd can't act on
 /// are taken out, and given with the reason.
-fn meet(changes: &mut Vec<Change<'_>>, manager: &dyn ServiceManager) -> Result<BTreeMap<String, String>, ManagerError> {
+fn check_units(
+    changes: &mut Vec<Change<'_>>,
+    manager: &dyn ServiceManager,
+) -> Result<BTreeMap<String, String>, ManagerError> {
     let statuses = statuses(changes, manager)?;
     let mut faults = BTreeMap::new();
     changes.retain_mut(|change| {
@@ -261,7 +264,7 @@ fn meet(changes: &mut Vec<Change<'_>>, manager: &dyn ServiceManager) -> Result<B
 
 /// The same for changes that have to be made in any case: the units that systemd can't act on are left out, and given by
 /// service with the reason.
-pub(super) fn meet_all(
+pub(super) fn check_all_units(
     changes: &mut [Change<'_>],
     manager: &dyn ServiceManager,
 ) -> Result<BTreeMap<String, (Vec<String>, String)>, ManagerError> {

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn what_only_ruamel_takes_for_a_text_is_refused() {
         let spec = |name: &str| FormatSpec { name: name.to_owned(), dialect: None, parameters: serde_json::Map::new() };
-        let refused = |name, value| format::misreadings(&spec(name), &Value::Null, &value).is_err();
+        let refused = |name, value| format::ambiguities(&spec(name), &Value::Null, &value).is_err();
         for text in [".1e3", "+.1E3", "-.25e0"] {
             assert!(refused("yaml_1_2", json!({"text": text})) && refused("yaml_1_2", json!({text: 1})), "{text}");
             // A version that has no such number.
@@ -196,7 +196,7 @@ mod tests {
             let name = "yaml_1_1".to_owned();
             let spec = FormatSpec { name, dialect: Some(dialect.to_owned()), parameters: serde_json::Map::new() };
             let value = json!({"host": "x".repeat(1000)});
-            assert_eq!(format::misreadings(&spec, &Value::Null, &value), Ok(()), "{dialect}");
+            assert_eq!(format::ambiguities(&spec, &Value::Null, &value), Ok(()), "{dialect}");
         }
     }
 }

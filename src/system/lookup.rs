@@ -4,7 +4,7 @@ use strsim::damerau_levenshtein;
 
 use super::Refused;
 use crate::attr_path::AttrPath;
-use crate::plan::places::{self, Place, nearest};
+use crate::plan::options::{self, OptionRef, nearest};
 use crate::plan::{Candidate, Plan};
 
 /// Reads a path as people write it.
@@ -13,8 +13,8 @@ pub fn parse(text: &str) -> Result<AttrPath, Refused> {
 }
 
 /// The option that `path` is or is below; else an error that says what to do.
-pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Result<Place<'p>, Refused> {
-    places::find(plan, path)
+pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Result<OptionRef<'p>, Refused> {
+    options::find(plan, path)
         .ok_or_else(|| Refused(format!("no dynamic-enabled service has the option {path}; {}", hint(plan, path))))
 }
 

@@ -11,14 +11,14 @@ use crate::reconcile::Occasion;
 use crate::reconcile::locks::{self, Locks};
 
 /// Nobody else applies, and nobody switches, while there is one.
-pub struct Turn<'t> {
+pub struct Exclusive<'t> {
     /// The proof of that.
     pub locks: Locks,
     opened: &'t System<'t>,
     switched: Option<System<'t>>,
 }
 
-impl<'t> Turn<'t> {
+impl<'t> Exclusive<'t> {
     /// Waits for it.
     pub fn take(opened: &'t System<'t>, occasion: Occasion, patience: Duration) -> anyhow::Result<Self> {
         let session = opened.session;

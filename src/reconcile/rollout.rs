@@ -15,34 +15,34 @@ use std::sync::mpsc;
 use super::action::Action;
 use super::change::{self, Change};
 use super::dependents::{Dependents, Revival, sequence};
-use super::execute::{Fault, Machine, Material, Ran, run};
+use super::execution::{Fault, Machine, Material, Ran, run};
 use super::kernel;
 use super::report::Outcome;
 use super::seen;
+use super::semaphore::Semaphore;
 use super::state::InEffect;
-use super::turns::Turns;
 use crate::host::fs::generation::StagedFile;
 use crate::host::systemd::UnitStatus;
 use crate::host::timings;
 use crate::plan::{File, Plan};
 
-/// Services that are acted on at a time, below what the bus allows (see [`Turns`]).
+/// Services that are acted on at a time, below what the bus allows (see [`Semaphore`]).
 const AT_ONCE: usize = 100;
 
 /// Where a service goes that does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retreat {
+pub enum Fallback {
     /// To what it had before; where that fails too, to its static files.
-    ToBack,
+    Previous,
     /// To its static files.
-    ToStatic,
+    Static,
     /// Nowhere: what it is going to counts more.
-    None,
+    Never,
 }
 
 /// Where a service arrived.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct Reconciled {
     /// The service.
     pub service: String,
     /// What its units read now.
@@ -62,11 +62,11 @@ pub struct Arrival {
 }
 
 /// What all services have in common.
-struct Course<'c> {
+struct Rollout<'c> {
     machine: &'c Machine<'c>,
     files: &'c BTreeMap<String, Vec<StagedFile>>,
     dependents: &'c Dependents,
-    retreat: Retreat,
+    fallback: Fallback,
 }
 
 /// How far a service has come.
@@ -85,61 +85,61 @@ fn to_the_end() -> bool {
     false
 }
 
-/// Takes all changes to their end. Gives the steps for the files, and the arrivals in the order of the changes.
+/// Takes all changes to their end. Gives the steps for the files, and the results in the order of the changes.
 #[must_use]
 pub fn take(
     plan: &Plan,
     changes: &[Change<'_>],
     files: &BTreeMap<String, Vec<StagedFile>>,
     dependents: &Dependents,
-    retreat: Retreat,
+    fallback: Fallback,
     machine: &Machine<'_>,
-) -> (Vec<Action>, Vec<Arrival>) {
+) -> (Vec<Action>, Vec<Reconciled>) {
     let live = machine.manager.is_some();
     let steps = change::file_steps(changes, machine.paths, live);
-    let course = Course { machine, files, dependents, retreat };
-    let faults = run(&steps, &course.material(changes, &to_the_end), machine).faults;
+    let rollout = Rollout { machine, files, dependents, fallback };
+    let faults = run(&steps, &rollout.material(changes, &to_the_end), machine).faults;
     timings::mark("swap");
     // There is nothing to wait for without units.
     if changes.len() < 2 || !live {
         let fault = |change: &Change<'_>| faults.get(change.name).cloned();
-        let arrivals = changes.iter().map(|change| course.run(change, fault(change), &BTreeSet::new())).collect();
-        return (steps, arrivals);
+        let results = changes.iter().map(|change| rollout.run(change, fault(change), &BTreeSet::new())).collect();
+        return (steps, results);
     }
     let (senders, receivers): (Vec<_>, Vec<_>) = changes.iter().map(|_| mpsc::channel::<()>()).unzip();
-    let turns = Turns::new(AT_ONCE);
+    let semaphore = Semaphore::new(AT_ONCE);
     let before = sequence(plan, changes, dependents);
-    let arrivals = std::thread::scope(|scope| {
+    let results = std::thread::scope(|scope| {
         let mut running = Vec::new();
         for (number, (change, done)) in changes.iter().zip(receivers).enumerate() {
             let waits = before[number].len();
             let behind: Vec<usize> = (0..changes.len()).filter(|other| before[*other].contains(&number)).collect();
-            let others = behind.iter().flat_map(|other| course.units(&changes[*other])).collect::<BTreeSet<&str>>();
+            let others = behind.iter().flat_map(|other| rollout.units(&changes[*other])).collect::<BTreeSet<&str>>();
             let behind: Vec<mpsc::Sender<()>> = behind.iter().map(|other| senders[*other].clone()).collect();
-            let (course, turns, fault) = (&course, &turns, faults.get(change.name).cloned());
+            let (rollout, semaphore, fault) = (&rollout, &semaphore, faults.get(change.name).cloned());
             running.push(scope.spawn(move || {
                 // One that broke down has dropped its senders: nobody waits for it for ever.
                 (0..waits).for_each(|_| done.recv().unwrap_or_default());
-                let arrival = {
-                    let _turn = turns.take();
-                    course.run(change, fault, &others)
+                let result = {
+                    let _turn = semaphore.take();
+                    rollout.run(change, fault, &others)
                 };
                 for sender in &behind {
                     sender.send(()).unwrap_or_default();
                 }
-                arrival
+                result
             }));
         }
         drop(senders);
-        let arrivals = running.into_iter().zip(changes);
-        arrivals.map(|(thread, change)| thread.join().unwrap_or_else(|_| broken_down(change))).collect()
+        let results = running.into_iter().zip(changes);
+        results.map(|(thread, change)| thread.join().unwrap_or_else(|_| broken_down(change))).collect()
     });
-    (steps, arrivals)
+    (steps, results)
 }
 
-fn broken_down(change: &Change<'_>) -> Arrival {
+fn broken_down(change: &Change<'_>) -> Reconciled {
     let reason = "dynix broke down while it acted on it".to_owned();
-    Arrival {
+    Reconciled {
         service: change.name.to_owned(),
         in_effect: change.to.clone(),
         outcome: Outcome::RollbackFailed { reason },
@@ -151,7 +151,7 @@ fn broken_down(change: &Change<'_>) -> Arrival {
     }
 }
 
-impl Course<'_> {
+impl Rollout<'_> {
     fn material<'a, 'p>(
         &'a self,
         changes: &'a [Change<'p>],
@@ -168,11 +168,11 @@ impl Course<'_> {
 
     /// Whether the way there may end early: what goes back from something, or counts more than what there was, does not.
     fn is_interrupted(&self) -> bool {
-        self.retreat == Retreat::ToBack && self.machine.interruption.is_wanted()
+        self.fallback == Fallback::Previous && self.machine.interruption.is_wanted()
     }
 
     /// Takes one change to its end. What becomes of `others` is for the services to say that come after this one.
-    fn run(&self, change: &Change<'_>, fault: Option<Fault>, others: &BTreeSet<&str>) -> Arrival {
+    fn run(&self, change: &Change<'_>, fault: Option<Fault>, others: &BTreeSet<&str>) -> Reconciled {
         let interrupted = || self.is_interrupted();
         let mut progress = Progress::default();
         let fault = fault.or_else(|| self.act(change, &mut progress, &interrupted));
@@ -191,14 +191,14 @@ impl Course<'_> {
                 warnings.push(format!("{}: {reason}; it reads the new values when it is started", change.name));
                 (change.to.clone(), Outcome::Applied)
             }
-            Some(fault) => self.retreat(change, fault, &mut progress),
+            Some(fault) => self.fallback(change, fault, &mut progress),
         };
         let failed_before = matches!(fault, Some(Fault::Broken(_) | Fault::Unjudged(_))) && progress.touched.is_empty();
         let Progress { steps, unsettled, .. } = progress;
         let may_be_retried = failed_before && matches!(outcome, Outcome::Failed { .. });
         let interrupted = fault == Some(Fault::Interrupted);
         let service = change.name.to_owned();
-        Arrival { service, in_effect, outcome, unsettled, may_be_retried, interrupted, warnings, steps }
+        Reconciled { service, in_effect, outcome, unsettled, may_be_retried, interrupted, warnings, steps }
     }
 
     /// Whether the processes of the units see what is in place now.
@@ -216,14 +216,14 @@ impl Course<'_> {
     }
 
     /// Where a service goes that does not work.
-    fn retreat(&self, change: &Change<'_>, fault: &Fault, progress: &mut Progress) -> (InEffect, Outcome) {
+    fn fallback(&self, change: &Change<'_>, fault: &Fault, progress: &mut Progress) -> (InEffect, Outcome) {
         let reason = self.reason(change, fault);
-        match (self.retreat, fault) {
-            (Retreat::None, _) | (Retreat::ToStatic, Fault::Dependent(_)) => {
+        match (self.fallback, fault) {
+            (Fallback::Never, _) | (Fallback::Static, Fault::Dependent(_)) => {
                 (change.to.clone(), Outcome::Failed { reason })
             }
-            (Retreat::ToStatic, _) => self.to_static(change, vec![reason], progress),
-            (Retreat::ToBack, _) => self.to_back(change, fault, reason, progress),
+            (Fallback::Static, _) => self.to_static(change, vec![reason], progress),
+            (Fallback::Previous, _) => self.to_back(change, fault, reason, progress),
         }
     }
 

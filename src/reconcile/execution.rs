@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
 use super::change::Change;
-use super::recall::Recall;
+use super::rerun::Rerun;
 use crate::host::fs::generation::{self, StagedFile};
 use crate::host::fs::{self, atomic};
 use crate::host::interruption::Interruption;
@@ -26,7 +26,7 @@ pub struct Machine<'m> {
     /// Told of every step before it runs.
     pub observer: &'m (dyn Fn(&Action) + Sync),
     /// How dynix is run again later.
-    pub recall: &'m Recall,
+    pub recall: &'m Rerun,
     /// Whether the apply is to end early.
     pub interruption: &'m dyn Interruption,
     /// The time.

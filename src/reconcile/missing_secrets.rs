@@ -9,9 +9,9 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::Request;
-use super::execute::Machine;
-use super::recall::AlarmError;
-use crate::host::fs::{self, atomic, kept};
+use super::execution::Machine;
+use super::rerun::AlarmError;
+use crate::host::fs::{self, atomic, json_file};
 use crate::host::systemd::{Until, Watch};
 use crate::plan::Plan;
 use crate::render::secrets::{Awaited, File};
@@ -43,7 +43,7 @@ pub(super) fn set(
         return Ok(awaited.is_empty());
     }
     let note = machine.paths.run().join(NOTE);
-    let before: Option<Watching> = kept::load(&note)?;
+    let before: Option<Watching> = json_file::load(&note)?;
     let mut services = before.as_ref().map(|before| before.services.clone()).unwrap_or_default();
     services.retain(|service, _| plan.services.contains_key(service) && !request.takes(service));
     for (service, awaited) in awaited {
@@ -66,7 +66,7 @@ pub(super) fn set(
             Some(manager) => manager.start_watch(&watch)?,
             None => write(plan, &watch, &services, machine)?,
         }
-        kept::save(&note, &Watching { name, services }, 0o644)?;
+        json_file::save(&note, &Watching { name, services }, 0o644)?;
     }
     if let (Some(manager), Some(before)) = (machine.manager, before) {
         manager.stop_watch(&before.name)?;

@@ -10,7 +10,7 @@ use crate::plan::{OptionSpec, Plan, Service};
 
 /// One option of the plan.
 #[derive(Debug)]
-pub struct Place<'p> {
+pub struct OptionRef<'p> {
     /// The option's path.
     pub path: AttrPath,
     /// The service's name.
@@ -23,7 +23,7 @@ pub struct Place<'p> {
     pub option: &'p OptionSpec,
 }
 
-impl Place<'_> {
+impl OptionRef<'_> {
     /// The names of `path` below the option: none where it is the option itself, or is not below it.
     #[must_use]
     pub fn below(&self, path: &AttrPath) -> AttrPath {
@@ -33,35 +33,35 @@ impl Place<'_> {
 
 /// The option that `path` is or is below, the longest that is one: for whoever looks up one.
 #[must_use]
-pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Option<Place<'p>> {
+pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Option<OptionRef<'p>> {
     all(plan).filter(|place| path.starts_with(&place.path)).max_by_key(|place| place.path.names().len())
 }
 
-fn all(plan: &Plan) -> impl Iterator<Item = Place<'_>> {
+fn all(plan: &Plan) -> impl Iterator<Item = OptionRef<'_>> {
     plan.services.iter().flat_map(|(service_name, service)| {
         service.options.iter().filter_map(move |(option_name, option)| {
             let path = AttrPath::parse(option_name).ok()?;
-            Some(Place { path, service_name, service, option_name, option })
+            Some(OptionRef { path, service_name, service, option_name, option })
         })
     })
 }
 
 /// All options of the plan, in the order of their paths.
 #[derive(Debug)]
-pub struct Places<'p>(Vec<Place<'p>>);
+pub struct OptionIndex<'p>(Vec<OptionRef<'p>>);
 
-impl<'p> Places<'p> {
+impl<'p> OptionIndex<'p> {
     /// Those of a plan.
     #[must_use]
     pub fn of(plan: &'p Plan) -> Self {
-        let mut places: Vec<Place<'p>> = all(plan).collect();
+        let mut places: Vec<OptionRef<'p>> = all(plan).collect();
         places.sort_by(|one, other| one.path.cmp(&other.path));
         Self(places)
     }
 
     /// The option that `path` is or is below: the longest that is one.
     #[must_use]
-    pub fn find(&self, path: &AttrPath) -> Option<&Place<'p>> {
+    pub fn find(&self, path: &AttrPath) -> Option<&OptionRef<'p>> {
         self.position(path).map(|position| &self.0[position])
     }
 
@@ -74,7 +74,7 @@ impl<'p> Places<'p> {
     }
 
     /// The options at these positions, in their order.
-    pub fn at(&self, positions: impl IntoIterator<Item = usize>) -> impl Iterator<Item = &Place<'p>> {
+    pub fn at(&self, positions: impl IntoIterator<Item = usize>) -> impl Iterator<Item = &OptionRef<'p>> {
         positions.into_iter().map(|position| &self.0[position])
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::execute::Machine;
+use super::execution::Machine;
 use super::state::{Alarm, State};
 use crate::host::fs::{self, FileError, atomic};
 use crate::host::systemd::{ManagerError, Timer, When, hardening};
@@ -20,7 +20,7 @@ const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A way to run dynix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recall {
+pub struct Rerun {
     /// Program and the options of every command.
     pub command: Vec<String>,
     /// The same by the very program that runs, for what is run at once: the system's own may be another one by then.
@@ -29,7 +29,7 @@ pub struct Recall {
     pub before_boot: bool,
 }
 
-impl Recall {
+impl Rerun {
     pub(super) fn with(&self, words: &[&str]) -> Vec<String> {
         self.command.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect()
     }

@@ -16,11 +16,11 @@ use super::proxies::JobRemovedStream;
 
 /// The ends of all jobs, as they come.
 #[derive(Debug, Default)]
-pub(super) struct Endings(Mutex<Board>);
+pub(super) struct JobResults(Mutex<Results>);
 
 #[derive(Debug, Default)]
-struct Board {
-    waiting: HashMap<OwnedObjectPath, (Sender<Ending>, usize)>,
+struct Results {
+    waiting: HashMap<OwnedObjectPath, (Sender<JobResult>, usize)>,
     /// Jobs that nobody waits for: one may end before its path is known to who started it.
     unclaimed: HashMap<OwnedObjectPath, String>,
     runs: usize,
@@ -30,7 +30,7 @@ struct Board {
 
 /// The end of one job of a run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ending {
+pub(super) struct JobResult {
     /// Which of its jobs.
     pub number: usize,
     /// systemd's word for it: `done`, `failed`, `timeout`, ...
@@ -40,7 +40,7 @@ pub(super) struct Ending {
 /// What came of waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    Ended(Ending),
+    Ended(JobResult),
     /// It is too late.
     Overdue,
     /// There will be no more signals.
@@ -49,17 +49,17 @@ pub(super) enum Wait {
 
 /// Some jobs that are awaited together.
 pub(super) struct Run<'e> {
-    endings: &'e Endings,
-    sender: Sender<Ending>,
-    receiver: Receiver<Ending>,
+    job_results: &'e JobResults,
+    sender: Sender<JobResult>,
+    receiver: Receiver<JobResult>,
     expected: Vec<OwnedObjectPath>,
 }
 
-impl Endings {
+impl JobResults {
     /// Listens until the connection is closed.
     pub fn listen(mut signals: JobRemovedStream) -> std::io::Result<Arc<Self>> {
-        let endings = Arc::new(Self::default());
-        let told = Arc::clone(&endings);
+        let job_results = Arc::new(Self::default());
+        let told = Arc::clone(&job_results);
         let listen = move || {
             while let Some(signal) = block_on(signals.next()) {
                 if let Ok(arguments) = signal.args() {
@@ -69,48 +69,48 @@ impl Endings {
             told.end();
         };
         std::thread::Builder::new().name("jobs".to_owned()).spawn(listen)?;
-        Ok(endings)
+        Ok(job_results)
     }
 
     /// Before the first of its jobs is started.
     pub fn run(&self) -> Run<'_> {
         let (sender, receiver) = mpsc::channel();
-        self.board().runs += 1;
-        Run { endings: self, sender, receiver, expected: Vec::new() }
+        self.results().runs += 1;
+        Run { job_results: self, sender, receiver, expected: Vec::new() }
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
+    fn results(&self) -> MutexGuard<'_, Results> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, job: &str, result: &str) {
-        let mut board = self.board();
+        let mut results = self.results();
         let Ok(path) = OwnedObjectPath::try_from(job) else { return };
-        match board.waiting.remove(&path) {
+        match results.waiting.remove(&path) {
             // It may have given up.
-            Some((sender, number)) => drop(sender.send(Ending { number, result: result.to_owned() })),
+            Some((sender, number)) => drop(sender.send(JobResult { number, result: result.to_owned() })),
             // A job of somebody else, where nobody here has one that is not known yet.
-            None if board.runs == 0 => {}
-            None => drop(board.unclaimed.insert(path, result.to_owned())),
+            None if results.runs == 0 => {}
+            None => drop(results.unclaimed.insert(path, result.to_owned())),
         }
     }
 
     fn end(&self) {
-        let mut board = self.board();
-        board.lost = true;
+        let mut results = self.results();
+        results.lost = true;
         // Who waits notices that nobody can tell them any more.
-        board.waiting.clear();
+        results.waiting.clear();
     }
 }
 
 impl Run<'_> {
     /// The job with this number has this path.
     pub fn expect(&mut self, number: usize, path: OwnedObjectPath) {
-        let mut board = self.endings.board();
-        if let Some(result) = board.unclaimed.remove(&path) {
-            drop(self.sender.send(Ending { number, result }));
-        } else if !board.lost {
-            board.waiting.insert(path.clone(), (self.sender.clone(), number));
+        let mut results = self.job_results.results();
+        if let Some(result) = results.unclaimed.remove(&path) {
+            drop(self.sender.send(JobResult { number, result }));
+        } else if !results.lost {
+            results.waiting.insert(path.clone(), (self.sender.clone(), number));
             self.expected.push(path);
         }
     }
@@ -133,13 +133,13 @@ impl Run<'_> {
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
-        let mut board = self.endings.board();
+        let mut results = self.job_results.results();
         for path in &self.expected {
-            board.waiting.remove(path);
+            results.waiting.remove(path);
         }
-        board.runs -= 1;
-        if board.runs == 0 {
-            board.unclaimed.clear();
+        results.runs -= 1;
+        if results.runs == 0 {
+            results.unclaimed.clear();
         }
     }
 }
@@ -161,28 +161,28 @@ mod tests {
     }
 
     fn done(number: usize) -> Wait {
-        Wait::Ended(Ending { number, result: "done".to_owned() })
+        Wait::Ended(JobResult { number, result: "done".to_owned() })
     }
 
     #[test]
     fn each_run_hears_of_its_own_jobs_only() {
-        let endings = Endings::default();
-        let (mut one, mut other) = (endings.run(), endings.run());
+        let job_results = JobResults::default();
+        let (mut one, mut other) = (job_results.run(), job_results.run());
         one.expect(0, path(7));
         other.expect(0, path(8));
         one.started();
         other.started();
-        endings.tell(&job(9), "done");
-        endings.tell(&job(8), "done");
+        job_results.tell(&job(9), "done");
+        job_results.tell(&job(8), "done");
         assert_eq!(other.next(soon()), done(0));
         assert_eq!(one.next(Instant::now()), Wait::Overdue);
     }
 
     #[test]
     fn a_job_may_end_before_its_path_is_known() {
-        let endings = Endings::default();
-        let mut run = endings.run();
-        endings.tell(&job(7), "done");
+        let job_results = JobResults::default();
+        let mut run = job_results.run();
+        job_results.tell(&job(7), "done");
         run.expect(3, path(7));
         run.started();
         assert_eq!(run.next(soon()), done(3));
@@ -190,9 +190,9 @@ mod tests {
 
     #[test]
     fn thousands_may_end_while_nobody_looks() {
-        let endings = Endings::default();
-        let mut run = endings.run();
-        (0..5000).for_each(|number| endings.tell(&job(number), "done"));
+        let job_results = JobResults::default();
+        let mut run = job_results.run();
+        (0..5000).for_each(|number| job_results.tell(&job(number), "done"));
         (0..5000).for_each(|number| run.expect(number, path(number)));
         run.started();
         (0..5000).for_each(|number| assert_eq!(run.next(soon()), done(number)));
@@ -200,13 +200,13 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_connection_that_is_gone() {
-        let endings = Endings::default();
-        let mut run = endings.run();
+        let job_results = JobResults::default();
+        let mut run = job_results.run();
         run.expect(0, path(7));
         run.started();
-        endings.end();
+        job_results.end();
         assert_eq!(run.next(soon()), Wait::Lost);
-        let mut late = endings.run();
+        let mut late = job_results.run();
         late.expect(0, path(8));
         late.started();
         assert_eq!(late.next(soon()), Wait::Lost);
@@ -214,12 +214,12 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_when_nobody_waits() {
-        let endings = Endings::default();
-        endings.tell(&job(1), "done");
-        let run = endings.run();
-        endings.tell(&job(2), "done");
-        assert_eq!(endings.board().unclaimed.len(), 1);
+        let job_results = JobResults::default();
+        job_results.tell(&job(1), "done");
+        let run = job_results.run();
+        job_results.tell(&job(2), "done");
+        assert_eq!(job_results.results().unclaimed.len(), 1);
         drop(run);
-        assert!(endings.board().unclaimed.is_empty());
+        assert!(job_results.results().unclaimed.is_empty());
     }
 }

@@ -5,30 +5,30 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// As many turns as may be taken at once.
-pub(super) struct Turns {
+/// As many permits as may be held at once.
+pub(super) struct Semaphore {
     left: Mutex<usize>,
     given_back: Condvar,
 }
 
 /// One of them, until it is dropped.
-pub(super) struct Turn<'t>(&'t Turns);
+pub(super) struct Exclusive<'t>(&'t Semaphore);
 
-impl Turns {
+impl Semaphore {
     pub const fn new(number: usize) -> Self {
         Self { left: Mutex::new(number), given_back: Condvar::new() }
     }
 
     /// Waits for one.
-    pub fn take(&self) -> Turn<'_> {
+    pub fn take(&self) -> Exclusive<'_> {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let none_left = |left: &mut usize| *left == 0;
         *self.given_back.wait_while(left, none_left).unwrap_or_else(PoisonError::into_inner) -= 1;
-        Turn(self)
+        Exclusive(self)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         *self.0.left.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.0.given_back.notify_one();
@@ -43,9 +43,9 @@ mod tests {
 
     #[test]
     fn no_more_are_taken_than_there_are_and_a_broken_one_gives_its_own_back() {
-        let (turns, now, most) = (Turns::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (semaphore, now, most) = (Semaphore::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
         let one = |number: usize| {
-            let _turn = turns.take();
+            let _turn = semaphore.take();
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             std::thread::yield_now();
             now.fetch_sub(1, Ordering::SeqCst);
