@@ -37,6 +37,8 @@ pub struct Case<'c> {
     limits: Option<Limits<'c>>,
     /// The services that may be applied for it, of those that limits let it concern.
     services: RefCell<BTreeSet<String>>,
+    /// The timer of the change on trial that it may end.
+    trial: Option<String>,
 }
 
 /// Whoever may not do everything.
@@ -80,7 +82,10 @@ impl<'c> Case<'c> {
         system: &'c System<'c>,
         uses: Option<&'c RefCell<Uses>>,
     ) -> Result<Self, Denied> {
-        let free = Self { limits: None, services: RefCell::default() };
+        let free = Self { limits: None, services: RefCell::default(), trial: None };
+        if matches!(request, Request::Confirm(_)) {
+            return Ok(Self { trial: found(peer, names, system)?, ..free });
+        }
         if peer.is_root() {
             return Ok(free);
         }
@@ -92,7 +97,7 @@ impl<'c> Case<'c> {
             Request::Rollback(_) => Method::Rollback,
             Request::Reset(_) => Method::Reset,
             Request::Apply(_) => Method::Apply,
-            Request::Confirm(_) => return confirmed(names, system).map(|()| free),
+            Request::Confirm(_) => return Ok(free),
         };
         policy::may_at_all(&spec, names, method)?;
         only_root(request, names)?;
@@ -108,7 +113,7 @@ impl<'c> Case<'c> {
             _ => BTreeSet::new(),
         };
         let limits = Limits { plan, paths, spec, user: peer.user, names, method, uses, counted: RefCell::default() };
-        Ok(Self { limits: Some(limits), services: RefCell::new(services) })
+        Ok(Self { limits: Some(limits), services: RefCell::new(services), trial: None })
     }
 
     /// Says whether the changes that a request comes to may be recorded behind `log`.
@@ -131,6 +136,11 @@ impl<'c> Case<'c> {
         limits.count(used)?;
         *self.services.borrow_mut() = concerned(limits.plan, &effects);
         Ok(())
+    }
+
+    /// The timer of the change on trial that it may end, if there is one.
+    pub fn trial(&self) -> Option<&str> {
+        self.trial.as_deref()
     }
 
     /// The only services that may be applied for it; all where `None`.
@@ -206,14 +216,17 @@ fn applied(services: &[String], spec: &DaemonSpec, names: &Names, plan: &Plan) -
     Ok(services.iter().cloned().collect())
 }
 
-/// Who put a change on trial may end it.
-fn confirmed(names: &Names, system: &System<'_>) -> Result<(), Denied> {
+/// The change on trial, by its timer. Who put it there may end it, and so may root.
+fn found(peer: &Peer, names: &Names, system: &System<'_>) -> Result<Option<String>, Denied> {
     let state = State::load(&system.paths.state());
-    let trial = state.map_err(|error| Denied::NotAllowed(messages::chain(&error.into())))?.trial;
-    match trial {
+    if peer.is_root() {
+        // What is wrong with it is said by whoever works on it.
+        return Ok(state.ok().and_then(|state| state.trial).map(|trial| trial.timer));
+    }
+    match state.map_err(|error| Denied::NotAllowed(messages::chain(&error.into())))?.trial {
         Some(trial) if trial.by != names.by() => {
             Err(Denied::NotAllowed(format!("the change that awaits its confirmation is not {}'s", names.user)))
         }
-        _ => Ok(()),
+        trial => Ok(trial.map(|trial| trial.timer)),
     }
 }

@@ -134,7 +134,7 @@ impl<'w> Worker<'w> {
             }
         };
         if let Request::Confirm(one) = &request {
-            self.answer(token, &confirmed(system.confirm(one, &Caller::trusted(&by))));
+            self.answer(token, &confirmed(system.confirm(one, case.trial(), &Caller::trusted(&by))));
             return None;
         }
         match recorded(&request, &case, &by, system) {

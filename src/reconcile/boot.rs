@@ -120,7 +120,7 @@ pub(super) fn revive(
     let known = KnownGood::load(paths).unwrap_or_default();
     let dependents = Dependents::note(&changes, Some(manager))?;
     let mut pass = Pass::new(plan, state, 0);
-    pass.watched_by = Some(by.to_owned());
+    pass.watched_by = Some((by.to_owned(), Vec::new()));
     pass.take(&changes, &BTreeMap::new(), &dependents, Fallback::Previous, machine);
     let mut to_blame = Vec::new();
     for change in &changes {

@@ -72,6 +72,8 @@ pub struct Request {
     pub records: Vec<u64>,
     /// The units wait for it to end before they start.
     pub before_units: bool,
+    /// It follows on a change that went back: what went wrong then stays what there is to say.
+    pub follows: bool,
 }
 
 /// What an apply is for.
@@ -228,11 +230,14 @@ fn reconcile(
         // There is nothing that could go back.
         log.append(&trial::confirmation(&marks, "confirmed"), &request.by, None, &mut *waiting)?;
     }
-    if !passed.failed.is_empty() {
+    // What somebody else had recorded is judged by itself.
+    let mut own = if on_trial { None } else { Some(request.records.clone()) };
+    while !passed.failed.is_empty() {
         let trial = passed.state.trial.as_ref().filter(|trial| over.as_ref() != Some(*trial));
-        let marks = trial.map_or(marks, |trial| trial.marks.clone());
+        let marks = trial.map_or_else(|| marks.clone(), |trial| trial.marks.clone());
         let mut rejections = rejection::of(plan, log, &passed.failed, view.last_id, &marks)?;
         rejections.extend(rejection::uncovered(plan, log, &passed.failed, &view.folded, &rejections)?);
+        let is_last = !own.take().is_some_and(|own| rejection::own_first(&mut rejections, &passed.failed, &own));
         if !rejections.is_empty() {
             report.rejected.extend(rejections.iter().map(|one| one.id));
             let changes: Vec<Draft> =
@@ -242,8 +247,12 @@ fn reconcile(
             // What is in effect is the fold of the log.
             view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
             let first = std::mem::take(&mut passed.retry);
+            request.follows = true;
             passed = pass(plan, log, &view, &request, machine, report)?;
             passed.retry.extend(first);
+        }
+        if is_last {
+            break;
         }
     }
     let begun = passed.state.trial.as_ref().filter(|trial| held.is_empty() && over.as_ref() != Some(*trial));

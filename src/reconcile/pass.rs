@@ -73,8 +73,9 @@ pub(super) fn pass(
         .filter(|(service, outcome)| matches!(outcome, Outcome::Failed { .. }) && !is_awaiting(service));
     pass.retry.extend(failed.map(|(service, _)| service.clone()));
     pass.outcomes.append(&mut difference.faults);
+    pass.follows = request.follows;
     if !request.occasion.static_wins() {
-        pass.watched_by = Some(request.by.clone());
+        pass.watched_by = Some((request.by.clone(), request.records.clone()));
     }
     pass.run(log, &difference, request, machine)?;
     pass.note_values(view, request);
@@ -119,8 +120,10 @@ pub(super) struct Pass<'p> {
     warnings: Vec<String>,
     interrupted: bool,
     retry: BTreeSet<String>,
-    /// Who is asking, where what comes into effect is watched afterwards.
-    pub watched_by: Option<String>,
+    /// Who is asking, and what they recorded for it, where what comes into effect is watched afterwards.
+    pub watched_by: Option<(String, Vec<u64>)>,
+    /// See [`Request::follows`].
+    follows: bool,
 }
 
 impl<'p> Pass<'p> {
@@ -135,6 +138,7 @@ impl<'p> Pass<'p> {
             warnings,
             interrupted: false,
             watched_by: None,
+            follows: false,
             retry: BTreeSet::new(),
         }
     }
@@ -232,9 +236,10 @@ impl<'p> Pass<'p> {
             self.actions.extend(result.steps);
             let entry = self.state.service(&result.service);
             entry.in_effect = result.in_effect;
-            watching::reconciled(self.plan, change, &result.outcome, entry, self.watched_by.as_deref(), machine);
+            let by = self.watched_by.as_ref().map(|(by, own)| (by.as_str(), own.as_slice()));
+            watching::reconciled(self.plan, change, &result.outcome, entry, by, machine);
             entry.pending = result.unsettled;
-            entry.last_failure = last_failure(&result.outcome);
+            entry.last_failure = last_failure(&result.outcome).or(entry.last_failure.take().filter(|_| self.follows));
             self.warnings.extend(result.warnings);
             self.interrupted |= result.interrupted;
             if result.may_be_retried {

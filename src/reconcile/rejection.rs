@@ -106,6 +106,21 @@ pub(super) fn uncovered(
     Ok(found)
 }
 
+/// Leaves of the rejections for each service those of `own` records, where there are any: somebody asked for these, and what
+/// others had recorded before came along. That is tried without them, and is to blame if it fails by itself. Gives whether
+/// there is such.
+pub(super) fn own_first(rejections: &mut Vec<Rejection>, failed: &[Failed], own: &[u64]) -> bool {
+    let before = rejections.len();
+    for one in failed {
+        let name = format!("{}: ", one.service);
+        let is_own = |rejection: &Rejection| own.contains(&rejection.id);
+        if rejections.iter().any(|rejection| rejection.reason.starts_with(&name) && is_own(rejection)) {
+            rejections.retain(|rejection| !rejection.reason.starts_with(&name) || is_own(rejection));
+        }
+    }
+    rejections.len() < before
+}
+
 fn is_about(plan: &Plan, service: &str, record: &Record) -> bool {
     match &record.kind {
         Kind::Set(_) | Kind::Replace { .. } | Kind::Unset(_) => {

@@ -37,6 +37,8 @@ struct Failing<'p> {
 struct Blame {
     failed: Failed,
     tried: u64,
+    /// The records that are to blame first.
+    own: Vec<u64>,
     /// Rejections that were perhaps a mistake.
     doubtful: Vec<u64>,
 }
@@ -65,7 +67,7 @@ pub(super) fn roll_back(
     state.save(&machine.paths.state())?;
     if is_rejected {
         // What is in effect is the fold of the log.
-        let request = Request { services: Some(services), by, ..Request::default() };
+        let request = Request { services: Some(services), by, follows: true, ..Request::default() };
         return reconcile(plan, log, request, machine, report, &mut |_| {});
     }
     begin(&mut state, machine, report)
@@ -137,7 +139,7 @@ fn go(
         let service = change.name.to_owned();
         if went == FailureKind::RolledBack {
             let failed = Failed { service: service.clone(), log_id: unproven.log_id, reason: reason.clone() };
-            blames.push(Blame { failed, tried, doubtful: unproven.doubtful });
+            blames.push(Blame { failed, tried, own: unproven.own, doubtful: unproven.doubtful });
         }
         pass.forget(&service);
         let outcome = match went {
@@ -153,7 +155,7 @@ fn go(
 fn reject(
     plan: &Plan,
     log: &LogFile,
-    Blame { failed, tried, doubtful }: Blame,
+    Blame { failed, tried, own, doubtful }: Blame,
     state: &mut State,
     (on_trial, by): (Option<&Trial>, &str),
     report: &mut Report,
@@ -167,6 +169,9 @@ fn reject(
     let in_effect = if marks.is_empty() { log.fold()? } else { log.preview(&trial::confirmation(marks, "tried"))? };
     let uncovered = rejection::uncovered(plan, log, &failed, &in_effect, &rejections)?;
     rejections.extend(uncovered.into_iter().filter(|one| one.id <= tried));
+    if marks.is_empty() {
+        rejection::own_first(&mut rejections, &failed, &own);
+    }
     report.rejected.extend(rejections.iter().map(|one| one.id));
     let count = rejections.len();
     let rejections = rejections.into_iter().map(|one| Draft::Reject { id: one.id, reason: one.reason });

@@ -245,17 +245,35 @@ pub(super) fn end_overdue(
     go_back(plan, log, &trial, state, NOT_CONFIRMED, machine, report)
 }
 
-/// Lets the change that awaits its confirmation count. Gives the trial that it was.
+/// Which change on trial is to end: it may be over when its turn comes, and another one may have begun.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'w> {
+    /// That of this timer; where it is over, all is well.
+    Of(&'w str),
+    /// The one that whoever asks found, by its timer; where it is over, they are told so.
+    Observed(Option<&'w str>),
+}
+
+impl Which<'_> {
+    fn is(self, trial: &Trial) -> bool {
+        match self {
+            Self::Of(timer) => trial.timer == timer,
+            Self::Observed(timer) => timer == Some(&trial.timer),
+        }
+    }
+}
+
+/// Lets the change that awaits its confirmation count. `found`: its timer. Gives the trial that it was.
 pub fn confirm(
     plan: &Plan,
     log: &LogFile,
-    by: &str,
+    (found, by): (Option<&str>, &str),
     machine: &Machine<'_>,
     _locks: &Locks,
     mut waiting: impl FnMut(&str),
 ) -> Result<(Trial, Report), ApplyError> {
     let mut state = State::load(&machine.paths.state())?;
-    let trial = state.trial.take().ok_or(ApplyError::NothingAwaits)?;
+    let trial = state.trial.take_if(|trial| Which::Observed(found).is(trial)).ok_or(ApplyError::NothingAwaits)?;
     log.append(&trial.confirmation(), by, None, &mut waiting)?;
     let (folded, mut report) = (log.fold()?, Report::default());
     watching::confirmed(plan, &folded, trial.back.keys(), &mut state, machine, &mut report);
@@ -267,12 +285,11 @@ pub fn confirm(
 
 /// Goes back from the change that awaits its confirmation: to exactly what each service had, and where that does not work
 /// to its static files. The log needs nothing, it says so already; so a log that can't be read keeps nothing from going
-/// back. With `timer` it is the trial that this timer is to end; where that is over, by a confirmation that came while the
-/// timer waited for its turn, there is nothing to do. `reason` is for the state.
+/// back. `reason` is for the state.
 pub fn revert(
     plan: &Plan,
     log: &LogFile,
-    timer: Option<&str>,
+    which: Which<'_>,
     reason: &str,
     machine: &Machine<'_>,
     _locks: &Locks,
@@ -280,8 +297,8 @@ pub fn revert(
     machine.interruption.begin();
     let mut state = State::load(&machine.paths.state())?;
     let mut report = Report::default();
-    let Some(trial) = state.trial.take_if(|trial| timer.is_none_or(|timer| trial.timer == timer)) else {
-        return if timer.is_some() { Ok(report) } else { Err(ApplyError::NothingAwaits) };
+    let Some(trial) = state.trial.take_if(|trial| which.is(trial)) else {
+        return if matches!(which, Which::Of(_)) { Ok(report) } else { Err(ApplyError::NothingAwaits) };
     };
     go_back(plan, log, &trial, state, reason, machine, &mut report)?;
     Ok(report)

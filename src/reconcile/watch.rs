@@ -45,6 +45,9 @@ pub struct Unproven {
     pub works: bool,
     /// The last record that was applied before: those since then are to blame.
     pub log_id: u64,
+    /// Of those, the ones that were made for it: they are to blame first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<u64>,
     /// Rejections of records that failed on top of this change. Where it turns out not to work itself, they were perhaps not
     /// to blame.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -286,13 +286,14 @@ pub(super) fn last_good(plan: &Plan, service: &str, machine: &Machine<'_>) -> u6
     known_good::system(plan, service, machine.paths).map_or(0, |system| known.before(service, &system, None))
 }
 
-/// What a result means for the watch over its service. `by`: who is watched for; `None` where nobody is.
+/// What a result means for the watch over its service. `by`: who is watched for, and what they recorded for it; `None` where
+/// nobody is.
 pub(super) fn reconciled(
     plan: &Plan,
     change: &Change<'_>,
     outcome: &Outcome,
     entry: &mut ServiceState,
-    by: Option<&str>,
+    by: Option<(&str, &[u64])>,
     machine: &Machine<'_>,
 ) {
     entry.since = Some(now(machine));
@@ -315,7 +316,7 @@ pub(super) fn reconciled(
         return;
     }
     let before = (entry.values.clone(), std::mem::take(&mut entry.works));
-    let (Some(by), Some(window), Some(manager)) = (by, plan.watch(change.name), machine.manager) else {
+    let (Some((by, own)), Some(window), Some(manager)) = (by, plan.watch(change.name), machine.manager) else {
         entry.watch = None;
         return;
     };
@@ -327,8 +328,8 @@ pub(super) fn reconciled(
     watch.window = window;
     by.clone_into(&mut watch.by);
     watch.renew(now);
-    let (values, works) = before;
-    watch.push(Unproven { back: change.back.clone(), values, works, log_id: entry.log_id, doubtful: Vec::new() });
+    let ((values, works), back) = (before, change.back.clone());
+    watch.push(Unproven { back, values, works, log_id: entry.log_id, own: own.to_vec(), doubtful: Vec::new() });
     let reloaded: Vec<String> =
         change.units.iter().filter(|(_, verb)| **verb == Verb::Reload).map(|(unit, _)| unit.clone()).collect();
     // Where systemd does not answer, what it did before counts as well: that is on the safe side.

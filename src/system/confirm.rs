@@ -9,7 +9,7 @@ use super::caller::Caller;
 use super::exclusive::Exclusive;
 use super::request::Confirm;
 use crate::reconcile::report::Report;
-use crate::reconcile::trial::{self, NOT_CONFIRMED};
+use crate::reconcile::trial::{self, NOT_CONFIRMED, Which};
 use crate::reconcile::{Occasion, locks};
 
 /// What came of it.
@@ -31,35 +31,37 @@ pub struct Confirmed {
 }
 
 impl System<'_> {
-    /// Confirms, or goes back.
-    pub fn confirm(&self, request: &Confirm, caller: &Caller<'_>) -> anyhow::Result<Settled> {
+    /// Confirms, or goes back. `found`: the timer of the change on trial that whoever asks may end. One that begins while
+    /// this waits for its turn is another's affair.
+    pub fn confirm(&self, request: &Confirm, found: Option<&str>, caller: &Caller<'_>) -> anyhow::Result<Settled> {
         if !request.revert {
-            return self.keep_trial(caller);
+            return self.keep_trial(found, caller);
         }
-        let report = self.revert(request.of.as_deref(), NOT_CONFIRMED, caller.by)?;
+        let which = request.of.as_deref().map_or(Which::Observed(found), Which::Of);
+        let report = self.revert(which, NOT_CONFIRMED, caller.by)?;
         self.verify_soon();
         Ok(Settled { confirmed: None, report })
     }
 
-    fn keep_trial(&self, caller: &Caller<'_>) -> anyhow::Result<Settled> {
+    fn keep_trial(&self, found: Option<&str>, caller: &Caller<'_>) -> anyhow::Result<Settled> {
         let turn = Exclusive::take(self, Occasion::Asked, locks::PATIENCE)?;
         let system = turn.system();
         let log = system.log();
         let (kept, report) = system.with_machine(false, |machine| {
-            Ok(trial::confirm(&system.plan, &log, caller.by, machine, &turn.locks, system.waits())?)
+            Ok(trial::confirm(&system.plan, &log, (found, caller.by), machine, &turn.locks, system.waits())?)
         })?;
         let (services, records) = (kept.back.into_keys().collect(), kept.marks.iter().map(|one| one.record).collect());
         Ok(Settled { confirmed: Some(Confirmed { services, records }), report })
     }
 
-    /// Goes back from the change on trial. `timer`: only from the one that has this timer.
-    pub(super) fn revert(&self, timer: Option<&str>, reason: &str, by: &str) -> anyhow::Result<Report> {
+    /// Goes back from a change on trial.
+    pub(super) fn revert(&self, which: Which<'_>, reason: &str, by: &str) -> anyhow::Result<Report> {
         let turn = Exclusive::take(self, Occasion::Asked, trial::PATIENCE)?;
         let system = turn.system();
         let log = system.log();
         system.with_machine(false, |machine| {
             let (start, before) = (Instant::now(), system.state()?);
-            let report = trial::revert(&system.plan, &log, timer, reason, machine, &turn.locks)?;
+            let report = trial::revert(&system.plan, &log, which, reason, machine, &turn.locks)?;
             system.tell(by, (&before, &report, start.elapsed()));
             Ok(report)
         })

@@ -20,6 +20,7 @@ use crate::overrides::{Draft, Overlay};
 use crate::plan;
 use crate::plan::options::OptionIndex;
 use crate::reconcile::report::Report;
+use crate::reconcile::trial::Which;
 use crate::reconcile::view::View;
 use crate::render::secrets::Secrets;
 use crate::telemetry::journal::Entry;
@@ -174,7 +175,7 @@ impl System<'_> {
         let warn = |message: &str| self.session.progress().warn(message);
         if let Some(trial) = self.state()?.trial.filter(|trial| !trial.is_overdue()) {
             // Whether what came before it is sound is found out next.
-            let report = self.revert(Some(&trial.timer), &verdict.reasons(), &self.session.user())?;
+            let report = self.revert(Which::Of(&trial.timer), &verdict.reasons(), &self.session.user())?;
             warn("went back from the change on trial, which a rebuild would not agree with");
             self.count_unsound(trial.marks.len());
             self.verify_soon();

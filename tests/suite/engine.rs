@@ -20,7 +20,7 @@ use dynix::reconcile::locks;
 use dynix::reconcile::report::{Outcome, Report};
 use dynix::reconcile::rerun::Rerun;
 use dynix::reconcile::state::{Mark, State};
-use dynix::reconcile::trial::{self, NOT_CONFIRMED, Start as Window};
+use dynix::reconcile::trial::{self, NOT_CONFIRMED, Start as Window, Which};
 use dynix::reconcile::{self, ApplyError, Occasion, Request, watching};
 use dynix::time::clock::Clock as _;
 use proptest::prelude::*;
@@ -290,7 +290,8 @@ impl World<'_> {
             Event::Confirm => {
                 let (plan, log) = (self.plan(), self.log.clone());
                 let confirmed = self.with(Occasion::Asked, |machine, locks| {
-                    trial::confirm(&plan, &log, "me", machine, locks, |_| ()).is_ok()
+                    let found = State::load(&machine.paths.state()).unwrap().trial.map(|trial| trial.timer);
+                    trial::confirm(&plan, &log, (found.as_deref(), "me"), machine, locks, |_| ()).is_ok()
                 });
                 if confirmed {
                     self.unconfirmed.clear();
@@ -384,7 +385,7 @@ impl World<'_> {
             ["confirm", "--revert", "--of", name] => {
                 let (plan, log) = (self.plan(), self.log.clone());
                 let reverted = self.with(Occasion::Asked, |machine, locks| {
-                    trial::revert(&plan, &log, Some(name), NOT_CONFIRMED, machine, locks)
+                    trial::revert(&plan, &log, Which::Of(name), NOT_CONFIRMED, machine, locks)
                 });
                 reverted.is_ok_and(|report| report.exit() != Exit::Failed)
             }

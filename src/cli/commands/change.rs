@@ -33,7 +33,8 @@ pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> a
     let caller = Caller::trusted(&by);
     if let Request::Confirm(one) = request {
         session.heed_signals()?;
-        return confirm::show(&system.confirm(one, &caller)?, manner.json);
+        let found = system.state()?.trial.map(|trial| trial.timer);
+        return confirm::show(&system.confirm(one, found.as_deref(), &caller)?, manner.json);
     }
     let recorded = system.record(request, &caller)?;
     // That nobody can read it is no reason to leave the rest undone.

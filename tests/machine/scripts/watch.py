@@ -78,14 +78,29 @@ with subtest("it dies later: it goes back, and the record is rejected with the r
     t.assertIn("its time is over", rejected()[record])
     machine.wait_until_succeeds(f"journalctl DYNIX_SERVICE=mortal DYNIX_RESULT=rolled-back DYNIX_ID={record} | grep mortal")
     unwatched()
+
+with subtest("what was recorded before, and came into effect with it, is judged by itself"):
+    machine.succeed(f"{TEXT} before")
+    record = last()
+    machine.succeed(f"{LIVES} 0.5 --apply")
+    machine.wait_until_succeeds(f"dynix log --json | python3 -c 'import json, sys; sys.exit(not any(\"rejected\" in one for one in json.load(sys.stdin) if one[\"id\"] == {record + 1}))'", timeout=20)
+    unwatched()
+    assert record not in rejected(), rejected()
+    t.assertEqual(shown(), static | {"text": "before"})
+    machine.succeed(f"{TEXT} first --apply")
+    unwatched()
     t.assertEqual(machine.succeed("dynix apply"), "nothing to do\n")
     t.assertEqual(shown()["text"], "first")
 
 with subtest("it ends by itself, with success"):
     machine.succeed("dynix append services.mortal.settings.status 0", f"{LIVES} 0.3 --apply")
     assert "mortal.service: it is inactive" in goes_back()
-    t.assertEqual(shown(), static | {"text": "first"})
+    # The status came along, and is none of its fault.
+    machine.wait_until_succeeds("timeout 5 cat < /dev/tcp/127.0.0.1/7100 | grep '\"status\": 0'", timeout=20)
+    t.assertEqual(shown(), static | {"text": "first", "status": 0})
+    machine.succeed("dynix unset services.mortal.settings.status --apply")
     unwatched()
+    t.assertEqual(shown(), static | {"text": "first"})
 
 with subtest("systemd starts it again and again"):
     machine.succeed("dynix append services.phoenix.settings.lives 0.3 --apply")

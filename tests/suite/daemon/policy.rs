@@ -11,19 +11,23 @@ use serde_json::{Value, json};
 
 use super::handler::{Handler, error};
 use super::{JOBS, WORKERS};
-use crate::support::{System, description};
+use crate::support::{self, System};
 
 /// May do anything with the workers, and nothing else.
 const BALANCER: u32 = 3001;
 
 fn system() -> System {
-    let mut description = description();
+    System::of(&description())
+}
+
+fn description() -> Value {
+    let mut description = support::description();
     let methods = ["append", "unset", "rollback", "reset", "apply"];
     description["daemon"] = json!({"allow": {"balancing": {
         "users": [BALANCER.to_string()],
         "options": {WORKERS: {"methods": methods, "minimum": 1, "maximum": 64}},
     }}});
-    System::of(&description)
+    description
 }
 
 fn by_root(id: u64, path: &str, value: u32) -> String {
@@ -100,6 +104,68 @@ fn what_root_has_on_trial_is_not_taken_back() {
     // What concerns nothing of it goes on.
     let reply = handler.ask(BALANCER, "Reset", json!({"services": ["harmonia"]}));
     assert_eq!(reply.error, None, "{reply:?}");
+}
+
+/// A state in which somebody's change of distccd awaits its confirmation.
+fn on_trial(by: &str, mark: u64) -> String {
+    let marks = json!([{"record": mark - 1, "mark": mark}]);
+    let timer = format!("dynix-confirm-{mark}");
+    let trial = json!({"timer": timer, "by": by, "end": 1e9, "marks": marks, "back": {"distccd": {}}});
+    json!({"version": 2, "logId": 0, "services": {}, "trial": trial}).to_string()
+}
+
+/// Whoever ends a change on trial means the one that was there when they asked.
+#[test]
+fn what_root_puts_on_trial_meanwhile_is_not_ended() {
+    for (before, user) in [(Some("3001 via daemon"), BALANCER), (None, BALANCER), (Some("root"), 0)] {
+        for parameters in [json!({}), json!({"revert": true})] {
+            let system = system();
+            let handler = Handler::on(&system);
+            let mut log = by_root(1, JOBS, 3) + "{ id = 2; reject = 1; reason = \"not confirmed\"; }\n";
+            log += &(by_root(3, JOBS, 4) + "{ id = 4; reject = 3; reason = \"not confirmed\"; }\n");
+            system.write("etc/nixos/dynamic.nix", &log);
+            system.write("run/dynix/lock", "");
+            let lock = File::options().write(true).open(system.path("run/dynix/lock")).unwrap();
+            lock.lock().unwrap();
+            if let Some(by) = before {
+                system.write("run/dynix/state.json", &on_trial(by, 2));
+            }
+            handler.say(user, "Confirm", parameters.clone());
+            std::thread::sleep(Duration::from_millis(200));
+            system.write("run/dynix/state.json", &on_trial("root", 4));
+            lock.unlock().unwrap();
+            let reply = handler.hear().1;
+            assert_eq!(error(&reply), Some("Failed"), "{before:?} {user} {parameters}: {reply:?}");
+            assert!(format!("{reply:?}").contains("nothing awaits a confirmation"), "{reply:?}");
+            assert_eq!(system.read("etc/nixos/dynamic.nix"), log);
+            assert!(system.read("run/dynix/state.json").contains("dynix-confirm-4"));
+        }
+    }
+}
+
+/// A limited user's value that does not work takes nobody else's record with it; one that does not work by itself goes, too.
+#[test]
+fn what_root_recorded_before_is_judged_by_itself() {
+    const RATE: &str = "services.harmonia.settings.max_connection_rate";
+    for (rate, toml) in [(99, Some("max_connection_rate = 99\nworkers = 4\n")), (13, None)] {
+        let mut description = description();
+        let check = "! grep -q ' = 13' '{{ files[\"harmonia.toml\"] }}'";
+        description["services"]["harmonia"]["check"] = json!({"command": ["/bin/sh", "-c", check]});
+        let system = System::of(&description);
+        let handler = Handler::on(&system);
+        system.run(&["append", RATE, &rate.to_string()]).ends(0);
+        let reply = handler.ask(BALANCER, "Append", json!({"path": WORKERS, "value": 13, "apply": true}));
+        assert_eq!(error(&reply), Some("Refused"), "{reply:?}");
+        let log = system.run(&["log", "--json"]).ends(0).json();
+        let holds: Vec<bool> = log.as_array().unwrap()[..2].iter().map(|one| one["holds"] == json!(true)).collect();
+        assert_eq!(holds, [toml.is_some(), false], "{log}");
+        match toml {
+            Some(toml) => assert_eq!(system.read("run/dynix/harmonia/current/harmonia.toml"), toml),
+            None => assert!(!system.path("run/dynix/harmonia/current").exists()),
+        }
+        drop(handler);
+        assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
+    }
 }
 
 /// Numbers that look random, the same each time.
