@@ -31,7 +31,7 @@ use crate::host::fs;
 use crate::host::messages;
 use crate::host::paths::Paths;
 use crate::host::templates::{self, TemplateError};
-use crate::plan::{Attach, Plan, ProofLevel};
+use crate::plan::{Attach, Plan, ProofLevel, index};
 use problem::{Place, Problem, Problems};
 use tree::Tree;
 
@@ -178,7 +178,11 @@ fn text(static_root: &Utf8Path, path: &Utf8Path) -> Result<Vec<u8>, String> {
 
 fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut tree = Tree::default();
-    tree.json("plan.json", plan);
+    let text = tree::json(plan);
+    if let Some(index) = index::write(&text) {
+        tree.data(&index::beside("plan.json".into()), index);
+    }
+    tree.text("plan.json", text, 0o444);
     tree.json("proof.json", &proofs(plan));
     let texts = credentials(plan, input.static_root).map_err(BuildError::Proof)?;
     for (unit, text) in stub::stubs(plan, &texts).map_err(|(place, source)| BuildError::Template { place, source })? {

@@ -15,7 +15,7 @@ use crate::host::fs::lock::{self, LockError};
 use crate::host::fs::{self, Context, FileError};
 
 /// What the output has at its top; a directory with anything else is none of ours.
-const TOP: [&str; 5] = ["activate", "bin", "lib", "plan.json", "proof.json"];
+const TOP: [&str; 6] = ["activate", "bin", "lib", "plan.json", "plan.json.index", "proof.json"];
 
 /// How long another one that writes to the same directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,6 +43,8 @@ pub enum WriteError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     files: BTreeMap<Utf8PathBuf, (String, u32)>,
+    /// What is for programs alone.
+    data: BTreeMap<Utf8PathBuf, Vec<u8>>,
 }
 
 impl Tree {
@@ -51,12 +53,14 @@ impl Tree {
         self.files.insert(path.into(), (text, mode));
     }
 
+    /// Adds what is no text. It is written after the texts.
+    pub fn data(&mut self, path: &Utf8Path, bytes: Vec<u8>) {
+        self.data.insert(path.to_owned(), bytes);
+    }
+
     /// Adds a value as JSON, without white space: the plan is read at every command.
     pub fn json(&mut self, path: &str, value: &impl Serialize) {
-        // Our own types have nothing that JSON can't say.
-        let mut text = serde_json::to_string(value).unwrap_or_default();
-        text.push('\n');
-        self.text(path, text, 0o444);
+        self.text(path, json(value), 0o444);
     }
 
     /// Paths, texts and modes.
@@ -86,6 +90,9 @@ impl Tree {
         for (path, text, mode) in self.files() {
             atomic::write(&root.join(path), text.as_bytes(), mode, Durability::Volatile)?;
         }
+        for (path, bytes) in &self.data {
+            atomic::write(&root.join(path), bytes, 0o444, Durability::Volatile)?;
+        }
         for directory in self.directories() {
             let directory = root.join(directory);
             std::fs::set_permissions(&directory, Permissions::from_mode(0o755)).at("set the mode of", &directory)?;
@@ -95,8 +102,16 @@ impl Tree {
 
     /// Every directory of the tree, the root included.
     fn directories(&self) -> std::collections::BTreeSet<&Utf8Path> {
-        self.files.keys().flat_map(|path| path.ancestors().skip(1)).collect()
+        self.files.keys().chain(self.data.keys()).flat_map(|path| path.ancestors().skip(1)).collect()
     }
+}
+
+/// A value as JSON without white space, and a line break.
+pub fn json(value: &impl Serialize) -> String {
+    // Our own types have nothing that JSON can't say.
+    let mut text = serde_json::to_string(value).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Whether there is something to replace at `out`, which then is an output of ours, or empty.

@@ -1,5 +1,6 @@
 //! The command line's types, and nothing else: completions and man pages are generated from them too.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 use clap_complete::ArgValueCompleter;
 
 pub use super::lazy::Lazy;
+use super::verb;
 use crate::cli::commands::completions;
 use crate::system::request::Wait;
 use crate::system::session::Location;
@@ -76,7 +78,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
 /// Reads the command line; ends the program where it is wrong, or asks for help.
 #[must_use]
 pub fn parse() -> Cli {
-    Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit())
+    let words: Vec<OsString> = std::env::args_os().collect();
+    verb::read(&words).unwrap_or_else(|| Cli::try_parse_from(words).unwrap_or_else(|error| with_tip(error).exit()))
 }
 
 /// Adds what to run to an error about a verb that only other tools have.

@@ -4,6 +4,8 @@ use std::os::unix::net::UnixStream;
 
 use rustix::net::sockopt::socket_peercred;
 
+use crate::host::accounts::Database;
+
 /// Who made a connection (unix(7), `SO_PEERCRED`): who it was when it connected, whoever holds it now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Peer {
@@ -47,11 +49,9 @@ impl Peer {
         if self.is_root() {
             return Names { user: "root".to_owned(), groups: Vec::new() };
         }
-        let user = uzers::get_user_by_uid(self.user);
-        let groups = self.groups.iter().filter_map(|group| uzers::get_group_by_gid(*group));
         Names {
-            user: user.map_or_else(|| self.user.to_string(), |user| user.name().to_string_lossy().into_owned()),
-            groups: groups.map(|group| group.name().to_string_lossy().into_owned()).collect(),
+            user: Database::Users.name_of(self.user).unwrap_or_else(|| self.user.to_string()),
+            groups: self.groups.iter().filter_map(|group| Database::Groups.name_of(*group)).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The edges: files, systemd, other programs, the environment, signals, and messages to people.
 
+pub mod accounts;
 pub mod current_system;
 pub mod digest;
 pub mod environment;

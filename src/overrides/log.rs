@@ -19,13 +19,13 @@ use super::fold::{self, Outcome, Source, State};
 use super::limits;
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
-use super::record::{Draft, Kind};
+use super::record::{Draft, Kind, Record, leaves_at};
 use super::values::Values;
 use crate::host::evaluator::Evaluator;
 use crate::host::fs::lock::{self, Lock, LockError};
 use crate::host::fs::{Context, Directory, Untrusted};
 use crate::host::paths::Paths;
-use crate::time;
+use crate::{nix, time};
 
 /// How a new log begins.
 pub const HEADER: &str = "\
@@ -61,6 +61,21 @@ impl Folded {
     pub fn expired(&self, now: SystemTime) -> Vec<u64> {
         let over = |until: &str| time::read(until).is_ok_and(|until| until <= now);
         self.ends.iter().filter(|(_, until)| over(until)).map(|(id, _)| *id).collect()
+    }
+
+    /// The overrides with `change` at the end, as [`LogFile::preview`] gives them; `None` for a change that does not say by
+    /// itself what it comes to.
+    pub fn with(&self, change: &Draft) -> Result<Option<Overlay>, LogError> {
+        limits::check(change)?;
+        let kind = match change {
+            Draft::Set(path, value) => Kind::Set(leaves_at(path.clone(), nix::normalized(value.clone()))),
+            Draft::Replace(path, value) => Kind::Replace(path.clone(), nix::normalized(value.clone())),
+            Draft::Unset(path) => Kind::Unset(path.clone()),
+            Draft::Rollback(_) | Draft::Reject { .. } | Draft::Expression { .. } => return Ok(None),
+        };
+        let mut overlay = self.overlay.clone();
+        overlay.fold(&Record { id: self.last_id + 1, time: None, by: None, until: None, kind });
+        Ok(Some(overlay))
     }
 
     /// The ends of records that hold: id and time (RFC 3339).

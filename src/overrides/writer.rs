@@ -29,7 +29,7 @@ use crate::time;
 
 /// How much of the log before new records is compared with what was read: an edit of what lies further back, at the very
 /// moment of an append, goes by unseen.
-const COMPARED: u64 = 1 << 20;
+const COMPARED: u64 = 64 << 10;
 /// How much is compared at once.
 const PIECE: usize = 64 << 10;
 

@@ -3,17 +3,22 @@
 //! Takes nothing but JSON, gives plain data. The description (`docs/description.md`) has the same shape for services;
 //! the plan adds what `generate` decided (each file's dialect, its proof, digests of the static text).
 
+pub mod index;
 pub mod options;
 pub mod order;
+pub mod reading;
 pub mod rule;
+pub mod services;
 pub mod value_spec;
 
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 pub use dynix_formats::FormatSpec;
+pub use reading::{PlanError, load, open, read};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
+pub use services::Services;
 
 use crate::attr_path::AttrPath;
 use crate::host::evaluator::Evaluator;
@@ -77,7 +82,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsSpec>,
     /// The dynamic-enabled services by name (`harmonia`).
-    pub services: BTreeMap<String, Service>,
+    pub services: Services,
     /// Services that are enabled and have settings, and are not dynamic.
     #[serde(default)]
     pub candidates: BTreeMap<String, Candidate>,
@@ -196,6 +201,13 @@ fn default_watch() -> f64 {
 }
 
 impl Plan {
+    /// Services that are enabled and have settings, and are not dynamic; none before all of a plan is read
+    /// ([`Services::require_all`]).
+    #[must_use]
+    pub fn candidates(&self) -> &BTreeMap<String, Candidate> {
+        self.services.candidates().unwrap_or(&self.candidates)
+    }
+
     /// For how long the units of a service are watched after an apply; `None` where they are not.
     #[must_use]
     pub fn watch(&self, service: &str) -> Option<f64> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::{Plan, Service};
+use crate::plan::{Plan, Services};
 
 /// The services that `service` comes after, directly or through others. Names that are no service count for nothing.
 #[must_use]
@@ -47,7 +47,7 @@ pub fn ranks(plan: &Plan) -> BTreeMap<&str, usize> {
 
 /// A cycle that `service` is on, from itself back to itself; `None` where it is on none.
 #[must_use]
-pub fn cycle(services: &BTreeMap<String, Service>, service: &str) -> Option<Vec<String>> {
+pub fn cycle(services: &Services, service: &str) -> Option<Vec<String>> {
     // Breadth first, so that it is a shortest one.
     let mut paths = vec![vec![service.to_owned()]];
     let mut seen: BTreeSet<&str> = BTreeSet::new();

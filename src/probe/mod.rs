@@ -2,8 +2,7 @@
 
 pub mod http;
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -148,18 +147,37 @@ pub(super) fn connect(address: &str, end: Instant) -> Result<TcpStream, Objectio
     Err(Objection::No(fault))
 }
 
-/// A resolver knows no deadline (getaddrinfo(3)): it is left to itself, and ends with this process at the latest.
+/// The addresses of a host: itself, the loopback (RFC 6761, 6.3), or what getent(1) finds by nsswitch.conf(5) before the end.
+/// The resolver of the C library would load modules into this process and knows no deadline (getaddrinfo(3)).
 fn resolve(address: &str, end: Instant) -> Result<Vec<SocketAddr>, Objection> {
     if let Ok(address) = address.parse() {
         return Ok(vec![address]);
     }
-    let (answer, answered) = mpsc::channel();
-    let name = address.to_owned();
-    std::thread::spawn(move || answer.send(name.to_socket_addrs().map(Iterator::collect)));
-    match answered.recv_timeout(left(end)) {
-        Ok(found) => found.map_err(|error| Objection::Unable(format!("{address}: {error}"))),
-        Err(_) => Err(Objection::Unable(format!("{address}: its name has no address in time"))),
+    let unable = |why: &str| Objection::Unable(format!("{address}: {why}"));
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| unable("it has no port"))?;
+    let port: u16 = port.parse().map_err(|_| unable("its port is not one of 0 to 65535"))?;
+    let at = |host: IpAddr| SocketAddr::new(host, port);
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![at(Ipv6Addr::LOCALHOST.into()), at(Ipv4Addr::LOCALHOST.into())]);
     }
+    let command = ["getent", "ahosts", "--", host].map(str::to_owned);
+    let output = match process::run(&command, left(end)) {
+        Err(ProcessError::Overdue { .. }) => return Err(unable("its name has no address in time")),
+        output => output?,
+    };
+    let hosts = addresses(&String::from_utf8_lossy(&output.stdout));
+    if hosts.is_empty() { Err(unable("its name has no address")) } else { Ok(hosts.into_iter().map(at).collect()) }
+}
+
+/// The addresses of `getent ahosts`, each once: every line begins with one.
+fn addresses(text: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for address in text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()) {
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
 }
 
 /// Without waiting: where nobody accepts, a socket's queue fills up, and connect(2) would block until somebody does.
@@ -174,6 +192,23 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn a_host_has_the_addresses_that_the_system_says() {
+        let end = Instant::now() + Duration::from_secs(10);
+        let found = |address: &str| resolve(address, end).map_err(|objection| format!("{objection:?}"));
+        assert_eq!(found("192.0.2.1:80").unwrap(), ["192.0.2.1:80".parse().unwrap()]);
+        assert_eq!(found("[::1]:80").unwrap(), ["[::1]:80".parse().unwrap()]);
+        let loopback: [SocketAddr; 2] = ["[::1]:9".parse().unwrap(), "127.0.0.1:9".parse().unwrap()];
+        assert_eq!(found("LocalHost:9").unwrap(), loopback);
+        // getent(1) reads addresses of the older kinds, which needs no network.
+        assert_eq!(found("127.1:9").unwrap(), ["127.0.0.1:9".parse().unwrap()]);
+        for wrong in ["localhost", "localhost:", "localhost:65536", "no.such.host.invalid:80", "-V:80"] {
+            assert!(found(wrong).is_err(), "{wrong}");
+        }
+        let text = "::1  STREAM localhost\n::1  DGRAM\n127.0.0.1 STREAM\nnonsense\n\n";
+        assert_eq!(addresses(text), ["::1".parse::<IpAddr>().unwrap(), "127.0.0.1".parse().unwrap()]);
+    }
 
     fn go_on() -> bool {
         false

@@ -50,12 +50,12 @@ use trial::{Awaiting, Start};
 use view::View;
 
 use crate::attr_path::AttrPath;
-use crate::host::fs::FileError;
 use crate::host::fs::lock::LockError;
+use crate::host::fs::{self, FileError};
 use crate::host::systemd::ManagerError;
 use crate::host::systemd::before::Before;
 use crate::overrides::{Draft, Folded, Kind, LogError, LogFile};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanError};
 
 /// What is to be applied.
 #[derive(Clone, Debug, Default)]
@@ -138,6 +138,9 @@ pub enum ApplyError {
     /// systemd refuses.
     #[error(transparent)]
     Manager(#[from] ManagerError),
+    /// A part of the plan can't be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// What works can't be found.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
@@ -181,10 +184,25 @@ pub fn apply(
     };
     machine.interruption.begin();
     let mut report = Report::default();
+    require(plan, request, machine)?;
     // It is in nobody's way.
     report.warnings.extend(garbage::clean(plan, machine.paths).err().map(|error| error.to_string()));
     reconcile(plan, log, request.clone(), machine, &mut report, &mut waiting)?;
     Ok(report)
+}
+
+/// Reads what an apply may find to do without any override: of the services that have something in effect, that something
+/// is known of, or that have a directory. At a boot and a switch every service counts.
+fn require(plan: &Plan, request: &Request, machine: &Machine<'_>) -> Result<(), ApplyError> {
+    if matches!(request.occasion, Occasion::Boot | Occasion::AfterBoot | Occasion::Switch { .. }) {
+        return Ok(plan.services.require_all()?);
+    }
+    let state = State::load(&machine.paths.state())?;
+    if state.trial.is_some() {
+        return Ok(plan.services.require_all()?);
+    }
+    plan.services.require(state.services.keys().chain(&state.postponed).chain(request.services.iter().flatten()))?;
+    Ok(plan.services.require(&fs::names(&machine.paths.run())?)?)
 }
 
 /// Makes what is in effect the fold of the log. With the locks.
@@ -488,6 +506,7 @@ pub fn dry_run(
     request: &Request,
     machine: &Machine<'_>,
 ) -> Result<Report, ApplyError> {
+    require(plan, request, machine)?;
     let mut changes_first = expiry(log.fold()?.expired(machine.clock.now()));
     changes_first.extend_from_slice(changes);
     let View { folded, desired, .. } = view::view(plan, machine.paths, log, &changes_first, request.services.as_ref())?;

@@ -1,7 +1,6 @@
 //! Mode, owner and group of a rendered file, as numbers.
 
-use uzers::{get_group_by_name, get_user_by_name};
-
+use crate::host::accounts::Database;
 use crate::host::paths::Paths;
 use crate::plan::File;
 
@@ -24,14 +23,12 @@ pub fn of(file: &File, paths: &Paths) -> Result<Ownership, String> {
     if paths.root() != "/" && !us.is_root() {
         return Ok(Ownership { mode, uid: us.as_raw(), gid: our_group.as_raw() });
     }
-    let uid = id(&file.owner, |name| get_user_by_name(name).map(|user| user.uid()))
-        .ok_or_else(|| format!("there is no user {:?}", file.owner))?;
-    let gid = id(&file.group, |name| get_group_by_name(name).map(|group| group.gid()))
-        .ok_or_else(|| format!("there is no group {:?}", file.group))?;
+    let uid = id(&file.owner, Database::Users).ok_or_else(|| format!("there is no user {:?}", file.owner))?;
+    let gid = id(&file.group, Database::Groups).ok_or_else(|| format!("there is no group {:?}", file.group))?;
     Ok(Ownership { mode, uid, gid })
 }
 
 /// Root needs no look into the databases, which may be far away (`nsswitch.conf(5)`).
-fn id(name: &str, find: impl Fn(&str) -> Option<u32>) -> Option<u32> {
-    if name == "root" { Some(0) } else { name.parse().ok().or_else(|| find(name)) }
+fn id(name: &str, database: Database) -> Option<u32> {
+    if name == "root" { Some(0) } else { name.parse().ok().or_else(|| database.number(name)) }
 }

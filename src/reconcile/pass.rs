@@ -15,12 +15,13 @@ use super::report::{Outcome, Report};
 use super::rollout::{self, Fallback};
 use super::state::{FailureKind, LastFailure, State};
 use super::view::View;
-use super::{ApplyError, Failed, Occasion, Request, known_good, preparation, seen, trial, watching};
+use super::{ApplyError, Failed, Occasion, Request, concerns, known_good, preparation, seen, trial, watching};
 use crate::host::fs::generation;
 use crate::host::paths::Paths;
 use crate::host::systemd::ServiceManager;
 use crate::host::timings;
 use crate::overrides::LogFile;
+use crate::plan::options::OptionIndex;
 use crate::plan::{Plan, Service};
 use crate::render::key::Key;
 
@@ -79,7 +80,7 @@ pub(super) fn pass(
     }
     pass.run(log, &difference, request, machine)?;
     pass.note_values(view, request);
-    pass.commit(request, paths)?;
+    pass.commit(view, request, paths)?;
     timings::mark("state");
     // In every other case nothing is known of the values (docs/reliability.md, What rejects a record).
     let refused = pass
@@ -275,15 +276,18 @@ impl<'p> Pass<'p> {
     }
 
     /// Notes what is in effect, and removes what nothing needs any more.
-    pub fn commit(&mut self, request: &Request, paths: &Paths) -> Result<(), ApplyError> {
+    fn commit(&mut self, view: &View, request: &Request, paths: &Paths) -> Result<(), ApplyError> {
         let applied = |outcomes: &BTreeMap<String, Outcome>, service: &str| {
             outcomes.get(service).is_none_or(|outcome| *outcome == Outcome::Applied)
         };
-        // Services keep their own mark where they have not come as far as the others.
+        // Services keep their own mark where they have not come as far as the others. One that has no overrides, and is on
+        // nothing else than the built values, can't be behind.
+        let overridden = overridden(self.plan, view);
         let behind: Vec<(String, u64)> = self
             .plan
             .services
             .keys()
+            .filter(|service| overridden.contains(service.as_str()) || self.state.services.contains_key(*service))
             .filter(|service| !request.takes(service) || !applied(&self.outcomes, service))
             .map(|service| (service.clone(), self.state.log_id(service)))
             .collect();
@@ -317,6 +321,17 @@ impl<'p> Pass<'p> {
         }
         self.state
     }
+}
+
+/// The services that have overrides, whether they hold or not.
+fn overridden<'p>(plan: &'p Plan, view: &View) -> BTreeSet<&'p str> {
+    let places = OptionIndex::of(plan);
+    let leaves = view.recorded().leaves().into_iter();
+    let found = leaves.filter_map(|(path, _)| Some(places.find(&path)?.service_name));
+    let pending = view.folded.unevaluated.iter().flat_map(|one| &one.paths);
+    let may_be = pending.flat_map(|path| plan.services.keys().filter(|service| concerns(plan, service, path)));
+    let may_be: Vec<&str> = may_be.map(String::as_str).collect();
+    found.chain(may_be).collect()
 }
 
 /// The generations of a service that are in use, or that it may have to go back to.

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::concerns;
 use super::desired::{Desired, LeftOut, desired};
+use super::{ApplyError, concerns};
 use crate::attr_path::AttrPath;
 use crate::host::paths::Paths;
 use crate::host::timings;
-use crate::overrides::{Draft, Folded, LogError, LogFile, Overlay};
-use crate::plan::Plan;
+use crate::overrides::{Draft, Folded, LogFile, Overlay};
+use crate::plan::{Plan, PlanError};
 use crate::render::secrets::SecretFiles;
 
 /// The log under a plan.
@@ -44,13 +44,14 @@ pub fn view(
     log: &LogFile,
     changes: &[Draft],
     only: Option<&BTreeSet<String>>,
-) -> Result<View, LogError> {
+) -> Result<View, ApplyError> {
     let mut changes = changes.to_vec();
     let mut left_out: Vec<LeftOut> = Vec::new();
     let mut with_refused = None;
     loop {
         let folded = if changes.is_empty() { log.fold()? } else { log.preview(&changes)? };
         timings::mark("fold");
+        require(plan, &folded, only)?;
         // What was not recorded has ids as well.
         let last_id = folded.last_id.saturating_sub(changes.len() as u64);
         let mut desired = desired(plan, &folded.overlay, only, &SecretFiles::of(paths));
@@ -66,6 +67,17 @@ pub fn view(
         with_refused.get_or_insert(folded.overlay);
         changes.extend(refused.into_iter().map(|id| Draft::Reject { id, reason: String::new() }));
     }
+}
+
+/// Reads the services that have overrides, and those that are asked for.
+fn require(plan: &Plan, folded: &Folded, only: Option<&BTreeSet<String>>) -> Result<(), PlanError> {
+    if !folded.unevaluated.is_empty() {
+        // What has no value could concern any.
+        return plan.services.require_all();
+    }
+    let overridden: Vec<AttrPath> = folded.overlay.leaves().into_iter().map(|(path, _)| path).collect();
+    plan.services.require_options(&overridden)?;
+    plan.services.require(only.into_iter().flatten())
 }
 
 /// The records without a value that may concern the services in `only`.

@@ -13,9 +13,13 @@ pub fn parse(text: &str) -> Result<AttrPath, Refused> {
 }
 
 /// The option that `path` is or is below; else an error that says what to do.
-pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Result<OptionRef<'p>, Refused> {
-    options::find(plan, path)
-        .ok_or_else(|| Refused(format!("no dynamic-enabled service has the option {path}; {}", hint(plan, path))))
+pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> anyhow::Result<OptionRef<'p>> {
+    plan.services.require_options([path])?;
+    if let Some(place) = options::find(plan, path) {
+        return Ok(place);
+    }
+    plan.services.require_all()?;
+    Err(Refused(format!("no dynamic-enabled service has the option {path}; {}", hint(plan, path))).into())
 }
 
 /// What to do about a path that no dynamic-enabled service has.
@@ -26,7 +30,8 @@ fn hint(plan: &Plan, path: &AttrPath) -> String {
     if !below.is_empty() && !path.names().is_empty() {
         return format!("name one of: {}", below.join(", "));
     }
-    if let Some((name, candidate)) = plan.candidates.iter().find(|(name, candidate)| is_about(path, name, candidate)) {
+    if let Some((name, candidate)) = plan.candidates().iter().find(|(name, candidate)| is_about(path, name, candidate))
+    {
         return not_enabled(name, candidate);
     }
     // Names of another service are of no use to who asks for this one, unless its name is a slip.
@@ -74,17 +79,18 @@ fn cut(path: &AttrPath) -> String {
 }
 
 /// Services given by name, each of which the plan has.
-pub fn services(plan: &Plan, names: &[String]) -> Result<Option<std::collections::BTreeSet<String>>, Refused> {
+pub fn services(plan: &Plan, names: &[String]) -> anyhow::Result<Option<std::collections::BTreeSet<String>>> {
     for name in names {
         if !plan.services.contains_key(name) {
-            let hint = match plan.candidates.get(name) {
+            plan.services.require_all()?;
+            let hint = match plan.candidates().get(name) {
                 Some(candidate) => not_enabled(name, candidate),
                 None => match nearest(name, plan.services.keys().cloned()).as_slice() {
                     [] => format!("dynamicism.for.{name}.enable = true makes it dynamic"),
                     near => format!("the nearest that are: {}; `dynix services` lists all", near.join(", ")),
                 },
             };
-            return Err(Refused(format!("no service {name} is dynamic-enabled; {hint}")));
+            return Err(Refused(format!("no service {name} is dynamic-enabled; {hint}")).into());
         }
     }
     Ok(if names.is_empty() { None } else { Some(names.iter().cloned().collect()) })

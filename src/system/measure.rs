@@ -54,6 +54,7 @@ impl System<'_> {
 
     fn write_metrics(&self, counters: &Counters) -> anyhow::Result<()> {
         let Some(spec) = &self.plan.metrics else { return Ok(()) };
+        self.plan.services.require_all()?;
         let text = self.measured(counters)?;
         let path = self.paths.below_root(&spec.textfile).join(FILE);
         Ok(atomic::write(&path, text.as_bytes(), 0o644, Durability::Volatile)?)

@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 
 use crate::exit::Exit;
 use crate::host::paths::Paths;
-use crate::overrides::{Draft, Folded, LogError, LogFile};
+use crate::overrides::{Draft, LogError, LogFile, Overlay};
 use crate::plan::Plan;
 use crate::plan::options::OptionRef;
 use crate::reconcile::action::Action;
@@ -125,9 +125,9 @@ impl System<'_> {
 /// An option's effective value.
 pub(crate) fn effective(
     place: &OptionRef<'_>,
-    folded: &Folded,
+    overlay: &Overlay,
 ) -> Result<serde_json::Value, crate::overrides::Conflict> {
-    folded.overlay.below(&place.path).effective(&place.option.static_value).map_err(|mut conflict| {
+    overlay.below(&place.path).effective(&place.option.static_value).map_err(|mut conflict| {
         conflict.path = place.path.join(&conflict.path);
         conflict
     })

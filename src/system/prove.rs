@@ -36,6 +36,8 @@ impl System<'_> {
         if !fs::exists(&self.paths.proof())? {
             return Ok(None);
         }
+        // What one service exempts is exempt of all.
+        self.plan.services.require_all()?;
         Ok(proof::load(&self.paths.proof(), &self.identity()?)?)
     }
 

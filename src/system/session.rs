@@ -9,16 +9,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::System;
 use super::progress::Progress;
 use super::signals::Heeded;
+use crate::host::accounts::Database;
 use crate::host::fs;
 use crate::host::interruption::{Interrupted, Interruption, Uninterrupted};
 use crate::host::paths::Paths;
 use crate::host::process;
 use crate::host::systemd::{Connection, ServiceManager, booted};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, PlanError};
 use crate::reconcile::rerun::Rerun;
 
 /// The system's dynix, whichever it is (environment.systemPackages in NixOS).
 const SYSTEM_PROGRAM: &str = "/run/current-system/sw/bin/dynix";
+
+/// A way to read a plan.
+type Read = fn(&Utf8Path) -> Result<Option<Plan>, PlanError>;
 
 /// Where a system is, as somebody names it.
 #[derive(Clone, Debug, Default)]
@@ -122,7 +126,16 @@ impl Session {
     /// directory are followed here, and nowhere later. A request begins with it, so nothing that an earlier one found
     /// counts.
     pub fn open(&self) -> anyhow::Result<System<'_>> {
-        let (plan, path, root) = self.load_plan()?;
+        self.open_with(plan::load)
+    }
+
+    /// The same with those services of the plan alone that are required later ([`plan::Services`]).
+    pub fn open_in_part(&self) -> anyhow::Result<System<'_>> {
+        self.open_with(plan::open)
+    }
+
+    fn open_with(&self, read: Read) -> anyhow::Result<System<'_>> {
+        let (plan, path, root) = self.load_plan(read)?;
         let overrides = match &self.location.overrides {
             Some(file) => named_log(Utf8Path::new("/"), file)?,
             None => log_place(&root, &usual_log(&plan, &root))?,
@@ -134,26 +147,28 @@ impl Session {
     /// Whether nothing was ever recorded on this system, and nothing is in effect: then it does not matter whether a log
     /// could be kept.
     pub fn nothing_recorded(&self) -> anyhow::Result<bool> {
-        let (plan, _, root) = self.load_plan()?;
+        let (plan, _, root) = self.load_plan(plan::open)?;
         let log = self.location.overrides.clone().unwrap_or_else(|| usual_log(&plan, &root));
         Ok(!fs::exists(&log)? && !fs::exists(&Paths::new(&root, None, None).state())?)
     }
 
     /// The plan, where it is, and the root.
-    fn load_plan(&self) -> anyhow::Result<(Plan, Utf8PathBuf, Utf8PathBuf)> {
+    fn load_plan(&self, read: Read) -> anyhow::Result<(Plan, Utf8PathBuf, Utf8PathBuf)> {
         fs::directory_cache::forget();
         let host = Utf8Path::new("/");
         let root = fs::resolve(host, self.root())?;
         let given = Paths::new(&root, None, None);
         let path = self.plan_place(&root)?;
         let named = self.location.plan.as_deref().unwrap_or(given.plan());
-        let Some(bytes) = fs::read_trusted(&path, fs::OWN)? else {
-            bail!(
+        let plan = match read(&path) {
+            Ok(Some(plan)) => plan,
+            Ok(None) => bail!(
                 "there is no plan at {named}: no service is dynamic-enabled \
                  (dynamicism.for.<service>.enable), or the configuration was not switched to yet"
-            )
+            ),
+            Err(PlanError::File(error)) => return Err(error.into()),
+            Err(error) => return Err(error).with_context(|| format!("cannot use the plan {named}")),
         };
-        let plan = read_plan(&bytes).with_context(|| format!("cannot use the plan {named}"))?;
         Ok((plan, path, root))
     }
 
@@ -253,8 +268,7 @@ impl Session {
             let behind = std::env::var("SUDO_USER").ok().filter(is_name);
             return behind.unwrap_or_else(|| "root".to_owned());
         }
-        uzers::get_user_by_uid(us.as_raw())
-            .map_or_else(|| us.as_raw().to_string(), |user| user.name().to_string_lossy().into_owned())
+        Database::Users.name_of(us.as_raw()).unwrap_or_else(|| us.as_raw().to_string())
     }
 }
 
@@ -281,27 +295,6 @@ fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     match place.parent() {
         Some(parent) if !fs::exists(parent)? => bail!("--overrides {path}: there is no directory {parent}"),
         _ => Ok(place),
-    }
-}
-
-/// Reads a plan, or says why it is none.
-pub fn read_plan(bytes: &[u8]) -> anyhow::Result<Plan> {
-    let read: Result<Plan, _> = serde_json::from_slice(bytes);
-    match read {
-        Ok(plan) if plan.version == plan::VERSION => Ok(plan),
-        other => {
-            // Another version may have another shape, which would only be told as an odd field.
-            let version = serde_json::from_slice::<serde_json::Value>(bytes)
-                .ok()
-                .and_then(|plan| plan.get("version").and_then(serde_json::Value::as_u64));
-            match version {
-                Some(version) if version != plan::VERSION => bail!(
-                    "it has version {version}, this dynix reads version {}: use the dynix of the same system",
-                    plan::VERSION
-                ),
-                _ => other.context("it is not a plan; rebuild the system"),
-            }
-        }
     }
 }
 

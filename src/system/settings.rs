@@ -43,9 +43,9 @@ impl System<'_> {
         let secrets = Secrets::of(plan);
         let wanted = pattern.to_lowercase();
         let mut settings = Vec::new();
-        for name in plan.services[service].options.keys() {
+        for name in plan.services.get(service).into_iter().flat_map(|service| service.options.keys()) {
             let place = lookup::find(plan, &lookup::parse(name)?)?;
-            let whole = effective(&place, &folded)?;
+            let whole = effective(&place, &folded.overlay)?;
             let kind = place.option.schema.kind().map_err(Clone::clone);
             let kind = kind.with_context(|| format!("the plan's type of {name}"))?;
             let built = &place.option.static_value;

@@ -52,14 +52,14 @@ impl System<'_> {
         for one in folded.unevaluated.iter().filter(|one| one.paths.iter().any(is_about)) {
             session.progress().warn(&format!("left out: {one}"));
         }
-        let whole = effective(&place, &folded)?;
+        let whole = effective(&place, &folded.overlay)?;
         let applied_up_to = state.log_id(place.service_name);
         let in_effect = if last_id <= applied_up_to {
             whole.clone()
         } else {
             let applied = [vec![Draft::Rollback(applied_up_to)], state.on_trial()].concat();
             match look(&applied) {
-                Ok(View { folded, .. }) => effective(&place, &folded)?,
+                Ok(View { folded, .. }) => effective(&place, &folded.overlay)?,
                 // A log that was edited no longer says what was applied.
                 Err(_) => whole.clone(),
             }

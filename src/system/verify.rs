@@ -72,7 +72,10 @@ impl System<'_> {
         let system = switched.as_ref().unwrap_or(self);
         let known = match &system.kept_proof()? {
             Some(proof) => system.by_proof(proof)?,
-            None if system.plan.evaluator.is_none() => Some(system.found(None, &[])?),
+            None if system.plan.evaluator.is_none() => {
+                system.plan.services.require_all()?;
+                Some(system.found(None, &[])?)
+            }
             None => None,
         };
         if let Some(verdict) = known {

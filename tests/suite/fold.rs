@@ -94,6 +94,39 @@ fn what_is_taken_back_is_as_if_it_had_never_been() {
     assert!(error.ends_with("has no record 99; `dynix log` lists them"), "{error}");
 }
 
+/// What a fold gives with a change on top is what a fold of the log with that record gives.
+#[test]
+fn a_change_on_top_of_a_fold_is_a_preview() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = log(&directory);
+    let path = |text: &str| AttrPath::parse(text).unwrap();
+    let values =
+        [json!(1), json!({}), json!([]), json!({"b": {"c": null, "d": {}}, "e": [1.0, {"f": 2}]}), json!(1.5e300)];
+    let paths = ["a", "a.b", "a.b.c", "z"];
+    let mut changes = Vec::new();
+    for path in paths.map(path) {
+        changes.push(Draft::Unset(path.clone()));
+        for value in &values {
+            changes.push(Draft::Set(path.clone(), value.clone()));
+            changes.push(Draft::Replace(path.clone(), value.clone()));
+        }
+    }
+    for (number, last) in changes.iter().enumerate() {
+        let folded = log.fold().unwrap();
+        for change in &changes {
+            // Both refuse the same.
+            let preview = log.preview(std::slice::from_ref(change)).ok().map(|preview| preview.overlay);
+            assert_eq!(folded.with(change).ok().flatten(), preview, "{change:?} on top of {number}");
+        }
+        let _ = log.append(std::slice::from_ref(last), "test", None, |_| ());
+    }
+    let folded = log.fold().unwrap();
+    assert!(folded.last_id > 20, "only {} changes were recorded", folded.last_id);
+    assert_eq!(folded.with(&Draft::Rollback(1)).unwrap(), None);
+    let deep = (0..200).fold(json!(1), |value, _| json!({"a": value}));
+    assert!(folded.with(&Draft::Set(path("a"), deep)).is_err());
+}
+
 #[test]
 fn a_record_with_an_end_counts_until_it_is_rejected() {
     let directory = tempfile::tempdir().unwrap();

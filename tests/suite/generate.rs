@@ -66,7 +66,7 @@ fn every_fixture_of_nixos_is_rendered_as_nixos_writes_it() {
     for entry in fs::read_dir(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/services")).unwrap() {
         let case: Value = serde_json::from_str(&fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
         for (name, nixos) in case["services"].as_object().unwrap() {
-            let service = &plan.services[name];
+            let service = plan.services.get(name).unwrap();
             let values = values_of(name, nixos);
             assert_eq!(values.keys().collect::<Vec<_>>(), service.options.keys().collect::<Vec<_>>());
             let rendered = render(name, service, &values).unwrap();
@@ -191,7 +191,8 @@ fn a_file_that_fits_several_dialects_takes_that_of_the_others() {
     }
     let dialects = |description: &Value| {
         let plan = plan(&generate_text(&description.to_string(), &root).unwrap());
-        let dialect = |service: &str| plan.services[service].files["f.toml"].format.dialect.clone().unwrap();
+        let dialect =
+            |service: &str| plan.services.get(service).unwrap().files["f.toml"].format.dialect.clone().unwrap();
         ["a", "b", "c"].map(dialect)
     };
     assert_eq!(dialects(&description), ["tomlkit", "tomlkit", "tomlkit"]);

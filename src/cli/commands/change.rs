@@ -27,7 +27,11 @@ pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> a
     if let Some(mut daemon) = ask.daemon(session.location())? {
         return show_change(daemon.change(request)?, manner, session);
     }
-    let system = session.open()?;
+    // Of the others, every service could be concerned.
+    let system = match request {
+        Request::Append(_) | Request::Apply(_) => session.open_in_part()?,
+        _ => session.open()?,
+    };
     timings::mark("plan");
     let by = session.user();
     let caller = Caller::trusted(&by);

@@ -11,7 +11,7 @@ use crate::types::brief;
 
 /// Prints a value.
 pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
-    let answer = session.open()?.value(&arguments.path)?;
+    let answer = session.open_in_part()?.value(&arguments.path)?;
     let Found { path, option, value, in_effect, service, is_intact, .. } = &answer;
     if arguments.json {
         super::print_json(&answer)?;

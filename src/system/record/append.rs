@@ -1,5 +1,6 @@
 //! `dynix append`: a new value for an option, checked before it is recorded.
 
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use super::text::For;
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
 use crate::host::timings;
-use crate::overrides::{Conflict, Draft, LogFile, Text, written};
+use crate::overrides::{Conflict, Draft, Folded, LogFile, Text, written};
 use crate::plan::options::OptionRef;
 use crate::plan::options::nearest;
 use crate::render;
@@ -39,17 +40,20 @@ pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> any
     let mut trial = trial::start(request.confirm, system)?;
     let (secrets, files) = (Secrets::of(plan), SecretFiles::of(paths));
     let mut told = Vec::new();
+    // Folded once, for what the value is read by and for what it is checked in.
+    let present = RefCell::new(Folded::default());
     let decide = |log: &LogFile| {
-        let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
-        let planned = change(request, &asked)?;
+        drop(present.replace(log.fold()?));
+        let (folded, asked) = (present.borrow(), Asked { path: &path, place: &place, log, secrets: &secrets });
+        let planned = change(request, &folded, &asked)?;
         told = planned.notes;
         Ok(vec![planned.change])
     };
     let mut notes = Vec::new();
     let check = |log: &LogFile, changes: &[Draft]| {
-        let asked = Asked { path: &path, place: &place, log, secrets: &secrets };
+        let (folded, asked) = (present.borrow(), Asked { path: &path, place: &place, log, secrets: &secrets });
         notes.clear();
-        changes.iter().try_for_each(|one| check(one, &asked, &files).map(|mut said| notes.append(&mut said)))
+        changes.iter().try_for_each(|one| check(one, &folded, &asked, &files).map(|mut said| notes.append(&mut said)))
     };
     recorded.records = trial::record_checked((system, caller), &mut trial, until, decide, check)?;
     recorded.notes.append(&mut told);
@@ -122,7 +126,7 @@ fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
 }
 
 /// What is to be recorded: the value read by the option's type, or where a secret is.
-fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
+fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Result<Planned> {
     let Asked { path, place, .. } = *asked;
     let below = place.below(path);
     let given = [request.text.is_some(), request.value.is_some(), request.expression.is_some()];
@@ -174,7 +178,7 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
     let value = match (request.value.as_ref().or(evident.as_ref()), &request.text) {
         (Some(value), None) => value.clone(),
         (None, Some(text)) => {
-            let whole = asked.log.fold().ok().and_then(|folded| effective(place, &folded).ok());
+            let whole = effective(place, &folded.overlay).ok();
             let present = whole.as_ref().and_then(|whole| at(whole, &below));
             let read = text::read(text, &For { part: &part, built, present }).map_err(|error| {
                 if place.option.concerns_secret(&below) {
@@ -201,13 +205,16 @@ fn change(request: &Append, asked: &Asked<'_>) -> anyhow::Result<Planned> {
 }
 
 /// The option as a whole has to have its type with the change, and its files have to be able to say it.
-fn check(change: &Draft, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<Vec<String>> {
+fn check(change: &Draft, folded: &Folded, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<Vec<String>> {
     let Asked { path, place, log, .. } = *asked;
     timings::mark("value");
-    let folded = log.preview(std::slice::from_ref(change))?;
+    let overlay = match folded.with(change)? {
+        Some(overlay) => overlay,
+        None => log.preview(std::slice::from_ref(change))?.overlay,
+    };
     timings::mark("fold");
     let refuse = |problem: String| Refused(format!("{path}: {problem}{}", standing(asked)));
-    let value = effective(place, &folded).map_err(|error| {
+    let value = effective(place, &overlay).map_err(|error| {
         let given = asked.secrets.shown(&error.path, &error.given);
         refuse(Conflict { given, ..error }.to_string())
     })?;
@@ -250,7 +257,7 @@ fn standing(asked: &Asked<'_>) -> String {
         None => "not set".to_owned(),
     };
     let mut lines = vec![format!("built value:   {}", at(&place.option.static_value))];
-    let present = log.fold().ok().and_then(|folded| effective(place, &folded).ok());
+    let present = log.fold().ok().and_then(|folded| effective(place, &folded.overlay).ok());
     lines.extend(present.map(|present| format!("present value: {}", at(&present))));
     if !place.option.defined_in.is_empty() {
         lines.push(format!("defined in:    {}", place.option.defined_in.join(", ")));
