@@ -114,7 +114,7 @@ pub fn write(text: &str) -> Option<Vec<u8>> {
 #[derive(Debug)]
 pub struct Index {
     plan: File,
-    index: File,
+    file: File,
     keys: usize,
     services: usize,
     table: OnceLock<Option<Vec<u8>>>,
@@ -177,7 +177,7 @@ impl Index {
         }
         head.extend(b"{}}");
         let head = crate::plan::read(&head).ok()?;
-        Some((head, Self { plan, index, keys, services, table: OnceLock::new() }))
+        Some((head, Self { plan, file: index, keys, services, table: OnceLock::new() }))
     }
 
     /// How many services the plan has.
@@ -199,7 +199,7 @@ impl Index {
     }
 
     fn find(&self, hash: u64) -> Option<usize> {
-        let table = self.table.get_or_init(|| read(&self.index, HEADER as u64, self.keys * KEY)).as_ref()?;
+        let table = self.table.get_or_init(|| read(&self.file, HEADER as u64, self.keys * KEY)).as_ref()?;
         let (mut low, mut high) = (0, self.keys);
         while low < high {
             let middle = low.midpoint(high);
@@ -218,7 +218,7 @@ impl Index {
         if number >= self.services {
             return None;
         }
-        let entry = read(&self.index, (HEADER + self.keys * KEY + number * ENTRY) as u64, ENTRY)?;
+        let entry = read(&self.file, (HEADER + self.keys * KEY + number * ENTRY) as u64, ENTRY)?;
         let (begin, length) = (long(&entry, 0)?, self::number(&entry, 8)?);
         // `{"name":{...}}` is a plan's services with this one alone.
         let mut text = vec![b'{'; 1];

@@ -161,7 +161,7 @@ pub fn difference<'p>(
         difference.notes.extend(notes.into_iter().map(|note| format!("{name}: {note}")));
         difference.changes.push(change);
     }
-    for name in state.services.keys().filter(|name| !plan.services.contains_key(*name) && only(name)) {
+    for name in state.services.keys().filter(|name| !plan.services.contains_key(name) && only(name)) {
         let found = observe(name, None, state, paths, &key)?;
         difference.changes.push(Change::removal(name, &found.now));
     }

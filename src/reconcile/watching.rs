@@ -243,7 +243,7 @@ pub(super) fn adopt(
         .services
         .iter()
         .filter(|(_, one)| !one.works && one.values.is_some() && one.watch.is_none() && one.pending.is_empty())
-        .filter(|(name, one)| plan.services.contains_key(*name) && !one.in_effect.is_static())
+        .filter(|(name, one)| plan.services.contains_key(name) && !one.in_effect.is_static())
         .map(|(name, _)| (name, plan.watch(name).unwrap_or_default()))
         .collect();
     if unproven.is_empty() {
