@@ -1,8 +1,10 @@
-"""Instructions of whole commands, counted by callgrind.
+"""Instructions of whole commands, counted by callgrind, and page faults, counted by the kernel.
 
 What else would vary is pinned: the environment, the place of memory (setarch -R), the names of directories.
 """
 
+import os
+import statistics
 import subprocess
 
 from . import system
@@ -17,6 +19,28 @@ def count(command, out):
     objects = by_object(out.read_text())
     program = sum(cost for name, cost in objects.items() if name.endswith("/dynix"))
     return {"program": round(program / 1e6, 3), "all": round(sum(objects.values()) / 1e6, 3)}
+
+
+def usage(command):
+    """Page faults of a command, and the microseconds of processor time that it takes.
+
+    Of a process that was spawned, not forked: a forked one pays for the memory of this one before its exec.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, null, stream) for stream in (0, 1, 2)]
+        process = os.posix_spawnp(command[0], command, system.ENVIRONMENT, file_actions=actions)
+    finally:
+        os.close(null)
+    _, status, used = os.wait4(process, 0)
+    if status != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return used.ru_minflt, (used.ru_utime + used.ru_stime) * 1e6
+
+
+def faults(command, runs=9):
+    """The usual number of page faults, once the files are in memory."""
+    return int(statistics.median([usage(command)[0] for _ in range(runs)][1:]))
 
 
 def by_object(text):
@@ -46,11 +70,13 @@ def commands(dynix):
     with system.scratch("counts") as base:
 
         def counted(name, tree, *words):
-            counts[name] = count([*tree.words, *words], base / "callgrind.out")
+            command = [*tree.words, *words]
+            counts[name] = count(command, base / "callgrind.out") | {"faults": faults(command)}
 
         few = system.Tree(base / "few", system.harmonias(20), dynix)
         few.log(1)
-        counts["--version"] = count([str(dynix), "--version"], base / "callgrind.out")
+        version = [str(dynix), "--version"]
+        counts["--version"] = count(version, base / "callgrind.out") | {"faults": faults(version)}
         few.run("status")
         # Once uncounted: the first of all makes directories.
         few.run("append", "--apply", "services.service0.settings.workers", "11")
@@ -65,7 +91,10 @@ def commands(dynix):
         counted("append to 100,000", long, "append", "services.service0.settings.workers", "12")
         many = system.Tree(base / "many", system.harmonias(1000), dynix)
         counted("activate, nothing overridden", many, "activate")
-        many.run("append", "--apply", "services.service0.settings.workers", "11")
-        counted("append, 1,000 services", many, "append", "services.service0.settings.workers", "12")
-        counted("apply, 1 of 1,000 services", many, "apply")
+        for services, name in ((1, "1 service"), (2000, "2,000 services")):
+            tree = system.Tree(base / f"of-{services}", system.harmonias(services), dynix)
+            tree.run("append", "--apply", "services.service0.settings.workers", "11")
+            counted(f"append, {name}", tree, "append", "services.service0.settings.workers", "12")
+            tree.run("append", "--apply", "services.service0.settings.workers", "13")
+            counted(f"apply, {name}", tree, "apply")
     return counts
