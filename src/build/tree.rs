@@ -73,8 +73,7 @@ impl Tree {
         let parent = out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
         fs::create_dir(parent)?;
         // Always the same name: what a crash leaves there is taken away by the next one. One at a time, therefore.
-        let held = File::open(parent).at("open", parent)?;
-        lock::hold(&held, parent, PATIENCE, |_| ())?;
+        let _held = lock::hold(File::open(parent).at("open", parent)?, parent, PATIENCE, |_| ())?;
         let there = is_there(out)?;
         let root = parent.join(format!(".{}.dynix-new", out.file_name().unwrap_or("dynix-generate")));
         fs::remove_tree(&root)?;

@@ -218,7 +218,9 @@ impl<'p> Pass<'p> {
         if let Some(start) = &request.trial {
             trial::begin(self.plan, log, start, changes, &mut self.state, (self.log_id, &request.by), machine)?;
         }
-        self.state.save(&machine.paths.state())?;
+        let is_watched = |change: &&Change<'_>| change.is_watched && !change.units.is_empty();
+        let watched = changes.iter().filter(is_watched).map(|change| change.name.to_owned()).collect();
+        watching::prepare(&mut self.state, watched, machine)?;
         Ok(dependents)
     }
 
@@ -299,6 +301,7 @@ impl<'p> Pass<'p> {
             self.state.service(&service).log_id = log_id;
         }
         self.state.log_id = self.log_id;
+        self.state.under_way.retain(|service| !request.takes(service));
         for (service, outcome) in &self.outcomes {
             if *outcome == Outcome::Applied && !self.plan.services.contains_key(service) {
                 self.state.services.remove(service);

@@ -34,6 +34,9 @@ pub struct State {
     /// The unit that watches the services that have a [`Watch`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watcher: Option<String>,
+    /// The services that are being changed: there only while an apply is at it, so that the watcher finishes what was killed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub under_way: BTreeSet<String>,
     /// The services whose newest values are not known to work, and are tried once the system is up.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub postponed: BTreeSet<String>,
@@ -113,6 +116,7 @@ impl Default for State {
             trial: None,
             alarm: None,
             watcher: None,
+            under_way: BTreeSet::new(),
             postponed: BTreeSet::new(),
         }
     }

@@ -17,7 +17,7 @@ use super::roll_back::roll_back;
 use super::state::{ServiceState, State};
 use super::watch::{Unproven, Verdict, Watch};
 use crate::host::fs::generation;
-use crate::host::systemd::{Lasting, Observed, ServiceManager, Verb};
+use crate::host::systemd::{Lasting, ManagerError, Observed, ServiceManager, Verb};
 use crate::overrides::{Folded, LogFile};
 use crate::plan::Plan;
 
@@ -30,6 +30,8 @@ pub struct Inspection {
     pub next: Option<f64>,
     /// Whether there is something to be done ([`settle`]).
     pub is_due: bool,
+    /// Whether an apply is at it, or was killed ([`unfinished`]).
+    pub is_under_way: bool,
 }
 
 /// Looks at all that is watched.
@@ -41,6 +43,7 @@ pub fn inspect(plan: &Plan, machine: &Machine<'_>) -> Result<Inspection, ApplyEr
         units: watched.clone().flat_map(|watch| watch.units.keys().cloned()).collect(),
         next: watched.map(|watch| watch.next_look(now(machine))).reduce(f64::min),
         is_due: see(plan, &state, manager, now(machine))?.values().any(|verdict| *verdict != Verdict::Wait),
+        is_under_way: !state.under_way.is_empty(),
     })
 }
 
@@ -48,7 +51,7 @@ pub fn inspect(plan: &Plan, machine: &Machine<'_>) -> Result<Inspection, ApplyEr
 /// has the locks as well, and sees which of the two it is.
 pub fn end(machine: &Machine<'_>, _locks: &Locks) -> Result<bool, ApplyError> {
     let mut state = State::load(&machine.paths.state())?;
-    if state.services.values().any(|one| one.watch.is_some()) {
+    if !state.under_way.is_empty() || state.services.values().any(|one| one.watch.is_some()) {
         return Ok(false);
     }
     state.watcher = None;
@@ -198,6 +201,56 @@ pub(super) fn forget_tries<'s>(services: impl Iterator<Item = &'s String>, machi
     }
 }
 
+/// Notes what is about to happen, and sees to it that somebody watches `services`, which are changed now: where whoever changes
+/// them is killed, the watcher finishes that.
+pub(super) fn prepare(state: &mut State, services: BTreeSet<String>, machine: &Machine<'_>) -> Result<(), ApplyError> {
+    let path = machine.paths.state();
+    let (Some(manager), false) = (machine.manager, services.is_empty()) else { return Ok(state.save(&path)?) };
+    state.under_way.extend(services);
+    if is_watching(state, manager)? {
+        return Ok(state.save(&path)?);
+    }
+    let unit = format!("dynix-watch-{}.service", machine.clock.monotonic().as_micros());
+    state.watcher = Some(unit.clone());
+    // Before the watcher reads it.
+    state.save(&path)?;
+    if start(&unit, manager, machine).is_err() {
+        // It is tried once more, and told, when there is something to watch.
+        state.watcher = None;
+    }
+    Ok(())
+}
+
+/// What an apply that was killed was changing, for another one to finish. With the locks, so that nobody is at it. What
+/// awaits a confirmation goes back by its timer.
+pub fn unfinished(machine: &Machine<'_>, _locks: &Locks) -> Result<BTreeSet<String>, ApplyError> {
+    let state = State::load(&machine.paths.state())?;
+    let is_stopping = machine.manager.map_or(Ok(false), ServiceManager::is_stopping)?;
+    let is_on_trial = |service: &String| state.trial.as_ref().is_some_and(|trial| trial.back.contains_key(service));
+    Ok(state.under_way.iter().filter(|service| !is_stopping && !is_on_trial(service)).cloned().collect())
+}
+
+/// Nothing is left to be finished.
+pub fn is_finished(machine: &Machine<'_>, _locks: &Locks) -> Result<(), ApplyError> {
+    let mut state = State::load(&machine.paths.state())?;
+    state.under_way.clear();
+    Ok(state.save(&machine.paths.state())?)
+}
+
+fn is_watching(state: &State, manager: &dyn ServiceManager) -> Result<bool, ApplyError> {
+    let Some(unit) = &state.watcher else { return Ok(false) };
+    let status = manager.status(std::slice::from_ref(unit))?;
+    Ok(status.iter().any(|status| matches!(status.active_state.as_str(), "active" | "activating")))
+}
+
+fn start(unit: &str, manager: &dyn ServiceManager, machine: &Machine<'_>) -> Result<(), ManagerError> {
+    manager.start_service(&Lasting {
+        unit: unit.to_owned(),
+        description: "Goes back from values on which a unit fails".to_owned(),
+        command: machine.recall.now(&["watch"]),
+    })
+}
+
 /// Sees to it that somebody watches what has to be watched, and says what is.
 pub(super) fn begin(state: &mut State, machine: &Machine<'_>, report: &mut Report) -> Result<(), ApplyError> {
     let Some(manager) = machine.manager else { return Ok(()) };
@@ -205,19 +258,11 @@ pub(super) fn begin(state: &mut State, machine: &Machine<'_>, report: &mut Repor
     let applied = watches.clone().filter(|(name, _)| report.services.get(*name) == Some(&Outcome::Applied));
     report.watched = applied.map(|(name, watch)| (name.clone(), watch.window)).collect();
     let Some(newest) = watches.map(|(_, watch)| watch.id).max() else { return Ok(()) };
-    if let Some(unit) = &state.watcher {
-        let status = manager.status(std::slice::from_ref(unit))?;
-        if status.iter().any(|status| matches!(status.active_state.as_str(), "active" | "activating")) {
-            return Ok(());
-        }
+    if is_watching(state, manager)? {
+        return Ok(());
     }
     let unit = format!("dynix-watch-{newest}.service");
-    let started = manager.start_service(&Lasting {
-        unit: unit.clone(),
-        description: "Goes back from values on which a unit fails".to_owned(),
-        command: machine.recall.now(&["watch"]),
-    });
-    match started {
+    match start(&unit, manager, machine) {
         Ok(()) => {
             state.watcher = Some(unit);
             state.save(&machine.paths.state())?;

@@ -21,13 +21,15 @@ use crate::host::paths::Paths;
 use crate::host::systemd::ManagerError;
 use crate::host::systemd::changes::Listener;
 use crate::reconcile::report::Report;
-use crate::reconcile::{Occasion, locks, trial, watching};
+use crate::reconcile::{Occasion, Request, apply, locks, trial, watching};
 use crate::time::clock::{Clock, SystemClock};
 
 /// How long a look may be put off where nothing seems to change.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Changes that come within this time are looked at once.
 const TOGETHER: Duration = Duration::from_millis(20);
+/// How often it is looked whether an apply that is under way was killed, in seconds.
+const FINISH: f64 = 0.5;
 /// How long there may be no bus.
 const RETURN: Duration = Duration::from_secs(20);
 /// How often it is looked for.
@@ -87,7 +89,13 @@ fn watch(
         if inspection.is_due && system.settle(tell)? {
             continue;
         }
-        let Some(next) = inspection.next else {
+        let is_free = || locks::take(&system.paths, Occasion::Asked, Duration::ZERO.into(), |_| ()).is_ok();
+        if inspection.is_under_way && is_free() {
+            system.finish(tell)?;
+            continue;
+        }
+        let soon = inspection.is_under_way.then(|| now() + FINISH);
+        let Some(next) = [inspection.next, soon].into_iter().flatten().reduce(f64::min) else {
             let turn = Exclusive::take(&system, Occasion::Asked, trial::PATIENCE)?;
             let is_over = turn.system().with_machine(false, |machine| Ok(watching::end(machine, &turn.locks)?))?;
             if is_over {
@@ -133,6 +141,24 @@ fn listen_again(calls: &Sender<Call>, called: &Receiver<Call>) -> anyhow::Result
 }
 
 impl System<'_> {
+    /// Finishes an apply that was killed, if nobody else did by now.
+    fn finish(&self, tell: &mut dyn FnMut(&Report) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let turn = Exclusive::take(self, Occasion::Asked, trial::PATIENCE)?;
+        let system = turn.system();
+        let (log, by) = (system.log(), system.session.user());
+        let (start, before) = (Instant::now(), system.state()?);
+        system.with_machine(false, |machine| {
+            let services = watching::unfinished(machine, &turn.locks)?;
+            if !services.is_empty() {
+                let request = Request { services: Some(services), by: by.clone(), ..Request::default() };
+                let report = apply(&system.plan, &log, &request, machine, &turn.locks, system.waits())?;
+                system.tell(&by, (&before, &report, start.elapsed()));
+                tell(&report)?;
+            }
+            Ok(watching::is_finished(machine, &turn.locks)?)
+        })
+    }
+
     /// Does what is to be done, and tells what came of it. Gives whether that was anything.
     fn settle(&self, tell: &mut dyn FnMut(&Report) -> anyhow::Result<()>) -> anyhow::Result<bool> {
         let turn = Exclusive::take(self, Occasion::Asked, trial::PATIENCE)?;

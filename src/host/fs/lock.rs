@@ -18,7 +18,16 @@ const RETRY: Duration = Duration::from_millis(5);
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// To close the file is not enough: a lock is held as long as any descriptor of it is open (flock(2)), and a program that
+    /// another thread starts at this moment has one until it is executed.
+    fn drop(&mut self) {
+        // Nobody can be told, and closing it is next.
+        let _ = self.file.unlock();
+    }
 }
 
 /// How long a lock is waited for.
@@ -86,33 +95,32 @@ pub fn acquire<'p>(
         || FileError { operation: "open", path: path.to_string(), source: std::io::ErrorKind::NotFound.into() };
     let file = directory.open_file(name, OFlags::WRONLY | OFlags::CREATE)?.ok_or_else(missing)?;
     directory.check_file(&file, name)?;
-    hold(&file, path, patience, waiting)?;
-    Ok(Lock { _file: file })
+    hold(file, path, patience, waiting)
 }
 
-/// Locks an open file for as long as it is open; the rest as for [`acquire`].
+/// Locks an open file; the rest as for [`acquire`].
 pub fn hold<'p>(
-    file: &File,
+    file: File,
     path: &Utf8Path,
     patience: impl Into<Patience<'p>>,
     waiting: impl FnOnce(&str),
-) -> Result<(), LockError> {
+) -> Result<Lock, LockError> {
     let patience = patience.into();
-    if try_lock(file, path)? {
-        return Ok(());
+    if try_lock(&file, path)? {
+        return Ok(Lock { file });
     }
-    waiting(&holder(file));
+    waiting(&holder(&file));
     let start = Instant::now();
     while start.elapsed() < patience.most {
         if (patience.is_over)() {
-            return Err(LockError::Ending { path: path.to_string(), holder: holder(file) });
+            return Err(LockError::Ending { path: path.to_string(), holder: holder(&file) });
         }
         std::thread::sleep(RETRY);
-        if try_lock(file, path)? {
-            return Ok(());
+        if try_lock(&file, path)? {
+            return Ok(Lock { file });
         }
     }
-    Err(LockError::Held { path: path.to_string(), holder: holder(file), waited: start.elapsed() })
+    Err(LockError::Held { path: path.to_string(), holder: holder(&file), waited: start.elapsed() })
 }
 
 fn try_lock(file: &File, path: &Utf8Path) -> Result<bool, FileError> {
@@ -167,5 +175,16 @@ mod tests {
         assert!(at_once.to_string().contains("this process is told to end"), "{at_once}");
         drop(held);
         acquire(&path, Patience::until(Duration::ZERO, &|| true), |_| unreachable!()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_whoever_has_its_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().join("lock")).unwrap();
+        let held = acquire(&path, Duration::ZERO, |_| unreachable!()).unwrap();
+        // What a child has of it until it executes its program.
+        let _inherited = held.file.try_clone().unwrap();
+        drop(held);
+        acquire(&path, Duration::ZERO, |_| unreachable!()).unwrap();
     }
 }

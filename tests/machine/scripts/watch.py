@@ -102,6 +102,21 @@ with subtest("it ends by itself, with success"):
     unwatched()
     t.assertEqual(shown(), static | {"text": "first"})
 
+with subtest("killed at any moment, and nobody applies again: what was under way is finished, and goes back"):
+    rejections = len(rejected())
+    for number in range(1, 15):
+        before = last()
+        machine.execute(f"timeout --signal=KILL 0.{number * 25:03} {LIVES} 0.6 --apply")
+        unwatched()
+        t.assertEqual(shown(), static | {"text": "first"})
+        state = json.loads(machine.succeed("cat /run/dynix/state.json"))
+        assert "underWay" not in state and not any("pending" in one for one in state["services"].values()), state
+        if any(one["id"] > before and "set" in one and one["holds"] for one in json.loads(machine.succeed("dynix log --json"))):
+            # It was not under way yet.
+            machine.succeed("dynix rollback")
+        t.assertEqual(machine.succeed("dynix apply"), "nothing to do\n")
+    assert len(rejected()) > rejections
+
 with subtest("systemd starts it again and again"):
     machine.succeed("dynix append services.phoenix.settings.lives 0.3 --apply")
     assert "systemd had to start it again" in goes_back("phoenix")
