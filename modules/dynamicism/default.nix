@@ -16,6 +16,10 @@ let
   enabled = lib.any (service: service.enable) (lib.attrValues cfg.for);
   # An overlay over /etc may be read-only (nixpkgs, nixos/modules/system/etc/etc-activation.nix).
   etcIsWritable = !(config.system.etc.overlay.enable or false) || config.system.etc.overlay.mutable;
+  # nixpkgs, nixos/modules/system/activation/nixos-init.nix
+  runsNoScripts = config.system.nixos-init.enable or false;
+  # What nixos-rebuild builds may be named in <nixos-system>, or be /etc/nixos/system.nix (nixpkgs#493229).
+  knowsEntryPoints = lib.versionAtLeast config.system.nixos.release "26.05";
   described = import ./description.nix {
     inherit lib config options;
     nixpkgs = pkgs.path;
@@ -221,8 +225,26 @@ in
               let
                 flake = builtins.getFlake "/etc/nixos";
                 host = ${builtins.toJSON config.networking.hostName};
-                nixos =
-                  if builtins.pathExists /etc/nixos/flake.nix then flake.nixosConfigurations.''${host} else import <nixpkgs/nixos> { };
+            ''
+            + lib.optionalString knowsEntryPoints ''
+              entry = place:
+                let
+                  given = import (if builtins.pathExists (place + "/system.nix") then place + "/system.nix" else place);
+                  found = if builtins.isFunction given then given { } else given;
+                in
+                if found ? config then found else found.''${host};
+              named = builtins.tryEval <nixos-system>;
+            ''
+            + ''
+              nixos =
+                if builtins.pathExists /etc/nixos/flake.nix then flake.nixosConfigurations.''${host}
+            ''
+            + lib.optionalString knowsEntryPoints ''
+              else if named.success then entry named.value
+              else if builtins.pathExists /etc/nixos/system.nix then entry /etc/nixos/system.nix
+            ''
+            + ''
+                  else import <nixpkgs/nixos> { };
               in
               { inherit (nixos) config pkgs; inherit (nixos.pkgs) lib; }
             '';
@@ -230,12 +252,28 @@ in
         else
           null;
       defaultText = lib.literalMD ''
-        `nix-instantiate` on the system of this `networking.hostName` in the flake in /etc/nixos where there is one, else on
-        `<nixpkgs/nixos>`, as `nixos-rebuild` does it; null where `nix.enable` is false
+        `nix-instantiate` on the system of this `networking.hostName` in the flake in /etc/nixos where there is one, else
+        (from NixOS 26.05 on) on that of `<nixos-system>` or /etc/nixos/system.nix, else on `<nixpkgs/nixos>`, as
+        `nixos-rebuild` does it; null where `nix.enable` is false
       '';
       description = ''
         What evaluates overrides that are Nix expressions rather than plain values (`dynix append --expr`); with null they
         are refused.
+      '';
+    };
+
+    activation = mkOption {
+      type = types.enum [
+        "script"
+        "units"
+      ];
+      default = if runsNoScripts || !(options ? system.activationScripts) then "units" else "script";
+      defaultText = lib.literalMD "`\"script\"` where NixOS runs activation scripts";
+      description = ''
+        What puts the recorded overrides into effect at a boot and at a switch: with `"script"` an activation script, with
+        `"units"` dynix-activate.service, which runs before everything but file systems and users at a boot, and before
+        any unit is started at a switch. NixOS is about to do without activation scripts. With `"units"`, `nixos-rebuild
+        dry-activate` does not say what becomes of overrides, and `activate` run by hand does not apply them.
       '';
     };
 
@@ -324,8 +362,8 @@ in
     (lib.mkIf enabled {
       assertions = [
         {
-          assertion = !(config.system.nixos-init.enable or false);
-          message = "dynamicism applies overrides in an activation script, and with system.nixos-init.enable none is run: no override would be in effect after a boot. Set system.nixos-init.enable = false.";
+          assertion = cfg.activation == "units" || !runsNoScripts;
+          message = "dynamicism.activation is \"script\", and with system.nixos-init.enable no activation script is run: no override would be in effect after a boot. Set dynamicism.activation = \"units\".";
         }
         {
           assertion = cfg.overridesFile != options.dynamicism.overridesFile.default || etcIsWritable;
@@ -335,7 +373,9 @@ in
       environment.systemPackages = [ cfg.package ];
       environment.etc."dynix/plan.json".source = "${cfg.generated}/plan.json";
       systemd.packages = [ cfg.generated ];
-      system.activationScripts.dynix = {
+    })
+    (lib.optionalAttrs (options ? system.activationScripts) {
+      system.activationScripts.dynix = lib.mkIf (enabled && cfg.activation == "script") {
         supportsDryActivation = true;
         # Files have owners, and the script reads what lies under /etc and writes under /run. Secrets are installed before it
         # is run, by agenix or by sops-nix (`setupSecrets`).
@@ -350,6 +390,50 @@ in
         # Read by the shell that runs already: starting another one takes longer than dynix does.
         text = ". ${cfg.generated}/activate";
       };
+    })
+    (lib.mkIf (enabled && cfg.activation == "units") {
+      # As nixpkgs has it for what an activation script did before: at a boot before anything else is started, and at each
+      # switch after units were stopped and before any is started (NixOS manual, sysinit-reactivation.target).
+      systemd.services.dynix-activate = {
+        description = "Put the recorded overrides into effect";
+        documentation = [ "man:dynix(1)" ];
+        wantedBy = [
+          "sysinit.target"
+          "sysinit-reactivation.target"
+        ];
+        before = [
+          "shutdown.target"
+          "sysinit-reactivation.target"
+          "sysinit.target"
+        ];
+        conflicts = [ "shutdown.target" ];
+        # Files have owners, and secrets are files.
+        after = [
+          "agenix-install-secrets.service"
+          "local-fs.target"
+          "sops-install-secrets.service"
+          "systemd-sysusers.service"
+          "systemd-tmpfiles-setup.service"
+          "userborn.service"
+        ];
+        unitConfig = {
+          DefaultDependencies = false;
+          RequiresMountsFor = [
+            (dirOf cfg.overridesFile)
+            "/var/cache/dynix"
+            "/var/lib/dynix"
+          ];
+        };
+        restartIfChanged = false;
+        serviceConfig = {
+          Type = "oneshot";
+          # dynix failing never keeps a boot or a switch from going on.
+          ExecStart = "-${cfg.package}/bin/dynix --plan ${cfg.generated}/plan.json activate --in-unit";
+          TimeoutStartSec = 120;
+        };
+      };
+    })
+    (lib.mkIf enabled {
       # A system without dynix has no activation script of its. What is stopped because it is not in the new system takes back
       # what is in effect. It says the same in every version, so that no switch finds that it changed.
       systemd.units."dynix-withdraw.service" = {

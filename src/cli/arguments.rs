@@ -458,6 +458,9 @@ pub struct Activate {
     /// The system that is being activated
     #[arg(long, value_name = "DIRECTORY")]
     pub system: Option<Utf8PathBuf>,
+    /// As a unit, and not in an activation script
+    #[arg(long, hide = true, conflicts_with = "system")]
+    pub in_unit: bool,
 }
 
 /// `dynix verify`

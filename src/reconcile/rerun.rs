@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::execution::Machine;
 use super::state::{Alarm, State};
 use crate::host::fs::{self, FileError, atomic};
+use crate::host::paths::Paths;
 use crate::host::systemd::{ManagerError, Timer, When, hardening};
 use crate::host::templates::{self, TemplateError};
 
@@ -89,15 +91,30 @@ pub fn names() -> Vec<String> {
 
 /// Removes the units that a boot left for systemd to find.
 pub fn remove_units(machine: &Machine<'_>) -> Result<(), FileError> {
-    let names = names();
     let directory = machine.paths.runtime_units();
-    let wants = ["multi-user", "paths", "timers"].map(|target| directory.join(format!("{target}.target.wants")));
-    for directory in wants.iter().chain([&directory]) {
-        for file in fs::names(directory)?.iter().filter(|file| names.iter().any(|name| file.starts_with(name))) {
+    for directory in wants(&directory).iter().chain([&directory]) {
+        for file in ours(directory)? {
             fs::remove(&directory.join(file))?;
         }
     }
     Ok(())
+}
+
+/// The units that a boot left for systemd to start.
+pub fn units_to_start(paths: &Paths) -> Result<Vec<String>, FileError> {
+    let wanted = wants(&paths.runtime_units()).iter().map(|wants| ours(wants)).collect::<Result<Vec<_>, _>>()?;
+    Ok(wanted.concat())
+}
+
+/// The directories of links to what targets want.
+fn wants(directory: &Utf8Path) -> [Utf8PathBuf; 3] {
+    ["multi-user", "paths", "timers"].map(|target| directory.join(format!("{target}.target.wants")))
+}
+
+fn ours(directory: &Utf8Path) -> Result<Vec<String>, FileError> {
+    let names = names();
+    let is_ours = |file: &String| names.iter().any(|name| file.starts_with(name));
+    Ok(fs::names(directory)?.into_iter().filter(is_ours).collect())
 }
 
 /// There will be no alarm.

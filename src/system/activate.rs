@@ -2,15 +2,21 @@
 //!
 //! nixos-rebuild sets `NIXOS_ACTION` for it (nixpkgs, switch-to-configuration-ng); run by hand
 //! (`/nix/var/nix/profiles/system/activate`) it is not set, and at boot systemd does not run yet.
+//!
+//! Where NixOS runs no activation scripts, dynix-activate.service does the same: at a boot before sysinit.target, when
+//! there is no bus yet, and at a switch when switch-to-configuration restarts sysinit-reactivation.target.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::System;
-use crate::host::fs::FileError;
+use super::withdraw::is_switching;
+use crate::host::fs::{self, FileError};
+use crate::host::paths::Paths;
+use crate::host::systemd::early;
 use crate::overrides::Draft;
 use crate::plan::OnSwitch;
-use crate::reconcile::Occasion;
 use crate::reconcile::report::Report;
+use crate::reconcile::{Occasion, rerun};
 use crate::system::session::Session;
 
 /// What came of an activation.
@@ -35,7 +41,32 @@ impl Session {
     }
 }
 
+impl Session {
+    /// The system that a unit activates: by then it is the one that runs. Finds out how far the boot is.
+    pub fn activated_by_unit(&self) -> anyhow::Result<Option<Utf8PathBuf>> {
+        if early::is_now()? {
+            self.is_before_bus();
+        }
+        let system = Paths::new(Utf8Path::new("/"), None, None).current_system();
+        Ok(fs::read_link(&system)?.map(Utf8PathBuf::from))
+    }
+}
+
 impl System<'_> {
+    /// The same as [`Self::activate`], as a unit.
+    pub fn activate_in_unit(&self) -> anyhow::Result<Activated> {
+        if self.session.reaches_systemd() {
+            // `switch` and `test` are the same to it.
+            return self.activate(if is_switching(&self.paths)? { "test" } else { "" });
+        }
+        let activated = self.activate("")?;
+        let units = rerun::units_to_start(&self.paths)?;
+        if !units.is_empty() {
+            early::take_up(&units)?;
+        }
+        Ok(activated)
+    }
+
     /// Does the right thing for who activates. `action`: what nixos-rebuild does; empty where it is not its doing.
     pub fn activate(&self, action: &str) -> anyhow::Result<Activated> {
         let static_wins = match (action, self.plan.on_switch) {

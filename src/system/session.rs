@@ -72,6 +72,7 @@ pub struct Session {
     given: Option<Given>,
     ending: Option<Arc<AtomicBool>>,
     signals: OnceLock<Heeded>,
+    before_bus: OnceLock<()>,
 }
 
 impl Session {
@@ -79,7 +80,15 @@ impl Session {
     #[must_use]
     pub fn new(location: Location, progress: Arc<dyn Progress>) -> Self {
         let manager = Connection::default();
-        Self { location, progress, manager, given: None, ending: None, signals: OnceLock::new() }
+        Self {
+            location,
+            progress,
+            manager,
+            given: None,
+            ending: None,
+            signals: OnceLock::new(),
+            before_bus: OnceLock::new(),
+        }
     }
 
     /// Where the system is.
@@ -200,16 +209,28 @@ impl Session {
         if self.location.root.is_some() {
             return None;
         }
-        if !booted::is_ours() {
-            self.progress.warn("systemd does not run here: files are changed, units are left alone");
+        if !self.reaches_systemd() {
+            if self.before_bus.get().is_none() {
+                self.progress.warn("systemd does not run here: files are changed, units are left alone");
+            }
             return None;
         }
         Some(&self.manager)
     }
 
+    /// From here on it counts as before the boot: systemd runs, and its bus does not yet.
+    pub(super) fn is_before_bus(&self) {
+        self.before_bus.get_or_init(|| ());
+    }
+
+    /// Whether there is a systemd that manages this system, and can be talked to.
+    pub(super) fn reaches_systemd(&self) -> bool {
+        booted::is_ours() && self.before_bus.get().is_none()
+    }
+
     /// The same for who only looks: where there is none, there is nothing to say of it.
     pub fn manager_to_ask(&self) -> Option<&dyn ServiceManager> {
-        (self.location.root.is_none() && booted::is_ours()).then_some(&self.manager)
+        (self.location.root.is_none() && self.reaches_systemd()).then_some(&self.manager)
     }
 
     /// From here on, an apply heeds signals: it survives its terminal, and goes back before it ends.
@@ -252,7 +273,7 @@ impl Session {
         if let Some(overrides) = &self.location.overrides {
             options.extend(["--overrides".to_owned(), overrides.to_string()]);
         }
-        let before_boot = self.location.root.is_none() && !booted::is_ours();
+        let before_boot = self.location.root.is_none() && !self.reaches_systemd();
         let with = |program: &Utf8Path| [program.to_string()].into_iter().chain(options.iter().cloned()).collect();
         Ok(Rerun { command: with(later), at_once: with(&program), before_boot })
     }

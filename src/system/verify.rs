@@ -14,7 +14,6 @@ use crate::host::fs::lock::{self, LockError};
 use crate::host::messages;
 use crate::host::paths::Paths;
 use crate::host::systemd::background::Background;
-use crate::host::systemd::booted;
 use crate::host::systemd::scope::Scope;
 use crate::overrides::{Draft, Overlay};
 use crate::plan;
@@ -85,7 +84,7 @@ impl System<'_> {
             }
             return system.keep(verdict);
         }
-        if !booted::is_ours() {
+        if !system.session.reaches_systemd() {
             return Ok(());
         }
         match system.paths.activated() {

@@ -61,7 +61,7 @@ fn is_shutting_down(session: &Session) -> Result<bool, ManagerError> {
 }
 
 /// Whether somebody has the lock of switch-to-configuration.
-fn is_switching(paths: &Paths) -> Result<bool, LockError> {
+pub(super) fn is_switching(paths: &Paths) -> Result<bool, LockError> {
     match lock::acquire(&paths.switch_lock(), Duration::ZERO, |_| ()) {
         Ok(_) => Ok(false),
         Err(LockError::Held { .. }) => Ok(true),

@@ -446,19 +446,21 @@ in
             mutable = lib.mkOption { default = true; };
           };
         };
+      with' =
+        settings:
+        (system [
+          imported
+          enabled
+          declared
+          settings
+        ]).config;
       refused =
         settings:
         let
-          config =
-            (system [
-              imported
-              enabled
-              declared
-              settings
-            ]).config;
-          failed = lib.filter (one: !one.assertion) config.assertions;
+          failed = lib.filter (one: !one.assertion) (with' settings).assertions;
         in
         lib.filter (lib.hasPrefix "dynamicism") (map (one: one.message) failed);
+      bashless.system.nixos-init.enable = true;
       read-only.system.etc.overlay = {
         enable = true;
         mutable = false;
@@ -466,7 +468,13 @@ in
     in
     {
       none = refused { };
-      nixos-init = refused { system.nixos-init.enable = true; };
+      nixos-init = refused bashless;
+      script = refused (bashless // { dynamicism.activation = "script"; });
+      # As units, at a boot and at a switch.
+      units = {
+        inherit ((with' bashless).systemd.services.dynix-activate) wantedBy before;
+        script = (with' bashless).system.activationScripts ? dynix;
+      };
       read-only = refused read-only;
       elsewhere = refused (read-only // { dynamicism.overridesFile = "/var/lib/dynix/dynamic.nix"; });
     };
@@ -504,6 +512,8 @@ in
                         boot.loader.grub.device = "nodev";
                         fileSystems."/".device = "/dev/sda";
                         system.stateVersion = "20.09";
+                        # Where they can't be taken out: within a function or an import.
+                        specialisation = lib.mkForce { };
                       }
                     ]
                   )

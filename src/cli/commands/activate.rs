@@ -1,4 +1,4 @@
-//! `dynix activate`: what the system's activation script runs.
+//! `dynix activate`: what the system's activation script runs, or a unit in its place.
 
 use super::apply;
 use crate::cli::arguments;
@@ -8,8 +8,14 @@ use crate::system::session::Session;
 
 /// Does the right thing for who runs it.
 pub fn run(arguments: arguments::Activate, session: &Session) -> anyhow::Result<Exit> {
-    let Some(system) = session.open_for_activation(arguments.system)? else { return Ok(Exit::Done) };
-    match system.activate(&std::env::var("NIXOS_ACTION").unwrap_or_default())? {
+    let activated = if arguments.in_unit { session.activated_by_unit()? } else { arguments.system };
+    let Some(system) = session.open_for_activation(activated)? else { return Ok(Exit::Done) };
+    let activated = if arguments.in_unit {
+        system.activate_in_unit()?
+    } else {
+        system.activate(&std::env::var("NIXOS_ACTION").unwrap_or_default())?
+    };
+    match activated {
         Activated::Nothing => Ok(Exit::Done),
         Activated::WouldDo(report) => apply::show(&report, &[], false, true),
         Activated::Did(report) => {

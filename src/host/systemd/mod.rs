@@ -8,6 +8,7 @@ mod bus;
 pub mod changes;
 mod connection;
 pub mod dependents;
+pub mod early;
 pub mod hardening;
 mod job_results;
 mod jobs;
