@@ -159,3 +159,40 @@ impl Connection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn who_is_slow_or_silent_is_given_up() {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        let mut connection = Connection::new(ours).unwrap();
+        let after = |connection: &Connection, seconds| {
+            let moved = connection.moved;
+            connection.is_over(moved + Duration::from_secs(seconds))
+        };
+        // Says nothing.
+        assert_eq!((after(&connection, 599), after(&connection, 600)), (false, true));
+        // Begins a message: its time does not begin anew with each byte.
+        theirs.write_all(b"{").unwrap();
+        assert!(connection.receive().unwrap());
+        let began = connection.moved;
+        theirs.write_all(b"\"").unwrap();
+        assert!(connection.receive().unwrap());
+        assert_eq!(connection.moved, began);
+        assert_eq!((after(&connection, 29), after(&connection, 30)), (false, true));
+        // It is we that it waits for.
+        connection.stage = Stage::Busy { oneway: false };
+        assert!(!after(&connection, 10_000) && connection.deadline().is_none());
+        connection.stage = Stage::Streaming;
+        assert!(!after(&connection, 10_000));
+        // It does not read.
+        connection.send(b"answer");
+        assert_eq!((after(&connection, 29), after(&connection, 30)), (false, true));
+        connection.flush().unwrap();
+        assert!(!after(&connection, 10_000));
+    }
+}

@@ -282,6 +282,16 @@ mod tests {
     }
 
     #[test]
+    fn a_page_has_at_most_1000_records() {
+        let limit = |parameters| match ask("io.dynix.Settings.Log", parameters) {
+            Ok(Asked::Read(Query::Log { limit, .. })) => limit,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([json!({}), json!({"limit": 0}), json!({"limit": 5})].map(limit), [100, 1, 5]);
+        assert_eq!(limit(json!({"limit": u64::MAX})), 1000);
+    }
+
+    #[test]
     fn what_is_not_understood_is_said() {
         let error = |method: &str, parameters| ask(method, parameters).unwrap_err().error.unwrap();
         assert_eq!(error("nothing", json!({})), "org.varlink.service.MethodNotFound");

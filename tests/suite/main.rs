@@ -30,6 +30,7 @@ mod machine;
 mod messages;
 mod notices;
 mod pages;
+mod promises;
 mod properties;
 mod real_nix;
 mod real_units;

@@ -262,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_blamed_for_what_others_did() {
+        for result in ["dependency", "assert", "skipped", "something new"] {
+            assert!(matches!(unfinished("a.service", result), JobFault::Hindered(_)), "{result}");
+        }
+        for result in ["failed", "timeout"] {
+            assert!(matches!(unfinished("a.service", result), JobFault::Failed(_)), "{result}");
+        }
+        let down = Unit { active: "inactive".to_owned(), ..Unit::default() };
+        assert!(matches!(fault(&down, false, false, None), JobFault::Hindered(_)));
+        assert!(matches!(fault(&down, true, false, None), JobFault::Stopped(_)));
+        assert!(matches!(fault(&down, false, true, None), JobFault::Failed(_)));
+    }
+
+    #[test]
     fn a_unit_is_well_where_it_is_up_or_done() {
         let unit = |active: &str, job: Option<&str>| Unit {
             active: active.to_owned(),

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dynix::attr_path::AttrPath;
+use dynix::host::systemd::memory::{Memory, Start};
 use dynix::overrides::{Draft, LogFile, Overlay};
 use serde_json::{Value, json};
 
@@ -166,6 +168,50 @@ fn what_root_recorded_before_is_judged_by_itself() {
         drop(handler);
         assert_eq!(system.run(&["apply"]).ends(0).stdout, "nothing to do\n");
     }
+}
+
+#[test]
+fn what_is_read_with_roots_rights_is_for_root_alone() {
+    let system = system();
+    let handler = Handler::on(&system);
+    for given in [json!({"expression": "1 + 1"}), json!({"secretFile": "/etc/shadow"})] {
+        let mut parameters = given;
+        parameters["path"] = json!(WORKERS);
+        let reply = handler.ask(BALANCER, "Append", parameters);
+        assert_eq!(error(&reply), Some("NotAllowed"), "{reply:?}");
+        assert!(
+            reply.parameters["reason"].as_str().is_some_and(|reason| reason.ends_with("only root may")),
+            "{reply:?}"
+        );
+    }
+    assert!(!system.path("etc/nixos/dynamic.nix").exists());
+}
+
+/// Who puts records on trial takes them back, unless somebody confirms: those of root are not on a limited user's trial.
+#[test]
+fn nobody_puts_what_is_not_theirs_on_trial() {
+    let system = system();
+    let memory = Memory::new(|_| Start::Good);
+    memory.add("harmonia.service", &[]);
+    memory.start("harmonia.service");
+    let handler = Handler::with(&system, Some(Arc::new(memory)));
+    let window = 3_600_000_000_u64;
+    system.run(&["append", RATE, "300"]).ends(0);
+    let log = || LogFile::new(&system.path("etc/nixos/dynamic.nix"), &system.path("var/cache/dynix"), None);
+    let on_trial = json!({"path": WORKERS, "value": 5, "apply": true, "confirmUSec": window});
+    let reply = handler.ask(BALANCER, "Append", on_trial.clone());
+    assert_eq!(error(&reply), Some("Failed"), "{reply:?}");
+    let reason = reply.parameters["reason"].as_str().unwrap();
+    assert!(reason.contains("record 1 (by root) was not applied yet"), "{reason}");
+    let values =
+        |log: &LogFile| leaves(&log.fold().unwrap().overlay).into_iter().map(|leaf| leaf.0).collect::<Vec<_>>();
+    assert_eq!(values(&log()), [RATE]);
+    // What root applied is none of its trial.
+    assert_eq!(handler.ask(0, "Apply", json!({"services": ["harmonia"]})).error, None);
+    let reply = handler.ask(BALANCER, "Append", on_trial);
+    assert_eq!(reply.error, None, "{reply:?}");
+    assert_eq!(handler.ask(BALANCER, "Confirm", json!({"revert": true})).error, None);
+    assert_eq!(values(&log()), [RATE]);
 }
 
 /// Numbers that look random, the same each time.
