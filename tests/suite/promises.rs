@@ -142,8 +142,8 @@ fn every_promise_names_its_tests() {
                 }
                 match value {
                     toml::Value::String(why) if !why.is_empty() => {}
-                    toml::Value::Array(names) if !names.is_empty() => {
-                        tests.extend(names.iter().map(|name| name.as_str().unwrap().to_owned()));
+                    toml::Value::Array(own) if !own.is_empty() => {
+                        tests.extend(own.iter().map(|name| name.as_str().unwrap().to_owned()));
                     }
                     other => problems.push(format!("{page}, {section}, {key:?}: {other} is no list of tests")),
                 }
