@@ -110,7 +110,12 @@ impl Bus {
         if let Some(job_results) = &*job_results {
             return Ok(Arc::clone(job_results));
         }
-        block_on(self.manager.subscribe()).to("subscribe to its signals")?;
+        match block_on(self.manager.subscribe()) {
+            // A bus that starts anew gives names anew, and systemd may still know this one from before. Should it forget
+            // it, whoever awaits a job looks for its end, too (see `jobs`).
+            Err(error) if is_called(&error, "org.freedesktop.systemd1.AlreadySubscribed") => {}
+            subscribed => subscribed.to("subscribe to its signals")?,
+        }
         let signals = block_on(self.manager.receive_job_removed()).to("listen for finished jobs")?;
         let listening = JobResults::listen(signals).map_err(|error| ManagerError {
             operation: "listen for finished jobs".to_owned(),
