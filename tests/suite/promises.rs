@@ -145,7 +145,7 @@ fn every_promise_names_its_tests() {
                     toml::Value::Array(own) if !own.is_empty() => {
                         tests.extend(own.iter().map(|name| name.as_str().unwrap().to_owned()));
                     }
-                    other => problems.push(format!("{page}, {section}, {key:?}: {other} is no list of tests")),
+                    other => problems.push(format!("{page}, {section}, {key:?}: {other:?} is no list of tests")),
                 }
             }
         }
