@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Sides};
-use super::dependents::Dependents;
-use super::difference::observe;
 use super::execution::Machine;
 use super::known_good::{self, KnownGood, Start};
+use super::observed::dependents::Dependents;
+use super::observed::observe;
 use super::pass::Pass;
 use super::report::{Outcome, Report};
 use super::rollout::Fallback;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8Path;
 use serde_json::Value;
 
-use super::change::{Change, Sides, drop_in_path};
+use super::change::{Change, Sides};
 use super::desired::Desired;
-use super::intact;
+use super::observed::{Observed, observe, observe_at};
 use super::ownership::{self, Ownership};
 use super::report::Outcome;
 use super::state::{InEffect, State};
@@ -36,77 +36,6 @@ pub struct Difference<'p> {
     pub faults: BTreeMap<String, Outcome>,
     /// What a person should know of what changes.
     pub notes: Vec<String>,
-}
-
-/// How an apply finds a service.
-pub(super) struct Observed {
-    /// What its units read now.
-    pub now: InEffect,
-    /// What was last seen to work.
-    pub confirmed: InEffect,
-    /// The units that an apply before may have left half-way.
-    pub pending: BTreeSet<String>,
-}
-
-/// Finds a service.
-pub(super) fn observe(
-    name: &str,
-    service: Option<&Service>,
-    state: &State,
-    paths: &Paths,
-    key: &Key,
-) -> Result<Observed, FileError> {
-    observe_at(name, generation::current(&paths.service(name))?, service, state, paths, key)
-}
-
-/// Finds a service that has the generation `current`.
-fn observe_at(
-    name: &str,
-    current: Option<u64>,
-    service: Option<&Service>,
-    state: &State,
-    paths: &Paths,
-    key: &Key,
-) -> Result<Observed, FileError> {
-    let directory = paths.service(name);
-    let recorded = state.services.get(name);
-    let mut units: BTreeSet<&String> = service.into_iter().flat_map(|service| service.drop_ins.keys()).collect();
-    units.extend(recorded.into_iter().flat_map(|one| one.in_effect.drop_ins.keys()));
-    let mut drop_ins = BTreeMap::new();
-    for unit in units {
-        if let Some(text) = fs::read_in_place(&drop_in_path(paths, unit), fs::OWN)? {
-            drop_ins.insert(unit.clone(), String::from_utf8_lossy(&text).into_owned());
-        }
-    }
-    let known = recorded.map(|one| &one.in_effect).cloned().unwrap_or_default();
-    let pending = recorded.map(|one| one.pending.clone()).unwrap_or_default();
-    // An apply that did not come to its end says in the state what it set out from.
-    let kept = |number| Ok(generation::list(&directory)?.contains(&number));
-    let unfinished = !pending.is_empty() && known.generation.map_or(Ok(true), kept)?;
-    let unfinished = unfinished.then(|| known.clone());
-    if known.generation == current {
-        let files = match (current, service) {
-            (Some(number), Some(service)) => intact::files(&directory, number, service, &known.files, key)?,
-            _ => known.files.clone(),
-        };
-        // A generation that lacks something is none to go back to: the static files are.
-        let is_whole = files == known.files;
-        let now = InEffect { files, drop_ins, ..known };
-        let confirmed = if is_whole { unfinished.unwrap_or_else(|| now.clone()) } else { InEffect::default() };
-        return Ok(Observed { now, confirmed, pending });
-    }
-    // Something else moved the link, or the state file is gone: look at the files themselves.
-    let mut files = BTreeMap::new();
-    if let (Some(number), Some(service)) = (current, service) {
-        for (file_name, file) in &service.files {
-            if let Some(bytes) = generation::read(&directory, number, file_name)? {
-                files.insert(file_name.clone(), render::identity(service, file, &bytes, key));
-            }
-        }
-    }
-    let pending = service.into_iter().flat_map(|service| service.units.keys().cloned()).collect();
-    let now = InEffect { generation: current, files, drop_ins };
-    Ok(Observed { confirmed: unfinished.unwrap_or_else(|| now.clone()), now, pending })
 }
 
 /// Finds the changes that make the machine what is desired, for the services that `only` takes.

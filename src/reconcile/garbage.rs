@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::change::drop_in_path;
+use super::planning::drop_in_path;
 use super::state::{State, StateError};
 use crate::host::fs::{self, atomic, generation};
 use crate::host::paths::Paths;

@@ -1,21 +1,29 @@
-//! Apply: makes what is in effect the fold of the log.
+//! Reconciles running services with the log of overrides.
 //!
-//! Takes the plan, the log and the machine, with the [`locks`] held; gives a [`Report`]. In order: fold, [`desired`]
-//! values, [`difference`] of what differs, then the [`action`]s: write and check beside what is in use, note what is about to
-//! happen, swap, units, note what is in effect. A service that does not work on its new values goes back to exactly what
-//! it had, its records are rejected, and the log is folded again.
+//! Takes the plan, the log and the machine, with the [`locks`] held; gives a [`Report`]. In order:
+//!
+//! 1. what is [`desired`]: the log is folded, its values are merged into the built ones;
+//! 2. what is [`observed`]: generations, drop-ins, the state file;
+//! 3. the [`difference`], one [`change`] for each service that differs;
+//! 4. the plan of [`action`]s ([`planning`]), which a dry run prints;
+//! 5. [`execution`]: write and check beside what is in use, note what is about to happen, swap, act on units ([`rollout`]);
+//! 6. the verdict: a service whose units do not come up on its new values rolls back to exactly what it had, its records
+//!    are rejected ([`rejection`]), and the log is folded again.
+//!
+//! [`pass`] makes one such round. What was changed is watched afterwards ([`watch`]); a change on [`trial`] rolls back
+//! unless it is confirmed.
 
 pub mod action;
 mod boot;
 pub mod change;
-pub mod dependents;
 pub mod desired;
 pub mod difference;
 pub mod execution;
-pub mod intact;
 pub mod known_good;
 pub mod locks;
+pub mod observed;
 pub mod ownership;
+pub mod planning;
 pub mod report;
 pub mod rerun;
 pub mod rollout;
@@ -23,16 +31,15 @@ pub mod state;
 pub mod trial;
 pub mod view;
 pub mod watch;
-pub mod watching;
 
 mod garbage;
 mod kernel;
 mod missing_secrets;
 mod pass;
 mod rejection;
-mod roll_back;
-mod seen;
+mod rollback;
 mod semaphore;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -48,6 +55,7 @@ use report::{Outcome, Report, TakenBack};
 use state::{Mark, State, StateError, Trial};
 use trial::{Awaiting, Start};
 use view::View;
+use watch::upkeep;
 
 use crate::attr_path::AttrPath;
 use crate::host::fs::lock::LockError;
@@ -294,7 +302,7 @@ fn reconcile(
         // What is watched is still being tried.
         let is_watched = |service: &String| state.services.get(service).is_some_and(|one| one.watch.is_some());
         let tried = request.services.iter().flatten().filter(|service| !is_watched(service));
-        watching::forget_tries(tried, machine, report);
+        upkeep::forget_tries(tried, machine, report);
     }
     wake(plan, log, &view.folded, &held, state, machine, report)?;
     match missing_secrets::set(plan, &view.desired.awaited, &request, machine) {
@@ -318,8 +326,8 @@ fn reconcile(
     if matches!(request.occasion, Occasion::Asked | Occasion::Reset) {
         tell_what_failed(plan, &request, state, machine, report)?;
     }
-    watching::adopt(plan, state, machine, report)?;
-    watching::begin(state, machine, report)
+    upkeep::adopt(plan, state, machine, report)?;
+    upkeep::begin(state, machine, report)
 }
 
 /// Says which units have failed on values that this apply had nothing to do for: that they are in effect is not all that
@@ -519,8 +527,8 @@ pub fn dry_run(
     let mut warnings = folded.warnings;
     warnings.append(&mut difference.notes);
     let mut actions = preparation(&difference);
-    actions.extend(change::switch(&difference.changes, machine.paths, live));
-    let left_to_do = if live { Vec::new() } else { change::unit_actions(&difference.changes).collect() };
+    actions.extend(planning::switch(&difference.changes, machine.paths, live));
+    let left_to_do = if live { Vec::new() } else { planning::unit_actions(&difference.changes).collect() };
     let mut services = difference.faults;
     services.extend(difference.changes.iter().map(|change| (change.name.to_owned(), Outcome::Applied)));
     Ok(Report { actions, left_to_do, services, left_out: desired.left_out, warnings, ..Report::default() })
@@ -531,7 +539,7 @@ fn expiry(ids: Vec<u64>) -> Vec<Draft> {
 }
 
 fn preparation(difference: &Difference<'_>) -> Vec<Action> {
-    change::preparation(&difference.changes, |change| difference.checks.get(change.name).cloned())
+    planning::preparation(&difference.changes, |change| difference.checks.get(change.name).cloned())
 }
 
 /// A service that did not take its values.

@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::action::Action;
-use super::change::{self, Change};
-use super::dependents::Dependents;
+use super::change::Change;
 use super::difference::{Difference, difference};
 use super::execution::{Fault, Machine, Material, run};
+use super::observed::dependents::Dependents;
+use super::observed::processes;
 use super::report::{Outcome, Report};
 use super::rollout::{self, Fallback};
 use super::state::{FailureKind, LastFailure, State};
 use super::view::View;
-use super::{ApplyError, Failed, Occasion, Request, concerns, known_good, preparation, seen, trial, watching};
+use super::watch::upkeep;
+use super::{ApplyError, Failed, Occasion, Request, concerns, known_good, planning, preparation, trial};
 use crate::host::fs::generation;
 use crate::host::paths::Paths;
 use crate::host::systemd::ServiceManager;
@@ -60,7 +62,7 @@ pub(super) fn pass(
     report.warnings.append(&mut difference.notes);
     match machine.manager {
         Some(manager) => difference.check_units(manager)?,
-        None => report.left_to_do.extend(change::unit_actions(&difference.changes)),
+        None => report.left_to_do.extend(planning::unit_actions(&difference.changes)),
     }
     timings::mark("D-Bus: units");
     let changed = !difference.changes.is_empty() || !difference.faults.is_empty();
@@ -106,7 +108,7 @@ fn note_strayed(plan: &Plan, state: &mut State, request: &Request, paths: &Paths
     let taken = state.services.iter_mut().filter(|(name, one)| one.pending.is_empty() && request.takes(name));
     for (name, one) in taken {
         if let Some(service) = plan.services.get(name) {
-            one.pending.extend(seen::strayed(name, service, &one.in_effect, paths, manager));
+            one.pending.extend(processes::strayed(name, service, &one.in_effect, paths, manager));
         }
     }
 }
@@ -220,7 +222,7 @@ impl<'p> Pass<'p> {
         }
         let is_watched = |change: &&Change<'_>| change.is_watched && !change.units.is_empty();
         let watched = changes.iter().filter(is_watched).map(|change| change.name.to_owned()).collect();
-        watching::prepare(&mut self.state, watched, machine)?;
+        upkeep::prepare(&mut self.state, watched, machine)?;
         Ok(dependents)
     }
 
@@ -240,7 +242,7 @@ impl<'p> Pass<'p> {
             let entry = self.state.service(&result.service);
             entry.in_effect = result.in_effect;
             let by = self.watched_by.as_ref().map(|(by, own)| (by.as_str(), own.as_slice()));
-            watching::reconciled(self.plan, change, &result.outcome, entry, by, machine);
+            upkeep::reconciled(self.plan, change, &result.outcome, entry, by, machine);
             entry.pending = result.unsettled;
             entry.last_failure = last_failure(&result.outcome).or(entry.last_failure.take().filter(|_| self.follows));
             self.warnings.extend(result.warnings);

@@ -13,18 +13,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 
 use super::action::Action;
-use super::change::{self, Change};
-use super::dependents::{Dependents, Revival, sequence};
+use super::change::Change;
 use super::execution::{Fault, Machine, Material, Ran, run};
 use super::kernel;
+use super::observed::dependents::{Dependents, Revival, sequence};
+use super::observed::processes;
+use super::planning;
 use super::report::Outcome;
-use super::seen;
 use super::semaphore::Semaphore;
 use super::state::InEffect;
+use super::verdict::{stay_down, with_last_words};
 use crate::host::fs::generation::StagedFile;
 use crate::host::systemd::UnitStatus;
 use crate::host::timings;
-use crate::plan::{File, Plan};
+use crate::plan::Plan;
 
 /// Services that are acted on at a time, below what the bus allows (see [`Semaphore`]).
 const AT_ONCE: usize = 100;
@@ -62,26 +64,26 @@ pub struct Reconciled {
 }
 
 /// What all services have in common.
-struct Rollout<'c> {
-    machine: &'c Machine<'c>,
-    files: &'c BTreeMap<String, Vec<StagedFile>>,
-    dependents: &'c Dependents,
-    fallback: Fallback,
+pub(super) struct Rollout<'c> {
+    pub(super) machine: &'c Machine<'c>,
+    pub(super) files: &'c BTreeMap<String, Vec<StagedFile>>,
+    pub(super) dependents: &'c Dependents,
+    pub(super) fallback: Fallback,
 }
 
 /// How far a service has come.
 #[derive(Default)]
-struct Progress {
-    steps: Vec<Action>,
-    touched: BTreeSet<String>,
-    stopped: BTreeSet<String>,
-    unsettled: BTreeSet<String>,
+pub(super) struct Progress {
+    pub(super) steps: Vec<Action>,
+    pub(super) touched: BTreeSet<String>,
+    pub(super) stopped: BTreeSet<String>,
+    pub(super) unsettled: BTreeSet<String>,
     /// Units that went down with it and stay down.
-    down: BTreeMap<String, String>,
+    pub(super) down: BTreeMap<String, String>,
 }
 
 /// Nothing stops the way back.
-fn to_the_end() -> bool {
+pub(super) fn to_the_end() -> bool {
     false
 }
 
@@ -96,7 +98,7 @@ pub fn take(
     machine: &Machine<'_>,
 ) -> (Vec<Action>, Vec<Reconciled>) {
     let live = machine.manager.is_some();
-    let steps = change::file_steps(changes, machine.paths, live);
+    let steps = planning::file_steps(changes, machine.paths, live);
     let rollout = Rollout { machine, files, dependents, fallback };
     let faults = run(&steps, &rollout.material(changes, &to_the_end), machine).faults;
     timings::mark("swap");
@@ -182,7 +184,7 @@ impl Rollout<'_> {
                 return Some(Fault::Interrupted);
             }
             progress.down.retain(|unit, _| !others.contains(unit.as_str()));
-            (!progress.down.is_empty()).then(|| Fault::Dependent(named(&progress.down)))
+            (!progress.down.is_empty()).then(|| Fault::Dependent(stay_down(&progress.down)))
         });
         let mut warnings = Vec::new();
         let (in_effect, outcome) = match &fault {
@@ -191,7 +193,7 @@ impl Rollout<'_> {
                 warnings.push(format!("{}: {reason}; it reads the new values when it is started", change.name));
                 (change.to.clone(), Outcome::Applied)
             }
-            Some(fault) => self.fallback(change, fault, &mut progress),
+            Some(fault) => self.fall_back(change, fault, &mut progress),
         };
         let failed_before = matches!(fault, Some(Fault::Broken(_) | Fault::Unjudged(_))) && progress.touched.is_empty();
         let Progress { steps, unsettled, .. } = progress;
@@ -205,7 +207,7 @@ impl Rollout<'_> {
     fn seen(&self, change: &Change<'_>, progress: &mut Progress) -> Outcome {
         let (Some(manager), Some(service)) = (self.machine.manager, change.service) else { return Outcome::Applied };
         let directory = self.machine.paths.service(change.name);
-        let others = seen::others(service, &change.to, change.units.keys(), &directory, manager);
+        let others = processes::others(service, &change.to, change.units.keys(), &directory, manager);
         timings::mark("what the processes see");
         if others.is_empty() {
             return Outcome::Applied;
@@ -215,73 +217,10 @@ impl Rollout<'_> {
         Outcome::Unseen { reason }
     }
 
-    /// Where a service goes that does not work.
-    fn fallback(&self, change: &Change<'_>, fault: &Fault, progress: &mut Progress) -> (InEffect, Outcome) {
-        let reason = self.reason(change, fault);
-        match (self.fallback, fault) {
-            (Fallback::Never, _) | (Fallback::Static, Fault::Dependent(_)) => {
-                (change.to.clone(), Outcome::Failed { reason })
-            }
-            (Fallback::Static, _) => self.to_static(change, vec![reason], progress),
-            (Fallback::Previous, _) => self.to_back(change, fault, reason, progress),
-        }
-    }
-
-    fn to_back(
-        &self,
-        change: &Change<'_>,
-        fault: &Fault,
-        reason: String,
-        progress: &mut Progress,
-    ) -> (InEffect, Outcome) {
-        let up = self.up(change);
-        let touched: BTreeSet<&String> = progress.touched.difference(&progress.stopped).collect();
-        let back =
-            change.reversed(|unit| up.iter().any(|one| one == unit), |unit| touched.iter().any(|one| *one == unit));
-        match self.switch(&back, progress) {
-            // It was well on this before, and nobody says otherwise.
-            None | Some(Fault::Stopped(_) | Fault::Unjudged(_)) => {}
-            Some(worse) => {
-                let worse = format!("going back: {}", self.reason(&back, &worse));
-                return self.to_static(&back, vec![reason, worse], progress);
-            }
-        }
-        self.revive(change, progress, &to_the_end);
-        let stays_down = if progress.down.is_empty() { String::new() } else { format!("; {}", named(&progress.down)) };
-        let is_to_blame = match fault {
-            Fault::Unit(_) | Fault::Unhealthy(_) | Fault::Refused(_) => true,
-            Fault::Dependent(_) => progress.down.is_empty(),
-            Fault::Broken(_) | Fault::Unjudged(_) | Fault::Stopped(_) | Fault::Interrupted => false,
-        };
-        let outcome = if is_to_blame {
-            Outcome::RolledBack { reason: reason + &stays_down }
-        } else if matches!(fault, Fault::Dependent(_)) {
-            Outcome::Failed { reason: format!("{}; it is back on what it had", named(&progress.down)) }
-        } else {
-            Outcome::Failed { reason: format!("{reason}; it is back on what it had{stays_down}") }
-        };
-        (back.to, outcome)
-    }
-
-    /// The last resort.
-    fn to_static(&self, change: &Change<'_>, mut reasons: Vec<String>, progress: &mut Progress) -> (InEffect, Outcome) {
-        if !change.to.is_static() {
-            let last = change.to_static();
-            if let Some(fault) = self.switch(&last, progress) {
-                reasons.push(format!("going static: {}", self.reason(&last, &fault)));
-            }
-        }
-        self.revive(change, progress, &to_the_end);
-        if !progress.down.is_empty() {
-            reasons.push(named(&progress.down));
-        }
-        (InEffect::default(), Outcome::RollbackFailed { reason: reasons.join("; ") })
-    }
-
     /// The files of one service, then its units.
-    fn switch(&self, change: &Change<'_>, progress: &mut Progress) -> Option<Fault> {
+    pub(super) fn switch(&self, change: &Change<'_>, progress: &mut Progress) -> Option<Fault> {
         let alone = std::slice::from_ref(change);
-        let files = change::file_steps(alone, self.machine.paths, self.machine.manager.is_some());
+        let files = planning::file_steps(alone, self.machine.paths, self.machine.manager.is_some());
         let mut faults = run(&files, &self.material(alone, &to_the_end), self.machine).faults;
         progress.steps.extend(files);
         faults.remove(change.name).or_else(|| self.act(change, progress, &to_the_end))
@@ -319,7 +258,12 @@ impl Rollout<'_> {
     }
 
     /// Starts again what went down with the units of a change.
-    fn revive(&self, change: &Change<'_>, progress: &mut Progress, interrupted: &dyn Fn() -> bool) -> Revival {
+    pub(super) fn revive(
+        &self,
+        change: &Change<'_>,
+        progress: &mut Progress,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Revival {
         let Some(manager) = self.machine.manager else { return Revival::default() };
         let revival = self.dependents.revive(change.name, manager, interrupted);
         let start = |unit: &String| Action::Start { service: change.name.to_owned(), unit: unit.clone() };
@@ -329,7 +273,7 @@ impl Rollout<'_> {
     }
 
     /// The units that are up all the same. Where systemd does not answer, restarting is the way that needs no answer.
-    fn up(&self, change: &Change<'_>) -> Vec<String> {
+    pub(super) fn up(&self, change: &Change<'_>) -> Vec<String> {
         let units: Vec<String> = change.units.keys().cloned().collect();
         let statuses = self.machine.manager.and_then(|manager| manager.status(&units).ok()).unwrap_or_default();
         statuses.into_iter().filter(|status| status.active_state == "active").map(|status| status.unit).collect()
@@ -342,32 +286,7 @@ impl Rollout<'_> {
         statuses.into_iter().filter(UnitStatus::is_stopped).map(|status| status.unit).collect()
     }
 
-    fn reason(&self, change: &Change<'_>, fault: &Fault) -> String {
+    pub(super) fn reason(&self, change: &Change<'_>, fault: &Fault) -> String {
         with_last_words(change, fault, self.machine)
     }
-}
-
-/// What went wrong, with the last words of the units that it went wrong with. They are left out where somebody may not
-/// read the service's files: everybody may read the log.
-pub(super) fn with_last_words(change: &Change<'_>, fault: &Fault, machine: &Machine<'_>) -> String {
-    let reason = fault.reason().to_owned();
-    let (Fault::Unit(_) | Fault::Unhealthy(_), Some(manager), Some(service)) = (fault, machine.manager, change.service)
-    else {
-        return reason;
-    };
-    if service.has_secrets() || !service.files.values().all(File::is_public) {
-        return reason;
-    }
-    let units: Vec<&String> = change.units.keys().collect();
-    let named = units.iter().find(|unit| reason.starts_with(unit.as_str()));
-    let words = named.map_or(units.as_slice(), std::slice::from_ref).iter();
-    let words = words.filter_map(|unit| Some(format!("; {unit} said last: {}", manager.last_words(unit)?)));
-    words.fold(reason, |reason, words| reason + &words)
-}
-
-/// Units that depend on a service and stay down, in words.
-fn named(down: &BTreeMap<String, String>) -> String {
-    let each: Vec<String> =
-        down.iter().map(|(unit, why)| format!("{unit}, which depends on it, does not come up again: {why}")).collect();
-    each.join("; ")
 }

@@ -11,17 +11,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Sides};
-use super::dependents::Dependents;
-use super::difference::observe;
 use super::execution::Machine;
 use super::locks::Locks;
+use super::observed::dependents::Dependents;
+use super::observed::observe;
 use super::pass::Pass;
 use super::rejection::{self, Marks};
 use super::report::{Outcome, Report};
 use super::rollout::Fallback;
 use super::state::{FailureKind, LastFailure, Mark, State, Trial};
 use super::watch::Watch;
-use super::{ApplyError, Failed, Request, wake, watching};
+use super::watch::upkeep;
+use super::{ApplyError, Failed, Request, wake};
 use crate::host::systemd::When;
 use crate::overrides::{Draft, Kind, LogFile};
 use crate::plan::Plan;
@@ -276,7 +277,7 @@ pub fn confirm(
     let trial = state.trial.take_if(|trial| Which::Observed(found).is(trial)).ok_or(ApplyError::NothingAwaits)?;
     log.append(&trial.confirmation(), by, None, &mut waiting)?;
     let (folded, mut report) = (log.fold()?, Report::default());
-    watching::confirmed(plan, &folded, trial.back.keys(), &mut state, machine, &mut report);
+    upkeep::confirmed(plan, &folded, trial.back.keys(), &mut state, machine, &mut report);
     state.save(&machine.paths.state())?;
     stop(&trial, machine);
     wake(plan, log, &folded, &BTreeSet::new(), &mut state, machine, &mut report)?;
@@ -344,7 +345,7 @@ fn go_back(
     for (service, watch) in watches {
         let is_back = !matches!(pass.outcome(service), Some(Outcome::RollbackFailed { .. }));
         let entry = pass.state.service(service);
-        watching::went_back(entry, watch.filter(|_| is_back), machine);
+        upkeep::went_back(entry, watch.filter(|_| is_back), machine);
         entry.log_id = entry.log_id.max(log_id);
         entry.last_failure.get_or_insert_with(|| LastFailure::now(FailureKind::NotConfirmed, reason));
     }

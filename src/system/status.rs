@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::plan::options::{OptionIndex, OptionRef};
 use crate::reconcile::desired::LeftOut;
 use crate::reconcile::difference::difference;
-use crate::reconcile::intact;
+use crate::reconcile::observed::files;
 use crate::reconcile::state::{LastFailure, Trial};
 use crate::reconcile::trial::Awaiting;
 use crate::reconcile::view::{View, view};
@@ -146,7 +146,7 @@ impl System<'_> {
                 time: record.and_then(|record| record.time.clone()),
                 until: record.and_then(|record| record.until.clone()),
                 applied: one.id <= state.log_id(place.service_name)
-                    && intact::is_intact(place.service_name, place.service, &state, paths)?,
+                    && files::is_intact(place.service_name, place.service, &state, paths)?,
             };
             services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
         }

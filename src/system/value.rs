@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{System, effective, lookup};
 use crate::attr_path::AttrPath;
 use crate::overrides::Draft;
-use crate::reconcile::intact;
+use crate::reconcile::observed::files;
 use crate::reconcile::view::{View, view};
 use crate::render::secrets::Secrets;
 
@@ -68,7 +68,7 @@ impl System<'_> {
             |value: &Value| place.below(&path).names().iter().try_fold(value, |value, name| value.get(name)).cloned();
         let secrets = Secrets::of(plan);
         let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
-        let is_intact = intact::is_intact(place.service_name, place.service, &state, paths)?;
+        let is_intact = files::is_intact(place.service_name, place.service, &state, paths)?;
         let records: Vec<u64> = folded
             .overlay
             .leaves()

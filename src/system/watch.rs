@@ -21,7 +21,8 @@ use crate::host::paths::Paths;
 use crate::host::systemd::ManagerError;
 use crate::host::systemd::changes::Listener;
 use crate::reconcile::report::Report;
-use crate::reconcile::{Occasion, Request, apply, locks, trial, watching};
+use crate::reconcile::watch::upkeep;
+use crate::reconcile::{Occasion, Request, apply, locks, trial};
 use crate::time::clock::{Clock, SystemClock};
 
 /// How long a look may be put off where nothing seems to change.
@@ -62,7 +63,7 @@ impl Session {
         // What is to be done needs no bus.
         let system = self.open()?;
         let locks = locks::take(&system.paths, Occasion::Asked, Duration::ZERO.into(), |_| ())?;
-        system.with_machine(false, |machine| Ok(watching::leave(machine, &locks).map(drop)?))
+        system.with_machine(false, |machine| Ok(upkeep::leave(machine, &locks).map(drop)?))
     }
 }
 
@@ -78,7 +79,7 @@ fn watch(
     let mut listened_for = BTreeSet::new();
     loop {
         let system = session.open()?;
-        let inspection = system.with_machine(false, |machine| Ok(watching::inspect(&system.plan, machine)?))?;
+        let inspection = system.with_machine(false, |machine| Ok(upkeep::inspect(&system.plan, machine)?))?;
         if inspection.units != listened_for {
             // What changed before they were listened for is only seen by another look.
             listener.listen_for(inspection.units.iter());
@@ -97,7 +98,7 @@ fn watch(
         let soon = inspection.is_under_way.then(|| now() + FINISH);
         let Some(next) = [inspection.next, soon].into_iter().flatten().reduce(f64::min) else {
             let turn = Exclusive::take(&system, Occasion::Asked, trial::PATIENCE)?;
-            let is_over = turn.system().with_machine(false, |machine| Ok(watching::end(machine, &turn.locks)?))?;
+            let is_over = turn.system().with_machine(false, |machine| Ok(upkeep::end(machine, &turn.locks)?))?;
             if is_over {
                 return Ok(());
             }
@@ -148,14 +149,14 @@ impl System<'_> {
         let (log, by) = (system.log(), system.session.user());
         let (start, before) = (Instant::now(), system.state()?);
         system.with_machine(false, |machine| {
-            let services = watching::unfinished(machine, &turn.locks)?;
+            let services = upkeep::unfinished(machine, &turn.locks)?;
             if !services.is_empty() {
                 let request = Request { services: Some(services), by: by.clone(), ..Request::default() };
                 let report = apply(&system.plan, &log, &request, machine, &turn.locks, system.waits())?;
                 system.tell(&by, (&before, &report, start.elapsed()));
                 tell(&report)?;
             }
-            Ok(watching::is_finished(machine, &turn.locks)?)
+            Ok(upkeep::is_finished(machine, &turn.locks)?)
         })
     }
 
@@ -166,7 +167,7 @@ impl System<'_> {
         let log = system.log();
         let (start, before) = (Instant::now(), system.state()?);
         let report =
-            system.with_machine(false, |machine| Ok(watching::settle(&system.plan, &log, machine, &turn.locks)?))?;
+            system.with_machine(false, |machine| Ok(upkeep::settle(&system.plan, &log, machine, &turn.locks)?))?;
         if !report.services.is_empty() || !report.warnings.is_empty() {
             system.tell(&system.session.user(), (&before, &report, start.elapsed()));
             tell(&report)?;

@@ -21,7 +21,8 @@ use dynix::reconcile::report::{Outcome, Report};
 use dynix::reconcile::rerun::Rerun;
 use dynix::reconcile::state::{Mark, State};
 use dynix::reconcile::trial::{self, NOT_CONFIRMED, Start as Window, Which};
-use dynix::reconcile::{self, ApplyError, Occasion, Request, watching};
+use dynix::reconcile::watch::upkeep;
+use dynix::reconcile::{self, ApplyError, Occasion, Request};
 use dynix::time::clock::Clock as _;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -200,8 +201,8 @@ impl World<'_> {
     fn watch(&mut self) {
         let (plan, log) = (self.plan(), self.log.clone());
         let report = self.with(Occasion::Asked, |machine, locks| {
-            let is_due = watching::inspect(&plan, machine).is_ok_and(|glance| glance.is_due);
-            if is_due { watching::settle(&plan, &log, machine, locks).unwrap_or_default() } else { Report::default() }
+            let is_due = upkeep::inspect(&plan, machine).is_ok_and(|glance| glance.is_due);
+            if is_due { upkeep::settle(&plan, &log, machine, locks).unwrap_or_default() } else { Report::default() }
         });
         self.check_rejected(&report);
         // What failed is on trial no more, and something else may be soon.

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::change::Change;
 use crate::host::systemd::{Job, JobFault, ManagerError, ServiceManager, Verb};
 use crate::plan::Plan;
 use crate::plan::order;
+use crate::reconcile::change::Change;
 
 /// How long such a unit has to come up again. dynix knows nothing of it, so this is systemd's own default
 /// (systemd-system.conf(5), `DefaultTimeoutStartSec=`).
@@ -153,9 +153,9 @@ fn waits_for(before: &[BTreeSet<usize>], one: usize, other: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::InEffect;
     use super::*;
     use crate::plan::order::tests::plan;
+    use crate::reconcile::state::InEffect;
 
     fn change(name: &'static str) -> Change<'static> {
         let units = BTreeMap::from([(format!("{name}.service"), Verb::TryRestart)]);

@@ -1,14 +1,18 @@
 //! What is watched after an apply, and what a look at it means: pure.
 //!
 //! Units that were acted on are watched for a while ([`crate::plan::Plan::watch`]). Takes what systemd shows of them; gives
-//! whether their service works, does not, or is to be looked at again. [`super::watching`] acts on it.
+//! whether their service works, does not, or is to be looked at again. [`upkeep`] acts on it.
+
+pub mod upkeep;
+
+mod failure;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::InEffect;
 use crate::host::systemd::Observed;
+use crate::reconcile::state::InEffect;
 
 /// Changes on top of each other that can be taken back one by one. More of them than this become one.
 const MOST: usize = 8;

@@ -7,15 +7,15 @@ use std::io::ErrorKind;
 
 use camino::Utf8Path;
 
-use super::state::State;
 use crate::host::fs::{FileError, Untrusted, generation};
 use crate::host::paths::Paths;
 use crate::plan::{File, Service};
+use crate::reconcile::state::State;
 use crate::render;
 use crate::render::key::Key;
 
 /// The identities of the files of generation `number`, of those that were `written`.
-pub(super) fn files(
+pub(in crate::reconcile) fn files(
     directory: &Utf8Path,
     number: u64,
     service: &Service,

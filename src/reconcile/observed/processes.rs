@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-use super::state::InEffect;
 use crate::host::fs::{OWN, generation};
 use crate::host::paths::Paths;
 use crate::host::systemd::ServiceManager;
 use crate::plan::{Attach, File, Service};
+use crate::reconcile::state::InEffect;
 
 /// How long a process may take from its start until it runs the unit's program.
 const START: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ const START: Duration = Duration::from_secs(2);
 const INTERVAL: Duration = Duration::from_millis(2);
 
 /// What the units of a service see that is not what the service has in effect, by unit.
-pub(super) fn others<'u>(
+pub(in crate::reconcile) fn others<'u>(
     service: &Service,
     in_effect: &InEffect,
     units: impl Iterator<Item = &'u String>,
@@ -46,7 +46,7 @@ pub(super) fn others<'u>(
 }
 
 /// The units that are to read the files of a service's generation and see others, of one that is not being changed.
-pub(super) fn strayed(
+pub(in crate::reconcile) fn strayed(
     name: &str,
     service: &Service,
     in_effect: &InEffect,

@@ -1,24 +1,26 @@
 //! The way back of a service that failed while it was watched: to what it had before, as from within the apply itself.
 //!
-//! Takes what [`super::watch`] found; gives what became of each service, with the records rejected that are to blame. Where
+//! Takes what [`crate::reconcile::watch`] found; gives what became of each service, with the records rejected that are to blame. Where
 //! an earlier change turns out not to work, what was blamed for it before is tried again without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{Change, Sides};
-use super::dependents::Dependents;
-use super::difference::{check_all_units, observe};
-use super::execution::{Fault, Machine};
-use super::pass::Pass;
-use super::report::{Outcome, Report};
-use super::rollout::{self, Fallback};
-use super::state::{FailureKind, LastFailure, State, Trial};
-use super::watch::{Unproven, Watch};
-use super::watching::{begin, forget_tries, last_good, went_back};
-use super::{ApplyError, Failed, Request, reconcile, rejection, trial};
 use crate::host::systemd::Verb;
 use crate::overrides::{Draft, LogFile};
 use crate::plan::Plan;
+use crate::reconcile::change::{Change, Sides};
+use crate::reconcile::difference::check_all_units;
+use crate::reconcile::execution::{Fault, Machine};
+use crate::reconcile::observed::dependents::Dependents;
+use crate::reconcile::observed::observe;
+use crate::reconcile::pass::Pass;
+use crate::reconcile::report::{Outcome, Report};
+use crate::reconcile::rollout::Fallback;
+use crate::reconcile::state::{FailureKind, LastFailure, State, Trial};
+use crate::reconcile::verdict::with_last_words;
+use crate::reconcile::watch::upkeep::{begin, forget_tries, last_good, went_back};
+use crate::reconcile::watch::{Unproven, Watch};
+use crate::reconcile::{ApplyError, Failed, Request, reconcile, rejection, trial};
 use crate::render;
 use crate::render::key::Key;
 
@@ -44,7 +46,7 @@ struct Blame {
 }
 
 /// Takes services back to what they had, and rejects the records that they had applied since. `failed`: why, by service.
-pub(super) fn roll_back(
+pub(in crate::reconcile) fn roll_back(
     plan: &Plan,
     log: &LogFile,
     mut state: State,
@@ -92,7 +94,7 @@ fn ways_back<'p>(
         let back = &unproven.back;
         let sides = Sides { from: &found.now, to: back, confirmed: back, as_built: &as_built, pending: &pending };
         let Some(change) = Change::between(name, service, sides) else { continue };
-        let reason = rollout::with_last_words(&change, &Fault::Unit(reason), machine);
+        let reason = with_last_words(&change, &Fault::Unit(reason), machine);
         failing.push(Failing { change, watch, unproven, tried: state.log_id(name), reason });
     }
     Ok(failing)

@@ -7,19 +7,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ApplyError;
-use super::change::Change;
-use super::execution::Machine;
-use super::known_good::{self, KnownGood, Sighting};
-use super::locks::Locks;
-use super::report::{Outcome, Report};
-use super::roll_back::roll_back;
-use super::state::{ServiceState, State};
-use super::watch::{Unproven, Verdict, Watch};
 use crate::host::fs::generation;
 use crate::host::systemd::{Lasting, ManagerError, Observed, ServiceManager, Verb};
 use crate::overrides::{Folded, LogFile};
 use crate::plan::Plan;
+use crate::reconcile::ApplyError;
+use crate::reconcile::change::Change;
+use crate::reconcile::execution::Machine;
+use crate::reconcile::known_good::{self, KnownGood, Sighting};
+use crate::reconcile::locks::Locks;
+use crate::reconcile::report::{Outcome, Report};
+use crate::reconcile::state::{ServiceState, State};
+use crate::reconcile::watch::failure::roll_back;
+use crate::reconcile::watch::{Unproven, Verdict, Watch};
 
 /// What there is to see without touching anything.
 #[derive(Debug, Default)]
@@ -149,7 +149,7 @@ fn prove(plan: &Plan, state: &mut State, services: &[String], machine: &Machine<
 
 /// What becomes of the watch over a service that went back from its newest change: what is below that goes on being
 /// watched. Without a watch, it is not known what it went back to.
-pub(super) fn went_back(entry: &mut ServiceState, watch: Option<Watch>, machine: &Machine<'_>) {
+pub(in crate::reconcile) fn went_back(entry: &mut ServiceState, watch: Option<Watch>, machine: &Machine<'_>) {
     (entry.watch, entry.values, entry.works) = (None, None, false);
     let Some(mut watch) = watch else { return };
     if let Some(unproven) = watch.changes.pop() {
@@ -163,7 +163,7 @@ pub(super) fn went_back(entry: &mut ServiceState, watch: Option<Watch>, machine:
 }
 
 /// A change was confirmed: the log as it is now says what its services have.
-pub(super) fn confirmed<'s>(
+pub(in crate::reconcile) fn confirmed<'s>(
     plan: &Plan,
     folded: &Folded,
     services: impl Iterator<Item = &'s String>,
@@ -191,7 +191,11 @@ pub fn leave(machine: &Machine<'_>, _locks: &Locks) -> Result<Report, ApplyError
 }
 
 /// How often values were tried after a boot counts no more.
-pub(super) fn forget_tries<'s>(services: impl Iterator<Item = &'s String>, machine: &Machine<'_>, report: &mut Report) {
+pub(in crate::reconcile) fn forget_tries<'s>(
+    services: impl Iterator<Item = &'s String>,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) {
     let Ok(mut known) = KnownGood::load(machine.paths) else { return };
     let forgotten = services.filter(|service| known.tried(service)).count();
     if forgotten > 0
@@ -203,7 +207,11 @@ pub(super) fn forget_tries<'s>(services: impl Iterator<Item = &'s String>, machi
 
 /// Notes what is about to happen, and sees to it that somebody watches `services`, which are changed now: where whoever changes
 /// them is killed, the watcher finishes that.
-pub(super) fn prepare(state: &mut State, services: BTreeSet<String>, machine: &Machine<'_>) -> Result<(), ApplyError> {
+pub(in crate::reconcile) fn prepare(
+    state: &mut State,
+    services: BTreeSet<String>,
+    machine: &Machine<'_>,
+) -> Result<(), ApplyError> {
     let path = machine.paths.state();
     let (Some(manager), false) = (machine.manager, services.is_empty()) else { return Ok(state.save(&path)?) };
     state.under_way.extend(services);
@@ -252,7 +260,11 @@ fn start(unit: &str, manager: &dyn ServiceManager, machine: &Machine<'_>) -> Res
 }
 
 /// Sees to it that somebody watches what has to be watched, and says what is.
-pub(super) fn begin(state: &mut State, machine: &Machine<'_>, report: &mut Report) -> Result<(), ApplyError> {
+pub(in crate::reconcile) fn begin(
+    state: &mut State,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
     let Some(manager) = machine.manager else { return Ok(()) };
     let watches = state.services.iter().filter_map(|(name, one)| Some((name, one.watch.as_ref()?)));
     let applied = watches.clone().filter(|(name, _)| report.services.get(*name) == Some(&Outcome::Applied));
@@ -277,7 +289,7 @@ pub(super) fn begin(state: &mut State, machine: &Machine<'_>, report: &mut Repor
 
 /// Takes note of services that work, and that nobody watched: their units have been up on their values for as long as they
 /// would have been watched. So what is in effect when dynix comes to the system is known to work, too.
-pub(super) fn adopt(
+pub(in crate::reconcile) fn adopt(
     plan: &Plan,
     state: &mut State,
     machine: &Machine<'_>,
@@ -326,14 +338,14 @@ fn micros(micros: u64) -> f64 {
 
 /// The last record of the newest values that are known to work; 0 for what was built. A service that is back on what was built
 /// has nothing in effect: what it is to blame for next is all that came after these, also what it once had without running on it.
-pub(super) fn last_good(plan: &Plan, service: &str, machine: &Machine<'_>) -> u64 {
+pub(in crate::reconcile) fn last_good(plan: &Plan, service: &str, machine: &Machine<'_>) -> u64 {
     let known = KnownGood::load(machine.paths).unwrap_or_default();
     known_good::system(plan, service, machine.paths).map_or(0, |system| known.before(service, &system, None))
 }
 
 /// What a result means for the watch over its service. `by`: who is watched for, and what they recorded for it; `None` where
 /// nobody is.
-pub(super) fn reconciled(
+pub(in crate::reconcile) fn reconciled(
     plan: &Plan,
     change: &Change<'_>,
     outcome: &Outcome,
