@@ -22,6 +22,7 @@ lib.genAttrs
     "evaluation"
     "expressions"
     "fail-safe"
+    "flake"
     "gotosocial"
     "harmonia"
     "reapply"
@@ -33,6 +34,7 @@ lib.genAttrs
     "switches-units"
     "system-rollback"
     "units"
+    "upgrade"
     "verify-rollback"
     "withdraw"
   ]

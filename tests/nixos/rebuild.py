@@ -1,6 +1,6 @@
 # On a machine that has a nixpkgs and the sources of dynix (tests/nixos/run), nixos-rebuild works as on any other.
 CONFIGURATION = """
-{ config, lib, ... }:
+{ config, lib, pkgs, ... }:
 {
   imports = [ <nixpkgs/machine.nix> /dynix/modules/dynamicism /dynix/tests/nixos/subject.nix ];
   networking.hostName = "machine";

@@ -30,7 +30,7 @@ _REMARSHAL = ["1.3.0", "0.17.1"]
 _WHEELS = ["--python-version=3.13", "--implementation=cp", "--only-binary=:all:", "--platform=any"]
 
 # Where they are while something is built, and in the machines.
-_TREE, _NIXPKGS, _SOURCE = "/tree", "/nixpkgs", "/dynix"
+_TREE, _NIXPKGS, _SOURCE, _BEFORE = "/tree", "/nixpkgs", "/dynix", "/dynix-before"
 
 _NIX_CONFIG = """\
 sandbox = false
@@ -185,6 +185,9 @@ class _Lab:
         container.bind(self._nixpkgs, _NIXPKGS)
         container.bind(self._tree, _TREE)
         container.bind(_REPOSITORY, _SOURCE)
+        # A checkout of an earlier version, with its program in target/debug, to upgrade from.
+        if before := os.environ.get("DYNIX_BEFORE"):
+            container.bind(Path(before).resolve(), _BEFORE)
 
     def machine(self, test: str) -> Container:
         """A machine with the system of a test that was built, as nixos-install leaves it."""
