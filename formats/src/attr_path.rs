@@ -1,6 +1,7 @@
 //! Attribute paths: the names of NixOS options, as in `services.harmonia.settings.workers`.
 //!
-//! Takes what a person or a plan wrote, gives the names; written back, it is an attribute path in Nix's own syntax.
+//! Takes the text of a person or a plan and gives the names. Written back, they are an attribute path in Nix's own
+//! syntax.
 
 use std::fmt;
 

@@ -1,9 +1,10 @@
-//! `cdn`: `pkgs.formats.cdn`, which is json2cdn 0.1, which is the Java library cdn 1.14.5: it breaks the JSON into lines
-//! without reading it, and then works line by line. So a string with quotes in it may come out as anything; what that
-//! is, is what is written here, and `misread` names it.
+//! `cdn`: `pkgs.formats.cdn`. nixpkgs runs json2cdn 0.1, which uses the Java library cdn 1.14.5. That library breaks
+//! the JSON into lines without parsing it, and then works line by line. So a string with quotes in it can give any
+//! output. This module reproduces that output, and `misread` names such strings.
 //!
-//! * dialect `json2cdn`: as it runs in a build, where there is no locale: Java writes `?` for what is not ASCII.
-//! * dialect `json2cdn-utf-8`: the same with a locale.
+//! * dialect `json2cdn`: the output in a build, which has no locale: Java writes `?` for each character that is not
+//!   ASCII.
+//! * dialect `json2cdn-utf-8`: the output with a locale.
 
 use serde_json::Value;
 

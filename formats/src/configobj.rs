@@ -1,5 +1,6 @@
-//! `configobj`: `pkgs.formats.configobj`, which is Python's ConfigObj 5: scalars, then sections in as many brackets as they
-//! are deep, quoted where ConfigObj finds that they have to be (`_quote` in its `__init__.py`).
+//! `configobj`: `pkgs.formats.configobj`, written by Python's ConfigObj 5: scalars first, then sections. The number of
+//! brackets around a section's name is its depth. Values have quotes where ConfigObj needs them (`_quote` in its
+//! `__init__.py`).
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,5 @@
-//! What a parameter can be, for whoever has to try: the build looks for the one that gives a text, and an apply asks
-//! whether what the text did not show would matter.
+//! The values that a parameter can have. The build tries them to find the one that reproduces a text. An apply tries
+//! them to see whether a choice that the text left open matters.
 
 use serde_json::Value;
 

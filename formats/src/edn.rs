@@ -1,7 +1,7 @@
-//! `edn`: the EDN format of nixpkgs (pkgs/pkgs-lib/formats/edn), a text on one line that goes through a formatter.
+//! `edn`: the EDN format of nixpkgs (pkgs/pkgs-lib/formats/edn): a text on one line that goes through a formatter.
 //!
-//! * dialect `zprint`: through zprint, as long as it leaves everything on one line of 80 columns. How it breaks longer
-//!   ones, and in which order it puts sets and maps of other keys, is not known here.
+//! * dialect `zprint`: through zprint, for texts that fit on one line of 80 columns. Longer texts are an error, because
+//!   this module does not know how zprint breaks lines and in which order it puts sets and maps with other keys.
 //! * dialect `cat`: with `formatter = "cat"`, the text as it is.
 
 use serde_json::{Map, Value};

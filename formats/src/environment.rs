@@ -1,5 +1,5 @@
-//! `environment`: variables of a systemd environment file. Not one of `pkgs.formats`, but what modules do with settings
-//! by hand: `environment = lib.mapAttrs (_: toString) cfg.settings`.
+//! `environment`: variables of a systemd environment file. It is not one of `pkgs.formats`: modules write it by hand,
+//! as `environment = lib.mapAttrs (_: toString) cfg.settings`.
 //!
 //! The value is a flat attribute set; null leaves a variable out.
 

@@ -1,14 +1,16 @@
-//! `flags`: command-line options. Not one of `pkgs.formats`, but what modules do with flags by hand.
+//! `flags`: command-line options. It is not one of `pkgs.formats`: modules write flags by hand.
 //!
 //! The value is a list, in the order of the command line. An item is one of
 //!
 //! - a word;
-//! - `{ "flag": "--jobs", "value": X }`: null and false leave it out, true gives the bare flag (with `booleans`, both are
-//!   values), a list repeats it for each element (with `join`, the elements are one value), anything else is its value;
+//! - `{ "flag": "--jobs", "value": X }`: null and false leave it out; true gives the bare flag (with `booleans`, both
+//!   are values); a list repeats it for each element (with `join`, the elements are one value); anything else is its
+//!   value;
 //! - `{ "flags": { "jobs": X, ... } }`: the same for each attribute, in the order of their names.
 //!
-//! That is what `lib.cli.toCommandLine` does by its `option`, `sep` and `explicitBool` (lib/cli.nix). What comes out are the
-//! words ([`words`]), or a line of an environment file that gives systemd these very words for an unbraced `$VARIABLE`.
+//! `lib.cli.toCommandLine` does the same by its `option`, `sep` and `explicitBool` (lib/cli.nix). The output is either
+//! the words ([`words`]), or a line of an environment file from which systemd makes exactly these words for an unbraced
+//! `$VARIABLE`.
 
 use serde_json::{Map, Value};
 

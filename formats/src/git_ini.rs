@@ -1,5 +1,5 @@
-//! `gitIni`: `lib.generators.toGitINI`. Nested sets are flattened into `[section "sub.section"]`, lines are indented by
-//! a tab, strings are quoted, a list repeats its key.
+//! `gitIni`: `lib.generators.toGitINI`. It flattens nested sets into `[section "sub.section"]`, indents lines by a tab,
+//! quotes strings, and repeats the key of a list.
 
 use std::collections::BTreeMap;
 

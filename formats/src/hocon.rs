@@ -1,10 +1,10 @@
-//! `hocon`: `pkgs.formats.hocon`, which is a Rust program of nixpkgs (`hocon-generator`) over Nix's `toJSON`.
+//! `hocon`: `pkgs.formats.hocon`. nixpkgs runs a Rust program of its own (`hocon-generator`) over Nix's `toJSON`.
 //!
-//! The dialects differ only where an attribute set has both `_includes` and attributes:
+//! The dialects differ only for an attribute set that has both `_includes` and attributes:
 //!
 //! * `joined`: the first attribute follows the last include on the same line, which HOCON can't read (nixpkgs issue
 //!   329448).
-//! * `lines`: it has a line of its own; includes without attributes are followed by a line of white space.
+//! * `lines`: the first attribute has a line of its own; a line of white space follows includes without attributes.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! `ini`: `lib.generators.toINI`, sections of `key=value` lines with an empty line between them.
+//! `ini`: `lib.generators.toINI`: sections of `key=value` lines with an empty line between them.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `iniWithGlobalSection`: `lib.generators.toINIWithGlobalSection`, lines before the first section.
+//! `iniWithGlobalSection`: `lib.generators.toINIWithGlobalSection`: as `ini`, with lines before the first section.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! `json`: what `jq .` (1.7 and later) writes over Nix's `toJSON`, as `pkgs.formats.json` does. And `hcl1`, which is the
-//! same after every attribute set below the top was put into a list of its own, as HCL 1 wants its blocks.
+//! `json`: the output of `jq .` (1.7 and later) over Nix's `toJSON`, as in `pkgs.formats.json`. And `hcl1`, which is
+//! the same after every attribute set below the top is put into a list of its own, as HCL 1 wants its blocks.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
-//! `kdl`: `pkgs.formats.kdl`, which is jsonkdl, which is the Rust crate `kdl` 6 after its `autoformat`.
+//! `kdl`: `pkgs.formats.kdl`. nixpkgs runs jsonkdl, which uses the Rust crate `kdl` 6 with its `autoformat`.
 //!
-//! The value is a document: a list of nodes `{ name, type, arguments, properties, children }`, of which only the name has
-//! to be there. An argument or property is a scalar, or `{ type, value }`.
+//! The value is a document: a list of nodes `{ name, type, arguments, properties, children }`. Only the name is
+//! required. An argument or property is a scalar, or `{ type, value }`.
 
 use serde_json::{Map, Value};
 

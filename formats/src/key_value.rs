@@ -1,4 +1,4 @@
-//! `keyValue`: `lib.generators.toKeyValue`, `key=value` lines.
+//! `keyValue`: `lib.generators.toKeyValue`: `key=value` lines.
 
 use serde_json::Value;
 

@@ -1,10 +1,10 @@
 //! Native serialisers for the formats of nixpkgs' `pkgs.formats`: JSON values in, the bytes that nixpkgs writes out.
 //!
-//! One file a format, one line each in [`registry`]. A format is a name, the dialects in which the generators of
-//! different nixpkgs revisions write it, its parameters, and one function that appends to a buffer. What the static
-//! settings give is compared with what Nix generated when the system is built, so the writers are faithful: they
-//! write what nixpkgs writes, also where that reads back as something else. Such values are named by [`ambiguities`],
-//! which refuses them where they come from an override.
+//! Each format is one file and one line in [`registry`]. A format is a name, the dialects in which the generators of
+//! different nixpkgs revisions write it, its parameters, and one function that appends to a buffer. The build of a
+//! system compares the output for the static settings with what Nix generated. So the writers are faithful: they write
+//! what nixpkgs writes, even where that reads back as something else. [`ambiguities`] names such values, and refuses
+//! them where they come from an override.
 
 pub mod attr_path;
 mod cdn;

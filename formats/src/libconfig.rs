@@ -1,5 +1,6 @@
-//! `libconfig`: `pkgs.formats.libconfig`, which is a Rust program of nixpkgs (`libconfig-generator`) over Nix's `toJSON`;
-//! everything on one line. nixpkgs then lets libconfig itself read the file, so what libconfig can't read is an error.
+//! `libconfig`: `pkgs.formats.libconfig`. nixpkgs runs a Rust program of its own (`libconfig-generator`) over Nix's
+//! `toJSON`. It writes everything on one line. nixpkgs then lets libconfig itself read the file, so a value that
+//! libconfig can't read is an error.
 
 use serde_json::{Map, Value};
 

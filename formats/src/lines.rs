@@ -1,8 +1,8 @@
-//! What the line-based formats share (ini, iniWithGlobalSection, keyValue, systemd): `lib.generators.toKeyValue`, the
+//! What the line-based formats (ini, iniWithGlobalSection, keyValue, systemd) share: `lib.generators.toKeyValue`, the
 //! conventions of its `mkKeyValue`, and the values that such lines can't hold.
 //!
-//! `mkKeyValue` and `listToValue` are Nix functions, which no plan can carry. What modules really pass is covered by
-//! named parameters; the proof at build shows whether they are the right ones.
+//! `mkKeyValue` and `listToValue` are Nix functions, which no plan can carry. Named parameters cover what modules
+//! really pass; the proof at build time shows whether they are the right ones.
 
 use serde_json::{Map, Value};
 

@@ -1,9 +1,10 @@
 //! `lua`: a Lua value, or assignments.
 //!
 //! * dialect `toLua`: `lib.generators.toLua`.
-//! * dialect `stylua`: `pkgs.formats.lua`, which puts `return` before that and runs stylua over it. For data in tables of
-//!   several lines that means commas after the last items, single quotes where they save escapes, and a new line before
-//!   the string of an assignment that is too long. What stylua makes of inline code is not known here.
+//! * dialect `stylua`: `pkgs.formats.lua`, which puts `return` before that and runs stylua over it. For data in tables
+//!   of several lines, stylua adds commas after the last items, uses single quotes where they save escapes, and starts
+//!   a new line before the string of an assignment that is too long. Inline code is an error, because its layout is not
+//!   known here.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! Nix's syntax for plain data: names, strings, numbers, lists and attribute sets.
 //!
-//! Takes values, gives text that the Nix evaluator reads as exactly these values, whatever they hold: nothing in a value
-//! can become Nix code. Lexical rules are those of `src/libexpr/lexer.l` in Nix 2.18 to 2.31.
+//! Takes values and gives text that the Nix evaluator reads as exactly these values. No value, whatever it holds, can
+//! become Nix code. The lexical rules are those of `src/libexpr/lexer.l` in Nix 2.18 to 2.31.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! `nixConf`: nix.conf, by `pkgs.formats.nixConf` (dialect `formats`) or by the NixOS module of `nix.settings`, which has
-//! its own copy of the writer and keeps what is in a list twice (dialect `module`).
+//! `nixConf`: nix.conf. Dialect `formats` is that of `pkgs.formats.nixConf`. Dialect `module` is that of the NixOS
+//! module of `nix.settings`, which has its own copy of the writer and keeps the duplicates of a list.
 
 use serde_json::{Map, Value};
 

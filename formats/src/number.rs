@@ -1,4 +1,4 @@
-//! Numbers: which ones Nix has, and the texts that the generators give them.
+//! Numbers: those that Nix has, and the texts that the generators give them.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! What a format can be told, and the strict check of it. Parameters that are data in nixpkgs keep their names;
-//! those that are Nix functions there (`mkKeyValue`) are named options for the conventions that modules use.
+//! The parameters of formats, and the strict check of them. Parameters that are data in nixpkgs keep their names.
+//! Parameters that are Nix functions there (`mkKeyValue`) are named options for the conventions that modules use.
 
 use serde_json::{Map, Value};
 

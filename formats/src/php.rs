@@ -1,4 +1,4 @@
-//! `php`: `pkgs.formats.php`, a file for PHP's `include`: everything in one expression on one line.
+//! `php`: `pkgs.formats.php`: a file for PHP's `include`, with everything in one expression on one line.
 
 use serde_json::{Map, Value};
 

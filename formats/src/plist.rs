@@ -1,4 +1,4 @@
-//! `plist`: `lib.generators.toPlist`, Apple's property lists as XML. No newline at the end.
+//! `plist`: `lib.generators.toPlist`: Apple's property lists as XML, without a newline at the end.
 
 use serde_json::Value;
 

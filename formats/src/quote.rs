@@ -1,8 +1,8 @@
-//! Quoting for what systemd reads: unit files, command lines, environment files. Text in, text out; what a place can't
-//! hold is an error that says why. Rules are systemd 257's, from systemd.syntax(7), systemd.exec(5), systemd.service(5)
-//! and the sources named at each function.
+//! Quoting for the files that systemd reads: unit files, command lines, environment files. Text in, text out. A text
+//! that a place can't hold is an error that says why. The rules are systemd 257's, from systemd.syntax(7),
+//! systemd.exec(5), systemd.service(5) and the sources named at each function.
 //!
-//! Which function for which place:
+//! The function for each place:
 //!
 //! | place | function |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! The formats that there are. A new one is a file and an entry here; `dynix render`, the plan's checks, the
+//! The table of all formats. A new format is a file and an entry here. `dynix render`, the plan's checks, the
 //! documentation and the tests all read this table.
 
 use super::{

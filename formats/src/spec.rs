@@ -1,4 +1,4 @@
-//! What names a format: in descriptions, in plans and for the registry.
+//! The name of a format with its dialect and parameters, for descriptions, plans and the registry.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

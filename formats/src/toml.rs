@@ -1,6 +1,6 @@
-//! `toml`: TOML 1.0 in the two layouts that `pkgs.formats.toml` has had.
+//! `toml`: TOML 1.0 in the layouts that `pkgs.formats.toml` has had.
 //!
-//! * `toml-rs`, current: json2x, which is the Rust crate `toml` 1.1 (`toml::to_string`); see below.
+//! * `toml-rs`, current: json2x, which uses the Rust crate `toml` 1.1 (`toml::to_string`); see below.
 //! * `tomlkit` and `tomlkit-0.17`: remarshal 1.x and 0.17 (Python's tomlkit); see [`super::tomlkit`].
 
 use serde_json::{Map, Value};

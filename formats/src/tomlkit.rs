@@ -1,8 +1,8 @@
 //! The `toml` dialects of older nixpkgs: remarshal, which writes with Python's tomlkit.
 //!
-//! tomlkit builds a table item by item: a plain value that comes after a table is moved before the first one, and the
-//! empty lines between tables depend on that order (`Container.append` and `Container._insert_at`). remarshal 1.x, on
-//! top of that, breaks arrays of six and more items over lines, but only where they stand directly in a table.
+//! tomlkit builds a table item by item. It moves a plain value that comes after a table before the first table, and the
+//! empty lines between tables depend on that order (`Container.append` and `Container._insert_at`). remarshal 1.x also
+//! breaks arrays of six and more items over lines, but only arrays that are directly in a table.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Visits every part of a value with its path, for checks; the writers have their own recursion.
+//! Visits every part of a value with its path, for checks. The writers have their own recursion.
 
 use serde_json::Value;
 

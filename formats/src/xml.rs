@@ -1,5 +1,5 @@
-//! `xml`: `pkgs.formats.xml`, which is Python's xmltodict (`unparse`, pretty, indented by 2) and then xmllint, which refuses
-//! what is not well-formed. Attributes are written `@name`, the text beside them `#text`, comments `#comment`.
+//! `xml`: `pkgs.formats.xml`: Python's xmltodict (`unparse`, pretty, indented by 2) and then xmllint, which refuses a
+//! text that is not well-formed. Attributes have the name `@name`, the text beside them `#text`, comments `#comment`.
 //!
 //! * dialect `xmltodict`: 1.0.4.
 //! * dialect `xmltodict-1.0.2`: attributes and texts that are null or boolean are Python's words.

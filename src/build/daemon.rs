@@ -1,4 +1,4 @@
-//! The daemon's units, where the description has a daemon.
+//! The daemon's units, for a description that has a daemon.
 
 use serde::Serialize;
 

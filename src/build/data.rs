@@ -1,9 +1,9 @@
-//! What a text says, for comparing two texts of one format that are not the same: read by parsers that share nothing
-//! with our writers.
+//! Parses texts to data, to compare two texts of one format that are not equal. The parsers share nothing with our
+//! writers.
 //!
-//! Two texts are only held to say the same where every reader of the format has to agree. So a text that can be read
-//! in more than one way (an anchor, a tag, a line that goes on in the next) says nothing here, and what a reader may
-//! take notice of (white space around a separator, quotes around a word that YAML could take for a number) counts.
+//! Two texts count as equal data only if every reader of the format has to agree. So a text that can be read in more
+//! than one way (an anchor, a tag, a line that continues on the next) has no data here. Details that a reader may
+//! notice (white space around a separator, quotes around a word that YAML could take for a number) count as data.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Reads the description: strictly, so that a misspelt key is an error with its place and not a default.
+//! Reads the description strictly: a misspelt key is an error with its place, not a default.
 //!
-//! Takes the text, gives the plan without what `generate` adds, or every key that is unknown, missing or of the wrong
-//! kind. What is a key is said once, in `docs/description.schema.json`, which editors and other programs read as well.
+//! Takes the text; gives the plan without what `generate` adds, or every key that is unknown, missing or of the wrong
+//! kind. `docs/description.schema.json` is the one definition of the keys. Editors and other programs read it as well.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! One generator wrote all files of a format: they are all of one nixpkgs. A small file often is the same in every
-//! dialect, and then another file of the format says which one it is.
+//! Decides dialects across files. All files of a format come from one nixpkgs, so one generator wrote them all. A small
+//! file often is the same in every dialect; then another file of the format decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
-//! JSON as strictly as a contract needs it: no name twice in an object, no number that 64 bits don't hold as it is written.
+//! Reads JSON strictly, as a contract needs it: no name twice in an object, and no number that 64 bits can't hold
+//! exactly.
 //!
-//! Takes text, gives a value or every problem with its place. `serde_json` by itself lets the last of two equal names
-//! win without a word, and rounds numbers.
+//! Takes text; gives a value, or every problem with its place. `serde_json` by itself silently lets the last of two
+//! equal names win, and rounds numbers.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -1,10 +1,10 @@
-//! Build time: from the description to everything that run time needs.
+//! Build time: compiles the description into everything that run time needs.
 //!
 //! Takes the description's text and a place to read the static files from; gives a [`Tree`] in memory, or every problem
-//! found. In order: [`description`] reads it, [`find`] looks for the files that it does not name, [`checks`] holds it against
-//! itself, [`proof`] shows that our serialisers write what Nix wrote, [`trial`] tries the checks that nobody vouches for,
-//! [`stub`] gives the units' drop-ins, [`tree`] writes. The same input, programs to try included, gives the same output to
-//! the byte: nothing in it says when or where it was made.
+//! found. In order: [`description`] reads it, [`find`] looks for the files that it does not name, [`checks`] checks its
+//! consistency, [`proof`] shows that our serialisers write what Nix wrote, [`trial`] tries the checks that the
+//! description does not vouch for, [`stub`] gives the units' drop-ins, [`tree`] writes. The same input, with the same
+//! programs to try, gives the same output to the byte: nothing in the output says when or where it was made.
 
 pub mod checks;
 pub mod daemon;

@@ -1,4 +1,4 @@
-//! Shows that what we write for the static values is what Nix wrote: byte for byte, or at least the same data.
+//! Shows that our text for the static values equals that of Nix: byte for byte, or at least as data.
 
 use std::collections::BTreeMap;
 

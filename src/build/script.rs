@@ -1,8 +1,8 @@
 //! The start script of a unit, as nixpkgs writes it (`pkgs.writeShellScript`, and `makeJobScript` in
 //! nixos/lib/systemd-lib.nix): a shebang, exports, then one command.
 //!
-//! Takes the script, gives the words that the shell would run. Anything else is refused with its line, for what is not
-//! understood can't be proven.
+//! Takes the script; gives the words that the shell would run. Anything else is refused with its line: a script that
+//! dynix does not understand can't be proven.
 
 use std::collections::BTreeMap;
 use std::fmt;

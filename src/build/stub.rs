@@ -1,7 +1,7 @@
-//! The stub drop-ins: how a unit sees its dynamic files, if there are any.
+//! The stub drop-ins: they attach the dynamic files to a unit, if such files exist.
 //!
-//! Every dynamic file is named with systemd's `-` ("ignore if missing"), so with nothing under /run/dynix the unit
-//! starts on its static configuration.
+//! A stub names every dynamic file with systemd's `-` ("ignore if missing"). So a unit starts on its static
+//! configuration while nothing is below /run/dynix.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
-//! Checks that nobody vouches for, tried on the static values: the validators that nixpkgs' own modules run in the build.
+//! Tries the checks that the description does not vouch for on the static values: the validators that nixpkgs' own
+//! modules run in the build.
 //!
-//! Takes the plan once its files are proven, and leaves in it the checks that accept what is rendered for the static
-//! values. Gives, for people, which were left out and why: a check that refuses what the build decided would refuse every
-//! other value too.
+//! Takes the plan after its files are proven, and keeps the checks that accept the rendered static values. Gives, for
+//! people, the checks that were left out and why: a check that refuses the static values would refuse every other value
+//! too.
 
 use std::collections::BTreeMap;
 

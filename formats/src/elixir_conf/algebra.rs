@@ -1,4 +1,4 @@
-//! Documents that are laid out for a line width, as `Inspect.Algebra` of Elixir 1.18 does it; only what data needs.
+//! Lays out documents for a line width, as `Inspect.Algebra` of Elixir 1.18 does. It has only what data needs.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! `elixirConf`: the settings of an Elixir application, which nixpkgs prints on a line each and `mix format` breaks into
-//! lines of 98 columns. Elixir 1.18 writes what is written here (`Code.Formatter` and `Inspect.Algebra`).
+//! `elixirConf`: the settings of an Elixir application. nixpkgs prints each on a line, and `mix format` breaks them
+//! into lines of 98 columns. The output is that of Elixir 1.18 (`Code.Formatter` and `Inspect.Algebra`).
 
 mod algebra;
 mod literal;

@@ -1,5 +1,5 @@
-//! Python code of `mkRaw`, as far as black only spaces and quotes it anew: names, attributes, calls, subscripts, plain
-//! strings, integers, and `a if b else c`.
+//! Python code in `mkRaw`. This module covers the part that black changes only in its spaces and quotes: names,
+//! attributes, calls, subscripts, plain strings, integers, and `a if b else c`.
 
 use super::literal;
 

@@ -1,4 +1,4 @@
-//! Lines as black breaks them (`transform_line` in its linegen.py), for data: scalars, lists and dictionaries.
+//! Breaks lines as black does (`transform_line` in its linegen.py), for data: scalars, lists and dictionaries.
 
 use serde_json::{Map, Value};
 

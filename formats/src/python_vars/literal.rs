@@ -1,4 +1,4 @@
-//! Names and literals as Python's `repr` gives them and black then changes them.
+//! Names and literals: the text of Python's `repr`, after black.
 
 use std::io::Write;
 

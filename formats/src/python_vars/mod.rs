@@ -1,10 +1,10 @@
-//! `pythonVars`: assignments, as Django reads its settings. nixpkgs prints Python and runs black over it, with lines of 88
-//! columns; black 24.10 to 26.10 write alike what is written here.
+//! `pythonVars`: assignments, as Django reads its settings. nixpkgs prints Python and runs black over it, with lines of
+//! 88 columns. black 24.10 to 26.10 give the same output for the values that this module accepts.
 //!
-//! * dialect `unparse`: Python's `ast.unparse`, so that black puts on one line what fits.
-//! * dialect `repr`: older revisions print a comma after each item, so that black gives each a line of its own.
+//! * dialect `unparse`: nixpkgs uses Python's `ast.unparse`, so black joins into one line what fits.
+//! * dialect `repr`: older revisions print a comma after each item, so black puts each item on a line of its own.
 //!
-//! Of code (`mkRaw`) what black may do is known only for a part; the rest is an error.
+//! For code (`mkRaw`), the output of black is known only in part; the rest is an error.
 
 mod code;
 mod layout;

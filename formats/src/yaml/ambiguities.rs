@@ -1,5 +1,6 @@
-//! Strings that the emitters write in a way that does not read back, or that breaks the document. They are PyYAML's and
-//! ruamel's mistakes. Nearly all of them concern strings that are written over several lines, so those are read again here.
+//! Strings that the emitters write in a way that does not read back, or that breaks the document. These are bugs of
+//! PyYAML and ruamel.yaml. Nearly all concern strings that are written over several lines, so this module reads those
+//! back.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! What the characters of a string allow: `analyze_scalar` of PyYAML and ruamel.yaml, for block context.
+//! The scalar styles that the characters of a string allow: `analyze_scalar` of PyYAML and ruamel.yaml, for block
+//! context.
 
 /// What the emitters want to know of a string that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

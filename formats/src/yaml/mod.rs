@@ -1,10 +1,10 @@
 //! `yaml_1_1` and `yaml_1_2`: YAML as remarshal writes it.
 //!
-//! * dialect `ruamel`: remarshal 1.x with `--to yaml-1.1` or `yaml-1.2`, ruamel.yaml's emitter after a `%YAML` line;
+//! * dialect `ruamel`: remarshal 1.x with `--to yaml-1.1` or `yaml-1.2`: ruamel.yaml's emitter after a `%YAML` line;
 //! * dialect `ruamel-headerless`: the same without that line, as `--to yaml` writes 1.2;
 //! * dialect `pyyaml`, for 1.1: remarshal 0.17, PyYAML's emitter.
 //!
-//! Both emitters share their layout: block style everywhere but for empty collections, nested by 2, the items of a
+//! Both emitters share their layout: block style for everything except empty collections, nested by 2, the items of a
 //! list at the column of its key. They differ in the scalars, see [`scalar`].
 
 mod ambiguities;

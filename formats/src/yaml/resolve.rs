@@ -1,5 +1,5 @@
-//! Which plain scalars are read as something else than a string: the implicit resolvers of PyYAML and ruamel.yaml
-//! (`resolver.py`), written out. The differences between the two are the emitters', not the specification's.
+//! Says which plain scalars a reader takes for something other than a string: the implicit resolvers of PyYAML and
+//! ruamel.yaml (`resolver.py`), written out. The two differ as the emitters do, not as the specifications do.
 
 use super::Style;
 

@@ -1,9 +1,9 @@
-//! One scalar: which style the emitters choose for it, and how they fold it at 80 columns (`choose_scalar_style`,
+//! One scalar: the style that the emitters choose for it, and how they fold it at 80 columns (`choose_scalar_style`,
 //! `write_plain`, `write_single_quoted` and `write_double_quoted` of PyYAML and ruamel.yaml).
 //!
-//! PyYAML prefers single quotes and writes a newline as an empty line; ruamel.yaml takes double quotes for whatever
-//! has a `'` or a newline. Both fold at a single space that comes after column 80; ruamel also moves a plain word that
-//! would end after it to a line of its own, which leaves `key: ` behind with a space at its end.
+//! PyYAML prefers single quotes and writes a newline as an empty line. ruamel.yaml uses double quotes for every string
+//! that has a `'` or a newline. Both fold at a single space after column 80. ruamel.yaml also moves a plain word that
+//! would end after column 80 to a line of its own, which leaves `key: ` behind with a space at its end.
 
 use super::Style;
 use super::analysis::{Analysis, is_break};

@@ -1,6 +1,6 @@
-//! Tags that modules make of strings in a later step: services.home-assistant and its kin take the quotes off strings
-//! such as `!include automations.yaml`, for YAML of pkgs.formats has no tags. Takes the text that was written, gives the
-//! text after that step.
+//! Tags that modules make of strings in a later step. YAML of pkgs.formats has no tags, so services.home-assistant and
+//! modules like it take the quotes off strings such as `!include automations.yaml`. Takes the text before that step and
+//! gives the text after it.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Who may ask the daemon for what, held against the options that there are.
+//! Checks the rules of the daemon against the options of the description.
 
 use std::cmp::Ordering;
 

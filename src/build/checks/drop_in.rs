@@ -1,4 +1,4 @@
-//! The template of a drop-in: that it gives a unit file, and that no value could make another one of it.
+//! Checks the template of a drop-in: it has to give a unit file, and no value may give one of another structure.
 
 use std::collections::BTreeMap;
 

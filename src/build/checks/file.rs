@@ -1,4 +1,4 @@
-//! One file of a service: its format, value, place and owner.
+//! Checks one file of a service: its format, value, place and owner.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A description held against itself: every problem is found, each with its place. Pure.
+//! Checks that a description is consistent. It finds every problem, each with its place. Pure.
 
 mod daemon;
 mod drop_in;

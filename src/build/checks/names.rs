@@ -1,4 +1,4 @@
-//! Names and paths: what each kind has to look like, and why a given one does not.
+//! Names and paths: the syntax of each kind, and why a given one breaks it.
 
 use camino::Utf8Path;
 

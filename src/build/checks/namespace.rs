@@ -1,8 +1,9 @@
-//! What a bind does to a unit, as far as the unit's text says it: whether the unit would see the file, and what it loses
-//! by having a mount namespace of its own.
+//! The effects of a bind on a unit, as far as the unit's text shows them: whether the unit sees the file, and what the
+//! unit loses with a mount namespace of its own.
 //!
-//! Takes the settings of a unit; gives problems and warnings in words. Nothing is known of drop-ins of other packages and
-//! of units that the description has no text of: an apply looks at what systemd has loaded (`crate::reconcile::loaded`).
+//! Takes the settings of a unit; gives problems and warnings as text. Drop-ins of other packages, and units whose text
+//! is not in the description, are not known here. For those an apply looks at what systemd has loaded
+//! (`crate::reconcile::loaded`).
 
 use camino::{Utf8Path, Utf8PathBuf};
 

@@ -1,4 +1,5 @@
-//! The marks of secrets: that there can be something at each, and that nothing made from it is there for everybody.
+//! Checks the marks of secrets: each has to name something that can exist, and nothing made from a secret may be
+//! readable by everybody.
 
 use super::{drop_in, service};
 use crate::attr_path::AttrPath;

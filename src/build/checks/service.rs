@@ -1,4 +1,4 @@
-//! One service of a description: its options, units, drop-ins and commands.
+//! Checks one service of a description: its options, units, drop-ins and commands.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What two services, or two files, can't both have: an option, a unit, a place in a unit, a place in the order.
+//! Checks what two services, or two files, can't share: an option, a unit, a place in a unit, a place in the order.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which of the files that were reached is the one that an option's value becomes.
+//! Chooses, among the files that were reached, the one that holds an option's value.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value};

@@ -1,8 +1,8 @@
-//! The formats that an option's type and a file's name speak for.
+//! The formats that an option's type and a file's name suggest.
 //!
-//! The types of `pkgs.formats` describe themselves, by words that stay the same within wrappers ("null or ...", "open
-//! submodule of ..."). What they say is where to look first, and what decides between formats that write the same text;
-//! it proves nothing: `JSON value` is also the type of settings that are written as YAML or TOML.
+//! The types of `pkgs.formats` have descriptions whose words stay the same within wrappers ("null or ...", "open
+//! submodule of ..."). These words say which format to try first, and decide between formats that write the same text.
+//! They prove nothing: `JSON value` is also the type of settings that are written as YAML or TOML.
 
 use camino::Utf8Path;
 use serde_json::{Map, Value};

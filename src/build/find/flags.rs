@@ -1,8 +1,9 @@
-//! Settings that are flags of a unit's command, as `lib.cli` writes them (lib/cli.nix): in `ExecStart=` itself, or in the
-//! start script that it names.
+//! Settings that are flags of a unit's command, as `lib.cli` writes them (lib/cli.nix): in `ExecStart=` itself, or in
+//! the start script that it names.
 //!
-//! Where the settings' own flags stand one after the other, in the order of their names, all flags of the settings go. What
-//! stands between them is the module's own (`lib.recursiveUpdate settings { blueprint-file = ...; }`).
+//! The settings' own flags have to follow one another in the order of their names. Then all flags of the settings
+//! become dynamic together. Flags between them are the module's own (`lib.recursiveUpdate settings { blueprint-file =
+//! ...; }`).
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
 //! Finds the files of a service whose description names none.
 //!
-//! Takes the plan as it was read and the store, gives the plan with files and units. The file is looked for in all that
-//! the service's units lead to ([`reach`]): it is the one whose text is what the option's value gives in some format,
-//! dialect and convention ([`choose`]). The units that it is attached to are those that lead to it ([`reading`]). Where there
-//! is none, the value may be [`variables`] of a unit or [`flags`] of its command. What is found goes through the same checks
-//! and the same proof as what is written down.
+//! Takes the plan as it was read and the store; gives the plan with files and units. It searches all files that the
+//! service's units lead to ([`reach`]). The right file is the one whose text the option's value gives in some format,
+//! dialect and convention ([`choose`]). The file is attached to the units that lead to it ([`reading`]). If there is no
+//! such file, the value may be [`variables`] of a unit or [`flags`] of its command. A found file passes the same checks
+//! and the same proof as one that the description names.
 
 mod choose;
 mod family;

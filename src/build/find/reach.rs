@@ -1,7 +1,8 @@
-//! Which files each unit leads to, and how: from its text through scripts, links, directories and lists of files.
+//! Finds the files that each unit leads to, and how: from its text through scripts, links, directories and lists of
+//! files.
 //!
-//! Takes the texts of units and what lies under /etc, gives every file of text that can be reached, with the ways that
-//! lead to it. A file under /etc is its source in the store.
+//! Takes the texts of units and the files below /etc; gives every text file that can be reached, with the ways that
+//! lead to it. A file below /etc is its source in the store.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Who reads a file that was found, and whether a bound one would be what they see.
+//! Finds who reads a file, and whether they would see a bound one.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;

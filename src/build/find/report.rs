@@ -1,4 +1,4 @@
-//! What is said where the build can't find a file by itself: what was tried, how near it came, what to write.
+//! The message for a file that the build can't find by itself: what was tried, how near it came, what to write.
 
 use std::fmt::Write as _;
 

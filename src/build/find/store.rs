@@ -1,4 +1,4 @@
-//! The files that the build may look at: the store, below a root, read once each and within bounds.
+//! The files that the build may look at: the store, below a root. Each is read once, and within bounds.
 //!
 //! A link in the store names its target as it is on the running system, so links are resolved below the root as well.
 

@@ -1,4 +1,4 @@
-//! The text of a unit: its settings, one after the other, and which of them systemd itself acts on.
+//! The text of a unit: its settings in order, and which of them systemd itself acts on.
 
 /// One line `KEY=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What a file may be of an option's value: all of it, or what is left without the nulls.
+//! The parts of an option's value that a file can hold: all of it, or all except the nulls.
 
 use std::collections::{BTreeMap, BTreeSet};
 

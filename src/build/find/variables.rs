@@ -1,4 +1,5 @@
-//! Settings that are variables of a unit's environment: `Environment=`, or a file of the store in `EnvironmentFile=`.
+//! Settings that are variables of a unit's environment: in `Environment=`, or in a file of the store in
+//! `EnvironmentFile=`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! The parameters of a format that come nearest to a text: one after the other, as long as one gets nearer.
+//! Finds the parameters of a format that come nearest to a text: changes one after the other, as long as the distance
+//! shrinks.
 
 use std::collections::BTreeSet;
 

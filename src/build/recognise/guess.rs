@@ -1,5 +1,5 @@
-//! Values of text parameters, read off a text: the format is rendered with a mark in the parameter's place, and what
-//! the text has where the mark stands is the value.
+//! Reads the values of text parameters off a text. It renders the format with a mark in the parameter's place. The part
+//! of the text at the place of the mark is the value.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
-//! Which format, dialect and parameters write a text that is given for a value that is given.
+//! Finds the format, dialect and parameters that write a given text for a given value.
 //!
-//! A value, the text that Nix wrote for it, and what is known of its format go in; what reproduces the text comes out,
-//! or the nearest miss. Parameters that stand for Nix functions (`mkKeyValue`) can't be seen in any type, only in the
-//! text: [`fit`] finds them by trying, [`guess`] reads those with too many values off the text.
+//! Takes a value, the text that Nix wrote for it, and what is known of its format; gives what reproduces the text, or
+//! the nearest miss. Parameters that stand for Nix functions (`mkKeyValue`) show only in the text, never in a type.
+//! [`fit`] finds them by trying. [`guess`] reads parameters with too many possible values off the text.
 
 mod fit;
 mod guess;

@@ -1,5 +1,5 @@
-//! How far one text is from another, so that every parameter counts by itself: the words, blanks and signs that one
-//! has and the other has not, wherever they stand. A wrong spelling of booleans costs the same whether the separator
+//! The distance between two texts, made so that every parameter counts by itself: the words, blanks and signs that one
+//! text has and the other lacks, wherever they are. A wrong spelling of booleans costs the same whether the separator
 //! is right or wrong, so each can be found without the others.
 
 use std::collections::HashMap;
