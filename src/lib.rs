@@ -18,6 +18,7 @@ pub use dynix_formats::{attr_path, nix};
 pub mod build;
 pub mod cli;
 pub mod daemon;
+pub mod evaluated;
 pub mod exit;
 pub mod host;
 pub mod overrides;

@@ -5,7 +5,9 @@
 let
   inherit (lib) mkOption types;
   cfg = config.dynamicism.daemon;
-  enabled = lib.any (service: service.enable) (lib.attrValues config.dynamicism.for);
+  enabled =
+    config.dynamicism.options != [ ]
+    || lib.any (service: service.enable) (lib.attrValues config.dynamicism.for);
 
   bounds = {
     options = {

@@ -13,7 +13,7 @@
 let
   inherit (lib) mkOption types;
   cfg = config.dynamicism;
-  enabled = lib.any (service: service.enable) (lib.attrValues cfg.for);
+  enabled = cfg.options != [ ] || lib.any (service: service.enable) (lib.attrValues cfg.for);
   # An overlay over /etc may be read-only (nixpkgs, nixos/modules/system/etc/etc-activation.nix).
   etcIsWritable = !(config.system.etc.overlay.enable or false) || config.system.etc.overlay.mutable;
   # nixpkgs, nixos/modules/system/activation/nixos-init.nix
@@ -132,6 +132,22 @@ in
         }
       '';
       description = "The services whose settings can be changed at run time, and how.";
+    };
+
+    options = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [
+        "networking.firewall.allowedTCPPorts"
+        "services.nginx.virtualHosts.*"
+        "systemd.services.*.serviceConfig.*"
+      ];
+      description = ''
+        Option paths besides those of the services in `dynamicism.for` that can be overridden at run time. What is below a
+        path is meant too, and `*` stands for any one name; `"*"` alone is everything. dynix evaluates the configuration with
+        their values, which takes seconds, and puts into effect what a rebuild would change, as far as that needs no build
+        and no boot. It needs the configuration on the machine, and an `evaluator`.
+      '';
     };
 
     onSwitch = mkOption {
@@ -345,6 +361,8 @@ in
             found ? { },
           }:
           (import ../../lib/verify (evaluation // { inherit found; })).verify { inherit overrides; };
+        # What `dynix apply` evaluates for `dynamicism.options`.
+        change = (import ../../lib/evaluated evaluation).change;
         # What `dynix prove` evaluates.
         namesOf =
           {
@@ -361,6 +379,10 @@ in
     }
     (lib.mkIf enabled {
       assertions = [
+        {
+          assertion = cfg.options == [ ] || cfg.activation == "script";
+          message = "dynamicism.options needs an activation script, and dynamicism.activation is \"units\". Set dynamicism.options = [ ].";
+        }
         {
           assertion = cfg.activation == "units" || !runsNoScripts;
           message = "dynamicism.activation is \"script\", and with system.nixos-init.enable no activation script is run: no override would be in effect after a boot. Set dynamicism.activation = \"units\".";

@@ -301,6 +301,9 @@ in
     services = mapAttrs (_: service: service.description) services;
     candidates = others (lib.attrNames enabled);
   }
+  // lib.optionalAttrs (cfg.options != [ ]) {
+    inherit (cfg) options;
+  }
   // lib.optionalAttrs (cfg.metrics.textfile != null) {
     metrics = { inherit (cfg.metrics) textfile; };
   }

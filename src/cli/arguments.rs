@@ -261,6 +261,12 @@ pub struct Append {
     /// End the override after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
     pub duration: Option<Duration>,
+    /// Print what recording and applying it would do, and change nothing
+    #[arg(long, conflicts_with = "apply")]
+    pub dry_run: bool,
+    /// Let Nix build or download what an option of no service needs
+    #[arg(long)]
+    pub build: bool,
     /// How it is recorded.
     #[command(flatten)]
     pub recording: Recording,
@@ -319,6 +325,12 @@ pub struct Apply {
     /// Only try what was postponed at the boot
     #[arg(long, hide = true, conflicts_with_all = ["services", "confirm", "expired", "retry"])]
     pub after_boot: bool,
+    /// Let Nix build or download what options of no service need
+    #[arg(long)]
+    pub build: bool,
+    /// Wait until this system is the one that runs
+    #[arg(long, hide = true, value_name = "SYSTEM")]
+    pub switched: Option<Utf8PathBuf>,
     /// A part of the boot: the services' units start only after this
     #[arg(long, hide = true, conflicts_with_all = ["confirm", "expired", "retry", "after_boot"])]
     pub before_units: bool,

@@ -3,13 +3,16 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Files of dynix's own in the directory that the services' directories are in ([`Paths::run`]).
-pub const OWN_FILES: [&str; 10] = [
+pub const OWN_FILES: [&str; 13] = [
     "dynix.sock",
+    "evaluated",
+    "evaluated.lock",
     "key",
     "lock",
     "metrics.json",
     "metrics.lock",
     "state.json",
+    "system",
     "uses.json",
     "verdict.json",
     "verify-next.lock",
@@ -125,6 +128,30 @@ impl Paths {
     #[must_use]
     pub fn lock(&self) -> Utf8PathBuf {
         self.run().join("lock")
+    }
+
+    /// What stands in for the system with the overrides that were evaluated.
+    #[must_use]
+    pub fn evaluated(&self) -> Utf8PathBuf {
+        self.run().join("evaluated")
+    }
+
+    /// Held while overrides are evaluated and put into effect.
+    #[must_use]
+    pub fn evaluated_lock(&self) -> Utf8PathBuf {
+        self.run().join("evaluated.lock")
+    }
+
+    /// The same, kept for the next boot.
+    #[must_use]
+    pub fn evaluated_for_boot(&self) -> Utf8PathBuf {
+        self.root.join("var/lib/dynix/evaluated")
+    }
+
+    /// What /etc is made of.
+    #[must_use]
+    pub fn etc_static(&self) -> Utf8PathBuf {
+        self.root.join("etc/static")
     }
 
     /// What is in effect.

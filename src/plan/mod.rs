@@ -3,6 +3,7 @@
 //! Takes nothing but JSON, gives plain data. The description (`docs/description.md`) has the same shape for services;
 //! the plan adds what `generate` decided (each file's dialect, its proof, digests of the static text).
 
+pub mod allowed;
 pub mod index;
 pub mod options;
 pub mod order;
@@ -69,6 +70,9 @@ pub struct Plan {
     /// The log of overrides; `None` for /etc/nixos/dynamic.nix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides_file: Option<Utf8PathBuf>,
+    /// Option paths that can be overridden besides those of the services, as [`rule::Pattern`] reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
     /// Generations kept per service for going back.
     #[serde(default = "default_keep")]
     pub keep: usize,

@@ -45,7 +45,8 @@ pub fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
 /// The plan at `path`, `None` if there is none. By its index where it has one that belongs to it: then its services are
 /// those that are required ([`Services`]), and it has no candidates.
 pub fn open(path: &Utf8Path) -> Result<Option<Plan>, PlanError> {
-    if let Some((plan, index)) = Index::open(path) {
+    // Which options are of no service can be said only of all of them.
+    if let Some((plan, index)) = Index::open(path).filter(|(plan, _)| plan.options.is_empty()) {
         return Ok(Some(Plan { services: Services::behind(index, path.to_owned()), ..plan }));
     }
     load(path)

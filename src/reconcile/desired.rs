@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::attr_path::AttrPath;
 use crate::overrides::{Conflict, Overlay};
-use crate::plan::Plan;
 use crate::plan::options::{OptionIndex, OptionRef};
+use crate::plan::{Plan, allowed};
 use crate::render::secrets::{self, Awaited, Reveal, Unrevealed};
 use crate::render::static_values;
 
@@ -51,7 +51,12 @@ pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, 
         if let Some(position) = places.position(&path) {
             overridden.insert(position);
         } else if only.is_none() {
-            let reason = "no service has such an option".to_owned();
+            let reason = match allowed::check(plan, &path) {
+                // It is evaluated.
+                Ok(()) => continue,
+                Err(allowed::Refusal::NotAllowed) => "no service has such an option".to_owned(),
+                Err(refusal) => refusal.to_string(),
+            };
             desired.strangers.push(LeftOut { path, id: one.id, reason });
         }
     }

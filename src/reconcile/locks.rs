@@ -11,9 +11,12 @@
 //! Why nobody waits for ever: the locks have an order, and everybody takes them in it.
 //!
 //! 1. the two of the background verification (`verify-next.lock`, `verify.lock`), which only such verifications take,
-//! 2. the one of the switch,
-//! 3. dynix's,
-//! 4. those of the log and of the metrics, which are held for a write and while nothing is waited for.
+//! 2. the one of options of no service (`evaluated.lock`, `src/evaluated`), which nobody takes within a switch,
+//! 3. the one of the switch,
+//! 4. dynix's,
+//! 5. those of the log and of the metrics, which are held for a write and while nothing is waited for.
+//!
+//! Who has the second runs switch-to-configuration, which takes the third by itself, and has none behind it meanwhile.
 //!
 //! In a circle of waiting processes, each would hold a lock and wait for one behind it in this order; the last lock of all
 //! can't be waited for by anybody who holds it. A switch waits for more than locks: for the activation, which takes only

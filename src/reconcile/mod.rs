@@ -66,6 +66,7 @@ use crate::overrides::{Draft, Folded, Kind, LogError, LogFile};
 use crate::plan::{Plan, PlanError};
 
 /// What is to be applied.
+#[expect(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Only these services; all where `None`.
@@ -82,6 +83,10 @@ pub struct Request {
     pub before_units: bool,
     /// It follows on a change that went back: what went wrong then stays what there is to say.
     pub follows: bool,
+    /// Options of no service change as well, and the trial is theirs, too.
+    pub trial_goes_on: bool,
+    /// Nix may build and download what options of no service need.
+    pub build: bool,
 }
 
 /// What an apply is for.
@@ -252,7 +257,7 @@ fn reconcile(
     let marks: Vec<Mark> = request.trial.iter().flat_map(|start| start.marks.clone()).collect();
     let on_trial = request.trial.is_some();
     let mut passed = pass(plan, log, &view, &request, machine, report)?;
-    if request.trial.take().is_some() && !passed.changed {
+    if request.trial.take().is_some() && !passed.changed && !request.trial_goes_on {
         // There is nothing that could go back.
         log.append(&trial::confirmation(&marks, "confirmed"), &request.by, None, &mut *waiting)?;
     }

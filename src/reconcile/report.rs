@@ -71,6 +71,18 @@ impl Outcome {
     }
 }
 
+/// One text of the system that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// What it is of: `firewall.service`, `/etc/hosts`.
+    pub name: String,
+    /// As built; empty where it is not there.
+    pub old: String,
+    /// With the overrides.
+    pub new: String,
+}
+
 /// A record that was taken back before it came into effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,6 +138,12 @@ pub struct Report {
     /// The services that are watched from now on, and go back by themselves where a unit fails, each with how many seconds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub watched: BTreeMap<String, f64>,
+    /// What of the system's texts would change with options of no service: a dry run says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// What NixOS's switch-to-configuration said of it, or says that it would do, where options of no service change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switched: Vec<String>,
     /// What else there is to say.
     pub warnings: Vec<String>,
 }

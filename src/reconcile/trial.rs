@@ -19,7 +19,7 @@ use super::pass::Pass;
 use super::rejection::{self, Marks};
 use super::report::{Outcome, Report};
 use super::rollout::Fallback;
-use super::state::{FailureKind, LastFailure, Mark, State, Trial};
+use super::state::{FailureKind, InEffect, LastFailure, Mark, State, Trial};
 use super::watch::Watch;
 use super::watch::upkeep;
 use super::{ApplyError, Failed, Request, wake};
@@ -164,6 +164,41 @@ fn refuse_others(log: &LogFile, ids: &Marks, by: &str) -> Result<(), ApplyError>
         None => Ok(()),
         Some(other) => Err(ApplyError::OthersOnTrial { id: other.id, by: other.by.unwrap_or_default() }),
     }
+}
+
+/// Puts a change on trial that is none of a service's, called `name`: begins a trial, or joins that of the same records. The
+/// records are rejected from the start already.
+pub fn begin_for(
+    name: &str,
+    start: &Start,
+    by: &str,
+    machine: &Machine<'_>,
+    _locks: &Locks,
+) -> Result<Awaiting, ApplyError> {
+    let mut state = State::load(&machine.paths.state())?;
+    if state.trial.is_none() {
+        let manager = machine.manager.ok_or(ApplyError::NoTimer)?;
+        let last = start.marks.iter().map(|one| one.mark).max().unwrap_or_default();
+        let timer = format!("dynix-confirm-{last}");
+        let end = machine.clock.monotonic().as_secs_f64() + start.window.as_secs_f64();
+        let description = "Goes back from a change that nobody confirmed";
+        let words = ["confirm", "--revert", "--of", &timer];
+        manager.start_timer(&machine.recall.timer(timer.clone(), description, vec![When::In(start.window)], &words))?;
+        let marks = start.marks.clone();
+        state.trial = Some(Trial { timer, by: by.to_owned(), end, marks, back: BTreeMap::new() });
+    }
+    let Some(trial) = &mut state.trial else { return Err(ApplyError::NothingAwaits) };
+    trial.back.insert(name.to_owned(), InEffect::default());
+    let awaiting = trial.awaiting();
+    state.save(&machine.paths.state())?;
+    Ok(awaiting)
+}
+
+/// Takes such a change off the trial.
+pub fn let_go_of(name: &str, machine: &Machine<'_>, _locks: &Locks) -> Result<(), ApplyError> {
+    let mut state = State::load(&machine.paths.state())?;
+    let_go(&mut state, std::iter::once(&name.to_owned()), machine);
+    Ok(state.save(&machine.paths.state())?)
 }
 
 /// Takes back the beginning of a trial that did not come to touch anything.
@@ -342,7 +377,7 @@ fn go_back(
     let mut pass = Pass::new(plan, state, 0);
     pass.take(&changes, &BTreeMap::new(), &dependents, Fallback::Static, machine);
     pass.leave(unreached);
-    for (service, watch) in watches {
+    for (service, watch) in watches.into_iter().filter(|(service, _)| plan.services.contains_key(service)) {
         let is_back = !matches!(pass.outcome(service), Some(Outcome::RollbackFailed { .. }));
         let entry = pass.state.service(service);
         upkeep::went_back(entry, watch.filter(|_| is_back), machine);

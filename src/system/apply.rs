@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::evaluated::Pending;
 use super::exclusive::Exclusive;
 use super::{System, lookup};
 use crate::overrides::Draft;
@@ -23,6 +24,21 @@ impl System<'_> {
 
     /// The same; `activating`: as the activation of a system, which is the one that runs from now on.
     pub(super) fn apply_as(&self, request: &Request, activating: bool) -> anyhow::Result<Report> {
+        let pending = self.pending(request, activating)?;
+        let trial_goes_on = pending.as_ref().is_some_and(Pending::is_any);
+        let request = Request { trial_goes_on, ..request.clone() };
+        let mut report = self.apply_services(&request, activating)?;
+        if !report.interrupted {
+            self.apply_evaluated(&request, pending, &mut report)?;
+        }
+        if activating {
+            self.activate_evaluated(&request, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// Applies what is of services.
+    fn apply_services(&self, request: &Request, activating: bool) -> anyhow::Result<Report> {
         // Who has the lock may be waiting for units that wait for this.
         let patience = if request.before_units { Duration::ZERO } else { locks::PATIENCE };
         let turn = Exclusive::take(self, request.occasion, patience)?;
@@ -48,6 +64,8 @@ impl System<'_> {
     pub fn dry_run_of(&self, services: &[String], reset: bool) -> anyhow::Result<Report> {
         let request = self.request(lookup::services(&self.plan, services)?);
         let changes = if reset { self.reset_changes(&self.log(), services)? } else { Vec::new() };
-        self.dry_run(&request, &changes)
+        let mut report = self.dry_run(&request, &changes)?;
+        self.dry_run_evaluated(&request, &changes, &mut report)?;
+        Ok(report)
     }
 }

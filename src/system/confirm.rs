@@ -38,7 +38,8 @@ impl System<'_> {
             return self.keep_trial(found, caller);
         }
         let which = request.of.as_deref().map_or(Which::Observed(found), Which::Of);
-        let report = self.revert(which, NOT_CONFIRMED, caller.by)?;
+        let mut report = self.revert(which, NOT_CONFIRMED, caller.by)?;
+        self.after_trial(&mut report)?;
         self.verify_soon();
         Ok(Settled { confirmed: None, report })
     }
@@ -47,9 +48,11 @@ impl System<'_> {
         let turn = Exclusive::take(self, Occasion::Asked, locks::PATIENCE)?;
         let system = turn.system();
         let log = system.log();
-        let (kept, report) = system.with_machine(false, |machine| {
+        let (kept, mut report) = system.with_machine(false, |machine| {
             Ok(trial::confirm(&system.plan, &log, (found, caller.by), machine, &turn.locks, system.waits())?)
         })?;
+        drop(turn);
+        self.after_trial(&mut report)?;
         let (services, records) = (kept.back.into_keys().collect(), kept.marks.iter().map(|one| one.record).collect());
         Ok(Settled { confirmed: Some(Confirmed { services, records }), report })
     }

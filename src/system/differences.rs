@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{System, lookup};
+use crate::evaluated::{self, SYSTEM};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
-use crate::plan::Service;
+use crate::plan::{Service, allowed};
+use crate::reconcile::report::Difference;
 use crate::reconcile::state::State;
 use crate::reconcile::view::View;
 use crate::render::{render, static_values};
@@ -55,7 +57,20 @@ impl System<'_> {
             };
             pairs.extend(differing(name, service, &old, &new));
         }
+        if !pending && only.as_ref().is_none_or(|only| only.contains(SYSTEM)) {
+            pairs.extend(self.of_no_service()?);
+        }
         Ok(pairs)
+    }
+
+    /// The same of options of no service that are in effect.
+    fn of_no_service(&self) -> anyhow::Result<Vec<Pair>> {
+        if !allowed::any(&self.plan) || self.session.is_elsewhere() {
+            return Ok(Vec::new());
+        }
+        let differences = evaluated::observe(&self.paths)?.stand_in.map(|one| one.about.differences);
+        let pair = |one: Difference| Pair { service: SYSTEM.to_owned(), name: one.name, old: one.old, new: one.new };
+        Ok(differences.into_iter().flatten().map(pair).collect())
     }
 }
 

@@ -4,8 +4,9 @@ use strsim::damerau_levenshtein;
 
 use super::Refused;
 use crate::attr_path::AttrPath;
+use crate::evaluated::SYSTEM;
 use crate::plan::options::{self, OptionRef, nearest};
-use crate::plan::{Candidate, Plan};
+use crate::plan::{Candidate, Plan, allowed};
 
 /// Reads a path as people write it.
 pub fn parse(text: &str) -> Result<AttrPath, Refused> {
@@ -81,7 +82,8 @@ fn cut(path: &AttrPath) -> String {
 /// Services given by name, each of which the plan has.
 pub fn services(plan: &Plan, names: &[String]) -> anyhow::Result<Option<std::collections::BTreeSet<String>>> {
     for name in names {
-        if !plan.services.contains_key(name) {
+        let is_of_no_service = name == SYSTEM && allowed::any(plan);
+        if !is_of_no_service && !plan.services.contains_key(name) {
             plan.services.require_all()?;
             let hint = match plan.candidates().get(name) {
                 Some(candidate) => not_enabled(name, candidate),

@@ -22,6 +22,7 @@ pub mod verify;
 pub mod watch;
 pub mod withdraw;
 
+mod evaluated;
 mod exclusive;
 mod measure;
 mod notice;

@@ -59,6 +59,9 @@ pub struct Append {
     /// Whether it is applied at once.
     #[serde(default)]
     pub apply: bool,
+    /// Whether Nix may build and download what it needs. That is for whoever runs dynix themselves.
+    #[serde(skip)]
+    pub build: bool,
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,
@@ -125,6 +128,9 @@ pub struct Apply {
     /// The services' units start only after it. Nobody but systemd asks for it.
     #[serde(skip)]
     pub before_units: bool,
+    /// Whether Nix may build and download what it needs. That is for whoever runs dynix themselves.
+    #[serde(skip)]
+    pub build: bool,
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,

@@ -8,10 +8,13 @@ use serde_json::Value;
 use super::System;
 use super::session::Session;
 use crate::attr_path::AttrPath;
+use crate::evaluated::{self, SYSTEM, Wanted};
+use crate::host::fs;
+use crate::host::paths::Paths;
 use crate::host::systemd::ManagerError;
-use crate::overrides::Record;
-use crate::plan::Plan;
+use crate::overrides::{Overlay, Record};
 use crate::plan::options::{OptionIndex, OptionRef};
+use crate::plan::{Plan, allowed};
 use crate::reconcile::desired::LeftOut;
 use crate::reconcile::difference::difference;
 use crate::reconcile::observed::files;
@@ -65,6 +68,9 @@ pub struct ServiceStatus {
     pub postponed: bool,
     /// What is overridden.
     pub overrides: Vec<Override>,
+    /// What is changed of the system, where options of no service are in effect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
 }
 
 /// One override.
@@ -90,6 +96,48 @@ pub struct Override {
     pub until: Option<String>,
     /// Whether the service has it.
     pub applied: bool,
+}
+
+/// Options of no service, where some are overridden or in effect.
+fn of_no_service(
+    plan: &Plan,
+    paths: &Paths,
+    overlay: &Overlay,
+    records: &BTreeMap<u64, Record>,
+) -> anyhow::Result<Option<ServiceStatus>> {
+    let wanted = Wanted::of(plan, overlay);
+    if !allowed::any(plan) || !fs::exists(&paths.current_system())? {
+        return Ok(None);
+    }
+    let observed = evaluated::observe(paths)?;
+    if wanted.overrides.is_empty() && observed.stand_in.is_none() && !observed.is_unfinished {
+        return Ok(None);
+    }
+    let known = evaluated::known(paths, &wanted)?;
+    let pending = match &known {
+        Some(known) => !evaluated::is_in_effect(&observed, Some(known).filter(|one| one.about.etc.is_some())),
+        None => !wanted.overrides.is_empty() || !evaluated::is_in_effect(&observed, None),
+    };
+    let about = observed.stand_in.as_ref().map(|one| &one.about);
+    let is_applied = |path: &str, value: &Value| {
+        about.is_some_and(|about| about.values.iter().any(|(one, said)| one == path && said == value))
+            || known.is_some() && !pending
+    };
+    let overrides = wanted.overrides.iter().map(|(path, value, id)| {
+        let record = records.get(id);
+        Override {
+            path: path.to_string(),
+            value: value.clone(),
+            r#static: None,
+            record: *id,
+            by: record.and_then(|record| record.by.clone()),
+            time: record.and_then(|record| record.time.clone()),
+            until: record.and_then(|record| record.until.clone()),
+            applied: is_applied(&path.to_string(), value),
+        }
+    });
+    let changes = about.map(evaluated::stand_in::About::changed).unwrap_or_default();
+    Ok(Some(ServiceStatus { pending, overrides: overrides.collect(), changes, ..ServiceStatus::default() }))
 }
 
 impl System<'_> {
@@ -149,6 +197,9 @@ impl System<'_> {
                     && files::is_intact(place.service_name, place.service, &state, paths)?,
             };
             services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
+        }
+        if let Some(system) = of_no_service(plan, paths, &folded.overlay, &records)? {
+            services.insert(SYSTEM.to_owned(), system);
         }
         let awaiting = state.trial.as_ref().map(Trial::awaiting);
         let verified = self.known_verdict()?;

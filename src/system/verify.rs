@@ -9,6 +9,7 @@ use camino::Utf8Path;
 
 use super::System;
 use crate::attr_path::AttrPath;
+use crate::evaluated::Wanted;
 use crate::host::fs;
 use crate::host::fs::lock::{self, LockError};
 use crate::host::messages;
@@ -16,8 +17,8 @@ use crate::host::paths::Paths;
 use crate::host::systemd::background::Background;
 use crate::host::systemd::scope::Scope;
 use crate::overrides::{Draft, Overlay};
-use crate::plan;
 use crate::plan::options::OptionIndex;
+use crate::plan::{self, allowed};
 use crate::reconcile::report::Report;
 use crate::reconcile::trial::Which;
 use crate::reconcile::view::View;
@@ -177,7 +178,8 @@ impl System<'_> {
         let warn = |message: &str| self.session.progress().warn(message);
         if let Some(trial) = self.state()?.trial.filter(|trial| !trial.is_overdue()) {
             // Whether what came before it is sound is found out next.
-            let report = self.revert(Which::Of(&trial.timer), &verdict.reasons(), &self.session.user())?;
+            let mut report = self.revert(Which::Of(&trial.timer), &verdict.reasons(), &self.session.user())?;
+            self.after_trial(&mut report)?;
             warn("went back from the change on trial, which a rebuild would not agree with");
             self.count_unsound(trial.marks.len());
             self.verify_soon();
@@ -236,7 +238,8 @@ impl System<'_> {
     fn judged_by_proof(&self, view: &View, proof: &Proof) -> Option<Verdict> {
         let overlay = &view.folded.overlay;
         let places = OptionIndex::of(&self.plan);
-        let sound = overlay.leaves().iter().all(|(path, _)| self.is_free(&places, proof, path));
+        let is_free = |path: &AttrPath| allowed::is_evaluated(&self.plan, path) || self.is_free(&places, proof, path);
+        let sound = overlay.leaves().iter().all(|(path, _)| is_free(path));
         sound.then(|| Verdict { by_proof: !overlay.is_empty(), ..Verdict::judged(view.last_id, Judgement::default()) })
     }
 
@@ -257,6 +260,10 @@ impl System<'_> {
         }
         let View { folded, desired, last_id, .. } = view;
         let mut overlay: Overlay = folded.overlay;
+        // What is evaluated is put into effect as a rebuild would.
+        for (path, _, _) in Wanted::of(plan, &overlay).overrides {
+            overlay.unset(&path);
+        }
         let secrets = Secrets::of(plan);
         let mut judgement = Judgement::default();
         let leaves: Vec<AttrPath> = overlay.leaves().into_iter().map(|(path, _)| path).collect();
@@ -332,7 +339,7 @@ fn to_blame(
 
 /// Waits until a system that is being activated is the one that runs and its switch is over, which nothing here is to slow
 /// down; `false` if that does not come.
-fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result<bool> {
+pub(super) fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result<bool> {
     let begin = Instant::now();
     while fs::read_link(&paths.current_system())?.as_deref() != Some(system.as_str()) {
         if begin.elapsed() > SWITCHING {

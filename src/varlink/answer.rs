@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
 use crate::reconcile::report::Report;
 use crate::system::confirm::Confirmed;
@@ -68,6 +69,8 @@ pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64
             .collect(),
         left_out: report.left_out.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
         rejected: report.rejected.iter().filter(|id| records.contains(id)).copied().collect(),
+        switched: if services.contains(SYSTEM) { report.switched.clone() } else { Vec::new() },
+        differences: if services.contains(SYSTEM) { report.differences.clone() } else { Vec::new() },
         taken_back: report.taken_back.iter().filter(|one| records.contains(&one.id)).cloned().collect(),
         interrupted: report.interrupted,
         awaited: report

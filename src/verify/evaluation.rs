@@ -54,16 +54,30 @@ pub fn compare(
     })
 }
 
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-enum Asking {
+pub enum Asking {
+    /// The evaluator gives none.
     #[error(transparent)]
     Evaluator(#[from] EvaluatorError),
+    /// It can't be asked.
     #[error("cannot hand the overrides to the evaluator: {0}")]
     Arguments(#[from] std::io::Error),
 }
 
 /// Calls a function of `config.lib.dynamicism`.
 fn ask(evaluator: &Evaluator, function: &str, arguments: &Value, directory: &Utf8Path) -> Result<Value, Asking> {
+    ask_with(evaluator, function, arguments, directory, &[])
+}
+
+/// The same, with more options of the evaluator.
+pub fn ask_with(
+    evaluator: &Evaluator,
+    function: &str,
+    arguments: &Value,
+    directory: &Utf8Path,
+    options: &[&str],
+) -> Result<Value, Asking> {
     // No argument can be as long as overrides may be; and nobody else may read them.
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(arguments.to_string().as_bytes())?;
@@ -80,6 +94,7 @@ fn ask(evaluator: &Evaluator, function: &str, arguments: &Value, directory: &Utf
     let mut evaluator = evaluator.clone();
     // Nothing is ever built to answer a question.
     evaluator.command.extend(["--option", "allow-import-from-derivation", "false"].map(str::to_owned));
+    evaluator.command.extend(options.iter().map(|&option| option.to_owned()));
     evaluator.deadline = DEADLINE;
     // A system need not keep its configuration there.
     let directory = if directory.is_dir() { directory } else { Utf8Path::new("/") };
@@ -179,7 +194,8 @@ fn read(value: Value) -> anyhow::Result<Comparison> {
 }
 
 /// Nix says where it is first, and what is wrong last.
-fn last_words(words: &str) -> String {
+#[must_use]
+pub fn last_words(words: &str) -> String {
     let from = words.rfind("error: ").map_or(0, |found| found + "error: ".len());
     words[from..].lines().map(str::trim).filter(|line| !line.is_empty()).take(8).collect::<Vec<_>>().join("\n")
 }

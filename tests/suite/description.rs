@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 const GUIDE: &str = include_str!("../../docs/description.md");
 
+fn candidate() -> Candidate {
+    Candidate { options: vec!["services.z.settings".to_owned()], problem: Some("it is".to_owned()) }
+}
+
 /// Every field of every type and every variant; without `..`, so that a new one does not compile here.
 fn everything() -> Plan {
     let option = |name: &str| Box::new(ValueSpec::Option(name.to_owned()));
@@ -107,14 +111,12 @@ fn everything() -> Plan {
         verify: Verify::Rollback,
         evaluator: Some(Evaluator { command: vec!["nix".to_owned()], arguments: "{ }".to_owned(), deadline: 4.0 }),
         overrides_file: Some("/etc/nixos/dynamic.nix".into()),
+        options: vec!["systemd".to_owned()],
         keep: 5,
         watch: 12.5,
         daemon: Some(daemon()),
         metrics: Some(MetricsSpec { textfile: "/var/lib/x".into() }),
-        candidates: BTreeMap::from([(
-            "z".to_owned(),
-            Candidate { options: vec!["services.z.settings".to_owned()], problem: Some("it is".to_owned()) },
-        )]),
+        candidates: BTreeMap::from([("z".to_owned(), candidate())]),
         services: probes.into_iter().enumerate().map(|(n, probe)| (format!("s{n}"), service(n, probe))).collect(),
     }
 }
@@ -291,6 +293,7 @@ fn defaults_are_the_types_own() {
             // A key of several types has a default in each.
             let others = match key.as_str() {
                 "deadline" => vec![json!(90), json!(60), json!(10)],
+                "options" => vec![Value::Null],
                 "watch" => vec![json!(30), Value::Null],
                 _ => Vec::new(),
             };

@@ -13,6 +13,7 @@ pub use names::exec_section;
 
 use super::problem::{Place, Problem, Problems};
 use crate::plan::Plan;
+use crate::plan::rule::Pattern;
 
 /// What is worth knowing of a description that is otherwise in order.
 #[must_use]
@@ -33,6 +34,11 @@ pub fn check(plan: &Plan) -> Result<(), Vec<Problem>> {
         && let Err(problem) = names::path(&metrics.textfile)
     {
         problems.add(&top.keys(["metrics", "textfile"]), problem);
+    }
+    for (number, option) in plan.options.iter().enumerate() {
+        if let Err(error) = Pattern::parse(option) {
+            problems.add(&top.key("options").element(number), error.to_string());
+        }
     }
     for (name, service) in &plan.services {
         let place = top.keys(["services", name]);

@@ -9,13 +9,14 @@ use crate::types;
 
 /// What the command line asks for.
 pub fn request(arguments: &arguments::Append) -> Result<Append, Refused> {
-    let arguments::Append { path, value, secret_file, reading, replace, duration, recording } = arguments;
+    let arguments::Append { path, value, secret_file, reading, replace, duration, build, recording, .. } = arguments;
     let mut request = Append {
         path: path.clone(),
         secret_file: secret_file.clone(),
         replace: *replace,
         duration: *duration,
         apply: recording.apply,
+        build: *build,
         confirm: recording.confirm,
         ..Append::default()
     };

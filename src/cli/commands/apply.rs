@@ -1,6 +1,10 @@
 //! `dynix apply`: what is recorded comes into effect.
 
+use clap::ColorChoice;
+
 use super::change::Manner;
+use super::screen;
+use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::host::timings;
@@ -11,8 +15,28 @@ use crate::system::System;
 use crate::system::session::Session;
 
 /// Says what an apply would do, after a reset where that is what is asked for.
-pub fn dry_run(services: &[String], reset: bool, json: bool, session: &Session) -> anyhow::Result<Exit> {
-    show(&session.open()?.dry_run_of(services, reset)?, &[], json, true)
+pub fn dry_run(
+    services: &[String],
+    reset: bool,
+    (json, color): (bool, ColorChoice),
+    session: &Session,
+) -> anyhow::Result<Exit> {
+    show_dry(&session.open()?.dry_run_of(services, reset)?, (json, color))
+}
+
+/// Prints what would be done.
+pub fn show_dry(report: &Report, (json, color): (bool, ColorChoice)) -> anyhow::Result<Exit> {
+    if !json {
+        super::print(screen_of(report, color).as_bytes())?;
+    }
+    show(report, &[], json, true)
+}
+
+/// The texts that would change.
+fn screen_of(report: &Report, color: ColorChoice) -> String {
+    let coloured = screen::colours(color);
+    let shown = report.differences.iter();
+    shown.map(|one| screen::diff(&one.name, ("now", &one.old), ("after an apply", &one.new), coloured)).collect()
 }
 
 /// Applies, and says what came of it; `records`: those that were made for it.
@@ -102,7 +126,10 @@ fn lines(report: &Report, dry: bool) -> String {
     if dry {
         let steps = report.actions.iter().chain(&report.left_to_do);
         let steps: Vec<String> = steps.map(|action| format!("would {}\n", Phrase(action))).collect();
-        return if steps.is_empty() { "nothing to do\n".to_owned() } else { steps.concat() };
+        let switched = report.switched.iter().flat_map(|line| [line.as_str(), "\n"]);
+        let text: String = steps.iter().map(String::as_str).chain(switched).collect();
+        let is_quiet = text.is_empty() && !report.services.contains_key(SYSTEM);
+        return if is_quiet { "nothing to do\n".to_owned() } else { text };
     }
     let done = report.services.iter().filter(|(_, outcome)| **outcome == Outcome::Applied);
     let mut text = String::new();
@@ -114,6 +141,7 @@ fn lines(report: &Report, dry: bool) -> String {
             .map(|action| action.step().to_string())
             .chain(left_to_do(report, service))
             .collect();
+        let steps = if service == SYSTEM { of_the_system(report) } else { steps };
         let done = if steps.is_empty() { "noted".to_owned() } else { steps.join(", ") };
         let watched = report.watched.get(service).map(|seconds| format!("; in effect, watched for {seconds} s"));
         text.extend([service.as_str(), ": ", &done, &watched.unwrap_or_default(), "\n"]);
@@ -123,6 +151,13 @@ fn lines(report: &Report, dry: bool) -> String {
     } else {
         text
     }
+}
+
+/// What became of files, and what switch-to-configuration did to units.
+fn of_the_system(report: &Report) -> Vec<String> {
+    let is_about = |line: &&String| line.contains(" units: ") || line.contains(" units were started: ");
+    let changed = report.differences.iter().map(|one| format!("change {}", one.name));
+    changed.chain(report.switched.iter().filter(is_about).cloned()).collect()
 }
 
 fn left_to_do<'r>(report: &'r Report, service: &'r str) -> impl Iterator<Item = String> + 'r {

@@ -4,6 +4,7 @@ use super::screen;
 use clap::ColorChoice;
 
 use crate::cli::arguments::Diff;
+use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
 use crate::system::session::Session;
 
@@ -16,7 +17,7 @@ pub fn run(arguments: &Diff, color: ColorChoice, session: &Session) -> anyhow::R
     let labels = if arguments.pending { ("in effect", "after an apply") } else { ("built", "in effect") };
     let coloured = screen::colours(color);
     let shown = pairs.iter().map(|pair| {
-        let name = format!("{}/{}", pair.service, pair.name);
+        let name = if pair.service == SYSTEM { pair.name.clone() } else { format!("{}/{}", pair.service, pair.name) };
         screen::diff(&name, (labels.0, &pair.old), (labels.1, &pair.new), coloured)
     });
     super::print(shown.collect::<String>().as_bytes())

@@ -46,7 +46,11 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         Command::Append(Lazy(arguments)) => {
             let manner = Manner { json: false, wait: arguments.recording.wait };
-            change::run(&Request::Append(append::request(&arguments)?), manner, &ask, &session)
+            let request = append::request(&arguments)?;
+            if arguments.dry_run {
+                return apply::show_dry(&session.open()?.dry_run_of_append(&request)?, (false, global.color));
+            }
+            change::run(&Request::Append(request), manner, &ask, &session)
         }
         Command::Unset(Lazy(arguments::Unset { path, recording: arguments::Recording { apply, confirm, wait } })) => {
             let manner = Manner { json: false, wait };
@@ -64,16 +68,30 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             applying: arguments::Applying { dry_run, confirm, wait, json },
         })) => {
             if dry_run {
-                return apply::dry_run(&services, true, json, &session);
+                return apply::dry_run(&services, true, (json, global.color), &session);
             }
             change::run(&Request::Reset(request::Reset { services, confirm }), Manner { json, wait }, &ask, &session)
         }
-        Command::Apply(Lazy(arguments::Apply { services, expired, retry, after_boot, before_units, applying })) => {
+        Command::Apply(Lazy(arguments::Apply {
+            services,
+            expired,
+            retry,
+            after_boot,
+            before_units,
+            build,
+            switched,
+            applying,
+        })) => {
+            if let Some(system) = switched
+                && !session.open()?.awaits_switch_to(&system)?
+            {
+                return Ok(Exit::Done);
+            }
             let arguments::Applying { dry_run, confirm, wait, json } = applying;
             if dry_run {
-                return apply::dry_run(&services, false, json, &session);
+                return apply::dry_run(&services, false, (json, global.color), &session);
             }
-            let request = request::Apply { services, expired, retry, after_boot, before_units, confirm };
+            let request = request::Apply { services, expired, retry, after_boot, before_units, build, confirm };
             change::run(&Request::Apply(request), Manner { json, wait }, &ask, &session)
         }
         Command::Confirm(Lazy(arguments::Confirm { revert, of, json })) => {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::screen;
 use crate::cli::arguments::Read;
+use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::reconcile::state::{FailureKind, LastFailure};
@@ -25,7 +26,9 @@ fn text(status: &Status) -> String {
     for (name, service) in &status.services {
         let place = match service.generation {
             Some(generation) => format!("on generation {generation}"),
-            None => "on its static files".to_owned(),
+            None if name != SYSTEM => "on its static files".to_owned(),
+            None if service.changes.is_empty() => "as built".to_owned(),
+            None => format!("changed {}", service.changes.join(", ")),
         };
         let units: Vec<String> = service.units.iter().map(|(unit, state)| format!("; {unit} is {state}")).collect();
         let watched = service.watched.map(|left| format!("; watched for {} s more", left.ceil()));
@@ -49,7 +52,8 @@ fn text(status: &Status) -> String {
         }
         for one in &service.overrides {
             let built = one.r#static.as_ref().map_or_else(|| "not set".to_owned(), brief);
-            let _ = writeln!(text, "  {} = {} (built: {built})", one.path, brief(&one.value));
+            let built = if name == SYSTEM { String::new() } else { format!(" (built: {built})") };
+            let _ = writeln!(text, "  {} = {}{built}", one.path, brief(&one.value));
             let mut notes = vec![format!("record {}", one.record)];
             notes.extend(one.by.as_ref().map(|by| format!("by {by}")));
             notes.extend(one.time.clone());

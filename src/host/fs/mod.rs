@@ -10,6 +10,7 @@ pub mod generation;
 pub mod json_file;
 pub mod lock;
 pub mod notify;
+pub mod tree;
 
 use std::fs::File;
 use std::io::{self, Read};

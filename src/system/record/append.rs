@@ -11,10 +11,13 @@ use super::text;
 use super::text::For;
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
+use crate::evaluated::SYSTEM;
 use crate::host::timings;
 use crate::overrides::{Conflict, Draft, Folded, LogFile, Text, written};
-use crate::plan::options::OptionRef;
-use crate::plan::options::nearest;
+use crate::plan::allowed;
+use crate::plan::options::{self, OptionRef, nearest};
+use crate::reconcile;
+use crate::reconcile::report::Report;
 use crate::render;
 use crate::render::secrets::{self, SecretFiles, Secrets};
 use crate::system::System;
@@ -23,13 +26,20 @@ use crate::system::lookup;
 use crate::system::request::Append;
 use crate::system::{Refused, effective};
 use crate::time::duration::HOLDS;
-use crate::types::{Below, Type, brief};
+use crate::types::{Below, Type, brief, read_json};
 use crate::verify::proof;
 
 /// Records a value.
 pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
     let System { plan, paths, .. } = system;
     let path = lookup::parse(&request.path)?;
+    if options::find(plan, &path).is_none() {
+        match allowed::check(plan, &path) {
+            Ok(()) => return record_evaluated(request, &path, system, caller),
+            Err(allowed::Refusal::NotAllowed) => {}
+            Err(refusal) => return Err(Refused(refusal.to_string()).into()),
+        }
+    }
     let place = lookup::find(plan, &path)?;
     if !place.option.may_change(place.below(&path).names()) {
         return Err(not_dynamic(&path, &place).into());
@@ -72,6 +82,81 @@ pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> any
         recorded.next = Some(format!("dynix apply {}", place.service_name));
     }
     Ok(recorded)
+}
+
+/// The same for an option of no service: its own type judges the value, in an evaluation of the whole configuration.
+fn record_evaluated(
+    request: &Append,
+    path: &AttrPath,
+    system: &System<'_>,
+    caller: &Caller<'_>,
+) -> anyhow::Result<Recorded> {
+    let changes = vec![evaluated_change(request, path)?];
+    let mut trial = trial::start(request.confirm, system)?;
+    (caller.judge)(&system.log(), &changes)?;
+    // It is found out before anything is recorded.
+    system.try_out(&changes, request.build)?;
+    // It begins once that is known.
+    let until = request.duration.map(end).transpose()?;
+    let decide = |_: &LogFile| Ok(changes.clone());
+    let records = trial::record_checked((system, caller), &mut trial, until, decide, |_, _| Ok(()))?;
+    let mut recorded = Recorded { records, what: path.to_string(), ..Recorded::default() };
+    if request.apply {
+        let mut apply = caller.apply(Some([SYSTEM.to_owned()].into()));
+        apply.build = request.build;
+        apply.trial = trial;
+        apply.records.clone_from(&recorded.records);
+        recorded.apply = Some(apply);
+    } else {
+        recorded.next = Some(format!("dynix apply {SYSTEM}"));
+    }
+    Ok(recorded)
+}
+
+impl System<'_> {
+    /// What recording a value and applying it would do.
+    pub fn dry_run_of_append(&self, request: &Append) -> anyhow::Result<Report> {
+        let path = lookup::parse(&request.path)?;
+        let (service, draft) = if allowed::is_evaluated(&self.plan, &path) {
+            (SYSTEM, evaluated_change(request, &path)?)
+        } else {
+            let place = lookup::find(&self.plan, &path)?;
+            if !place.option.may_change(place.below(&path).names()) {
+                return Err(not_dynamic(&path, &place).into());
+            }
+            let (secrets, files, log) = (Secrets::of(&self.plan), SecretFiles::of(&self.paths), self.log());
+            let asked = Asked { path: &path, place: &place, log: &log, secrets: &secrets };
+            let present = log.fold()?;
+            let draft = change(request, &present, &asked)?.change;
+            check(&draft, &present, &asked, &files)?;
+            (place.service_name, draft)
+        };
+        let asked = reconcile::Request { build: request.build, ..self.request(Some([service.to_owned()].into())) };
+        let drafts = [draft];
+        let mut report = self.dry_run(&asked, &drafts)?;
+        self.dry_run_evaluated(&asked, &drafts, &mut report)?;
+        Ok(report)
+    }
+}
+
+fn evaluated_change(request: &Append, path: &AttrPath) -> Result<Draft, Refused> {
+    let refuse = |problem: &str| Refused(format!("{path}: {problem}"));
+    if request.secret_file.is_some() {
+        return Err(refuse("only an option of a dynamic service can be a secret"));
+    }
+    let value = match (&request.text, &request.value, request.expression.as_deref().map(written)) {
+        (Some(text), None, None) => read_json(text).unwrap_or_else(|_| Value::String(text.clone())),
+        (None, Some(value), None) => value.clone(),
+        (None, None, Some(Text::Literal(value))) => value,
+        (None, None, Some(Text::Wrong(problem))) => return Err(refuse(&problem)),
+        (None, None, Some(Text::Code(_))) => {
+            let text = request.expression.clone().unwrap_or_default();
+            return Ok(Draft::Expression { path: path.clone(), text, replace: request.replace });
+        }
+        _ => return Err(refuse("give exactly one of value, text and expression")),
+    };
+    let set = if request.replace { Draft::Replace } else { Draft::Set };
+    Ok(set(path.clone(), value))
 }
 
 /// When something ends that holds from now on for so long.

@@ -66,6 +66,7 @@ impl System<'_> {
                     apply.occasion = Occasion::Boot;
                     apply.before_units = true;
                 }
+                apply.build = one.build;
                 apply.trial = trial::start(one.confirm, self)?;
                 Ok(Recorded { apply: Some(apply), ..Recorded::default() })
             }

@@ -2,8 +2,9 @@
 
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
+use crate::evaluated::SYSTEM;
 use crate::overrides::{Draft, Folded, LogFile};
-use crate::plan::Plan;
+use crate::plan::{Plan, allowed};
 use crate::reconcile::Occasion;
 use crate::system::System;
 use crate::system::caller::Caller;
@@ -54,9 +55,13 @@ fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Draft> {
     let options =
         services.iter().filter_map(|service| plan.services.get(service)).flat_map(|service| service.options.keys());
     let is_about = |option: &AttrPath| pending.iter().any(|path| path.starts_with(option) || option.starts_with(path));
-    options
+    let of_services = options
         .filter_map(|option| AttrPath::parse(option).ok())
-        .filter(|option| !folded.overlay.below(option).is_empty() || is_about(option))
-        .map(Draft::Unset)
-        .collect()
+        .filter(|option| !folded.overlay.below(option).is_empty() || is_about(option));
+    let mut unset: Vec<AttrPath> = of_services.collect();
+    if services.iter().any(|service| service == SYSTEM) {
+        let all = folded.overlay.leaves().into_iter().map(|(path, _)| path).chain(pending.into_iter().cloned());
+        unset.extend(all.filter(|path| allowed::is_evaluated(plan, path)));
+    }
+    unset.into_iter().map(Draft::Unset).collect()
 }

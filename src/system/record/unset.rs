@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
+use crate::evaluated::SYSTEM;
 use crate::overrides::{Draft, Folded, LogFile};
-use crate::plan::options;
+use crate::plan::{allowed, options};
 use crate::system::System;
 use crate::system::caller::Caller;
 use crate::system::lookup;
@@ -28,7 +29,10 @@ pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyh
         recorded.what = format!("unset {path}");
     }
     let services = concerned.iter().chain([&path]).filter_map(|path| options::find(&system.plan, path));
-    let services: BTreeSet<String> = services.map(|place| place.service_name.to_owned()).collect();
+    let mut services: BTreeSet<String> = services.map(|place| place.service_name.to_owned()).collect();
+    if concerned.iter().chain([&path]).any(|path| allowed::is_evaluated(&system.plan, path)) {
+        services.insert(SYSTEM.to_owned());
+    }
     if request.apply {
         let mut apply = caller.apply(Some(services));
         apply.trial = trial;

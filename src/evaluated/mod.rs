@@ -1,0 +1,352 @@
+//! Options of no service: what a rebuild with their values would change, put into effect without one.
+//!
+//! Takes the overrides of paths that `dynamicism.options` names and no service has. In order: one [`evaluation`] with them
+//! gives the change set (`lib/evaluated`); the [`judge`] says whether it can be put into effect on the system that runs;
+//! a [`stand_in`] for that system is made of it ([`units`], [`etc`], [`activation`]: pure; [`needs`]: what Nix has to make
+//! for it, texts and links alone); and NixOS's own switch-to-configuration is run for it ([`switching`]), which stops,
+//! starts, reloads and restarts what it would for a rebuild. /run/current-system stays the real one, and the way back is
+//! the same to the real system.
+//!
+//! What is in effect is seen, not remembered: /etc/static leads to the stand-in. What works is kept below /var, and a boot
+//! of the same system has it before systemd starts, without an evaluation.
+
+pub mod activation;
+pub mod change_set;
+pub mod derivation;
+pub mod etc;
+pub mod evaluation;
+pub mod judge;
+pub mod needs;
+pub mod show;
+pub mod stand_in;
+pub mod store;
+pub mod switching;
+pub mod units;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+
+use crate::attr_path::AttrPath;
+use crate::host::digest;
+use crate::host::fs;
+use crate::host::fs::lock::{self, Lock, LockError, Patience};
+use crate::host::paths::Paths;
+use crate::host::process;
+use crate::host::timings;
+use crate::overrides::Overlay;
+use crate::plan::{Plan, allowed};
+use crate::reconcile::desired::LeftOut;
+use stand_in::{About, StandIn, Unmade};
+use store::NixStore;
+use switching::{Switched, What};
+
+/// What all of it is called beside services.
+pub const SYSTEM: &str = "system";
+
+/// Until an activation at a boot is given up.
+const ACTIVATION: Duration = Duration::from_secs(120);
+
+/// A file that says that a switch is under way, or was when the machine failed.
+const UNFINISHED: &str = "unfinished";
+
+/// Overrides to put into effect.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// Path, value and record of each, in the order of paths.
+    pub overrides: Vec<(AttrPath, Value, u64)>,
+    /// Those of options that may not change.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Wanted {
+    /// Those of an overlay that are of no service.
+    #[must_use]
+    pub fn of(plan: &Plan, overlay: &Overlay) -> Self {
+        let mut wanted = Self::default();
+        if !allowed::any(plan) {
+            return wanted;
+        }
+        let places = crate::plan::options::OptionIndex::of(plan);
+        for (path, one) in overlay.leaves() {
+            if places.find(&path).is_some() {
+                continue;
+            }
+            match allowed::check(plan, &path) {
+                Ok(()) => wanted.overrides.push((path, one.value.clone(), one.id)),
+                Err(refusal) => wanted.left_out.push(LeftOut { path, id: one.id, reason: refusal.to_string() }),
+            }
+        }
+        wanted
+    }
+
+    /// What tells these overrides from others. That the same were recorded anew makes no difference, unless they stand in
+    /// another order.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut ranks: Vec<u64> = self.overrides.iter().map(|(_, _, id)| *id).collect();
+        ranks.sort_unstable();
+        ranks.dedup();
+        let rank = |id: &u64| ranks.binary_search(id).unwrap_or_default();
+        let said: Vec<(&AttrPath, &Value, usize)> =
+            self.overrides.iter().map(|(path, value, id)| (path, value, rank(id))).collect();
+        digest::sha256(serde_json::to_string(&said).unwrap_or_default().as_bytes())
+    }
+}
+
+/// Nobody else evaluates or switches to a stand-in until it is dropped. It comes before the locks of a switch and of an
+/// apply ([`crate::reconcile::locks`]), and neither is held while a stand-in is switched to: switch-to-configuration takes
+/// its own.
+#[derive(Debug)]
+pub struct Turn {
+    _lock: Lock,
+}
+
+impl Turn {
+    /// Waits for it.
+    pub fn take(paths: &Paths, patience: Patience<'_>, waiting: impl FnOnce(&str)) -> Result<Self, LockError> {
+        Ok(Self { _lock: lock::acquire(&paths.evaluated_lock(), patience, waiting)? })
+    }
+}
+
+/// The system that runs.
+pub fn running(paths: &Paths) -> anyhow::Result<Utf8PathBuf> {
+    let system = fs::read_link(&paths.current_system())?;
+    system.map(Utf8PathBuf::from).with_context(|| format!("no system runs: there is no {}", paths.current_system()))
+}
+
+/// What is in effect, and what was left half-way.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The system that runs.
+    pub system: Utf8PathBuf,
+    /// The stand-in for it, if there is one.
+    pub stand_in: Option<StandIn>,
+    /// Whether a switch to or from it did not come to its end.
+    pub is_unfinished: bool,
+}
+
+/// Looks.
+pub fn observe(paths: &Paths) -> anyhow::Result<Observed> {
+    let system = running(paths)?;
+    let stand_in = stand_in::in_effect(paths)?.filter(|one| one.about.system == system);
+    let is_unfinished = fs::exists(&paths.evaluated().join(UNFINISHED))?;
+    Ok(Observed { system, stand_in, is_unfinished })
+}
+
+/// The stand-in that was made for what is wanted.
+pub fn known(paths: &Paths, wanted: &Wanted) -> anyhow::Result<Option<StandIn>> {
+    let (system, digest) = (running(paths)?, wanted.digest());
+    let is_it = |one: &StandIn| one.about.digest == digest && one.about.system == system;
+    Ok(stand_in::all(paths)?.into_iter().rev().find(is_it))
+}
+
+/// The stand-in for what is wanted: one that there is, or a new one. `None` where nothing is wanted, or where it comes to
+/// what is built.
+pub fn prepare(
+    plan: &Plan,
+    paths: &Paths,
+    wanted: &Wanted,
+    build: bool,
+    _turn: &Turn,
+) -> Result<Option<StandIn>, Unmade> {
+    if wanted.overrides.is_empty() {
+        return Ok(None);
+    }
+    let (system, digest) = (running(paths)?, wanted.digest());
+    let evaluator = plan.evaluator.as_ref();
+    let evaluator =
+        evaluator.context("this system's plan has no evaluator (dynamicism.evaluator), which these options need")?;
+    let store = NixStore::of(evaluator);
+    let known = known(paths, wanted)?.filter(|one| stand_in::is_there(&store, one));
+    let stand_in = if let Some(known) = known {
+        known
+    } else {
+        let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
+        let changes = evaluation::change_set(evaluator, &wanted.overrides, directory)?;
+        timings::mark("evaluation");
+        if changes.system != system {
+            // No fault of the overrides.
+            return Err(Unmade::Failed(anyhow::anyhow!(
+                "the configuration is another one than was switched to, and would come into effect with it: run \
+                 `nixos-rebuild switch` (or `test`) first"
+            )));
+        }
+        let obstacles = judge::obstacles(&changes);
+        if !obstacles.is_empty() {
+            return Err(Unmade::Refused(obstacles));
+        }
+        let values = wanted.overrides.iter().map(|(path, value, _)| (path.to_string(), value.clone()));
+        let about = About {
+            version: 1,
+            system: system.to_string(),
+            digest,
+            values: values.collect(),
+            etc: None,
+            activation: std::collections::BTreeSet::new(),
+            differences: Vec::new(),
+            realised: Vec::new(),
+            notes: changes.warnings.iter().map(|text| format!("a rebuild would warn: {text}")).collect(),
+        };
+        let made = stand_in::make(&changes, about, &store, build, paths)?;
+        timings::mark("stand-in");
+        made
+    };
+    Ok(Some(stand_in).filter(|one| one.about.etc.is_some()))
+}
+
+/// Whether it is in effect already.
+#[must_use]
+pub fn is_in_effect(observed: &Observed, target: Option<&StandIn>) -> bool {
+    let directory = |one: &StandIn| one.directory.clone();
+    !observed.is_unfinished && observed.stand_in.as_ref().map(directory) == target.map(directory)
+}
+
+/// Keeps what is in effect for the next boot; nothing, where that is as built.
+pub fn keep(paths: &Paths) -> anyhow::Result<()> {
+    stand_in::keep(observe(paths)?.stand_in.as_ref(), paths)
+}
+
+/// Before systemd starts on `system`: puts into effect what was kept of it, where that is what is wanted. Gives whether it
+/// is all there is to do.
+pub fn restore(paths: &Paths, wanted: &Wanted, system: &Utf8Path) -> anyhow::Result<bool> {
+    let Some(kept) = stand_in::kept(paths)?.filter(|one| one.about.system == system) else { return Ok(false) };
+    if kept.about.digest != wanted.digest() {
+        return Ok(false);
+    }
+    let restored = stand_in::restore(&kept, paths)?;
+    let directory = stand_in::ready(None, Some(&restored), system, paths)?;
+    let output = process::run(&[directory.join("activate").to_string()], ACTIVATION)?;
+    if !output.status.success() {
+        bail!("the activation of what was kept failed: {}", output.words())
+    }
+    // Parts of the system's own activation may come later, and undo those that differ.
+    if restored.about.activation.is_empty() {
+        return Ok(true);
+    }
+    note_unfinished(paths, &directory)?;
+    Ok(false)
+}
+
+fn note_unfinished(paths: &Paths, directory: &Utf8Path) -> Result<(), fs::FileError> {
+    let file = paths.evaluated().join(UNFINISHED);
+    fs::atomic::write(&file, directory.as_str().as_bytes(), 0o644, fs::atomic::Durability::Volatile)
+}
+
+/// What came of a switch.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is in effect.
+    Done(Vec<String>),
+    /// Units did not come up, and what was before is in effect again.
+    WentBack(String),
+    /// Units did not come up, and going back failed too.
+    Stuck(String),
+}
+
+/// Goes to `target`, a stand-in for the system that runs or that system itself; back where units do not come up.
+pub fn switch(paths: &Paths, observed: &Observed, target: Option<&StandIn>, _turn: &Turn) -> anyhow::Result<Outcome> {
+    let before = switching::failed_units()?;
+    let gone = go(paths, observed, observed.stand_in.as_ref(), target)?;
+    timings::mark("switch");
+    let Err(reason) = verdict(&gone, &before) else { return Ok(Outcome::Done(gone.said)) };
+    let back = go(paths, observed, target, observed.stand_in.as_ref());
+    let back = back.and_then(|gone| verdict(&gone, &before).map_err(anyhow::Error::msg));
+    Ok(match back {
+        Ok(()) => Outcome::WentBack(reason),
+        Err(error) => Outcome::Stuck(format!("{reason}; going back: {error:#}")),
+    })
+}
+
+/// What would be done, as switch-to-configuration says it.
+pub fn dry_run(
+    paths: &Paths,
+    observed: &Observed,
+    target: Option<&StandIn>,
+    _turn: &Turn,
+) -> anyhow::Result<Vec<String>> {
+    let directory = stand_in::ready(observed.stand_in.as_ref(), target, &observed.system, paths)?;
+    Ok(switching::run(&directory, What::DryActivate, &|| Ok(()))?.said)
+}
+
+fn go(paths: &Paths, observed: &Observed, from: Option<&StandIn>, to: Option<&StandIn>) -> anyhow::Result<Switched> {
+    let directory = stand_in::ready(from, to, &observed.system, paths)?;
+    let unfinished = paths.evaluated().join(UNFINISHED);
+    let is_same = || {
+        if running(paths)? == observed.system {
+            Ok(())
+        } else {
+            bail!("the system was switched meanwhile, and nothing was done: run `dynix apply`")
+        }
+    };
+    is_same()?;
+    note_unfinished(paths, &directory)?;
+    let switched = switching::run(&directory, What::Test, &is_same)?;
+    fs::remove(&unfinished)?;
+    Ok(switched)
+}
+
+/// Units that had failed before are no fault of it.
+fn verdict(gone: &Switched, before: &[String]) -> Result<(), String> {
+    if gone.is_well {
+        return Ok(());
+    }
+    let failed = switching::failed_units().map_err(|error| format!("{error:#}"))?;
+    let new: Vec<String> = failed.into_iter().filter(|unit| !before.contains(unit)).collect();
+    if new.is_empty() { Err(complaint(&gone.said)) } else { Err(format!("{} failed", new.join(", "))) }
+}
+
+/// What switch-to-configuration has to complain about. It shows the status of each unit that failed besides.
+fn complaint(said: &[String]) -> String {
+    const FAILED: [&str; 2] = ["the following units failed: ", "error"];
+    let is_one = |line: &&String| FAILED.iter().any(|words| line.to_lowercase().contains(words));
+    let found: Vec<&str> =
+        said.iter().filter(is_one).map(|line| line.trim_start_matches("warning: ")).take(4).collect();
+    if found.is_empty() { said.last().cloned().unwrap_or_default() } else { found.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wanted(overrides: &[(&str, Value, u64)]) -> Wanted {
+        let overrides = overrides.iter().map(|(path, value, id)| (AttrPath::parse(path).unwrap(), value.clone(), *id));
+        Wanted { overrides: overrides.collect(), left_out: Vec::new() }
+    }
+
+    #[test]
+    fn a_digest_tells_values_and_their_order() {
+        let one = wanted(&[("a.b", json!(1), 3), ("c", json!(2), 7)]);
+        assert_eq!(one.digest(), wanted(&[("a.b", json!(1), 30), ("c", json!(2), 70)]).digest());
+        assert_ne!(one.digest(), wanted(&[("a.b", json!(1), 7), ("c", json!(2), 3)]).digest());
+        assert_ne!(one.digest(), wanted(&[("a.b", json!(2), 3), ("c", json!(2), 7)]).digest());
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_without_the_status_of_units() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let said =
+            lines("activating...\nwarning: the following units failed: a.service\n* a.service - A\n  Loaded: loaded");
+        assert_eq!(complaint(&said), "the following units failed: a.service");
+        assert_eq!(complaint(&lines("one\ntwo")), "two");
+        assert_eq!(complaint(&[]), "");
+    }
+
+    #[test]
+    fn overrides_are_told_apart_from_those_of_services() {
+        let plan: Plan =
+            serde_json::from_value(json!({"version": 1, "options": ["networking"], "services": {}})).unwrap();
+        let mut overlay = Overlay::default();
+        overlay.put(&["networking", "domain"], json!("x"), 1);
+        overlay.put(&["other"], json!("x"), 2);
+        let wanted = Wanted::of(&plan, &overlay);
+        assert_eq!(wanted.overrides, [(AttrPath::parse("networking.domain").unwrap(), json!("x"), 1)]);
+        assert_eq!(wanted.left_out[0].id, 2);
+        let none: Plan = serde_json::from_value(json!({"version": 1, "services": {}})).unwrap();
+        assert_eq!(Wanted::of(&none, &overlay), Wanted::default());
+    }
+}

@@ -1,0 +1,97 @@
+//! NixOS's own switch-to-configuration, run for a stand-in.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use camino::Utf8Path;
+
+use crate::host::process::{self, Output};
+
+/// Until it is given up: units may take their time to stop and to start.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// How long somebody else's switch is waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
+const RETRY: Duration = Duration::from_millis(200);
+/// What it says where somebody else switches.
+const LOCKED: &str = "Could not acquire lock";
+
+/// What is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Do it.
+    Test,
+    /// Say what would be done.
+    DryActivate,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Switched {
+    /// Whether it says that all is well.
+    pub is_well: bool,
+    /// What it said, line by line.
+    pub said: Vec<String>,
+}
+
+/// Runs that of the system in `directory`, whichever. It takes its own lock; whoever has that is waited for. `may_go_on` is
+/// asked before each try.
+pub fn run(directory: &Utf8Path, what: What, may_go_on: &dyn Fn() -> anyhow::Result<()>) -> anyhow::Result<Switched> {
+    let word = match what {
+        What::Test => "test",
+        What::DryActivate => "dry-activate",
+    };
+    let start = Instant::now();
+    loop {
+        may_go_on()?;
+        let output = process::run(&command(directory, word), DEADLINE)?;
+        let words = output.words();
+        if words.contains(LOCKED) && start.elapsed() < PATIENCE {
+            std::thread::sleep(RETRY);
+            continue;
+        }
+        return switched(&output, &words);
+    }
+}
+
+fn switched(output: &Output, words: &str) -> anyhow::Result<Switched> {
+    if !output.status.success() && !process::is_verdict(output.status) {
+        bail!("switch-to-configuration did not come to its end ({}): {words}", output.status)
+    }
+    let said = words.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    Ok(Switched { is_well: output.status.success(), said })
+}
+
+/// In a unit of its own, as nixos-rebuild does: it outlives whoever asked, and no limit of theirs is its own.
+fn command(directory: &Utf8Path, word: &str) -> Vec<String> {
+    const SYSTEMD_RUN: &str = "/run/current-system/systemd/bin/systemd-run";
+    let unit = format!("--unit=dynix-switch-{}", std::process::id());
+    let program = directory.join("bin/switch-to-configuration");
+    [
+        SYSTEMD_RUN,
+        "--quiet",
+        "--collect",
+        "--pipe",
+        "--wait",
+        "--no-ask-password",
+        "--service-type=exec",
+        &unit,
+        // What is below /run needs no power cut to be gone.
+        "--setenv=NIXOS_NO_SYNC=1",
+        program.as_str(),
+        word,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Units that have failed.
+pub fn failed_units() -> anyhow::Result<Vec<String>> {
+    const LIST: [&str; 5] =
+        ["/run/current-system/systemd/bin/systemctl", "list-units", "--state=failed", "--plain", "--no-legend"];
+    let output = process::run(&LIST.map(str::to_owned), Duration::from_secs(60))?;
+    if !output.status.success() {
+        bail!("systemctl does not say which units have failed: {}", output.words())
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}

@@ -1,0 +1,119 @@
+import json
+import re
+import time
+
+BASE = "/dynix/tests/nixos/twin/base.nix"
+CONFIGURATION = f"{{ imports = [ <nixpkgs/machine.nix> {BASE} CHANGE ]; }}"
+# Where the results go, and which changes are made.
+OUT = os.environ.get("DYNIX_TWIN_OUT")
+ONLY = os.environ.get("DYNIX_TWIN_ONLY")
+
+
+def configure(change: str = "") -> None:
+    machine.succeed(f"cat > /etc/nixos/configuration.nix <<'END'\n{CONFIGURATION.replace('CHANGE', change)}\nEND")
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def snapshot() -> dict:
+    # What a switch started may still be on its way.
+    machine.succeed("while [ -n \"$(systemctl list-jobs --no-legend)\" ]; do sleep 0.1; done", timeout=60)
+    return json.loads(machine.succeed("python3 /dynix/tests/nixos/twin/snapshot.py", timeout=60))
+
+
+def differences(one: dict, other: dict, place: str = "") -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        found = []
+        for key in sorted(one.keys() | other.keys()):
+            if key not in one or key not in other:
+                found.append(f"{place}/{key}: only {'after a rebuild' if key not in one else 'with dynix'}")
+            else:
+                found += differences(one[key], other[key], f"{place}/{key}")
+        return found
+    if one == other:
+        return []
+    return [f"{place}: {str(one)[:300]!r} with dynix, {str(other)[:300]!r} after a rebuild"]
+
+
+def nix(value) -> str:
+    if isinstance(value, dict):
+        return "{ " + " ".join(f"{json.dumps(name)} = {nix(one)};" for name, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[ " + " ".join(nix(one) for one in value) + " ]"
+    return json.dumps(value).replace("${", "\\${")
+
+
+def definition(path: str, value) -> str:
+    # What dynix records: each leaf by itself, below every other priority.
+    if isinstance(value, dict) and value:
+        return " ".join(definition(f"{path}.{json.dumps(name)}", one) for name, one in value.items())
+    return f"{path} = lib.mkOverride (-1) {nix(value)};"
+
+
+start_all()
+machine.wait_for_unit("multi-user.target")
+
+results = []
+if machine.execute("test -e /dynix/modules && nix-instantiate --eval --expr '<nixpkgs/machine.nix>'")[0] != 0:
+    print("SKIPPED: this machine has no nixpkgs to evaluate")
+else:
+    configure()
+    machine.succeed("nixos-rebuild switch", timeout=300)
+    system = machine.succeed("readlink -f /run/current-system").strip()
+    before = snapshot()
+    for number, (kind, what, definitions, *expected) in enumerate(CHANGES):
+        if ONLY and not re.search(ONLY, f"{number} {kind} {what}"):
+            continue
+        result = {"number": number, "class": kind, "what": what}
+        results.append(result)
+        with log.nested(f"{number} {kind}: {what}"):
+            began = time.monotonic()
+            said = ""
+            code = 0
+            paths = list(definitions.items())
+            for place, (path, value) in enumerate(paths):
+                apply = "--apply" if place + 1 == len(paths) else ""
+                code, more = machine.execute(f"dynix append {quoted(path)} --json {quoted(json.dumps(value))} {apply} 2>&1", timeout=120)
+                said += more
+                if code != 0:
+                    break
+            result["seconds"] = round(time.monotonic() - began, 2)
+            result["said"] = said.strip()[-600:]
+            if code != 0:
+                result["outcome"] = "refused" if code == 3 else f"failed ({code})"
+                machine.execute("dynix reset 2>&1", timeout=120)
+                left = differences(snapshot(), before)
+                if left:
+                    result |= {"outcome": "silently different", "differences": left[:10]}
+                print(result)
+                continue
+            with_dynix = snapshot()
+            machine.succeed("dynix reset 2>&1", timeout=120)
+            back = snapshot()
+            # The same by a rebuild.
+            text = " ".join(definition(path, value) for path, value in paths)
+            configure(f"({{ lib, ... }}: {{ {text} }})")
+            began = time.monotonic()
+            code, more = machine.execute("nixos-rebuild test --fast 2>&1", timeout=300)
+            result["rebuild seconds"] = round(time.monotonic() - began, 2)
+            if code not in (0, 4):
+                result |= {"outcome": "a rebuild fails", "rebuild": more[-600:]}
+            else:
+                found = differences(with_dynix, snapshot())
+                result |= {"outcome": "equal" if not found else "silently different", "differences": found[:10]}
+            configure()
+            machine.succeed(f"{system}/bin/switch-to-configuration test", timeout=120)
+            # What is left behind either way (a directory of a service's state) is no difference.
+            before = snapshot()
+            result["back"] = differences(back, before)[:10]
+            if OUT:
+                with open(OUT, "w") as file:
+                    json.dump(results, file, indent=1)
+            print({key: value for key, value in result.items() if key != "said"})
+    wrong = [one for one, change in zip(results, [CHANGES[one["number"]] for one in results]) if one["outcome"] != (change[3] if len(change) > 3 else "equal") and one["outcome"] != "refused" or one.get("back")]
+    for one in wrong:
+        print(f"WRONG: {json.dumps(one)}")
+    print({outcome: len([one for one in results if one["outcome"] == outcome]) for outcome in {one["outcome"] for one in results}})
+    t.assertEqual(wrong, [])

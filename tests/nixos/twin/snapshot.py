@@ -1,0 +1,147 @@
+"""What a system is: prints it as JSON. Store paths stay as they are: both sides have to have the same ones."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+# Counters, times and identities; and where a unit's file is, whose content counts.
+VOLATILE = re.compile(
+    r"Timestamp|PID|InvocationID|FragmentPath|DropInPaths|SourcePath|CPUUsage|Memory(Current|Peak|Available|Swap|ZSwap)"
+    r"|TasksCurrent|IO(Read|Write)|IP(Ingress|Egress)|NRestarts|ControlGroup|NextElapse|LastTrigger|Result|StateChange"
+    r"|^(GID|UID)$|ExecMain|StatusErrno|StatusText|NConnections|NAccepted|NRefused|EffectiveMemory|EffectiveTasks|Job|Names"
+    r"|ConditionResult|AssertResult|FileDescriptorStore|DebugInvocation|TransientUnit|UnitFilePreset|ActiveEnter|MonitorPID"
+    r"|AvailableMemory|WatchdogLast|Trigger$|Names|LoadError"
+)
+PASSING = ("dynix-", "run-", "dev-", "sys-", "session-", "user-", "user@", "nixos-rebuild", "systemd-tmpfiles-clean", "init.scope")
+OF_A_SWITCH = {"static", "nixos", ".clean", ".pwd.lock", "machine-id", ".updated", "resolv.conf", "mtab"}
+
+
+def run(*words):
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
+def alike(text):
+    """Of the system's path and what is made of it, the packages count: the list that it is made of may name one twice."""
+    return re.sub(r"/nix/store/[0-9a-z]{32}-(dbus-1|system-path)", r"/nix/store/\1", text)
+
+
+def units():
+    names = sorted({line.split()[0] for line in run("systemctl", "list-units", "--all", "--plain", "--no-legend").splitlines() if line.strip()})
+    names = [name for name in names if not name.startswith(PASSING) and not name.endswith((".device", ".scope"))]
+    found = {}
+    for block in run("systemctl", "show", *names).split("\n\n"):
+        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        name = properties.get("Id")
+        if not name or properties.get("LoadState") == "not-found" and properties.get("ActiveState") == "inactive":
+            continue
+        kept = {}
+        for key, value in properties.items():
+            if VOLATILE.search(key):
+                continue
+            if key.startswith("Exec"):
+                value = re.sub(r" ; (ignore_errors|start_time)=.*", "", value)
+            if key in ("After", "Before", "Wants", "WantedBy", "Requires", "RequiredBy", "ConflictedBy", "Conflicts", "TriggeredBy", "Triggers", "Upholds", "UpheldBy", "RequiresMountsFor", "WantsMountsFor"):
+                value = " ".join(sorted(one for one in value.split() if not one.startswith(PASSING)))
+            kept[key] = alike(value)
+        kept["text"] = alike(re.sub(r"^# /.*$", "", run("systemctl", "cat", name), flags=re.M))
+        found[name] = kept
+    return found
+
+
+def below_link(path):
+    """What stands in a directory that a link leads to: a file by its content."""
+    if os.path.isfile(path) and os.stat(path).st_size < 1 << 20:
+        return alike(open(path, "rb").read().decode("latin-1"))
+    return alike(os.path.realpath(path))
+
+
+def files(top):
+    found = {}
+    for directory, directories, names in os.walk(top):
+        directories[:] = sorted(name for name in directories if directory != top or name not in OF_A_SWITCH)
+        for name in sorted(directories + names):
+            path = f"{directory}/{name}"
+            below = path[len(top) + 1 :]
+            # dynix's own plan stays the one of the system that runs.
+            if below in OF_A_SWITCH or below in ("systemd/system", "systemd/user", "dynix"):
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                # NixOS leaves those behind that it made.
+                if any(names for _, _, names in os.walk(path)):
+                    found[below + "/"] = oct(os.stat(path).st_mode)
+                continue
+            status = os.lstat(path)
+            if os.path.isdir(path):
+                found[below] = {name: below_link(f"{path}/{name}") for name in sorted(os.listdir(path))}
+                continue
+            try:
+                content = open(path, "rb").read().decode("latin-1")
+            except OSError as error:
+                content = f"{type(error).__name__} {os.readlink(path) if os.path.islink(path) else ''}"
+            if below in ("passwd", "group", "shadow", "subuid", "subgid"):
+                # In no order of their own.
+                content = "".join(sorted(content.splitlines(keepends=True)))
+            found[below] = [oct(status.st_mode), status.st_uid, status.st_gid, alike(content)]
+    return found
+
+
+def unit_directory(path):
+    """By name: where a link leads, or the text."""
+    found = {}
+    for directory, _, names in os.walk(os.path.realpath(path)):
+        for name in names:
+            one = f"{directory}/{name}"
+            below = os.path.relpath(one, os.path.realpath(path))
+            if os.path.isfile(one):
+                found[below] = alike(open(one, "rb").read().decode("latin-1"))
+            else:
+                # Nowhere, within the directory: that has a path of its own.
+                found[below] = os.path.realpath(one).removeprefix(os.path.realpath(path))
+    return found
+
+
+def processes():
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip()
+            group = open(f"/proc/{pid}/cgroup").read().strip().split("/")[-1]
+            variables = sorted(open(f"/proc/{pid}/environ").read().split("\0"))
+            owner = os.stat(f"/proc/{pid}").st_uid
+        except OSError:
+            continue
+        if not group.endswith(".service") or group.startswith(PASSING) or group in ("console-shell.service", "backdoor.service"):
+            continue
+        variables = [one for one in variables if not re.match(r"INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MEMORY_PRESSURE|LISTEN_PID|WATCHDOG_PID|MANAGERPID|NOTIFY_SOCKET", one)]
+        found.append([group, owner, command, variables])
+    return sorted(found)
+
+
+def kernel():
+    return {name: open(f"/proc/sys/{name}").read() for name in ("net/ipv4/ip_forward", "net/ipv4/conf/all/rp_filter", "kernel/hostname")}
+
+
+def made():
+    """What tmpfiles and the activation make."""
+    found = {}
+    for path in ("/var/lib/more", "/run/more", "/run/link", "/run/activated", "/run/demo.sock", "/run/demo/x", "/home/alice", "/home/bob", "/var/lib/demo"):
+        if os.path.lexists(path):
+            status = os.lstat(path)
+            found[path] = [oct(status.st_mode), status.st_uid, status.st_gid]
+    return found
+
+
+json.dump(
+    {
+        "units": units(),
+        "etc": files("/etc"),
+        "system units": unit_directory("/etc/systemd/system"),
+        "user units": unit_directory("/etc/systemd/user"),
+        "processes": processes(),
+        "kernel": kernel(),
+        "made": made(),
+    },
+    sys.stdout,
+)
