@@ -65,7 +65,7 @@ def files(top):
             path = f"{directory}/{name}"
             below = path[len(top) + 1 :]
             # dynix's own plan stays the one of the system that runs.
-            if below in OF_A_SWITCH or below in ("systemd/system", "systemd/user", "dynix"):
+            if below in OF_A_SWITCH or below in ("systemd/system", "systemd/user") or below.startswith("dynix/"):
                 continue
             if os.path.isdir(path) and not os.path.islink(path):
                 # NixOS leaves those behind that it made.
