@@ -34,23 +34,23 @@ let
       minimum = mkOption {
         type = types.nullOr types.number;
         default = null;
-        description = "The least number.";
+        description = "The least number that may be set; null for whatever the option's type allows.";
       };
       maximum = mkOption {
         type = types.nullOr types.number;
         default = null;
-        description = "The greatest number.";
+        description = "The greatest number that may be set; null for whatever the option's type allows.";
       };
       values = mkOption {
         type = types.nullOr (types.listOf types.anything);
         default = null;
-        description = "The only values.";
+        description = "The only values that may be set; null for whatever the option's type allows.";
       };
       rate = mkOption {
         type = types.nullOr types.str;
         default = null;
         example = "10/min";
-        description = "How often each user may change it.";
+        description = "How often each user may change it, as a count and a time; null for any number of times.";
       };
     };
   };
@@ -60,12 +60,12 @@ let
       users = mkOption {
         type = types.listOf types.str;
         default = [ ];
-        description = "Users by name.";
+        description = "Users whom it is for, by name.";
       };
       groups = mkOption {
         type = types.listOf types.str;
         default = [ ];
-        description = "Groups by name.";
+        description = "Groups whose members it is for, by name.";
       };
       options = mkOption {
         type = types.attrsOf (types.submodule bounds);

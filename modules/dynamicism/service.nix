@@ -48,7 +48,7 @@ let
           type = types.nullOr (types.either types.package types.path);
           default = null;
           defaultText = lib.literalMD "the store path of the file's name that the text of its units names";
-          description = "What Nix generated. The build proves that dynix writes the same.";
+          description = "The file that Nix generated for the built values, in the store. The build proves that dynix writes the same.";
         };
         mode = mkOption {
           type = types.strMatching "0[0-7]{3}";
