@@ -320,19 +320,37 @@ fn reconcile(
             passed.retry.extend(view.desired.awaited.keys().cloned());
         }
     }
-    // A retry that fails is itself tried again, by its exit code; and what is on trial has somebody who looks.
-    if request.occasion != Occasion::Retry && !passed.retry.is_empty() && !on_trial {
-        match rerun::retry(&passed.retry, view.last_id, machine) {
-            Ok(false) => {}
-            Ok(true) => report.warnings.push(format!("{}: it is tried again by itself", passed.retry.join(", "))),
-            Err(error) => report.warnings.push(format!("what failed is not tried again by itself: {error}")),
-        }
+    if !on_trial {
+        retry_later(&request, &passed.retry, view.last_id, machine, report)?;
     }
     if matches!(request.occasion, Occasion::Asked | Occasion::Reset) {
         tell_what_failed(plan, &request, state, machine, report)?;
     }
     upkeep::adopt(plan, state, machine, report)?;
     upkeep::begin(state, machine, report)
+}
+
+/// Lets what failed for the machine's sake be tried again. A retry that fails is itself tried again, by its exit code; and what
+/// is on trial has somebody who looks.
+fn retry_later(
+    request: &Request,
+    services: &[String],
+    last_id: u64,
+    machine: &Machine<'_>,
+    report: &mut Report,
+) -> Result<(), ApplyError> {
+    if request.occasion == Occasion::Retry && services.is_empty() {
+        rerun::is_retried(machine)?;
+    }
+    if request.occasion == Occasion::Retry || services.is_empty() {
+        return Ok(());
+    }
+    match rerun::retry(services, last_id, machine) {
+        Ok(false) => {}
+        Ok(true) => report.warnings.push(format!("{}: it is tried again by itself", services.join(", "))),
+        Err(error) => report.warnings.push(format!("what failed is not tried again by itself: {error}")),
+    }
+    Ok(())
 }
 
 /// Says which units have failed on values that this apply had nothing to do for: that they are in effect is not all that

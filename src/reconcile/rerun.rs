@@ -14,6 +14,8 @@ use crate::host::templates::{self, TemplateError};
 
 /// The units that a system about to boot finds.
 const AT_BOOT: &str = "dynix-expiry";
+/// What tries again what failed before the boot; of a system that runs, the names go on with a number.
+const RETRY: &str = "dynix-retry";
 /// The service that tries what was postponed; there only between a boot and that.
 const AFTER_BOOT: &str = "dynix-after-boot.service";
 
@@ -80,6 +82,13 @@ pub(super) fn is_tried(machine: &Machine<'_>) -> Result<(), FileError> {
     fs::remove(&directory.join("multi-user.target.wants").join(AFTER_BOOT))?;
     fs::remove(&directory.join(AFTER_BOOT))?;
     Ok(())
+}
+
+/// What failed before the boot is over and done with, where it is this very process that tries it again. Else its timer would be
+/// started once more by whoever starts timers.target, as a switch does, and apply what was only recorded by then.
+pub(super) fn is_retried(machine: &Machine<'_>) -> Result<(), FileError> {
+    let process = machine.manager.and_then(|manager| manager.main_process(&format!("{RETRY}.service")));
+    if process == Some(std::process::id()) { remove(RETRY, machine) } else { Ok(()) }
 }
 
 /// What dynix calls the units that run it later.
@@ -166,7 +175,7 @@ pub fn set(end: Option<SystemTime>, state: &mut State, machine: &Machine<'_>) ->
             manager.stop_timer(&old.name)?;
         }
         if old.name == AT_BOOT {
-            remove(machine)?;
+            remove(AT_BOOT, machine)?;
         }
     }
     Ok(true)
@@ -175,7 +184,6 @@ pub fn set(end: Option<SystemTime>, state: &mut State, machine: &Machine<'_>) ->
 /// Lets `services` be tried again, soon and ever later, until it is not for the machine's sake that they fail (see
 /// [`Timer`]). Gives whether that could be arranged: on another tree it can't. `record`: the last one.
 pub fn retry(services: &[String], record: u64, machine: &Machine<'_>) -> Result<bool, AlarmError> {
-    const RETRY: &str = "dynix-retry";
     let recall = machine.recall;
     if machine.manager.is_none() && !recall.before_boot {
         return Ok(false);
@@ -219,11 +227,9 @@ fn write(timer: &Timer, machine: &Machine<'_>) -> Result<(), AlarmError> {
     Ok(atomic::link(&wants.join(timer.unit()), &format!("../{}", timer.unit()))?)
 }
 
-fn remove(machine: &Machine<'_>) -> Result<(), AlarmError> {
+fn remove(timer: &str, machine: &Machine<'_>) -> Result<(), FileError> {
     let directory = machine.paths.runtime_units();
-    for name in
-        [format!("timers.target.wants/{AT_BOOT}.timer"), format!("{AT_BOOT}.timer"), format!("{AT_BOOT}.service")]
-    {
+    for name in [format!("timers.target.wants/{timer}.timer"), format!("{timer}.timer"), format!("{timer}.service")] {
         fs::remove(&directory.join(name))?;
     }
     Ok(())

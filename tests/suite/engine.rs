@@ -8,7 +8,6 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use dynix::attr_path::AttrPath;
 use dynix::exit::Exit;
-use dynix::host::fs::lock::Patience;
 use dynix::host::interruption::Uninterrupted;
 use dynix::host::paths::Paths;
 use dynix::host::systemd::Timer;
@@ -172,9 +171,8 @@ impl World<'_> {
     }
 
     fn with<T>(&self, occasion: Occasion, run: impl FnOnce(&Machine<'_>, &locks::Locks) -> T) -> T {
-        // Another test may just be starting a program, which has the lock too from its fork until its exec.
-        let patience = Patience::from(Duration::from_secs(10));
-        let locks = locks::take(&self.paths, occasion, patience, |_| ()).unwrap();
+        // Nobody else is at it, whatever programs other tests are starting at this moment.
+        let locks = locks::take(&self.paths, occasion, Duration::ZERO.into(), |_| ()).unwrap();
         let machine = Machine {
             paths: &self.paths,
             manager: Some(self.memory),

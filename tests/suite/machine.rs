@@ -80,6 +80,7 @@ tests! {
     autoscale = "autoscale",
     boot = "boot",
     boot_good = "boot-good",
+    boot_retry = "boot-retry",
     bus = "bus",
     confirm = "confirm",
     credential = "credential",
