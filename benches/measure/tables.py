@@ -216,8 +216,8 @@ def _formats(found):
 
 
 def _counts(found):
-    rows = [[f"`{name}`" if name.startswith("-") or " " not in name else name, counts["program"], counts["all"]] for name, counts in found["millions"].items()]
-    made = table(["command", "dynix itself, millions", "with loader and libraries"], rows)
+    rows = [[f"`{name}`" if name.startswith("-") or " " not in name else name, counts["program"], counts["all"], counts["faults"]] for name, counts in found["millions"].items()]
+    made = table(["command", "dynix itself, millions", "with loader and libraries", "page faults"], rows)
     return {"counts": made + f"\nBinary: {found['size'] / 1e6:.1f} MB; rustc {found['rustc']}, {found['libc']}.\n"}, {}
 
 

@@ -1,6 +1,6 @@
 //! A command line read with the definition of the one verb that is called.
 //!
-//! clap gives every verb a copy of all global options before it reads anything: 40 pages of memory for 27 verbs. Here it has
+//! clap gives every verb a copy of all global options before it reads anything: 30 pages of memory for 27 verbs. Here it has
 //! one verb. Whatever does not fit that (a mistake, a question for help) is for the whole definition to answer.
 
 use std::ffi::OsString;
