@@ -15,6 +15,7 @@ use crate::host::fs::lock::{self, LockError};
 use crate::host::messages;
 use crate::host::paths::Paths;
 use crate::host::systemd::background::Background;
+use crate::host::systemd::booted;
 use crate::host::systemd::scope::Scope;
 use crate::overrides::{Draft, Overlay};
 use crate::plan::options::OptionIndex;
@@ -137,13 +138,15 @@ impl System<'_> {
     /// its turn has come. So many applies in a row cost two evaluations, and the last one is always looked at.
     pub fn verify_in_background(&self, activated: Option<&Utf8Path>) -> anyhow::Result<Option<Report>> {
         if let Some(system) = activated {
-            if is_switched_to(system, &self.paths)? {
-                self.start_to_verify()?;
-            } else {
+            if !is_switched_to(system, &self.paths)? {
                 let said = format!("{system} is not the system that runs: nothing is verified of it");
                 self.session.progress().inform(&said);
+                return Ok(None);
             }
-            return Ok(None);
+            if !self.session.is_elsewhere() && booted::is_ours() {
+                self.start_to_verify()?;
+                return Ok(None);
+            }
         }
         let run = self.paths.run();
         let turn = match lock::acquire(&run.join("verify-next.lock"), Duration::ZERO, |_| ()) {
