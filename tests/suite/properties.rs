@@ -83,6 +83,13 @@ proptest! {
     }
 
     #[test]
+    fn random_rules_types_and_answers_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        crate::inputs::policy::check(&bytes);
+        crate::inputs::values::check(&bytes);
+        crate::inputs::answers::check(&bytes);
+    }
+
+    #[test]
     fn random_values_are_rendered_and_read_back(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
         crate::inputs::render::check(&bytes);
         crate::inputs::flags::check(&bytes);

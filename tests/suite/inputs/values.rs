@@ -53,7 +53,9 @@ impl Bytes<'_> {
 /// `check` of a type (nixpkgs lib/types.nix): what a value is at its top.
 fn is_at_top(schema: &Value, value: &Value) -> bool {
     if let Some(values) = schema["enum"].as_array() {
-        return values.iter().any(|one| one == value);
+        // `==` of Nix, by which `elem` finds them: 1 is 1.0.
+        let is_equal = |one: &Value| one == value || one.is_number() && one.as_f64() == value.as_f64();
+        return values.iter().any(is_equal);
     }
     if let Some(parts) = schema["anyOf"].as_array() {
         return parts.iter().any(|part| is_at_top(part, value));
