@@ -25,6 +25,7 @@ pub mod observed;
 pub mod ownership;
 pub mod planning;
 pub mod report;
+pub mod request;
 pub mod rerun;
 pub mod rollout;
 pub mod state;
@@ -32,6 +33,7 @@ pub mod trial;
 pub mod view;
 pub mod watch;
 
+mod expiry;
 mod garbage;
 mod kernel;
 mod missing_secrets;
@@ -43,143 +45,24 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::time::SystemTime;
 
 use action::Action;
 use difference::{Difference, difference};
 use execution::Machine;
-use known_good::ChoiceError;
+use expiry::{expired, expiry, wake};
 use locks::Locks;
 use pass::pass;
 use report::{Outcome, Report, TakenBack};
-use state::{Mark, State, StateError, Trial};
-use trial::{Awaiting, Start};
+pub use request::{ApplyError, Occasion, Request};
+use state::{Mark, State, Trial};
 use view::View;
 use watch::upkeep;
 
 use crate::attr_path::AttrPath;
-use crate::host::fs::lock::LockError;
-use crate::host::fs::{self, FileError};
-use crate::host::systemd::ManagerError;
+use crate::host::fs;
 use crate::host::systemd::before::Before;
-use crate::overrides::{Draft, Folded, Kind, LogError, LogFile};
-use crate::plan::{Plan, PlanError};
-
-/// What is to be applied.
-#[expect(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// Only these services; all where `None`.
-    pub services: Option<BTreeSet<String>>,
-    /// Who is asking, for the records that reject what failed.
-    pub by: String,
-    /// What it is for.
-    pub occasion: Occasion,
-    /// Puts the change on trial.
-    pub trial: Option<Start>,
-    /// What was recorded for it, which others may take back before its turn comes.
-    pub records: Vec<u64>,
-    /// The units wait for it to end before they start.
-    pub before_units: bool,
-    /// It follows on a change that went back: what went wrong then stays what there is to say.
-    pub follows: bool,
-    /// Options of no service change as well, and the trial is theirs, too.
-    pub trial_goes_on: bool,
-    /// Nix may build and download what options of no service need.
-    pub build: bool,
-}
-
-/// What an apply is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Occasion {
-    /// Somebody wants what is recorded in effect.
-    #[default]
-    Asked,
-    /// Overrides are over: only their services are of interest.
-    Expiry,
-    /// What failed for the machine's sake is tried again.
-    Retry,
-    /// The system is about to boot: only what is known to work is put into effect.
-    Boot,
-    /// The system is up: what was postponed at its boot is tried.
-    AfterBoot,
-    /// Everything is to be as built.
-    Reset,
-    /// switch-to-configuration runs it, and holds its lock itself.
-    Switch {
-        /// Whether a service that fails stays on what it failed on: the built configuration wins over what was there.
-        static_wins: bool,
-    },
-}
-
-impl Occasion {
-    fn static_wins(self) -> bool {
-        self == Self::Switch { static_wins: true }
-    }
-}
-
-impl Request {
-    fn takes(&self, service: &str) -> bool {
-        self.services.as_ref().is_none_or(|services| services.contains(service))
-    }
-
-    /// Whether a change of `service` that awaits its confirmation is over with this. Else the service is left alone.
-    fn ends_trial_of(&self, service: &str) -> bool {
-        match self.occasion {
-            Occasion::Switch { .. } => true,
-            Occasion::Reset => self.takes(service),
-            Occasion::Asked | Occasion::Expiry | Occasion::Retry | Occasion::Boot | Occasion::AfterBoot => false,
-        }
-    }
-}
-
-/// Why nothing could be applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// Somebody else is applying.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The log can't be read or added to.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// What is in effect can't be read or noted.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The file system refuses.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// systemd refuses.
-    #[error(transparent)]
-    Manager(#[from] ManagerError),
-    /// A part of the plan can't be read.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// What works can't be found.
-    #[error(transparent)]
-    Choice(#[from] ChoiceError),
-    /// A change is on trial already.
-    #[error(transparent)]
-    Awaiting(#[from] Awaiting),
-    /// Nothing is on trial.
-    #[error(
-        "nothing awaits a confirmation: it was confirmed, it went back, or there was none; see `dynix log` and `dynix status`"
-    )]
-    NothingAwaits,
-    /// Somebody else's record would be taken back where nobody confirms.
-    #[error(
-        "record {id} (by {by}) was not applied yet, and would be on trial as well: leave confirmUSec (--confirm) out, or let \
-         it be applied first"
-    )]
-    OthersOnTrial {
-        /// The record.
-        id: u64,
-        /// Whose it is.
-        by: String,
-    },
-    /// There would be no way back.
-    #[error("a change can be put on trial only where systemd runs, whose timer goes back from it")]
-    NoTimer,
-}
+use crate::overrides::{Draft, Kind, LogError, LogFile};
+use crate::plan::Plan;
 
 /// Applies what is recorded.
 pub fn apply(
@@ -418,31 +301,6 @@ fn hold(
     Ok(held)
 }
 
-/// Rejections of the records whose time is over, and the services that are concerned among those to apply: else what the
-/// log no longer says would stay in effect. What concerns a service in `held` ends when that is let go.
-fn expired(
-    plan: &Plan,
-    log: &LogFile,
-    folded: &Folded,
-    now: SystemTime,
-    held: &BTreeSet<String>,
-    request: &mut Request,
-) -> Result<Vec<Draft>, ApplyError> {
-    let mut ids = folded.expired(now);
-    if request.occasion == Occasion::Expiry {
-        request.services = Some(BTreeSet::new());
-    }
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let services = concerned(plan, log, &ids)?;
-    ids.retain(|id| services[id].is_disjoint(held));
-    if let Some(asked) = &mut request.services {
-        asked.extend(ids.iter().flat_map(|id| services[id].iter().cloned()));
-    }
-    Ok(expiry(ids))
-}
-
 /// What of the records that an apply is for others took back before it had its turn: a switch that it waited for, or an
 /// apply that did not get its service to work with them.
 fn taken_back(log: &LogFile, request: &Request, last_id: u64) -> Result<Vec<TakenBack>, LogError> {
@@ -466,67 +324,6 @@ fn taken_back(log: &LogFile, request: &Request, last_id: u64) -> Result<Vec<Take
         ControlFlow::Continue(())
     })?;
     Ok(taken.into_values().collect())
-}
-
-/// How many ends are looked at, for whether they change anything.
-const ENDS: usize = 16;
-
-/// The first of `ends` that changes anything. That of a record whose value another one replaced does not; where there are
-/// many of those, the next one is taken for one that does, for all that comes of it is an apply that has nothing to do.
-fn next_end(log: &LogFile, folded: &Folded, ends: &[(u64, String)]) -> Result<Option<SystemTime>, LogError> {
-    let mut ends: Vec<(SystemTime, u64)> =
-        ends.iter().filter_map(|(id, end)| Some((crate::time::read(end).ok()?, *id))).collect();
-    ends.sort_unstable();
-    let leaves: BTreeSet<u64> = folded.overlay.leaves().into_iter().map(|(_, one)| one.id).collect();
-    for (number, (end, id)) in ends.into_iter().enumerate() {
-        // What an unset or a rollback with an end took away is there again behind it.
-        if leaves.contains(&id) || number >= ENDS || log.preview(&expiry(vec![id]))?.overlay != log.fold()?.overlay {
-            return Ok(Some(end));
-        }
-    }
-    Ok(None)
-}
-
-/// The services that each of some records is about; all of them where only an evaluation could tell.
-fn concerned(plan: &Plan, log: &LogFile, ids: &[u64]) -> Result<BTreeMap<u64, BTreeSet<String>>, LogError> {
-    let mut found: BTreeMap<u64, BTreeSet<String>> = ids.iter().map(|id| (*id, BTreeSet::new())).collect();
-    for record in log.find(|id| found.contains_key(&id))? {
-        let unknown = matches!(record.kind, Kind::Expression(_));
-        let is_about = |service: &str| unknown || record.paths().iter().any(|path| concerns(plan, service, path));
-        let services = plan.services.keys().filter(|service| is_about(service)).cloned();
-        found.insert(record.id, services.collect());
-    }
-    Ok(found)
-}
-
-/// Lets dynix be woken when the next override is over; those of services in `held` wait. Without a way to, they end at the
-/// next apply, which is worth a warning and no more.
-fn wake(
-    plan: &Plan,
-    log: &LogFile,
-    folded: &Folded,
-    held: &BTreeSet<String>,
-    state: &mut State,
-    machine: &Machine<'_>,
-    report: &mut Report,
-) -> Result<(), ApplyError> {
-    // Most logs have none, and cost nothing here.
-    if folded.ends().is_empty() && state.alarm.is_none() {
-        return Ok(());
-    }
-    let mut ends = folded.ends().to_vec();
-    if !held.is_empty() {
-        let ids: Vec<u64> = ends.iter().map(|(id, _)| *id).collect();
-        let services = concerned(plan, log, &ids)?;
-        ends.retain(|(id, _)| services[id].is_disjoint(held));
-    }
-    let next = next_end(log, folded, &ends)?;
-    match rerun::set(next, state, machine) {
-        Ok(false) => {}
-        Ok(true) => state.save(&machine.paths.state())?,
-        Err(error) => report.warnings.push(format!("overrides that end do so only at the next apply: {error}")),
-    }
-    Ok(())
 }
 
 /// What [`apply`] would do now, with `changes` recorded first: the same steps, none of them run.
@@ -555,10 +352,6 @@ pub fn dry_run(
     let mut services = difference.faults;
     services.extend(difference.changes.iter().map(|change| (change.name.to_owned(), Outcome::Applied)));
     Ok(Report { actions, left_to_do, services, left_out: desired.left_out, warnings, ..Report::default() })
-}
-
-fn expiry(ids: Vec<u64>) -> Vec<Draft> {
-    ids.into_iter().map(|id| Draft::Reject { id, reason: "expired".to_owned() }).collect()
 }
 
 fn preparation(difference: &Difference<'_>) -> Vec<Action> {
