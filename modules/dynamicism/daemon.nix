@@ -27,24 +27,24 @@ let
           "apply"
         ];
         description = ''
-          How it may be changed. `rollback` and `reset` are judged by all that they would change: each path needs a rule that
-          allows it.
+          The methods that may change it. For `rollback` and `reset`, dynix looks at everything that they would change: each
+          path needs a rule that allows the method.
         '';
       };
       minimum = mkOption {
         type = types.nullOr types.number;
         default = null;
-        description = "The least number that may be set; null for whatever the option's type allows.";
+        description = "The smallest number that may be set. With null, the option's type decides.";
       };
       maximum = mkOption {
         type = types.nullOr types.number;
         default = null;
-        description = "The greatest number that may be set; null for whatever the option's type allows.";
+        description = "The largest number that may be set. With null, the option's type decides.";
       };
       values = mkOption {
         type = types.nullOr (types.listOf types.anything);
         default = null;
-        description = "The only values that may be set; null for whatever the option's type allows.";
+        description = "The only values that may be set. With null, the option's type decides.";
       };
       rate = mkOption {
         type = types.nullOr types.str;
@@ -60,18 +60,18 @@ let
       users = mkOption {
         type = types.listOf types.str;
         default = [ ];
-        description = "Users whom it is for, by name.";
+        description = "The names of the users that the rule is for.";
       };
       groups = mkOption {
         type = types.listOf types.str;
         default = [ ];
-        description = "Groups whose members it is for, by name.";
+        description = "The names of the groups whose members the rule is for.";
       };
       options = mkOption {
         type = types.attrsOf (types.submodule bounds);
         description = ''
-          Bounds by option path. What is below the path is meant too, and `*` stands for any one name. The build fails where
-          there is no such option.
+          Bounds by option path. A bound also covers everything below its path. `*` stands for any one name. The build fails
+          if there is no such option.
         '';
       };
     };
@@ -97,27 +97,27 @@ in
         }
       '';
       description = ''
-        Who besides root may do what, by any name. Everything else is refused and logged. Nix expressions and files of secrets
-        are for root alone.
+        What users other than root may do: rules, each by a name of your choice. The daemon refuses and logs everything else.
+        Only root may use Nix expressions and files of secrets.
       '';
     };
 
     window = mkOption {
       type = types.numbers.between 0 60;
       default = 2.0e-2;
-      description = "Seconds for which a request waits for others to become one apply with.";
+      description = "Seconds for which a request waits for other requests, so that they become one apply.";
     };
 
     idle = mkOption {
       type = types.numbers.positive;
       default = 60;
-      description = "Seconds after which the daemon ends when nobody is there; systemd starts it again.";
+      description = "Seconds without a client after which the daemon exits. systemd starts it again.";
     };
 
     connectionsPerUser = mkOption {
       type = types.ints.between 1 1024;
       default = 256;
-      description = "Connections that a user may have at a time.";
+      description = "The number of connections that one user may have at a time.";
     };
   };
 
@@ -126,8 +126,8 @@ in
     default = null;
     example = "/var/lib/node-exporter";
     description = ''
-      The directory of the node exporter's textfile collector (its `--collector.textfile.directory`), where every apply writes
-      dynix.prom; null for none.
+      The directory of the node exporter's textfile collector (its `--collector.textfile.directory`). Every apply writes
+      dynix.prom there. With null, dynix writes no such file.
     '';
   };
 

@@ -131,7 +131,7 @@ in
           };
         }
       '';
-      description = "The services whose settings can be changed at run time, and how.";
+      description = "The services whose settings can be changed at run time, and how to change them.";
     };
 
     options = mkOption {
@@ -143,10 +143,10 @@ in
         "systemd.services.*.serviceConfig.*"
       ];
       description = ''
-        Option paths besides those of the services in `dynamicism.for` that can be overridden at run time. What is below a
-        path is meant too, and `*` stands for any one name; `"*"` alone is everything. dynix evaluates the configuration with
-        their values, which takes seconds, and puts into effect what a rebuild would change, as far as that needs no build
-        and no boot. It needs the configuration on the machine, and an `evaluator`.
+        Option paths, in addition to those of the services in `dynamicism.for`, that can be overridden at run time. A path
+        also covers everything below it. `*` stands for any one name, and `"*"` alone for everything. dynix evaluates the
+        configuration with the new values, which takes seconds. It then puts into effect what a rebuild would change, as far
+        as that needs no build and no boot. It needs the configuration on the machine, and an `evaluator`.
       '';
     };
 
@@ -157,8 +157,9 @@ in
       ];
       default = "static";
       description = ''
-        What `nixos-rebuild switch` and `test` do with recorded overrides. With `static` the built configuration is in effect
-        when they return, and that is recorded; with `reapply` the overrides are applied on top of it.
+        What `nixos-rebuild switch` and `test` do with recorded overrides. With `static`, the built configuration is in
+        effect afterwards, and the log records that. With `reapply`, the overrides are applied on top of the built
+        configuration.
       '';
     };
 
@@ -170,31 +171,31 @@ in
       ];
       default = "warn";
       description = ''
-        What is done, after values came into effect, about those that a rebuild would not agree with: it would change another
-        unit or file with them as well, or refuse them. It is found out in the background, where it is not proven already.
-        With `warn` it is said in `dynix status` and in the journal; with `rollback` the values are taken back and recorded
-        as rejected; with `off` nothing is looked at.
+        What dynix does about values in effect that a rebuild would not agree with. A rebuild with such a value would also
+        change another unit or file, or would refuse the value. dynix checks this in the background, unless a proof shows it
+        already. With `warn`, the result is in `dynix status` and in the journal. With `rollback`, dynix takes the values
+        back and records them as rejected. With `off`, dynix checks nothing.
       '';
     };
 
     overridesFile = mkOption {
       type = types.strMatching "/.+";
       default = "/etc/nixos/dynamic.nix";
-      description = "The log of overrides. It only ever grows; keep it off the Nix store.";
+      description = "The file of the override log. It only grows. It must not be in the Nix store.";
     };
 
     keep = mkOption {
       type = types.ints.positive;
       default = 10;
-      description = "How many generations of a service's rendered files are kept for going back.";
+      description = "The number of generations of a service's rendered files that dynix keeps to go back to.";
     };
 
     watch = mkOption {
       type = types.numbers.between 0 86400;
       default = 30;
       description = ''
-        Seconds for which the units of a service are watched after an apply. Where one of them fails in this time, the
-        service goes back to what it had, and the values are recorded as rejected. With 0 nothing is watched.
+        Seconds for which dynix watches the units of a service after an apply. If one of them fails in this time, the service
+        returns to what it had, and the values are recorded as rejected. With 0, dynix does not watch.
       '';
     };
 
@@ -204,16 +205,16 @@ in
           options = {
             command = mkOption {
               type = types.nonEmptyListOf types.str;
-              description = "Program and arguments; `--expr EXPRESSION` is appended, and it has to print JSON.";
+              description = "Program and arguments. dynix appends `--expr EXPRESSION`. The program has to print JSON.";
             };
             arguments = mkOption {
               type = types.str;
-              description = "A Nix expression: the attribute set (`config`, `lib`, `pkgs`) that the log is applied to.";
+              description = "A Nix expression for the attribute set (`config`, `lib`, `pkgs`) that the log is applied to.";
             };
             deadline = mkOption {
               type = types.numbers.positive;
               default = 60;
-              description = "Seconds until it is given up.";
+              description = "Seconds after which dynix ends the evaluation.";
             };
           };
         }
@@ -268,13 +269,13 @@ in
         else
           null;
       defaultText = lib.literalMD ''
-        `nix-instantiate` on the system of this `networking.hostName` in the flake in /etc/nixos where there is one, else
-        (from NixOS 26.05 on) on that of `<nixos-system>` or /etc/nixos/system.nix, else on `<nixpkgs/nixos>`, as
-        `nixos-rebuild` does it; null where `nix.enable` is false
+        `nix-instantiate`, on the same system as `nixos-rebuild`: the one of this `networking.hostName` in the flake in
+        /etc/nixos; without a flake, (from NixOS 26.05 on) that of `<nixos-system>` or /etc/nixos/system.nix; else that of
+        `<nixpkgs/nixos>`. Null if `nix.enable` is false
       '';
       description = ''
-        What evaluates overrides that are Nix expressions rather than plain values (`dynix append --expr`); with null they
-        are refused.
+        The program that evaluates overrides that are Nix expressions rather than plain values (`dynix append --expr`). With
+        null, dynix refuses such overrides.
       '';
     };
 
@@ -284,12 +285,12 @@ in
         "units"
       ];
       default = if runsNoScripts || !(options ? system.activationScripts) then "units" else "script";
-      defaultText = lib.literalMD "`\"script\"` where NixOS runs activation scripts";
+      defaultText = lib.literalMD "`\"script\"` if NixOS runs activation scripts, else `\"units\"`";
       description = ''
-        What puts the recorded overrides into effect at a boot and at a switch: with `"script"` an activation script, with
-        `"units"` dynix-activate.service, which runs before everything but file systems and users at a boot, and before
-        any unit is started at a switch. NixOS is about to do without activation scripts. With `"units"`, `nixos-rebuild
-        dry-activate` does not say what becomes of overrides, and `activate` run by hand does not apply them.
+        What puts the recorded overrides into effect at a boot and at a switch. With `"script"`, an activation script does
+        it. With `"units"`, dynix-activate.service does it. At a boot, this unit runs before everything but file systems and
+        users. At a switch, it runs before any unit is started. NixOS will drop activation scripts. With `"units"`,
+        `nixos-rebuild dry-activate` does not say what happens to overrides, and `activate` run by hand does not apply them.
       '';
     };
 
@@ -297,7 +298,7 @@ in
       type = types.package;
       default = pkgs.dynix or (pkgs.callPackage ../../package.nix { });
       defaultText = lib.literalExpression "pkgs.dynix";
-      description = "The dynix to use.";
+      description = "The dynix package to use.";
     };
 
     applyDynamicConfiguration = mkOption {
@@ -307,8 +308,9 @@ in
       defaultText = lib.literalMD "builds the script";
       description = ''
         Builds the program `bin/apply-dynamic-configuration`, which puts the recorded overrides into effect. Its argument is
-        an attribute set, usually empty: `baseConfiguration` is a NixOS configuration (a module, or an evaluated system) whose
-        services it is for instead of this one's, `newConfiguration` the path of a log to read instead of `overridesFile`.
+        an attribute set, usually empty. `baseConfiguration` is a NixOS configuration (a module, or an evaluated system); the
+        program then works on its services instead of this system's. `newConfiguration` is the path of a log to read instead
+        of `overridesFile`.
       '';
     };
 
@@ -341,9 +343,9 @@ in
       default = described.unchecked;
       defaultText = lib.literalMD "by the types of the services' options";
       description = ''
-        What of the types of the enabled services' options can't be checked at run time: functions, types that a module
-        makes, what goes through a function. There only the built value is accepted; `dynamicism.for.<name>.narrowed` can
-        give such a path a type that can be checked.
+        The option paths of the enabled services whose types can't be checked at run time: functions, types that a module
+        makes, and options that an `apply` function converts. dynix accepts only the built value for them. With
+        `dynamicism.for.<name>.narrowed` you can give such a path a type that can be checked.
       '';
     };
   };

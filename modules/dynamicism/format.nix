@@ -21,13 +21,15 @@ in
         name = mkOption {
           type = types.str;
           example = "yaml_1_1";
-          description = "A format of `pkgs.formats`, by its name there, or `flags` for a command line.";
+          description = "The name of a format of `pkgs.formats`, or `flags` for a command line.";
         };
         dialect = mkOption {
           type = types.nullOr types.str;
           default = null;
           example = "pyyaml";
-          description = "Which generator's output it is. With null the build finds the one that is equal byte for byte.";
+          description = ''
+            The generator whose output to match. With null, the build finds the one whose output is equal byte for byte.
+          '';
         };
         parameters = mkOption {
           type = types.attrsOf types.anything;

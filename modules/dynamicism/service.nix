@@ -29,7 +29,7 @@ let
           default = format.byName name;
           defaultText = lib.literalMD "by the extension of the file's name: .toml, .json, .ini, .yml or .yaml";
           example = "toml";
-          description = "How the text is written.";
+          description = "The format of the file.";
         };
         value = mkOption {
           type = types.nullOr types.anything;
@@ -38,32 +38,32 @@ let
             { select = { from.option = "services.example.settings"; path = [ "server" ]; }; }
           '';
           description = ''
-            What is written, put together from values of options: one of `{ option = "services.example.settings"; }`,
-            `{ literal = VALUE; }`, `{ attrs = { NAME = ...; }; }`, `{ list = [ ... ]; }`,
-            `{ when = { condition = ...; then = ...; }; }`, `{ select = { from = ...; path = [ NAME ... ]; }; }`.
-            With null it is the value of the service's only option.
+            How the file's content is made from values of options: one of `{ option = "services.example.settings"; }`, `{
+            literal = VALUE; }`, `{ attrs = { NAME = ...; }; }`, `{ list = [ ... ]; }`, `{ when = { condition = ...; then =
+            ...; }; }`, `{ select = { from = ...; path = [ NAME ... ]; }; }`. With null, it is the value of the service's
+            only option.
           '';
         };
         static = mkOption {
           type = types.nullOr (types.either types.package types.path);
           default = null;
-          defaultText = lib.literalMD "the store path of the file's name that the text of its units names";
+          defaultText = lib.literalMD "the store path with the file's name that occurs in the text of its units";
           description = "The file that Nix generated for the built values, in the store. The build proves that dynix writes the same.";
         };
         mode = mkOption {
           type = types.strMatching "0[0-7]{3}";
           default = "0444";
-          description = "Permissions of the rendered file, octal.";
+          description = "The permissions of the rendered file, in octal.";
         };
         owner = mkOption {
           type = types.str;
           default = "root";
-          description = "User that owns the rendered file.";
+          description = "The user that owns the rendered file.";
         };
         group = mkOption {
           type = types.str;
           default = "root";
-          description = "Group of the rendered file.";
+          description = "The group of the rendered file.";
         };
         attach = {
           bind = mkOption {
@@ -71,8 +71,8 @@ let
             default = null;
             defaultText = lib.literalMD "the path of the static file";
             description = ''
-              Where the unit sees the rendered file: it is bound over this path (`BindReadOnlyPaths=`), and the unit goes on
-              naming the path that it always named.
+              The path at which the unit sees the rendered file. The file is bound over this path (`BindReadOnlyPaths=`), so
+              the unit still names the same path as before.
             '';
           };
           environment = mkOption {
@@ -82,32 +82,32 @@ let
                   variable = mkOption {
                     type = types.strMatching "[A-Za-z_][A-Za-z0-9_]*";
                     example = "EXAMPLE_FLAGS";
-                    description = "Name of the variable that holds the words.";
+                    description = "The name of the variable that holds the words.";
                   };
                   command = mkOption {
                     type = types.nonEmptyListOf types.str;
                     example = lib.literalExpression ''[ (lib.getExe pkgs.example) "--foreground" ]'';
-                    description = "Program and leading arguments; the variable's words come after them.";
+                    description = "The program and its first arguments. The words of the variable come after them.";
                   };
                   environment = mkOption {
                     type = types.attrsOf types.str;
                     default = { };
-                    description = "Environment that the unit's own start script had set.";
+                    description = "The environment that the unit's own start script sets.";
                   };
                 };
               }
             );
             default = null;
             description = ''
-              For a service that is configured by flags: the words become a variable of an environment file, and the stub's
-              `ExecStart=` uses it. Instead of `bind`.
+              For a service that is configured by flags, instead of `bind`: the words become a variable of an environment
+              file, and the `ExecStart=` of the stub drop-in uses it.
             '';
           };
         };
         units = mkOption {
           type = types.nullOr (types.listOf types.str);
           default = null;
-          description = "The units that read it; with null all units of the service.";
+          description = "The units that read the file. With null, all units of the service.";
         };
       };
       config.format = lib.mkIf (config.attach.environment != null) (lib.mkDefault "flags");
@@ -122,11 +122,11 @@ types.submodule (
       options = mkOption {
         type = types.listOf optionPath;
         default = [ ];
-        defaultText = lib.literalMD "`services.NAME.settings`; where there is none, `.configuration` or `.config`";
+        defaultText = lib.literalMD "`services.NAME.settings`; if there is none, `.configuration` or `.config`";
         example = [ "services.example.settings" ];
         description = ''
-          The NixOS options whose values can be overridden, by their full name; as lists of names where a name has a dot in
-          it.
+          The NixOS options whose values can be overridden, by their full names. Write a path as a list of names if one of
+          its names contains a dot.
         '';
       };
       dynamic = mkOption {
@@ -134,8 +134,8 @@ types.submodule (
         default = null;
         example = [ "services.example.settings.workers" ];
         description = ''
-          The option paths that may change at run time. With null they are those whose values were defined with
-          `lib.mkDynamic`, and where there is none, all of them.
+          The option paths that may change at run time. With null, these are the paths whose values are defined with
+          `lib.mkDynamic`. If there are none, all paths may change.
         '';
       };
       secret = mkOption {
@@ -143,9 +143,9 @@ types.submodule (
         default = [ ];
         example = [ "services.example.settings.password" ];
         description = ''
-          The option paths whose values nobody but root and the service may see. What is recorded for them is the name of a
-          file (`dynix append PATH --secret-file FILE`), never the value; the files that they go into need a `mode` that
-          keeps others out. What the build has there is in the Nix store, so it has to be null or empty.
+          The option paths whose values only root and the service may see. The log records the name of a file for them
+          (`dynix append PATH --secret-file FILE`), never the value. The files that contain these values need a `mode` that
+          keeps other users out. The built value is in the Nix store, so it has to be null or empty.
         '';
       };
       narrowed = mkOption {
@@ -160,16 +160,16 @@ types.submodule (
               type = mkOption {
                 type = types.optionType;
                 example = lib.literalExpression "lib.types.port";
-                description = "What its values have to be.";
+                description = "The type that the values have to have.";
               };
             };
           }
         );
         default = [ ];
         description = ''
-          Option paths whose values have to be of a type that their option does not say, because something that is computed
-          from them needs it: a port within freeform settings, say. Where the option's own type can't be judged on the
-          machine, this one decides alone.
+          Option paths whose values need a type that their option does not state, because something that is computed from
+          them needs it. An example is a port within freeform settings. If dynix can't check the option's own type at run
+          time, it checks only this one.
         '';
       };
       pinned = mkOption {
@@ -184,15 +184,15 @@ types.submodule (
               reason = mkOption {
                 type = types.str;
                 example = "the firewall is opened for this port by the build";
-                description = "Why, for the error that refuses another value.";
+                description = "The reason, for the error that refuses another value.";
               };
             };
           }
         );
         default = [ ];
         description = ''
-          Option paths that keep the built value, because something follows them that dynix does not change. A new value
-          is refused with the reason.
+          Option paths that keep the built value, because something that dynix does not change depends on them. dynix refuses
+          a new value with the reason.
         '';
       };
       applied = mkOption {
@@ -200,8 +200,8 @@ types.submodule (
         default = [ ];
         example = [ "services.example.settings" ];
         description = ''
-          Of the options, those whose value goes through a function (`apply`) of its module, where `value` says what the
-          function does: no function can run on the machine.
+          The options whose value goes through an `apply` function of their module. For these, `value` has to do what the
+          function does: no Nix function can run on the machine.
         '';
       };
       value = mkOption {
@@ -211,8 +211,8 @@ types.submodule (
           { attrs.global.option = "services.example.settings"; }
         '';
         description = ''
-          What the file that the build looks for is made of, as in `files.<name>.value`; with null each option is a file of
-          its own.
+          How the file that the build looks for is made, as in `files.<name>.value`. With null, each option is a file of its
+          own.
         '';
       };
       parameters = mkOption {
@@ -222,8 +222,8 @@ types.submodule (
           booleans = "yes/no";
         };
         description = ''
-          Parameters of the format of the file that the build looks for, as in `files.<name>.format.parameters`: what the built
-          values do not show of how the service's module writes them. `dynix append` names the one that it has to know.
+          Parameters of the format of the file that the build looks for, as in `files.<name>.format.parameters`. State those
+          that the built values do not show. `dynix append` names the parameter that it needs.
         '';
       };
       files = mkOption {
@@ -231,8 +231,8 @@ types.submodule (
         default = { };
         defaultText = lib.literalMD "found in the build";
         description = ''
-          The files that follow from the options, by name. Where none is given, the build looks for it in what the units
-          and their scripts name and in the service's files under /etc: it is the one whose text dynix writes for the
+          The files that are made from the options, by name. If none is given, the build looks among the files that the units
+          and their scripts name, and among the service's files under /etc. It takes the file whose text dynix writes for the
           option's value.
         '';
       };
@@ -240,8 +240,9 @@ types.submodule (
         type = types.attrsOf types.lines;
         default = { };
         description = ''
-          Unit properties that follow a value: by unit, a minijinja template of a drop-in over the options' effective values
-          (`{{ services.example.settings.port }}`). Installed only while its text differs from what the built values give.
+          Unit properties that depend on a value. For each unit, give the text of a drop-in as a minijinja template over the
+          options' effective values (`{{ services.example.settings.port }}`). dynix installs the drop-in only while its text
+          differs from the text for the built values.
         '';
       };
       exempt = mkOption {
@@ -251,25 +252,25 @@ types.submodule (
               kind = mkOption {
                 type = types.str;
                 example = "package";
-                description = "What `dynix verify` calls it: `unit`, `etc`, `package`, ...";
+                description = "What `dynix verify` calls this kind of part: `unit`, `etc`, `package`, ...";
               };
               name = mkOption {
                 type = types.str;
                 example = "example-admin";
-                description = "Which one.";
+                description = "The name of the part.";
               };
               reason = mkOption {
                 type = types.str;
                 example = "it reads the built configuration file, which says the same of what it needs";
-                description = "Why it may go on with the built values.";
+                description = "The reason why it may keep the built values.";
               };
             };
           }
         );
         default = [ ];
         description = ''
-          What of the system a rebuild would change with the values and need not follow them. `dynix verify` notes it, and
-          calls the values sound all the same.
+          Parts of the system that a rebuild would change with the values, but that need not change with them. `dynix verify`
+          reports them as a note, and still calls the values sound.
         '';
       };
       check = mkOption {
@@ -282,27 +283,30 @@ types.submodule (
                   [ "''${pkgs.prometheus.cli}/bin/promtool" "check" "config" "{{ files['prometheus.yml'] }}" ]
                 '';
                 description = ''
-                  Program and arguments, no shell. In each word `{{ files["NAME"] }}` is the path of a staged file, and
-                  `{{ file }}` that of the first, for a service that has one.
+                  Program and arguments, without a shell. In each word, `{{ files["NAME"] }}` is the path of a staged file.
+                  `{{ file }}` is the path of the first one, for a service with one file.
                 '';
               };
               onTrial = mkOption {
                 type = types.bool;
                 default = false;
                 description = ''
-                  Whether the build tries it on the static values, and leaves it out with a warning where it does not accept
-                  them. Otherwise it is used in any case.
+                  Whether the build runs the check on the static values first. If the check does not accept them, the build
+                  prints a warning and omits the check. With false, dynix uses the check in any case.
                 '';
               };
-              deadline = seconds 10 "Seconds until it is given up.";
+              deadline = seconds 10 "Seconds after which dynix ends the check.";
             };
           }
         );
         default = checks.${name} or null;
         defaultText = lib.literalMD ''
-          null; for the services in `modules/dynamicism/checks.nix` the validator that their module runs in the build, on trial
+          null; for the services in `modules/dynamicism/checks.nix`, the validator that their module runs in the build, with `onTrial`
         '';
-        description = "A command run on the rendered files before they come into effect; where it fails, the values are refused.";
+        description = ''
+          A command that dynix runs on the rendered files before they come into effect. If it fails, dynix refuses the
+          values.
+        '';
       };
       health = mkOption {
         type = types.nullOr (
@@ -312,51 +316,52 @@ types.submodule (
                 type = types.attrTag {
                   command = mkOption {
                     type = types.nonEmptyListOf types.str;
-                    description = "Healthy when it exits with 0. No shell.";
+                    description = "The service is healthy if this command exits with 0. It runs without a shell.";
                   };
                   http = mkOption {
                     type = types.strMatching "http://.+";
                     example = "http://127.0.0.1:9090/-/ready";
-                    description = "Healthy when a GET of this URL is answered with a status of 2xx.";
+                    description = "The service is healthy if it answers a GET of this URL with a status of 2xx.";
                   };
                   tcp = mkOption {
                     type = types.str;
                     example = "127.0.0.1:9090";
-                    description = "Healthy when it accepts a connection.";
+                    description = "The service is healthy if it accepts a connection at this address.";
                   };
                   unix = mkOption {
                     type = types.path;
-                    description = "Healthy when it accepts a connection on this socket.";
+                    description = "The service is healthy if it accepts a connection on this socket.";
                   };
                 };
-                description = "What is tried.";
+                description = "The probe.";
               };
               grace = mkOption {
                 type = types.numbers.nonnegative;
                 default = 0;
-                description = "Seconds after the units were acted on in which nothing is tried.";
+                description = "Seconds after the restart or reload in which dynix does not probe.";
               };
-              interval = seconds 0.1 "Seconds between tries.";
-              deadline = seconds 10 "Seconds after the grace until a try has to succeed.";
+              interval = seconds 0.1 "Seconds between two probes.";
+              deadline = seconds 10 "Seconds after `grace` within which a probe has to succeed.";
             };
           }
         );
         default = null;
-        description = "How to see that the service works on new values; where it does not, they are taken back.";
+        description = "How to find out that the service works on new values. If it does not, dynix takes the values back.";
       };
       after = mkOption {
         type = types.listOf types.str;
         default = [ ];
         example = [ "database" ];
         description = ''
-          Services of `dynamicism.for` whose units are acted on, and seen to work, before those of this one. Those that are
-          not enabled count for nothing; without an order, services are acted on at once.
+          Services of `dynamicism.for` that come first: dynix acts on their units and waits until they work, before it acts
+          on the units of this service. Services that are not enabled are ignored. Without an order, dynix acts on all
+          services at once.
         '';
       };
       watch = mkOption {
         type = types.nullOr (types.numbers.between 0 86400);
         default = null;
-        description = "Seconds for which its units are watched after an apply; null for `dynamicism.watch`.";
+        description = "Seconds for which dynix watches its units after an apply. With null, `dynamicism.watch` counts.";
       };
       units = mkOption {
         type = types.attrsOf (
@@ -368,23 +373,24 @@ types.submodule (
                   "reload"
                 ];
                 default = "restart";
-                description = "What a changed file means for the unit.";
+                description = "What dynix does with the unit when a file has changed.";
               };
-              deadline = seconds 90 "Seconds until its job has to be done and it has to be active.";
+              deadline = seconds 90 "Seconds within which its job has to finish and the unit has to be active.";
               settle = mkOption {
                 type = types.nullOr types.numbers.nonnegative;
                 default = null;
                 description = ''
-                  Seconds for which the apply itself waits to see a unit stay up that does not say when it is ready; null for
-                  not at all where the service is watched afterwards (`watch`).
+                  Seconds for which the apply itself waits to see that a unit stays up, if the unit does not say when it is
+                  ready. With null, the apply does not wait if the service is watched afterwards (`watch`).
                 '';
               };
               privateMounts = mkOption {
                 type = types.bool;
                 default = false;
                 description = ''
-                  Whether the unit may have a mount namespace of its own, which a bound file gives it, although it starts
-                  sessions of users or mounts file systems: what is mounted within is not mounted for the rest of the system.
+                  Whether the unit may have a mount namespace of its own although it starts sessions of users or mounts file
+                  systems. A bound file gives it such a namespace. What is mounted within it is not mounted for the rest of
+                  the system.
                 '';
               };
             };
@@ -394,8 +400,8 @@ types.submodule (
         example = {
           "example.service".onChange = "reload";
         };
-        defaultText = lib.literalMD "those of the service that name the file that is found";
-        description = "The units that read the files, by full name. Where files are given, these have to be as well.";
+        defaultText = lib.literalMD "the units of the service that name the file that the build finds";
+        description = "The units that read the files, by full name. If you state files, state the units as well.";
       };
     };
   }
