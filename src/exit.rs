@@ -1,4 +1,4 @@
-//! Exit codes: the one place where they are said.
+//! The exit codes of the program.
 
 use std::process::{ExitCode, Termination};
 

@@ -1,6 +1,6 @@
-//! Arguments of a verb that are put together only where that verb is called.
+//! Builds the arguments of a verb only if that verb is called.
 //!
-//! In: a type of arguments that clap derives. Out: the same on the command line, without the memory of all the other verbs'
+//! Takes a type of arguments that clap derives. Gives the same command line without the memory of all other verbs'
 //! arguments (a process that changes one setting touched 70 pages for them).
 
 use clap::builder::Resettable;

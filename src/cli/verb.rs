@@ -1,7 +1,7 @@
-//! A command line read with the definition of the one verb that is called.
+//! Parses a command line with the definition of only the verb that is called.
 //!
-//! clap gives every verb a copy of all global options before it reads anything: 30 pages of memory for 27 verbs. Here it has
-//! one verb. Whatever does not fit that (a mistake, a question for help) is for the whole definition to answer.
+//! clap gives every verb a copy of all global options before it reads anything: 30 pages of memory for 27 verbs. Here
+//! it has one verb. A command line that does not fit (a mistake, a request for help) goes to the whole definition.
 
 use std::ffi::OsString;
 

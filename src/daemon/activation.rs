@@ -1,5 +1,5 @@
-//! What the daemon has from systemd and tells it: its socket (`sd_listen_fds(3)`), readiness, the watchdog and its end
-//! (`sd_notify(3)`), and how it is told to end.
+//! The daemon's contact with systemd: its socket (`sd_listen_fds(3)`), readiness, the watchdog and its end
+//! (`sd_notify(3)`), and the signals that end it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -1,4 +1,4 @@
-//! How the threads reach the loop: what they have to say, and a byte that wakes it.
+//! Carries messages from the threads to the loop. A byte wakes the loop.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;

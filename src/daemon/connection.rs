@@ -1,4 +1,4 @@
-//! One client: what it sent, what it has yet to read, and how long it has been at that.
+//! One client: what it sent, what it has yet to read, and how long that has lasted.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,7 +1,7 @@
-//! What changed between two looks at a system: records that were made, services with other files.
+//! The changes of a system between two observations: new records, and services with other files.
 //!
-//! Takes what was and what is; gives events for streams. It is found on disk and not told by whoever did it, so that what
-//! the command line, a timer or a switch does shows as well.
+//! Takes the earlier and the present state; gives events for streams. The daemon reads both from disk, so events also
+//! show the changes of the command line, a timer or a switch.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! The daemon's gate: lets a request through, or says why not. Root may do everything; for everybody else the plan's
-//! rules decide ([`policy`]), and [`uses`] counts what they do how often.
+//! The daemon's gate: lets a request through, or says why not. Root may do everything. For other users the plan's rules
+//! decide ([`policy`]), and [`uses`] counts how often each user does what.
 //!
-//! A request passes twice: once before anything is read for it ([`Gate::admit`]), and once with the changes that it comes
-//! to, while the log is what they were made from ([`Case::judge`]).
+//! A request passes twice: once before anything is read for it ([`Gate::admit`]), and once with the changes that it
+//! makes, while the log is still the one that they were computed from ([`Case::judge`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

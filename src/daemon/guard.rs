@@ -1,4 +1,4 @@
-//! A panic is a fault of dynix. It ends the request that came upon it, and neither the daemon nor anybody else's request.
+//! Contains panics. A panic is a bug of dynix: it ends its own request, but neither the daemon nor another request.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! How much the daemon takes upon itself, and for whom: pure.
+//! The limits of the daemon, in total and for each user: pure.
 
 use std::time::Duration;
 

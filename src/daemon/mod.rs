@@ -1,11 +1,11 @@
 //! `dynix daemon`: settings for programs, over Varlink.
 //!
-//! Takes calls of `io.dynix.Settings` (src/varlink/io.dynix.Settings.varlink) on a socket; gives answers. Three threads: [`server`]
-//! moves bytes and never waits for anybody, [`worker`] changes settings as the command line does ([`crate::system`]), and
-//! [`reader`] looks. What is in effect is on disk and nowhere else, so a daemon that is killed loses nothing that was
-//! acknowledged, and the next one goes on from there.
+//! Takes calls of `io.dynix.Settings` (src/varlink/io.dynix.Settings.varlink) on a socket; gives answers. It has three
+//! threads: [`server`] moves bytes and never waits for anybody, [`worker`] changes settings as the command line does
+//! ([`crate::system`]), and [`reader`] answers questions. The state is only on disk. So a daemon that is killed loses
+//! nothing that it acknowledged, and the next one continues from there.
 //!
-//! No runtime of asynchronous tasks: the loop is a poll(2) over sockets of which each has at most one call under way.
+//! There is no asynchronous runtime: the loop is a poll(2) over sockets, each with at most one call under way.
 
 pub mod activation;
 pub mod channel;

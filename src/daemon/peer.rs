@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection: what the kernel says of it, never what it says itself.
+//! The user at the other end of a connection, as the kernel says and never as the client says.
 
 use std::os::unix::net::UnixStream;
 

@@ -1,8 +1,8 @@
-//! Who may do what (`dynamicism.daemon.allow`): pure.
+//! Says which user may do what (`dynamicism.daemon.allow`): pure.
 //!
-//! Takes the plan's rules, a caller and what a request would change; gives whether that is allowed, and if not, why. What
-//! a request would change is the difference of two folds of the log, so that a rollback is judged by what comes back
-//! with it, and not by its name.
+//! Takes the plan's rules, a caller and the changes of a request; gives whether they are allowed, and if not, why. The
+//! changes of a request are the difference of two folds of the log. So a rollback is judged by the values that it
+//! brings back, not by its name.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
-//! Who is served next: in turns by user, so that a flood from one does not starve another.
+//! The order of jobs: users take turns, so that a flood from one does not starve another.
 //!
-//! Bounded by whoever puts jobs in: each connection has one job here at a time, and each user a limited number of
+//! The callers bound the queue: each connection has one job here at a time, and each user a limited number of
 //! connections.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,4 +1,4 @@
-//! The thread that looks: values, status, records, measurements, and what changed. It waits for nobody who applies.
+//! The thread that answers questions: values, status, records, measurements and events. It never waits for an apply.
 
 use serde::Serialize;
 use serde_json::json;

@@ -1,7 +1,8 @@
-//! The daemon's one loop: connections, in turns, without ever waiting for one of them.
+//! The daemon's one loop: it serves connections in turns and never waits for one of them.
 //!
-//! Takes calls from connections and puts them into two queues; takes replies from the two threads that work on those.
-//! Nothing here touches settings, so a slow apply never delays a look, and a slow client nothing at all.
+//! Takes calls from connections and puts them into two queues; takes replies from the two threads that work on those
+//! queues. Nothing here touches settings. So a slow apply never delays a question, and a slow client delays nothing at
+//! all.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};

@@ -1,4 +1,4 @@
-//! A session for each request: nothing that an earlier one found counts.
+//! Opens a new session for each request, so that no request uses what an earlier one read.
 
 use std::sync::Arc;
 

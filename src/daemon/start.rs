@@ -1,4 +1,4 @@
-//! `dynix daemon`: changes settings for programs that ask over its socket.
+//! `dynix daemon`: starts the daemon, which changes settings for programs that ask over its socket.
 
 use std::io::Write;
 use std::os::unix::net::UnixListener;

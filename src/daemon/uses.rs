@@ -1,7 +1,7 @@
-//! How often each user made use of each rule: `rate` of `dynamicism.daemon.allow`.
+//! Counts how often each user uses each rule: `rate` of `dynamicism.daemon.allow`.
 //!
-//! Kept in memory, and in a file below /run that has each use before what it is for is done. So neither an end of the
-//! daemon nor a crash gives anybody more than a rule says.
+//! The counts are in memory, and in a file below /run that gets each use before the use takes effect. So neither the
+//! end of a daemon nor a crash gives anybody more than a rule says.
 
 use std::collections::VecDeque;
 use std::time::Duration;

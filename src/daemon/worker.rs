@@ -1,8 +1,8 @@
-//! The thread that changes settings, one apply at a time, as the command line does it.
+//! The thread that changes settings, one apply at a time, as the command line does.
 //!
-//! Takes requests in turns; gives each caller its own answer. Requests that come within the window become one apply. Where
-//! a service does not take what several of them set together, which of them it was can't be told: all of them are
-//! rejected, and each is tried again by itself, so that nobody is refused for what somebody else asked for.
+//! Takes requests in turns; gives each caller its own answer. Requests within one window become one apply. If a service
+//! does not take what several of them set together, dynix can't tell which of them is to blame. Then it rejects all of
+//! them and tries each again by itself, so that nobody is refused for another user's request.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

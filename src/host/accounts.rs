@@ -1,8 +1,8 @@
 //! Users and groups by name and by number.
 //!
-//! Those of this machine are in /etc/passwd and /etc/group (passwd(5), group(5)). All others are asked for by getent(1),
-//! which knows what nsswitch.conf(5) says: a program that runs as root and is linked statically neither loads the modules
-//! of other databases nor waits for them.
+//! Those of this machine are in /etc/passwd and /etc/group (passwd(5), group(5)). dynix asks getent(1) for all others,
+//! which follows nsswitch.conf(5). So dynix, which runs as root and is statically linked, neither loads the modules of
+//! other databases nor waits for them.
 
 use std::time::Duration;
 

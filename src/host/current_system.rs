@@ -1,4 +1,4 @@
-//! Which system is running, or being activated.
+//! The system that is running, or being activated.
 
 use super::digest::sha256;
 use super::fs::{self, FileError};

@@ -1,5 +1,5 @@
-//! What a process is started with by whoever starts it, made harmless before anything else happens: rights that the
-//! caller does not have, open files, the umask, and variables that say where to work.
+//! Makes harmless what a process inherits from its caller, before anything else happens: rights that the caller does
+//! not have, open files, the umask, and variables that say where to work.
 
 use rustix::fs::Mode;
 use rustix::process::{getegid, geteuid, getgid, getuid, umask};

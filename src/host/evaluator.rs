@@ -1,4 +1,4 @@
-//! The Nix evaluator, for what only it can read: the one place where it is run.
+//! Runs the Nix evaluator, for what only it can read. No other module runs it.
 
 use std::process::ExitStatus;
 use std::time::Duration;

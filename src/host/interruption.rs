@@ -1,9 +1,8 @@
-//! Who runs an apply may want it to end early: an apply that touched something goes back first.
+//! Ends an apply early on request: an apply that has touched something rolls back first.
 //!
-//! [`Signals`] is what the command line does about it. SIGINT, SIGTERM and SIGQUIT ask for the end. SIGHUP, and what a
-//! terminal does to a program in its background, are left without effect: the apply of a running system does not depend on
-//! the terminal that it was started from. All of this holds only while an apply is under way; before and after, the
-//! signals do what they do to any program.
+//! [`Signals`] does this for the command line. SIGINT, SIGTERM and SIGQUIT ask for the end. SIGHUP, and the signals of
+//! a terminal to a program in its background, have no effect: the apply of a running system does not depend on its
+//! terminal. All of this holds only during an apply; before and after, the signals do what they do to any program.
 
 use std::io;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Programs that are run under a deadline: a service's check and probe, the Nix evaluator.
+//! Runs programs under a deadline: a service's check and probe, the Nix evaluator.
 //!
-//! Takes the words of a command (no shell) and gives its output. A program that is not done in time is killed with all
-//! that it started. It sees nothing of who runs dynix: it has an environment of its own, the root directory to work in,
-//! and no open file but its standard streams ([`crate::host::environment`]).
+//! Takes the words of a command (no shell) and gives its output. A program that does not end in time is killed with all
+//! processes that it started. It inherits nothing from the user who runs dynix: it has an environment of its own, works
+//! in the root directory, and has no open file except its standard streams ([`crate::host::environment`]).
 
 use std::ffi::OsString;
 use std::fs::File;

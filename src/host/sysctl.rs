@@ -1,4 +1,4 @@
-//! Settings of the kernel, as files of sysctl.d(5) name them and as they are below /proc/sys.
+//! Settings of the kernel, with their names in sysctl.d(5) and their files below /proc/sys.
 
 use std::collections::BTreeMap;
 

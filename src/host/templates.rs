@@ -1,6 +1,6 @@
-//! Text that systemd and people read, through minijinja; nothing of a value can become syntax there.
+//! Templates for text that systemd and people read, through minijinja. No part of a value can become syntax.
 //!
-//! Takes a template and values, gives text. Every interpolation is quoted by the rules of the place it is for: by
+//! Takes a template and values, gives text. Every interpolation is quoted by the rules of its place: by
 //! [`quote::directive_value`] in unit files, unless a filter names another rule of [`quote`]; as one word in scripts.
 
 use std::collections::{BTreeMap, HashSet};

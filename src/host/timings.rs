@@ -1,7 +1,7 @@
-//! How long each part of a command took, for who asks: `DYNIX_TIMINGS=1 dynix append ...`.
+//! Measures how long each part of a command took: `DYNIX_TIMINGS=1 dynix append ...`.
 //!
-//! Takes a mark at the end of each part, gives a line for each on standard error when the command ends. Where nobody asks,
-//! a mark costs one load. benches/ reads the lines to split a change into its parts (docs/performance.md).
+//! Takes a mark at the end of each part; prints a line for each on standard error when the command ends. Without the
+//! variable, a mark costs one load. benches/ reads the lines to split a change into its parts (docs/performance.md).
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, OnceLock, PoisonError};

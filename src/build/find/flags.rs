@@ -1,9 +1,8 @@
 //! Settings that are flags of a unit's command, as `lib.cli` writes them (lib/cli.nix): in `ExecStart=` itself, or in
 //! the start script that it names.
 //!
-//! The settings' own flags have to follow one another in the order of their names. Then all flags of the settings
-//! become dynamic together. Flags between them are the module's own (`lib.recursiveUpdate settings { blueprint-file =
-//! ...; }`).
+//! All flags of the settings have to be there, in the order of their names. Flags between them are the module's own
+//! (`lib.recursiveUpdate settings { blueprint-file = ...; }`).
 
 use std::collections::BTreeMap;
 

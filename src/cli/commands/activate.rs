@@ -1,4 +1,4 @@
-//! `dynix activate`: what the system's activation script runs, or a unit in its place.
+//! `dynix activate`: the step of the system's activation script, or of the unit that takes its place.
 
 use super::apply;
 use crate::cli::arguments;

@@ -1,4 +1,4 @@
-//! `dynix append`: what the command line asks for.
+//! `dynix append`: turns its arguments into a request.
 
 use serde_json::Value;
 

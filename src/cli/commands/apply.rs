@@ -1,4 +1,4 @@
-//! `dynix apply`: what is recorded comes into effect.
+//! `dynix apply`: reconciles services with the log.
 
 use clap::ColorChoice;
 

@@ -1,4 +1,4 @@
-//! A change, from the command line to what came of it: done here, or by the daemon.
+//! Makes a change, here or by the daemon, and shows its result.
 
 use super::{apply, confirm};
 use crate::exit::Exit;

@@ -1,7 +1,7 @@
-//! `dynix completions`: the shell's own completion script, and what it asks for.
+//! `dynix completions`: prints the completion script of a shell, and answers its questions.
 //!
 //! The script runs dynix itself for every completion ([`answer`]): services, option paths and values are those of the
-//! system's plan. Where that can't be read, there is nothing to offer, and nothing is said.
+//! system's plan. If the plan can't be read, dynix offers nothing and stays silent.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! `dynix confirm`: what came of it, for people and programs.
+//! `dynix confirm`: shows the result, for people and programs.
 
 use super::apply;
 use crate::exit::Exit;

@@ -1,7 +1,8 @@
-//! `dynix demo`: dynix's main job on three services, in a temporary root, with every result compared with what is
-//! expected.
+//! `dynix demo`: shows dynix's main job on three services, in a temporary root, and compares every result with the
+//! expected one.
 //!
-//! The descriptions are those of gotosocial, harmonia and distccd as NixOS evaluates them; units are named, not touched.
+//! The descriptions are those of gotosocial, harmonia and distccd as NixOS evaluates them. The units are only named:
+//! the demo touches none.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

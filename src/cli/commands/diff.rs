@@ -1,4 +1,4 @@
-//! `dynix diff`: the configuration in effect beside the built one, or what an apply would change.
+//! `dynix diff`: compares the configuration in effect with the built one, or shows what an apply would change.
 
 use super::screen;
 use clap::ColorChoice;

@@ -1,4 +1,4 @@
-//! `dynix generate`: build time.
+//! `dynix generate`: runs the build-time flow.
 
 use anyhow::Context;
 

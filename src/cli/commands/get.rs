@@ -1,4 +1,4 @@
-//! `dynix get`: an option's value in effect, with where it is from, and what is recorded besides.
+//! `dynix get`: prints an option's value in effect, its source, and any other recorded value.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! JSON that a person gives, and where in it something is wrong.
+//! Reads JSON that a person gives, and names the place of an error in it.
 
 use std::collections::BTreeMap;
 use std::io::Read;

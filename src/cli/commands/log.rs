@@ -1,4 +1,4 @@
-//! `dynix log`: every record, oldest first, with what became of it.
+//! `dynix log`: prints every record, oldest first, and whether it counts.
 
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};

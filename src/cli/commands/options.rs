@@ -1,4 +1,4 @@
-//! `dynix options`: each setting of a service with its type and its built, present and default value.
+//! `dynix options`: prints each setting of a service with its type and its built, present and default value.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `dynix prove`: what the values of each dynamic service flow into, found once and kept.
+//! `dynix prove`: finds everything that can depend on the values of each dynamic service, and stores it.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `dynix recognise`: a file and a value in, the format out that says the one in the other.
+//! `dynix recognise`: detects the format that writes a given value as a given file.
 
 use std::fmt::Write as _;
 

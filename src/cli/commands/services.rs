@@ -1,4 +1,4 @@
-//! `dynix services`: what is dynamic, what could be, and what could not, with the reason.
+//! `dynix services`: lists the services that are dynamic, that could be, and that can't be, with the reason.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
-//! `dynix status`: what is static, what is overridden by whom and when, what is in effect, and what is only recorded.
+//! `dynix status`: prints what is static, what is overridden by whom and when, what is in effect, and what is only
+//! recorded.
 
 use std::fmt::Write as _;
 

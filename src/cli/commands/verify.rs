@@ -1,4 +1,4 @@
-//! `dynix verify`: whether a rebuild with the recorded values would change more than dynix did.
+//! `dynix verify`: checks whether a rebuild with the recorded values would change more than dynix did.
 
 use super::apply;
 use crate::cli::arguments::Verify;

@@ -1,4 +1,4 @@
-//! `dynix watch`: what an apply leaves running, to go back from values on which a unit fails.
+//! `dynix watch`: the process that an apply leaves running. It rolls back values on which a unit fails.
 
 use super::apply;
 use crate::exit::Exit;

@@ -1,4 +1,4 @@
-//! `dynix withdraw`: nothing of dynix stays in effect, because a system without it is switched to.
+//! `dynix withdraw`: takes everything of dynix out of effect, for a switch to a system without dynix.
 
 use crate::exit::Exit;
 use crate::system::session::Session;

@@ -1,10 +1,10 @@
-//! Directories that nobody else can change: the way to every file that dynix writes, or believes.
+//! Directories that nobody else can change. Every file that dynix writes or trusts is reached through them.
 //!
-//! A path is walked from `/` one name at a time and no symbolic link is followed (openat(2) with `O_NOFOLLOW`); each
-//! directory on the way has to belong to root or to the running user, and nobody else may write to it, or only into a
-//! sticky one (unlink(2): names of other users stay as they are). So what was found stays where it is, whatever other
-//! users do meanwhile, and what is done then is done relative to the open directory. [`resolve`] is the one place where
-//! links are followed: those that root or the running user made, and never out of the root of a tree.
+//! dynix walks a path from `/` one name at a time and follows no symbolic link (openat(2) with `O_NOFOLLOW`). Each
+//! directory on the way has to belong to root or to the running user. Nobody else may write to it, except to a sticky
+//! one (unlink(2): names of other users stay as they are). So a directory stays in its place whatever other users do,
+//! and dynix works relative to the open directory. [`resolve`] is the only function that follows links: those that root
+//! or the running user made, and never out of the root of a tree.
 
 use std::collections::VecDeque;
 use std::fs::File;

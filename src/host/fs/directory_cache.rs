@@ -1,7 +1,7 @@
-//! Directories that were found to be changed by nobody else, all the way from `/`.
+//! Remembers directories that nobody else can change, all the way from `/`.
 //!
-//! Whoever could make that untrue is root or the running user, so within one request they are walked once. None of them is
-//! held open: what is below is found by its name each time, so that one that root replaces is seen.
+//! Only root or the running user could make that untrue, so one request walks each of them once. None of them is held
+//! open: what is below is found by its name each time. So dynix sees a directory that root replaces.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

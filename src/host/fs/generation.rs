@@ -1,4 +1,4 @@
-//! The directories of one service below /run/dynix: `generation-N`, never modified once they have their name, and the
+//! The directories of one service below /run/dynix: `generation-N`, which never changes after it has its name, and the
 //! `current` link.
 
 use std::fs::Permissions;

@@ -1,4 +1,4 @@
-//! What one process keeps for the next, below /run: JSON that can be made anew.
+//! JSON files below /run that one process keeps for the next, and that can be made anew.
 
 use std::io::{ErrorKind, Write};
 

@@ -1,4 +1,4 @@
-//! Locks between processes (flock(2)), with a name for whoever is waited for.
+//! Locks between processes (flock(2)), with the name of the process that holds one.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;

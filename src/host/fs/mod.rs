@@ -1,7 +1,7 @@
 //! Files: the only modules that touch them, one effect each.
 //!
-//! Everything is given as whole paths (see [`crate::host::paths`]); nothing here knows what a service or an override is.
-//! What is written, and what is believed, is reached through a [`Directory`] that nobody else can change.
+//! Callers give whole paths (see [`crate::host::paths`]). No module here knows what a service or an override is. Every
+//! file that dynix writes or trusts is reached through a [`Directory`] that nobody else can change.
 
 pub mod atomic;
 pub mod directory;

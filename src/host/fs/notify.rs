@@ -1,6 +1,6 @@
-//! Where it shows that something changed, whoever did it: the state file and the log (inotify(7)).
+//! Watches the state file and the log for changes by any process (inotify(7)).
 //!
-//! That there may be something new is all that it says; what it is, is found by looking.
+//! A notification only says that something may be new; the reader has to look what it is.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

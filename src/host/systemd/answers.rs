@@ -1,6 +1,6 @@
-//! What systemd's answers mean (org.freedesktop.systemd1(5)): pure. Takes what was read of a unit, gives what that says of it.
+//! Interprets systemd's answers (org.freedesktop.systemd1(5)): pure. Takes what was read of a unit; gives its status.
 //!
-//! Nothing that systemd may answer is a fault of dynix: a state that it does not know is none that is well.
+//! No answer of systemd is a bug of dynix: a state that dynix does not know counts as not well.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! systemd, for what runs before the units that it is about: whatever is queued for them is behind it, so they are not running
-//! and nothing has to be done to them.
+//! systemd, for a command that runs before the units that it concerns. Their jobs are queued behind the command, so
+//! they do not run yet and need no action.
 
 use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
 

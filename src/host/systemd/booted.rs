@@ -1,4 +1,4 @@
-//! Whether there is a systemd that manages the system we are in.
+//! Says whether a systemd manages the system that dynix runs in.
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The service manager over one connection to the system bus.
+//! The service manager, over one connection to the system bus.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

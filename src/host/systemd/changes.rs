@@ -1,7 +1,7 @@
-//! When units change: systemd's signals, as they come.
+//! Receives systemd's signals about changed units.
 //!
-//! A signal says that there may be something new, and no more: what it is, is found by looking. It has a connection of its
-//! own, so that a flood of signals is in no call's way (see [`super::job_results`]).
+//! A signal only says that something may be new; the reader has to look what it is. The signals have a connection of
+//! their own, so that a flood of them delays no call (see [`super::job_results`]).
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

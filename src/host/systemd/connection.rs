@@ -1,8 +1,8 @@
 //! The connection to systemd of one run of the program.
 //!
-//! It is made when it is first needed: most commands change no unit. Where it is lost, because the bus was restarted or systemd
-//! executed itself anew, another one is made, and what was asked for without an answer is asked for again. All of that may be
-//! done twice, except for jobs, of which [`super::jobs`] takes care.
+//! It is made on first use: most commands change no unit. If it is lost, because the bus was restarted or systemd
+//! executed itself anew, dynix makes another one and repeats each call that got no answer. All calls may happen twice
+//! except those for jobs, which [`super::jobs`] handles.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

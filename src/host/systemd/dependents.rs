@@ -1,4 +1,4 @@
-//! Which units systemd stops when it restarts others.
+//! Finds the units that systemd stops when it restarts others.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
-//! The beginning of a boot, in which systemd runs and its bus does not yet.
+//! The beginning of a boot: systemd runs, but its bus does not yet.
 //!
-//! What has to be there before services start is written as before systemd starts. Only that systemd has read its units by
-//! then: it is told of those that were written, by systemctl(1), which reaches it without a bus.
+//! dynix writes what services need before they start, as it does before systemd starts. But systemd has already read
+//! its units, so systemctl(1), which reaches systemd without a bus, makes it load those that dynix wrote.
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
-//! What a unit of dynix's own may do: the least that an apply and what it runs (checks, probes, the evaluator) need.
+//! The rights of dynix's own units: the least that an apply and its programs (checks, probes, the evaluator) need.
 //!
-//! One table, in the two forms that systemd takes: lines of a unit file (systemd.exec(5)) and properties of a transient unit
-//! (org.freedesktop.systemd1(5)). `systemd-analyze security` says OK for a unit that has them.
+//! One table, in the two forms that systemd takes: lines of a unit file (systemd.exec(5)) and properties of a transient
+//! unit (org.freedesktop.systemd1(5)). `systemd-analyze security` says OK for a unit that has them.
 //!
-//! No namespaces and no mounts: Nix, where it opens its store as root, mounts that anew to be able to write. In such a unit
-//! it asks the Nix daemon instead (`NIX_REMOTE`, which `crate::host::process` passes on).
+//! These units may create no namespaces and no mounts. Nix as root opens its store itself, and remounts it to be able
+//! to write. So in these units Nix asks the Nix daemon instead (`NIX_REMOTE`, which `crate::host::process` passes on).
 
 use zbus::Variant;
 

@@ -1,8 +1,8 @@
-//! How systemd's jobs end: one listener for all who wait.
+//! The results of systemd's jobs: one listener for all who wait.
 //!
-//! zbus gives each stream of signals a queue, and reads nothing more while one of them is full. Who awaits jobs also makes
-//! calls, and takes no signals meanwhile: with some dozens of jobs nobody would get an answer any more. So a thread does
-//! nothing but take the signals, and tells each run of jobs of its own.
+//! zbus gives each stream of signals a queue, and reads nothing more while one of them is full. A caller that waits for
+//! jobs also makes calls, and takes no signals meanwhile; with some dozens of jobs nobody would get an answer any more.
+//! So one thread only takes the signals, and sends each caller the results of its own jobs.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};

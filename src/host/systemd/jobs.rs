@@ -1,8 +1,8 @@
-//! Jobs under way: from being asked for to a unit that stays up, or to what went wrong.
+//! Jobs under way: from the request to a unit that stays up, or to the reason why it does not.
 //!
-//! They outlive the connection to systemd: with the next one they are taken up where they are. What systemd was asked for and
-//! did not answer, it may have heard. So nothing is asked for twice before it is known that nothing came of it: systemd
-//! answers on a new connection only after it is done with all that came over the one before.
+//! Jobs outlive the connection to systemd: dynix takes them up again on the next one. systemd may have received a
+//! request that it did not answer. So dynix repeats no request before it knows that the first one had no effect:
+//! systemd answers on a new connection only after it has handled everything from the one before.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
-//! The last words of a unit: what its journal says of one run of it, for the reason that it failed for.
+//! The last log lines of a unit: what the journal has of one run of it, for the message about its failure.
 //!
-//! Best effort, and bounded: what can't be had in time is left out, what is long is cut, and nothing in it reaches a
-//! terminal or a log as anything but text.
+//! Best effort, and bounded: lines that do not come in time are left out, long lines are cut, and nothing in them
+//! reaches a terminal or a log as anything but text.
 
 use std::time::Duration;
 

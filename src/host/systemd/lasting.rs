@@ -1,4 +1,4 @@
-//! A program that systemd runs in the background, and starts again where it is killed or something is in its way.
+//! A program that systemd runs in the background, and starts again if it is killed or fails.
 
 use zbus::{Variant, block_on};
 

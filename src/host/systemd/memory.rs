@@ -1,8 +1,8 @@
-//! A service manager in memory, with a clock of its own: for tests of what an apply does in the end.
+//! A service manager in memory, with a clock of its own, for tests of the whole engine.
 //!
-//! It follows systemd where an apply depends on it. A restart takes down what requires the unit, and starts it again where
-//! the unit comes up; a unit that was stopped is told from one that failed; a masked one takes no job. Time passes only
-//! when it is told to, or while a job or a settle time lasts.
+//! It behaves as systemd wherever an apply depends on it. A restart takes down the units that require the unit, and
+//! starts them again if the unit comes up. It distinguishes a unit that was stopped from one that failed. A masked unit
+//! takes no job. Time passes only when a test advances it, or while a job or a settle time lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! How units are, in more detail than [`UnitStatus`]: what tells one that works from one that does not.
+//! The state of units, in more detail than [`UnitStatus`]: enough to distinguish one that works from one that does not.
 
 use zbus::block_on;
 use zbus::proxy::CacheProperties;

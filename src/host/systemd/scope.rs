@@ -1,7 +1,8 @@
-//! A process of ours that goes on when we are gone, in a scope: a unit for processes that systemd did not start itself.
+//! A process of dynix that continues after its parent ends, in a scope: a unit for processes that systemd did not start
+//! itself.
 //!
-//! A switch names the services and timers that were started while it was at work, but no scopes (nixpkgs,
-//! switch-to-configuration-ng). What only waits for its end is none of its news.
+//! A switch lists the services and timers that were started during it, but no scopes (nixpkgs,
+//! switch-to-configuration-ng). So a process that only waits for the end of the switch does not show up in its list.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;

@@ -1,9 +1,10 @@
-//! Whether a unit whose job is done stays up.
+//! Judges whether a unit stays up after its job is done.
 //!
-//! A unit is good when it is active and stayed so for its settle time without systemd starting it again. `Type=notify`,
-//! `forking`, `dbus` and `oneshot` say themselves when they are ready; `simple`, `exec` and `idle` count as started before
-//! they read their configuration (systemd.service(5), `Type=`), so for those the settle time is not zero unless the plan
-//! says so. A unit that is down need not have failed: somebody may have stopped it, or one of its conditions may not hold.
+//! A unit is good when it is active and stayed so for its settle time, without systemd starting it again.
+//! `Type=notify`, `forking`, `dbus` and `oneshot` say themselves when they are ready. `simple`, `exec` and `idle` count
+//! as started before they read their configuration (systemd.service(5), `Type=`), so their settle time is not zero
+//! unless the plan says so. A unit that is down need not have failed: somebody may have stopped it, or one of its
+//! conditions may not hold.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Timers that outlive whoever starts them: transient units of systemd (systemd-run(1) starts the same), and unit files
-//! for a system that is only about to boot.
+//! Timers that outlive the process that starts them: transient units of systemd (systemd-run(1) starts the same), and
+//! unit files for a system that is about to boot.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,5 +1,5 @@
-//! Watches over files that outlive whoever starts them: transient path units (systemd.path(5)), and unit files for a system
-//! that is only about to boot.
+//! Watches over files that outlive the process that starts them: transient path units (systemd.path(5)), and unit files
+//! for a system that is about to boot.
 
 use camino::Utf8PathBuf;
 use serde::Serialize;

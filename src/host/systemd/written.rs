@@ -1,4 +1,4 @@
-//! What nixpkgs writes into units, read back. Anything that systemd would act on is read as nothing.
+//! Parses the values that nixpkgs writes into units. A value that systemd would expand or interpret gives nothing.
 
 /// The words of a value of `ExecStart=` that says nothing but a program by its whole path and arguments: no prefix, no
 /// specifier, no variable, one command (systemd.service(5), "Command lines").
