@@ -1,15 +1,16 @@
 //! dynix changes the settings of a running NixOS system in milliseconds, without a rebuild.
 //!
-//! Two flows, each readable from top to bottom in the file tree:
+//! It has two flows. The file tree shows the steps of each:
 //!
 //! * **Build time** (inside `nixos-rebuild`), in [`build`]: `description.json` → checks → proof that our serialisers
-//!   write the very files that Nix generated → an in-memory tree (stub drop-ins, `plan.json`, scripts) → files.
-//! * **Run time** (on the machine): [`overrides`] (the append-only log and its fold) → effective values → [`types`]
-//!   (are they of their types?) → [`format`] (the crate `dynix-formats`: native config text) → [`reconcile`] (a new
-//!   generation, swapped in; actions on units).
+//!   write exactly the files that Nix generated → an in-memory tree (stub drop-ins, `plan.json`, scripts) → files.
+//! * **Run time** (on the machine): [`overrides`] (the append-only log and its fold) → desired values → [`types`] (type
+//!   check) → [`format`] (the crate `dynix-formats`: native config text) → [`reconcile`] (a new generation, swapped in;
+//!   actions on units).
 //!
 //! [`plan`] is the contract between both flows. [`system`] has the verbs as methods of an opened system; [`cli`] and
-//! [`daemon`] are its two faces. [`verify`] asks whether a rebuild would give the same system. Effects live in [`host`].
+//! [`daemon`] are its two faces. [`verify`] checks whether a rebuild would give the same system. Effects live in
+//! [`host`].
 
 /// The formats: a crate of its own, which others can use.
 pub use dynix_formats as format;

@@ -1,8 +1,8 @@
-//! What is remembered of the log between runs, so that neither appending nor folding reads its history again.
+//! The cache of the log, so that neither appending nor folding reads its history again.
 //!
 //! Two files in the cache directory: the *stamp* says which file, in which state, was found to be a good log; the
-//! *checkpoint* is the folded state at some place of it. Both are only ever hints: what does not fit the log as it is now
-//! counts as absent, and so does what can't be read. Losing them costs one full fold.
+//! *checkpoint* is the folded state at some place of it. Both are only hints. A file that does not fit the present log,
+//! or that can't be read, counts as absent. Losing them costs one full fold.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -113,7 +113,7 @@ impl Cache {
         load::<LogStamp>(&self.stamp).map_or(0, |stamp| stamp.ids.last())
     }
 
-    /// Remembers that the log is good. Only under its lock: there is one writer then.
+    /// Remembers that the log is good. The caller holds the log's lock, so there is only one writer.
     pub fn remember(&self, file: &File, now: FileState, good: Good) -> Option<LogStamp> {
         let lineage = good.lineage.unwrap_or_else(new_lineage);
         let tail = tail(file, now.size)?;
@@ -140,7 +140,7 @@ impl Cache {
         fits.then_some(state)
     }
 
-    /// Remembers a folded state. Only under the log's lock.
+    /// Remembers a folded state. The caller holds the log's lock.
     pub fn remember_fold(&self, file: &File, stamp: &LogStamp, state: State) {
         if let Some(tail) = tail(file, state.place.offset) {
             store(&self.checkpoint, &Checkpoint { version: VERSION, lineage: stamp.lineage.clone(), tail, state });
@@ -148,9 +148,9 @@ impl Cache {
     }
 }
 
-/// What is to be remembered of a good log.
+/// The facts to remember about a good log.
 pub(super) struct Good {
-    /// `None` begins a new one: no older checkpoint counts.
+    /// `None` begins a new lineage: older checkpoints do not count.
     pub lineage: Option<String>,
     pub place: Place,
     pub ids: Ids,

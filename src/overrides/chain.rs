@@ -1,15 +1,16 @@
-//! Which records count: the chain that leads back from the last record.
+//! Finds the records that count: the chain that leads back from the last record.
 //!
 //! Takes the `rollback` and `reject` records, gives the ids whose records are folded. Pure.
 //!
-//! The walk goes back from the last record. `rollback n` jumps to record n, to nothing for 0; `reject n` leaves record n
-//! out of what is still to come; a record that is left out does nothing, be it a rollback or a reject itself.
+//! The walk goes back from the last record. `rollback n` jumps to record n, or to the beginning for 0. `reject n`
+//! leaves out record n when the walk comes to it. A record that is left out has no effect, even if it is a rollback or
+//! a reject itself.
 
 use std::collections::BTreeSet;
 
 use super::fold::Ids;
 
-/// What steers the walk.
+/// A record that affects the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
     Rollback(u64),
@@ -33,7 +34,7 @@ pub(super) struct Chain {
 pub struct Unknown {
     /// The record.
     pub id: u64,
-    /// What it names.
+    /// The id that it names.
     pub named: u64,
 }
 
@@ -98,7 +99,7 @@ impl Chain {
         self.from_base == other.from_base && ranges == other.ranges && rejected(self) == rejected(other)
     }
 
-    /// Whether the record counts: it is folded, or it had its way with others.
+    /// Whether the record counts: it is folded, or it is a rollback or rejection that took effect.
     pub fn counts(&self, id: u64) -> bool {
         self.contains(id) || self.steering.binary_search(&id).is_ok()
     }

@@ -1,4 +1,4 @@
-//! One record as it is read: names and strings borrowed from the log's text where they need no unescaping.
+//! One record as it is read: names and strings are borrowed from the log's text if they need no unescaping.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub(super) struct Entry<'a> {
     pub operation: Operation<'a>,
 }
 
-/// What a record does.
+/// The effect of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operation<'a> {
     /// Sets the leaves of `value` at `path`, which may be empty: then `value` is the whole tree.
@@ -70,7 +70,7 @@ impl Entry<'_> {
 }
 
 impl Entry<'static> {
-    /// What a reader of the log gets once `change`, which has been checked, is recorded.
+    /// The entry that a reader gets after `change`, which has been checked, is recorded.
     pub fn of(change: &Draft) -> Self {
         let operation = match change {
             Draft::Set(path, value) => Operation::Set { path: names(path), value: nix::normalized(value.clone()) },

@@ -1,4 +1,4 @@
-//! What can be wrong with the log.
+//! The errors of the log.
 
 use super::chain::Unknown;
 use super::expressions::ExpressionError;
@@ -20,9 +20,9 @@ pub enum LogError {
     NotAFile {
         /// The log.
         path: String,
-        /// What it is.
+        /// The kind of file that it is.
         kind: &'static str,
-        /// What to do.
+        /// The advice.
         hint: &'static str,
     },
     /// Others than root could have written it.
@@ -43,9 +43,9 @@ pub enum LogError {
     Syntax {
         /// The log.
         path: String,
-        /// Where, counted from 1.
+        /// The line, counted from 1.
         line: u64,
-        /// What is wrong there.
+        /// The problem in that line.
         problem: String,
     },
     /// A record names one that is not there.

@@ -1,7 +1,7 @@
-//! Records that are not plain data: given to the Nix evaluator, those that it is not known of all in one go.
+//! Evaluates records that are not plain data. The Nix evaluator gets all records with unknown values at once.
 //!
-//! Takes the text of the records, gives what each says, or why it says nothing. The evaluator sees the log's function
-//! applied to just these records, with an `overrides` that collects its arguments: `config`, `lib` and `pkgs` are the
+//! Takes the text of the records; gives the meaning of each, or why it has none. The evaluator sees the log's function
+//! applied to only these records, with an `overrides` that collects its arguments. `config`, `lib` and `pkgs` are the
 //! system's own.
 
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::attr_path::AttrPath;
 use crate::host::evaluator::Evaluator;
 use crate::host::evaluator::{EvaluatorError, evaluate};
 
-/// The most that goes into one call: Linux takes no argument of 128 KiB or more (`MAX_ARG_STRLEN`, execve(2)).
+/// The limit for one call: Linux takes no argument of 128 KiB or more (`MAX_ARG_STRLEN`, execve(2)).
 const MOST: usize = 100 * 1024;
 
 /// A record that is an expression and has no value.
@@ -25,7 +25,7 @@ const MOST: usize = 100 * 1024;
 pub struct ExpressionError {
     /// Which one.
     pub id: u64,
-    /// What it is about, as far as its text says that; a path of no names is everything.
+    /// The paths that it concerns, as far as its text shows them; a path without names means everything.
     pub paths: Vec<AttrPath>,
     /// Why it has none.
     pub problem: String,
@@ -41,21 +41,21 @@ pub(super) struct Wanted {
     pub text: String,
 }
 
-/// What the records are evaluated with.
+/// The context in which the records are evaluated.
 #[derive(Clone, Copy)]
 pub(super) struct With<'w> {
     /// The parameters of the log's function.
     pub parameters: &'w str,
     pub evaluator: Option<&'w Evaluator>,
-    /// Where relative paths begin.
+    /// The directory at which relative paths begin.
     pub directory: &'w Utf8Path,
-    /// The last record of the log: what is behind it is new.
+    /// The last record of the log: later ones are new.
     pub last: u64,
-    /// What is known already.
+    /// The known values.
     pub values: &'w Values,
 }
 
-/// What the records say: each is a [`Kind::Set`] or a [`Kind::Replace`], or has no value.
+/// The kinds of the records: each is a [`Kind::Set`] or a [`Kind::Replace`], or has no value.
 pub(super) fn kinds(wanted: &[Wanted], with: With<'_>) -> Vec<Result<Kind, ExpressionError>> {
     let keys: Vec<String> = wanted.iter().map(|one| key(one, with)).collect();
     let mut said: Vec<Option<Said>> = Vec::with_capacity(wanted.len());
@@ -74,7 +74,7 @@ pub(super) fn kinds(wanted: &[Wanted], with: With<'_>) -> Vec<Result<Kind, Expre
     wanted.iter().zip(said).map(|(one, said)| kind(one, said)).collect()
 }
 
-/// What tells one expression from another, whenever and by whomever it was recorded.
+/// The key of an expression, whenever and by whomever it was recorded.
 fn key(wanted: &Wanted, with: With<'_>) -> String {
     let evaluator = with.evaluator.map(|one| (&one.command, &one.arguments));
     let content = hand::content(&wanted.text).unwrap_or_else(|| wanted.text.clone());
@@ -96,8 +96,8 @@ fn kind(wanted: &Wanted, said: Option<Said>) -> Result<Kind, ExpressionError> {
     }
 }
 
-/// Asks the evaluator: for all at once, and where that fails for one after the other, so that those that fail are known. For
-/// that there is as much time again as for all of them.
+/// Asks the evaluator for all at once. If that fails, it asks for one after the other, so that the failing ones are
+/// known. The second try has the same time in total.
 fn ask(wanted: &[&Wanted], with: With<'_>) -> Vec<Said> {
     let Some(evaluator) = with.evaluator else {
         let problem = "it is a Nix expression, and this system's plan has no evaluator; give a plain value instead";
@@ -154,7 +154,7 @@ fn evaluated(wanted: &[&Wanted], with: With<'_>, evaluator: &Evaluator) -> Resul
     })
 }
 
-/// What the evaluator found of one record: what it says, or a set within that means something else to Nix.
+/// Interprets what the evaluator found of one record: its value, or a set within it that means something else to Nix.
 fn look(found: Value) -> Said {
     let Value::Object(mut found) = found else { return Said::Failed("the evaluator gave no record".to_owned()) };
     if let Some(said) = found.remove("said") {
@@ -190,8 +190,8 @@ fn read(id: u64, value: Value) -> Result<Kind, String> {
     }
 }
 
-/// The records see nothing of what is around them. A set that means something else to Nix is looked for before it becomes
-/// JSON: there a derivation is a text.
+/// The records do not see the names around them. A set that means something else to Nix is searched before the value
+/// becomes JSON, because a derivation becomes a text there.
 fn expression(wanted: &[&Wanted], parameters: &str, evaluator: &Evaluator) -> String {
     let records: Vec<&str> = wanted.iter().map(|wanted| wanted.text.as_str()).collect();
     format!(

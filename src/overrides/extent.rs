@@ -1,7 +1,7 @@
-//! How far a record goes that people wrote, and whether it may be given to the parser.
+//! Finds where a record that people wrote ends, and whether the parser may have it.
 //!
-//! Takes text that begins with a record, gives where its bracket closes. What would take the parser very long, or all of the
-//! stack, is refused here, by the tokens alone.
+//! Takes text that begins with a record; gives the place where its bracket closes. It refuses, by the tokens alone,
+//! text that would take the parser very long or all of the stack.
 
 use rnix::SyntaxKind;
 
@@ -9,13 +9,14 @@ use crate::nix;
 
 /// How many brackets and operators a record may nest: the parser recurses, and running out of stack is no error message.
 const MAX_NESTING: usize = 512;
-/// How many names or arguments one expression may have in a row (`a.b.c`, `f a b`): each more takes the parser longer than
+/// How many names or arguments one expression may have in a row (`a.b.c`, `f a b`): each takes the parser longer than
 /// the one before.
 const MAX_CHAIN: usize = 2 * nix::MAX_DEPTH;
-/// How long names, numbers and paths may be that nothing is between: the tokenizer looks at all of it for each of them.
+/// How long a run of names, numbers and paths without separators may be: the tokenizer scans the whole run for each of
+/// them.
 const MAX_RUN: usize = 4096;
 
-/// Where the record ends that `text` begins with.
+/// The end of the record that `text` begins with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     /// After so many bytes.
@@ -28,11 +29,11 @@ pub(super) enum Extent {
 struct Bracket {
     /// In a list, terms side by side are its elements.
     is_list: bool,
-    /// How many operators stand open in it.
+    /// The number of open operators in it.
     operators: usize,
     /// How many names or arguments there were in a row.
     chain: usize,
-    /// Whether it opened within a string, which goes on behind it.
+    /// Whether it opened within a string, which continues after it.
     in_string: bool,
 }
 
@@ -167,7 +168,7 @@ fn ends_term(kind: SyntaxKind) -> bool {
         )
 }
 
-/// Whether what comes behind a token is deeper in the tree of the expression.
+/// Whether the tokens after this one are deeper in the tree of the expression.
 fn is_operator(kind: SyntaxKind) -> bool {
     matches!(
         kind,

@@ -1,7 +1,7 @@
 //! The fold: from records to the overrides in effect.
 //!
-//! Takes an open log (and the state at an earlier place of it, if that is known), gives the state at its end. One pass
-//! where nothing is taken back; where something is, a second one over the records that count.
+//! Takes an open log (and the state at an earlier place of it, if that is known); gives the state at its end. It makes
+//! one pass if no record is undone, and otherwise a second one over the records that count.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use super::reader::{End, Found, Place, Reader};
 use super::record::{Kind, Record, leaves_at};
 use crate::attr_path::AttrPath;
 
-/// Where records come from: the log, and records that are not in it yet.
+/// The source of records: the log, and records that are not in it yet.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub file: &'a std::fs::File,
@@ -28,7 +28,7 @@ pub(super) struct Source<'a> {
     pub size: u64,
     /// Fold up to this record, not to the end.
     pub until: Option<u64>,
-    /// Further records, behind those of the log.
+    /// Records that follow those of the log.
     pub further: &'a [Entry<'static>],
 }
 
@@ -71,18 +71,18 @@ impl Ids {
     }
 }
 
-/// What a fold gives.
+/// The result of a fold.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub state: State,
     pub end: End,
-    /// The state to go on from the next time, where that is worth remembering.
+    /// The state to continue from the next time, if it is worth remembering.
     pub checkpoint: Option<State>,
-    /// What expressions without a value are about, as far as no later record says anything in its place.
+    /// The paths of expressions without a value, unless a later record replaces them.
     pub pending: Vec<(u64, AttrPath)>,
 }
 
-/// Gives what records that are expressions say; nothing for one that has no value.
+/// Evaluates records that are expressions; gives `None` for one that has no value.
 pub(super) type Evaluate<'a> = &'a dyn Fn(&[Wanted], &End) -> Result<Vec<Option<Kind>>, LogError>;
 
 /// How much of the log a checkpoint leaves to be folded again (bytes): what is taken back most often is what came last,
@@ -131,14 +131,14 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     }
     folding.settled().ids = difference.folding.state.ids;
     let state = std::mem::take(&mut folding.state);
-    // What was taken back lies before the mark: only behind the record that does so is there a state to go on from.
-    // Values that are evaluated belong to one moment and are not kept, and records that are not in the log may never be.
+    // The undone records are before the mark, so only the state after the record that undoes them can be continued
+    // from. Evaluated values hold for one moment and are not kept, and further records may never be in the log.
     let at_end = mark.is_some() && wanted.is_empty() && source.further.is_empty();
     let checkpoint = at_mark.or_else(|| at_end.then(|| state.clone()));
     Ok(Outcome { state, end, checkpoint, pending: folding.pending })
 }
 
-/// Checks the log behind `base`, or all of it, without evaluating anything, and shows every record there to `see`.
+/// Checks the log after `base`, or all of it, without evaluating anything, and shows every record there to `see`.
 pub(super) fn difference(
     source: &Source<'_>,
     base: Option<&State>,
@@ -152,7 +152,7 @@ pub(super) fn difference(
     Ok((difference, end))
 }
 
-/// Gives every record of the source to `visit`, those of the log that lie behind `base` first.
+/// Gives every record of the source to `visit`; those of the log after `base` come first.
 pub(super) fn each(
     source: &Source<'_>,
     base: Option<&State>,
@@ -178,8 +178,8 @@ pub(super) fn each(
 #[derive(Default)]
 struct Folding {
     state: State,
-    /// Leaves that were set last, and are not in the state's overlay yet. Where the same leaf is set again and again only
-    /// the last time has to go through the tree: setting it does whatever setting it before did.
+    /// Leaves that were set last, and are not in the overlay yet. If the same leaf is set again and again, only the
+    /// last value has to go through the tree, because it replaces all earlier ones.
     leaves: HashMap<String, (Value, u64)>,
     /// See [`Outcome::pending`].
     pending: Vec<(u64, AttrPath)>,
@@ -203,7 +203,7 @@ impl Folding {
         &mut self.state
     }
 
-    /// Folds in one record that counts; `kinds` has what the expressions among them say.
+    /// Folds in one record that counts; `kinds` has the values of the expressions among them.
     fn apply(&mut self, entry: Entry<'_>, id: u64, kinds: &mut impl Iterator<Item = Option<Kind>>) {
         if !self.pending.is_empty() {
             self.settle(&entry.operation);
@@ -240,7 +240,7 @@ impl Folding {
         self.state.ends.extend(entry.until.map(|until| (id, until.into_owned())));
     }
 
-    /// What an operation says takes the place of what is pending at its path and below.
+    /// An operation replaces what is pending at its path and below.
     fn settle(&mut self, operation: &Operation<'_>) {
         let above: Vec<AttrPath> = match operation {
             Operation::Leaf { path, .. } => vec![attr_path(plain_names(path))],
@@ -264,7 +264,7 @@ impl Folding {
 /// The first pass: checks what refers to other records, and folds as long as nothing is taken back.
 pub(super) struct Difference {
     folding: Folding,
-    /// Nothing but records that fold as they come.
+    /// Whether all records fold in their order.
     plain: bool,
     controls: Vec<(u64, Control)>,
     /// The ids of those that are expressions.
@@ -292,11 +292,11 @@ impl Difference {
 
     /// The records of a whole log that hold.
     pub fn chain(&self) -> Chain {
-        // Nothing lies before the start of a log.
+        // No record is before the start of a log.
         self.chain_from(0).unwrap_or_default()
     }
 
-    /// Those behind the record `base`, where the difference began; `None` where that depends on the records before it.
+    /// The chain of the records after `base`, where the difference began; `None` if it depends on the records before.
     pub fn chain_from(&self, base: u64) -> Option<Chain> {
         Chain::walk(self.folding.state.place.id, &self.controls, base).ok()
     }

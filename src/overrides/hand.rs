@@ -1,7 +1,7 @@
 //! Reads a record that people wrote, with Nix's whole syntax (`rnix`).
 //!
-//! Takes the text of a record, gives what it says. A value that is not literal is kept as its text; everything else of a
-//! record has to be literal. How far a record goes is found before, in [`super::extent`].
+//! Takes the text of a record; gives its meaning. A value that is not literal is kept as its text; everything else in a
+//! record has to be literal. [`super::extent`] finds the end of the record first.
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Expr>, String> {
     }
 }
 
-/// What the parser says, with the place's own text.
+/// The parser's message, with the text at the place of the error.
 fn fault(text: &str, error: &rnix::ParseError) -> String {
     use rnix::ParseError::{Unexpected, UnexpectedDoubleBind, UnexpectedExtra, UnexpectedWanted};
     let place = match error {
@@ -91,7 +91,7 @@ pub(super) fn is_expression(text: &str) -> Result<(), String> {
     }
 }
 
-/// What the definitions of a record say so far.
+/// The definitions of a record so far.
 #[derive(Default)]
 struct Parts {
     id: Option<u64>,
@@ -299,7 +299,7 @@ fn literal_string(string: &ast::Str) -> Option<String> {
     }
 }
 
-/// The value of an expression that is one as it stands; `None` if it has to be evaluated.
+/// The value of an expression that is literal; `None` if it has to be evaluated.
 pub(super) fn literal(expr: &Expr, depth: usize) -> Result<Option<Value>, String> {
     if depth > nix::MAX_DEPTH {
         return Err(nix::ValueError::TooDeep.to_string());
@@ -380,7 +380,7 @@ fn attributes(set: &ast::AttrSet, depth: usize) -> Result<Option<Value>, String>
         let Some(names) = path.attrs().map(|attr| static_name(&attr)).collect::<Option<Vec<String>>>() else {
             return Ok(None);
         };
-        // It is no plain value then: what it means is for Nix to say, and for nobody to record.
+        // A set with a reserved name is no plain value: Nix gives it a meaning of its own, and it can't be recorded.
         if names.iter().any(|name| nix::is_reserved(name)) {
             return Ok(None);
         }
@@ -429,8 +429,8 @@ fn define(tree: &mut Value, names: &[String], value: Value) -> Result<(), String
     }
 }
 
-/// The definitions of `set` and `replace` in a record: the names behind these words, as far as they are not computed, the
-/// value, and the text of all of it.
+/// The definitions of `set` and `replace` in a record: the names after these words up to the first computed one, the
+/// value, and the text of the whole definition.
 fn definitions(text: &str) -> Option<Vec<(Vec<String>, Expr, String)>> {
     let Expr::AttrSet(set) = parse(text).ok()?.map(without_parentheses)? else { return None };
     let definitions = set.entries().filter_map(|entry| {
@@ -443,13 +443,13 @@ fn definitions(text: &str) -> Option<Vec<(Vec<String>, Expr, String)>> {
     Some(definitions.collect())
 }
 
-/// What a record says, without who said it and when.
+/// The content of a record, without its author and time.
 pub(super) fn content(text: &str) -> Option<String> {
     let texts: Vec<String> = definitions(text)?.into_iter().map(|(_, _, text)| text).collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
-/// A reserved name that a record has in a value, where that can be seen without an evaluation.
+/// A reserved name in a value of a record, if it shows without an evaluation.
 pub(super) fn reserved(text: &str) -> Option<String> {
     definitions(text)?.into_iter().find_map(|(names, value, _)| {
         names.into_iter().find(|name| nix::is_reserved(name)).or_else(|| reserved_in(&value, 0))
@@ -473,7 +473,7 @@ fn reserved_in(value: &Expr, depth: usize) -> Option<String> {
     }
 }
 
-/// What a record is about, as far as its text says it: for each definition the names up to where they are computed.
+/// The paths of a record, as far as its text shows them: for each definition the names up to the first computed one.
 pub(super) fn paths(text: &str) -> Vec<AttrPath> {
     let mut found = Vec::new();
     for (names, value, text) in definitions(text).unwrap_or_default() {
@@ -550,7 +550,8 @@ pub(super) fn header(text: &str) -> Option<(usize, String)> {
     None
 }
 
-/// Of a function of an attribute set with `overrides`, and with no names that make plain values mean something else.
+/// The parameters of a function of an attribute set with `overrides`. None of their names may change the meaning of
+/// plain values.
 fn parameters(text: &str) -> Option<String> {
     let Ok(Some(Expr::Lambda(lambda))) = parse(text) else { return None };
     let Some(ast::Param::Pattern(pattern)) = lambda.param() else { return None };

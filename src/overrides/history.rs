@@ -1,7 +1,7 @@
-//! The records one after the other, with what became of each: however many there are, no more than one is in memory.
+//! The records in order, each with whether it counts. Only one is in memory at a time, however many there are.
 //!
-//! Whether a record counts, and why it was rejected, is said by records behind it. So the log is read twice: once to see
-//! which records steer which, and once to show them. Of the first time a few bytes stay for each rollback and rejection.
+//! Later records say whether a record counts, and why it was rejected. So the log is read twice: first to see which
+//! records affect which, then to show them. The first pass keeps a few bytes for each rollback and rejection.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use super::reader::{End, Found, Place, Reader};
 use super::record::{Kind, Record};
 use crate::host::fs::Context;
 
-/// What became of a record.
+/// Whether a record counts, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fate<'r> {
     /// Whether it counts: no rollback and no rejection that counts itself leaves it out.
@@ -24,7 +24,7 @@ pub struct Fate<'r> {
     pub rejected: Option<&'r str>,
 }
 
-/// A rejection that counts, and where it is.
+/// A rejection that counts, and its place.
 struct Rejection {
     record: u64,
     by: u64,
@@ -33,7 +33,7 @@ struct Rejection {
 }
 
 impl LogFile {
-    /// Shows every record as it is written, oldest first, to `see`, until that breaks. Nothing is evaluated.
+    /// Shows every record as it is written, oldest first, to `see`, until `see` breaks. It evaluates nothing.
     pub fn each(&self, mut see: impl FnMut(Record, Fate<'_>) -> ControlFlow<()>) -> Result<(), LogError> {
         let surveyed = self.steadily(|look| {
             let (mut rejections, mut from) = (Vec::new(), 0);
@@ -58,7 +58,7 @@ impl LogFile {
             let fate = Fate { counts: chain.counts(found.id), rejected: reason.as_deref() };
             Ok(see(entry.into_record(found.id), fate))
         })?;
-        // What was shown already can't be shown again.
+        // Records that were already shown can't be shown again.
         if look.is_steady(&self.state_of(&look.file)?) { Ok(()) } else { Err(self.unsteady()) }
     }
 
@@ -87,7 +87,7 @@ impl LogFile {
         self.find(|_| true)
     }
 
-    /// Those records whose ids `wanted` takes, oldest first, as they are written.
+    /// The records whose ids `wanted` takes, oldest first, as they are written.
     pub fn find(&self, wanted: impl Fn(u64) -> bool) -> Result<Vec<Record>, LogError> {
         Ok(self.select(wanted)?.0)
     }
@@ -112,7 +112,7 @@ impl LogFile {
         Ok(found?.unwrap_or_default())
     }
 
-    /// Those records whose ids `wanted` takes; those that hold and are expressions are evaluated.
+    /// The records whose ids `wanted` takes; the expressions among them that hold are evaluated.
     pub fn evaluated(&self, wanted: impl Fn(u64) -> bool) -> Result<Vec<Record>, LogError> {
         let found = self.steadily(|look| {
             let mut records = Vec::new();
@@ -127,7 +127,7 @@ impl LogFile {
             let unread = records.iter_mut().filter(|record| is_unread(record));
             let expressions = difference.expressions(&source, None, &chain, &wanted)?;
             for (record, kind) in unread.zip(self.evaluate(&expressions, &end, &RefCell::default())?) {
-                // What has no value stays as it is written.
+                // A record without a value stays as it is written.
                 if let Some(kind) = kind {
                     record.kind = kind;
                 }
@@ -137,8 +137,8 @@ impl LogFile {
         Ok(found?.unwrap_or_default())
     }
 
-    /// The record before the last of those that hold: where a rollback goes that takes back one. 0 where only one holds,
-    /// `None` where none does.
+    /// The record before the last one that holds: the target of a rollback by one. 0 if only one holds, `None` if none
+    /// does.
     pub fn one_back(&self) -> Result<Option<u64>, LogError> {
         let newest = self.steadily(|look| {
             let source = look.source(self);
@@ -161,7 +161,7 @@ impl LogFile {
 }
 
 impl Difference {
-    /// Those of the expressions that hold, and that `wanted` takes.
+    /// The expressions that hold, and that `wanted` takes.
     pub fn expressions(
         &self,
         source: &Source<'_>,

@@ -1,4 +1,4 @@
-//! What can be recorded at all: checked before anything is written.
+//! The limits of a record, checked before anything is written.
 
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ pub fn check(change: &Draft) -> Result<(), Unrecordable> {
         })
         .and_then(|()| write_line(&mut text, 0, &stamp, change).map_err(|error| error.to_string()))
         .and_then(|()| match change {
-            // What is recorded can be read.
+            // The expression has to be readable again.
             Draft::Expression { .. } => match hand::reserved(&text) {
                 Some(name) => Err(nix::ValueError::Reserved(name).to_string()),
                 None => hand::record(text.trim_end()).map(drop).map_err(|problem| format!("as a record it {problem}")),

@@ -1,4 +1,4 @@
-//! The log's file: found, read and folded. [`super::writer`] adds to it.
+//! The log's file: finds, reads and folds it. [`super::writer`] adds to it.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -39,14 +39,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a log that changes under our eyes is read again.
 pub(super) const TRIES: usize = 5;
 
-/// What the log comes to.
+/// The fold of the log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Folded {
     /// The overrides that hold.
     pub overlay: Overlay,
-    /// The id of the last record; 0 where there is none.
+    /// The id of the last record; 0 if there is none.
     pub last_id: u64,
-    /// What a person should know of the file.
+    /// Warnings for people about the file.
     pub warnings: Vec<String>,
     /// A last line that was not written whole: it does not count, and the next append cuts it off.
     pub torn: Option<Torn>,
@@ -63,8 +63,8 @@ impl Folded {
         self.ends.iter().filter(|(_, until)| over(until)).map(|(id, _)| *id).collect()
     }
 
-    /// The overrides with `change` at the end, as [`LogFile::preview`] gives them; `None` for a change that does not say by
-    /// itself what it comes to.
+    /// The overrides with `change` at the end, as [`LogFile::preview`] gives them; `None` for a rollback, a rejection
+    /// or an expression.
     pub fn with(&self, change: &Draft) -> Result<Option<Overlay>, LogError> {
         limits::check(change)?;
         let kind = match change {
@@ -88,19 +88,19 @@ impl Folded {
 /// One look at the log's file.
 pub(super) struct Look {
     pub file: File,
-    /// What it is when the look begins.
+    /// The state of the file when the read begins.
     pub now: FileState,
     /// The last bytes then.
     end: Vec<u8>,
     /// When it began, by the kernel's tick.
     began: (i64, i64),
-    /// Nobody was waited for.
+    /// Whether this is the first read, without waiting for a writer.
     is_first: bool,
     held: Option<Lock>,
 }
 
 impl Look {
-    /// All of it.
+    /// All records of the log.
     pub fn source<'s>(&'s self, log: &'s LogFile) -> Source<'s> {
         Source { file: &self.file, path: &log.path, size: self.now.size, until: None, further: &[] }
     }
@@ -117,11 +117,11 @@ impl Look {
     }
 }
 
-/// Enough to see whether what lies before `size` was moved.
+/// The last bytes before `size`: enough to see whether the text before was moved.
 fn last_bytes(file: &File, size: u64) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(size.min(64)).unwrap_or_default()];
     let at = size - bytes.len() as u64;
-    // What can't be read is told by whoever needs it.
+    // A later read reports bytes that can't be read.
     let _ = file.read_exact_at(&mut bytes, at);
     bytes
 }
@@ -138,20 +138,20 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// The log at `path`, with its notes in the directory `cache`. Nothing is touched yet.
+    /// The log at `path`, with its cache in the directory `cache`. It touches nothing yet.
     #[must_use]
     pub fn new(path: &Utf8Path, cache: &Utf8Path, evaluator: Option<Evaluator>) -> Self {
         let (path, notes) = (path.to_owned(), Cache::new(cache, path));
         Self { path, cache: notes, evaluator, values: Values::new(cache), locked: false }
     }
 
-    /// The same, where values of expressions are kept for the system that `paths` lead to.
+    /// The same, with the stored values of expressions for the system at `paths`.
     #[must_use]
     pub fn keeping_for(self, paths: &Paths) -> Self {
         Self { values: self.values.of(paths), ..self }
     }
 
-    /// The same for whoever puts it into effect: an expression that failed before is tried again.
+    /// The same for an apply: an expression that failed before is tried again.
     #[must_use]
     pub fn trying_again(self) -> Self {
         Self { values: self.values.trying_again(), ..self }
@@ -162,7 +162,7 @@ impl LogFile {
         Self { locked: true, ..self.clone() }
     }
 
-    /// Where it is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
@@ -173,7 +173,7 @@ impl LogFile {
         self.fold_with(&[])
     }
 
-    /// What the log would come to with `changes` at its end. Nothing is written.
+    /// The fold of the log with `changes` at its end. It writes nothing.
     pub fn preview(&self, changes: &[Draft]) -> Result<Folded, LogError> {
         changes.iter().try_for_each(limits::check)?;
         self.fold_with(&changes.iter().map(Entry::of).collect::<Vec<_>>())
@@ -212,7 +212,7 @@ impl LogFile {
             let base = stamp.as_ref().and_then(|stamp| self.cache.checkpoint(&look.file, stamp));
             let source = Source { further, ..look.source(self) };
             let (outcome, left_out) = self.folding(&source, base.as_ref())?;
-            // A torn end may be an append that is just happening: then look again when nobody is at it.
+            // A torn end may be an append under way: read again under the lock.
             if outcome.end.torn.is_some() && look.is_first {
                 return Err(self.unsteady());
             }
@@ -232,8 +232,8 @@ impl LogFile {
         folded.map_or_else(|| self.fold_nothing(further), Ok)
     }
 
-    /// Reads the log as it is at one moment: what somebody changes meanwhile is read again, and so is what makes no sense,
-    /// once nobody is adding to it. `None` where there is no log.
+    /// Reads the log as it is at one moment. If somebody changes it meanwhile, it is read again. If it makes no sense,
+    /// it is read again after nobody adds to it. `None` if there is no log.
     pub(super) fn steadily<T>(
         &self,
         mut read: impl FnMut(&Look) -> Result<T, LogError>,
@@ -273,7 +273,7 @@ impl LogFile {
         if further.is_empty() {
             return Ok(Folded::default());
         }
-        // In memory: where temporary files go is for the caller to say (TMPDIR).
+        // In memory: the caller controls the directory of temporary files (TMPDIR).
         let file = rustix::fs::memfd_create("dynamic.nix", MemfdFlags::CLOEXEC).at("begin", &self.path)?;
         let mut file = File::from(file);
         file.write_all(HEADER.as_bytes()).at("begin", &self.path)?;
@@ -308,7 +308,7 @@ impl LogFile {
         Folded { overlay, last_id: ids.last(), warnings, torn, unevaluated, ends }
     }
 
-    /// Keeps what was found out for the next run; that needs the lock, and is left where somebody else has it.
+    /// Stores the findings for the next run. That needs the lock, and is skipped if another process holds it.
     fn remember(&self, look: &Look, stamp: Option<LogStamp>, outcome: &Outcome) {
         if outcome.end.torn.is_some() || stamp.is_some() && outcome.checkpoint.is_none() {
             return;
@@ -336,7 +336,7 @@ impl LogFile {
         self.fold_with(entries).and_then(|folded| self.with_values(folded, entries.len())).map(drop)
     }
 
-    /// What the records say; those that have no value go into `left_out`.
+    /// Evaluates the records; those that have no value go into `left_out`.
     pub(super) fn evaluate(
         &self,
         wanted: &[Wanted],
@@ -416,8 +416,8 @@ impl LogFile {
         }
     }
 
-    /// One process at a time adds to the log. The lock has a file of its own, which only who may add to the log can open:
-    /// everybody may read the log, and who can open a file can lock it (flock(2)), for ever.
+    /// Only one process at a time adds to the log. The lock has a file of its own, which only those who may add to the
+    /// log can open: everybody may read the log, and who can open a file can lock it for ever (flock(2)).
     pub(super) fn lock(&self, patience: Duration, waiting: impl FnOnce(&str)) -> Result<Lock, LockError> {
         let name = self.path.file_name().unwrap_or("dynamic.nix");
         lock::acquire(&self.directory().join(format!(".{name}.lock")), patience, waiting)

@@ -1,13 +1,13 @@
-//! The overrides: the append-only log in /etc/nixos/dynamic.nix and what it comes to.
+//! The overrides: the append-only log in /etc/nixos/dynamic.nix, and its fold.
 //!
-//! Takes [`Draft`]s to record and gives the [`Overlay`] of all records that hold; docs/overrides.md has the format. Every
-//! prefix of whole lines of the file is a valid Nix expression, a function applied to its records; nothing ever rewrites
-//! or drops one.
+//! Takes [`Draft`]s to record and gives the [`Overlay`] of all records that count; docs/overrides.md has the format.
+//! Every prefix of whole lines of the file is a valid Nix expression: a function applied to its records. Nothing ever
+//! rewrites or drops a record.
 //!
-//! From the file inwards: `log` (the file, its lock, what is remembered of it) → `reader` (blocks and lines, ids) → `scan`
-//! (one literal line, at memory speed) or `hand` (all of Nix's syntax) → `fold` along the `chain` of records that hold →
-//! [`Overlay`]. `writer` adds what `record` makes, which the readers read; `expressions` asks the evaluator, and `values`
-//! keeps what it said.
+//! From the file inwards: `log` (the file, its lock, its cache) → `reader` (blocks and lines, ids) → `scan` (one
+//! literal line, at memory speed) or `hand` (all of Nix's syntax) → `fold` along the `chain` of records that count →
+//! [`Overlay`]. `writer` adds the text that `record` makes, and the readers read it back. `expressions` asks the
+//! evaluator, and `values` keeps its answers.
 
 mod cache;
 mod chain;

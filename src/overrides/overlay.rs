@@ -1,7 +1,7 @@
-//! The overrides in effect, as a tree: what the records fold into, and what the static values are merged with.
+//! The overrides in effect, as a tree: the fold of the records, which is merged with the static values.
 //!
-//! Pure. The semantics are those of the module system with each override at a priority below every other, as
-//! `tests/fixtures/overrides/fold.json` has them computed.
+//! Pure. The semantics are those of the module system with each override at a priority below every other.
+//! `tests/fixtures/overrides/fold.json` has examples that the module system computed.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -44,7 +44,7 @@ pub struct Override<'o> {
     "{path} is {given} in the built configuration, which has nothing below it: give {path} as a whole, with --replace where it becomes an attribute set"
 )]
 pub struct Conflict {
-    /// Where the static value is.
+    /// The path of the static value.
     pub path: AttrPath,
     /// The static value.
     pub given: Value,
@@ -57,7 +57,7 @@ impl Default for Overlay {
 }
 
 impl Overlay {
-    /// Folds one record in. Rollbacks and rejections say which records hold, so they are not for here.
+    /// Folds one record in. Rollbacks and rejections only say which records count, so they do not come here.
     pub fn fold(&mut self, record: &Record) {
         match &record.kind {
             Kind::Set(leaves) => {
@@ -71,7 +71,7 @@ impl Overlay {
         }
     }
 
-    /// Overrides `path` with `value`: what was overridden at it, below it, or as a scalar above it is gone.
+    /// Overrides `path` with `value`. It removes the overrides at `path`, below it, and a scalar above it.
     pub fn put<S: AsRef<str>>(&mut self, path: &[S], value: Value, id: u64) {
         put_at(&mut self.root, path, value, id);
     }
@@ -139,7 +139,7 @@ fn put_at<S: AsRef<str>>(node: &mut Node, path: &[S], value: Value, id: u64) {
         }
         Node::Value(..) => *node = Node::Branch(BTreeMap::new()),
         Node::Branch(below) => {
-            // The name is copied only where it is new.
+            // The name is copied only if it is new.
             if let Some(next) = below.get_mut(first.as_ref()) {
                 return put_at(next, rest, value, id);
             }
@@ -203,7 +203,7 @@ fn collect<'o>(node: &'o Node, path: &mut Vec<String>, leaves: &mut Vec<(AttrPat
     }
 }
 
-/// Merges `node` into `value` where there is one; gives the value where there was none or all of it is overridden.
+/// Merges `node` into `value` if there is one; gives the value if there was none or all of it is overridden.
 fn merge(node: &Node, value: Option<&mut Value>, path: &mut Vec<String>) -> Result<Option<Value>, Conflict> {
     let below = match node {
         Node::Value(value, _) => return Ok(Some(value.clone())),

@@ -1,6 +1,6 @@
-//! A part of the log, with what became of its records: for who reads it piece by piece.
+//! A part of the log, with whether its records count, for readers that take it piece by piece.
 //!
-//! Whether a record counts is said by the records behind it. So what is newest is known without the records before the last
+//! Later records say whether a record counts. So the newest records are known without the records before the last
 //! checkpoint, and no page takes more memory than itself, however long the log is.
 
 use std::collections::BTreeMap;
@@ -29,21 +29,21 @@ pub struct Page {
     pub records: Vec<(Record, bool)>,
     /// Why those of them were rejected that were.
     pub rejections: BTreeMap<u64, String>,
-    /// Whether there are no more behind them.
+    /// Whether no records follow.
     pub complete: bool,
 }
 
-/// How long whoever is adding to the log is waited for.
+/// How long to wait for a process that adds to the log.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 impl LogFile {
-    /// Waits, not for long, until whoever is adding to the log has noted what it is now: who looks before that has to read
-    /// all of it.
+    /// Waits a short time until a process that adds to the log has stored its checkpoint. A reader before that has to
+    /// read the whole log.
     pub fn settle(&self) {
         let _ = self.lock(PATIENCE, |_| ());
     }
 
-    /// The records behind the one with the id `after`.
+    /// The records after the id `after`.
     pub fn page(&self, after: u64, most: Most) -> Result<Page, LogError> {
         let page = self.steadily(|Look { file, now, .. }| {
             let stamp = self.cache.stamp(file, now);
@@ -58,7 +58,7 @@ impl LogFile {
         Ok(page?.unwrap_or_else(|| Page { complete: true, ..Page::default() }))
     }
 
-    /// The same, read from `base` on; `None` where what became of the records depends on what lies before it.
+    /// The same, read from `base` on; `None` if whether the records count depends on earlier ones.
     fn page_behind(
         &self,
         file: &File,

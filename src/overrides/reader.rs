@@ -1,7 +1,8 @@
-//! Reads the log from an open file, one record after the other, in blocks: memory does not grow with the log.
+//! Reads the log from an open file, one record after the other, in blocks. The memory that it uses does not grow with
+//! the log.
 //!
-//! Takes the file and where to begin, gives each record with its id and place to a visitor. Everything is checked on the
-//! way: syntax, encoding, ids, times.
+//! Takes the file and the place to begin; gives each record with its id and place to a visitor. It checks everything on
+//! the way: syntax, encoding, ids, times.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -24,11 +25,11 @@ use crate::time;
 
 /// How much is read at once.
 const BLOCK: usize = 256 * 1024;
-/// How much is looked at together: little where lines are odd, since what comes behind such a line is looked at again.
+/// How much is parsed together. It is little around odd lines, because the text after such a line is parsed again.
 const WINDOW: RangeInclusive<usize> = 1024..=64 * 1024;
 /// The longest record.
 const MAX_RECORD: usize = 16 << 20;
-/// The longest one that is not plain values on one line: the syntax tree takes 70 times the text.
+/// The longest record that is not plain values on one line: the syntax tree takes 70 times the text.
 const MAX_BY_HAND: usize = 1 << 20;
 /// How every record begins that dynix writes.
 pub(super) const RECORD_START: &str = "{ id = ";
@@ -44,11 +45,11 @@ pub(super) struct Place {
     pub id: u64,
 }
 
-/// Where a record was found.
+/// The place of a record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub id: u64,
-    /// Right behind it.
+    /// The place right after it.
     pub after: Place,
 }
 
@@ -70,7 +71,7 @@ pub(super) struct End {
     pub torn: Option<Torn>,
     /// The byte after the last whole record is no line feed.
     pub open_line: bool,
-    /// The parameters of the log's function, where it was read from its start.
+    /// The parameters of the log's function, if it was read from its start.
     pub parameters: Option<String>,
 }
 
@@ -80,11 +81,11 @@ pub(super) struct Reader<'f> {
     /// Bytes of the file to read.
     size: u64,
     buffer: Vec<u8>,
-    /// Where in the buffer the next byte to look at is.
+    /// The place of the next byte in the buffer.
     at: usize,
     /// How much of the buffer is looked at together.
     window: usize,
-    /// Where in the file the buffer begins.
+    /// The place of the buffer in the file.
     base: u64,
     place: Place,
     parameters: Option<String>,
@@ -130,12 +131,12 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// Whether a record, or the header, ended right before, and its line goes on.
+    /// Whether a record, or the header, ended right before, and its line continues.
     fn is_within_line(&self) -> bool {
         self.at.checked_sub(1).and_then(|index| self.buffer.get(index)).is_some_and(|byte| *byte != b'\n')
     }
 
-    /// Goes on behind a record. However many of them a line has, each is looked at once.
+    /// Continues after a record. It parses each record of a line once, however many there are.
     fn rest_of_line(&mut self, visit: &mut impl Visit) -> Result<Step, LogError> {
         let spaces = self.buffer[self.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
         self.at += spaces;
@@ -209,7 +210,7 @@ impl<'f> Reader<'f> {
             let rest = &rest[..rest.len().min(self.window)];
             let Some(last) = memrchr(b'\n', rest) else { return Ok(ControlFlow::Continue(())) };
             let lines = &rest[..=last];
-            // Where there is something strange, it is found line by line.
+            // An odd place is found line by line.
             let text = match std::str::from_utf8(lines) {
                 Ok(text) if memchr(0, lines).is_none() => text,
                 _ => return Ok(ControlFlow::Continue(())),
@@ -268,7 +269,7 @@ impl<'f> Reader<'f> {
 
     /// Reads on; `false` at the end of the log.
     fn fill(&mut self, amount: usize) -> Result<bool, LogError> {
-        // What lies behind is kept only as far as `end` looks back.
+        // The bytes before are kept only as far as `end` looks back.
         let behind = self.at.saturating_sub(1);
         self.buffer.drain(..behind);
         self.at -= behind;
@@ -289,7 +290,7 @@ impl<'f> Reader<'f> {
         Ok(amount > 0)
     }
 
-    /// Goes on behind a line, or a part of one.
+    /// Continues after a line, or a part of one.
     fn pass(&mut self, length: usize, terminated: bool) {
         self.at += length + usize::from(terminated);
         self.place.lines += u64::from(terminated);
@@ -303,9 +304,9 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// What is no record counts as torn where it is the rest of an append that did not reach the disk whole: it is the
-    /// last line, lacks its end, and begins as our records do; or it holds the zeros that a file system leaves where data
-    /// had not been written yet, and nothing comes after it but what was written together with it.
+    /// Text that is no record counts as torn if it is the rest of an append that did not reach the disk whole. Then it
+    /// is the last line, lacks its end, and begins as our records do. Or it holds the zeros that a file system leaves
+    /// for data that was not written yet, and only text that was written together with it follows.
     fn torn(&mut self, length: usize, terminated: bool) -> Result<Option<Torn>, LogError> {
         let line = &self.buffer[self.at..self.at + length];
         let written = &line[..memchr(0, line).unwrap_or(line.len())];
@@ -363,7 +364,7 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// A record in any form, `skipped` bytes on, with more of the line behind it perhaps.
+    /// Reads a record in any form, `skipped` bytes on. More of the line may follow it.
     fn by_hand(&mut self, skipped: usize, visit: &mut impl Visit) -> Result<Step, LogError> {
         let (entry, taken) = match self.hand_written(skipped)? {
             Ok(read) => read,

@@ -1,4 +1,4 @@
-//! One record of the log: what a line says.
+//! One record of the log: the meaning of a line.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -15,18 +15,18 @@ pub struct Record {
     /// When it was made (RFC 3339); people may leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// Who made it.
+    /// The user who made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// When it ends (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// What it says.
+    /// Its kind, with its content.
     #[serde(flatten)]
     pub kind: Kind,
 }
 
-/// What a record says.
+/// The kind of a record, with its content.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
@@ -36,7 +36,7 @@ pub enum Kind {
     Replace(AttrPath, Value),
     /// The override at a path and those below it no longer hold.
     Unset(AttrPath),
-    /// What held right after this record holds; 0 for nothing.
+    /// Returns to what held right after this record; 0 for nothing.
     Rollback(u64),
     /// This record does not hold.
     Reject {
@@ -163,7 +163,7 @@ fn path(value: Value) -> Result<AttrPath, String> {
     }
 }
 
-/// What is to be recorded.
+/// A change to record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Draft {
     /// A value for a path; not an attribute set.
@@ -181,7 +181,7 @@ pub enum Draft {
     },
     /// The override at a path and those below it no longer hold.
     Unset(AttrPath),
-    /// What held right after this record holds; 0 for nothing.
+    /// Returns to what held right after this record; 0 for nothing.
     Rollback(u64),
     /// This record does not hold.
     Reject {
@@ -205,12 +205,12 @@ impl Draft {
     }
 }
 
-/// Who records something, when, and until when.
+/// The author and the time of a record, and its end.
 #[derive(Clone, Debug)]
 pub struct Stamp<'s> {
     /// Now (RFC 3339).
     pub time: &'s str,
-    /// Who.
+    /// The author.
     pub by: &'s str,
     /// The end (RFC 3339).
     pub until: Option<&'s str>,

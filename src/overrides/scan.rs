@@ -1,8 +1,8 @@
-//! Reads a literal record that stands on one line, at memory speed.
+//! Reads a literal record on one line, at memory speed.
 //!
-//! Takes the text from the record's opening brace to the end of its line and gives the record, or nothing: then
-//! [`super::hand`] reads it with Nix's whole syntax. What is accepted here is a subset of Nix in which the text can mean
-//! nothing else; in doubt, decline.
+//! Takes the text from the record's opening brace to the end of its line; gives the record, or nothing. Then
+//! [`super::hand`] reads it with Nix's whole syntax. This reader accepts a subset of Nix in which the text can mean
+//! nothing else, and declines in doubt.
 
 use std::borrow::Cow;
 
@@ -169,7 +169,7 @@ impl<'a> Scanner<'a> {
         Some(Operation::Set { path, value })
     }
 
-    /// `.a.b.c` of names without quotes; what is read is lost where it is none.
+    /// Reads `.a.b.c` of names without quotes. If it is none, the text that was read is lost.
     fn plain_path(&mut self) -> Option<&'a str> {
         let from = self.at + 1;
         let mut names = 0;
@@ -237,7 +237,7 @@ impl<'a> Scanner<'a> {
                 b'"' => {
                     self.at += found + 1;
                     let literal = &rest[from..found];
-                    // A raw carriage return means a line feed to Nix.
+                    // Nix reads a raw carriage return as a line feed.
                     return match unescaped {
                         _ if memchr(b'\r', &bytes[..found]).is_some() => None,
                         None => Some(Cow::Borrowed(literal)),
@@ -335,7 +335,7 @@ impl<'a> Scanner<'a> {
         &self.text[from..self.at]
     }
 
-    /// A number ends where nothing can be taken as more of it, or as the rest of a path or URI.
+    /// A number ends where nothing can continue it, or make it part of a path or URI.
     fn number_ends(&self) -> Option<()> {
         matches!(self.peek(), None | Some(b' ' | b'\t' | b';' | b']' | b'}' | b')')).then_some(())
     }

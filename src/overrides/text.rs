@@ -1,4 +1,4 @@
-//! What a text on the command line is to Nix: a literal, an expression, or words that only happen to be one.
+//! What Nix would read in a text of the command line: a literal, an expression, or words that only look like one.
 
 use rnix::SyntaxKind;
 use rnix::ast::{self, BinOpKind, Expr};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::extent::{Extent, extent};
 use super::hand::{literal, parse, without_parentheses};
 
-/// What a text is.
+/// The meaning of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Text {
     /// Plain data.
@@ -17,16 +17,16 @@ pub enum Text {
     Wrong(String),
     /// An expression.
     Code(Code),
-    /// No Nix, or what is as likely meant as it stands: a word, a sentence, a date, a host.
+    /// No Nix, or a text that is as likely meant literally: a word, a sentence, a date, a host.
     Words,
 }
 
 /// How likely it is that an expression is meant as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// Nobody writes this but as Nix.
+    /// Only Nix is written like this.
     Certain,
-    /// It could be text where text is expected.
+    /// It could be plain text, if text is expected.
     Likely,
 }
 
@@ -78,7 +78,7 @@ fn is_likely(expr: &Expr) -> bool {
         Expr::BinOp(operation) => {
             let spaced =
                 operation.syntax().children_with_tokens().any(|part| part.kind() == SyntaxKind::TOKEN_WHITESPACE);
-            // `-l 3`, `a / b`: a minus that belongs to a word has no space behind it.
+            // `-l 3`, `a / b`: a minus that is part of a word has no space after it.
             spaced && operation.operator() != Some(BinOpKind::Sub) || is_spaced_minus(operation)
         }
         // A sentence: words, words in brackets or quotes.

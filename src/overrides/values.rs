@@ -1,9 +1,9 @@
-//! Values of expressions that are known: within one run of the program, and kept for one system from run to run.
+//! Known values of expressions: for one run of the program, and for one system from run to run.
 //!
-//! A file for each expression in a directory of the cache, named by a digest of the expression, of all that it is evaluated
-//! with, and of the system that it is evaluated for: on another system it is another one. The files are for root alone, as
-//! an expression may read what only root may, and disposable: what is not there, or can't be read as what is expected, is
-//! evaluated anew.
+//! A directory of the cache has a file for each expression. Its name is a digest of the expression, of all inputs of
+//! the evaluation, and of the system: another system has another file. Only root can read the files, because an
+//! expression may read what only root may. They are disposable: if a file is missing or unreadable, the expression is
+//! evaluated again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -30,11 +30,11 @@ const PREFIX: &str = "value-";
 /// How long another process that keeps some is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What came of an expression.
+/// The result of an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Said {
-    /// What the record says: an attribute set of `set` or `replace`.
+    /// The value of the record: an attribute set of `set` or `replace`.
     Value(Value),
     /// It has a value that can't be one, and why.
     Refused(String),
@@ -48,16 +48,16 @@ struct Kept {
     said: Said,
 }
 
-/// What is known.
+/// The known values.
 #[derive(Clone, Debug)]
 pub(super) struct Values {
-    /// Where values are kept.
+    /// The directory of the stored values.
     directory: Utf8PathBuf,
     /// The system that they are kept for; `None` keeps none.
     system: Option<Paths>,
     /// Whether what failed for an earlier process is tried again.
     tries_again: bool,
-    /// What this run of the program found, by key and whether it is of a record to come.
+    /// The findings of this run of the program, by key and whether the record is new.
     found: Arc<Mutex<BTreeMap<(String, bool), Said>>>,
 }
 
@@ -71,13 +71,13 @@ impl Values {
         Self { system: Some(paths.clone()), ..self }
     }
 
-    /// The same, for whoever is to do something about what failed.
+    /// The same, for an apply: what failed before is tried again.
     pub fn trying_again(self) -> Self {
         Self { tries_again: true, ..self }
     }
 
-    /// What is known of an expression. One that is new was never evaluated: somebody may give it again because what it reads
-    /// has changed.
+    /// The known result of an expression. A new expression has none: somebody may give it again because its inputs have
+    /// changed.
     pub fn known(&self, key: &str, is_new: bool) -> Option<Said> {
         let found = self.found.lock().ok()?.get(&(key.to_owned(), is_new)).cloned();
         if found.is_some() || is_new {
@@ -93,7 +93,7 @@ impl Values {
         }
     }
 
-    /// Learns what came of an expression. That of one that is new is kept once it is recorded, see [`Self::keep_new`].
+    /// Keeps the result of an expression. That of a new one is stored after it is recorded, see [`Self::keep_new`].
     pub fn learn(&self, key: &str, is_new: bool, said: &Said) {
         if let Ok(mut found) = self.found.lock() {
             found.insert((key.to_owned(), is_new), said.clone());

@@ -1,9 +1,9 @@
 //! Adds records to the log's file.
 //!
-//! Only one dynix does this at a time, with the log's lock. People take no lock: at any moment somebody may add a line by
-//! hand, and an editor may write the file or put another one in its place. So after each write, what is there is compared
-//! with what was read. If something came in between, and the log can still be read with the new records, they stay; if not,
-//! they become comments and are written again after it. Only what was read or written here is remembered as good.
+//! Only one dynix does this at a time, with the log's lock. People take no lock: somebody may add a line by hand at any
+//! moment, and an editor may rewrite or replace the file. So after each write, dynix compares the file with what it
+//! read. If something came in between, and the log can still be read with the new records, they stay. If not, they
+//! become comments and are written again after it. dynix remembers as good only what it read or wrote here.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -27,8 +27,8 @@ use crate::host::fs::lock::Lock;
 use crate::host::fs::{Context, FileError, OWN};
 use crate::time;
 
-/// How much of the log before new records is compared with what was read: an edit of what lies further back, at the very
-/// moment of an append, goes by unseen.
+/// How much of the log before new records is compared with what was read. An edit further back, at the very moment of
+/// an append, is not noticed.
 const COMPARED: u64 = 64 << 10;
 /// How much is compared at once.
 const PIECE: usize = 64 << 10;
@@ -36,7 +36,7 @@ const PIECE: usize = 64 << 10;
 /// How the records of a decision are written.
 #[derive(Clone, Copy, Debug)]
 pub struct Marking<'m> {
-    /// Who makes them.
+    /// The author.
     pub by: &'m str,
     /// When they stop to count.
     pub until: Option<SystemTime>,
@@ -49,11 +49,11 @@ pub struct Marking<'m> {
 pub struct Written {
     /// The records.
     pub records: Vec<u64>,
-    /// The rejection of each, where they are rejected from the start.
+    /// The ids of their rejections, if they are rejected from the start.
     pub rejections: Vec<u64>,
 }
 
-/// What is known of the log before it is added to.
+/// The facts about the log before it is added to.
 struct Known {
     /// The file that it was read from, when it was read.
     state: FileState,
@@ -64,15 +64,15 @@ struct Known {
     torn: Option<Torn>,
 }
 
-/// Where the log has records that were written.
+/// The place of written records in the log.
 struct Found {
     file: File,
     at: u64,
-    /// Nobody moved them.
+    /// Whether they are where they were written.
     is_where_written: bool,
 }
 
-/// What is to be added.
+/// The lines to add.
 struct Lines {
     text: String,
     written: Written,
@@ -80,12 +80,12 @@ struct Lines {
     place: Place,
 }
 
-/// Says what to record, given the log and the state of its file; `None` where there is no file.
+/// Decides what to record, given the log and the state of its file; `None` if there is no file.
 type Decide<'d, E> = dyn FnMut(&LogFile, Option<&FileState>) -> Result<Vec<Draft>, E> + 'd;
 
 impl LogFile {
-    /// Records `changes`, all or none, and gives their ids: when this returns they survive a power cut. `waiting` is
-    /// told whom it waits for.
+    /// Records `changes`, all or none, and gives their ids: after this returns they survive a power cut. `waiting` gets
+    /// the name of the process that it waits for.
     pub fn append(
         &self,
         changes: &[Draft],
@@ -103,13 +103,13 @@ impl LogFile {
         Ok(self.add(false, &marking, &lock, &mut |_, _| Ok::<_, LogError>(changes.to_vec()))?.records)
     }
 
-    /// Records what `decide` gives, all or none, in one write. What `decide` found in the log is still so when the records
-    /// are written: nothing comes between.
+    /// Records what `decide` gives, all or none, in one write. What `decide` found in the log still holds when the
+    /// records are written: nothing comes between.
     ///
-    /// The decision may take long (an evaluation), so it is made without the log's lock. Where the log is another one by
-    /// the time that the lock is there, the decision is made again, with the lock; and once more where somebody edits the
-    /// log at that moment. So `decide` may run several times, and reads the log that it is given. It has to try an
-    /// expression before it gives it.
+    /// The decision may take long (an evaluation), so it is made without the log's lock. If the log has changed when
+    /// the lock is there, the decision is made again, with the lock; and once more if somebody edits the log at that
+    /// moment. So `decide` may run several times, and reads the log that it is given. It has to try an expression
+    /// before it gives it.
     pub fn decide<E: From<LogError>>(
         &self,
         marking: &Marking<'_>,
@@ -132,12 +132,13 @@ impl LogFile {
         })
     }
 
-    /// The file as it is now; `None` where there is none.
+    /// The present state of the file; `None` if there is none.
     fn present(&self) -> Result<Option<FileState>, LogError> {
         self.open_to_read()?.map(|file| self.state_of(&file)).transpose()
     }
 
-    /// Adds what `decide` says, which is given the log and the state of its file. `exact`: right behind what it was decided by.
+    /// Adds what `decide` gives for the log and the state of its file. `exact`: right after the records that it was
+    /// decided by.
     fn add<E: From<LogError>>(
         &self,
         exact: bool,
@@ -171,7 +172,7 @@ impl LogFile {
         Err(self.unsteady().into())
     }
 
-    /// The lock, for whoever adds to the log; its directory is made where it is missing.
+    /// Takes the lock to add to the log. It makes the lock's directory if that is missing.
     fn lock_to_append(&self, waiting: impl FnMut(&str)) -> Result<Lock, LogError> {
         // A log that may not be used is refused before anybody is waited for, and before the lock is made.
         if self.open(OFlags::RDWR | OFlags::APPEND)?.is_none() {
@@ -186,7 +187,7 @@ impl LogFile {
         Ok(atomic::create(&self.path, HEADER.as_bytes(), 0o644, Durability::Durable).map(drop)?)
     }
 
-    /// What is known of the log; it is read only where its stamp does not fit. `None` if it changed meanwhile.
+    /// The facts about the log. It is read only if its stamp does not fit. `None` if it changed meanwhile.
     fn known(&self, file: &File) -> Result<Option<Known>, LogError> {
         let state = self.state_of(file)?;
         if let Some(stamp) = self.cache.stamp(file, &state) {
@@ -205,8 +206,8 @@ impl LogFile {
         Ok(Some(Known { state, lineage: None, place, ids: difference.into_ids(), open_line, torn: end.torn }))
     }
 
-    /// Writes the records, and gives their ids: they are on disk, and the log has them. `None` if somebody's edit came in
-    /// between, and nothing of them counts.
+    /// Writes the records, and gives their ids: they are on disk, and the log has them. `None` if somebody's edit came
+    /// in between, and none of them counts.
     fn try_to_add(
         &self,
         file: &File,
@@ -252,7 +253,7 @@ impl LogFile {
         let now = self.state_of(file)?;
         let Some(found) = self.find_text(file, start, text)? else { return Ok(None) };
         if !found.is_where_written {
-            // Whoever moved it may not have waited for the disk.
+            // The program that moved the text may not have waited for the disk.
             found.file.sync_all().at("sync", &self.path)?;
         } else if is_as_read && now.size == end && written.is_some_and(|time| now.is_modified_at(time)) {
             self.cache.remember(file, now, Good { lineage: known.lineage, place, ids, open_line: false });
@@ -305,12 +306,13 @@ impl LogFile {
         }
     }
 
-    /// One write at the end; gives where it begins. On failure the log is as it was, but for a torn line.
+    /// Writes once at the end; gives the place where the text begins. After a failure the log is as before, except for
+    /// a torn line.
     fn write(&self, mut file: &File, text: &[u8]) -> Result<u64, LogError> {
         let size = self.state_of(file)?.size;
         let written = match file.write(text) {
             Ok(length) if length == text.len() => {
-                // Where the write ended (`O_APPEND`, open(2)), which need not be where the file did before.
+                // The place where the write ended (`O_APPEND`, open(2)). It need not be the earlier end of the file.
                 let end = file.stream_position().at("look at", &self.path)?;
                 return Ok(end.saturating_sub(text.len() as u64));
             }
@@ -321,8 +323,8 @@ impl LogFile {
         Ok(written.at("append to", &self.path)?)
     }
 
-    /// What did not arrive, or may not stay, is no record: as if it had never been tried. Best effort, as what failed first
-    /// is what counts; and nothing is cut that somebody else wrote.
+    /// Removes text that was not fully written, or may not stay, as if it had never been tried. Best effort, because
+    /// the first failure is the one to report. It never cuts what somebody else wrote.
     fn take_out(&self, file: &File, start: u64, text: &[u8]) {
         let Ok(now) = self.state_of(file) else { return };
         let Some(length) = now.size.checked_sub(start).filter(|length| *length <= text.len() as u64) else {
@@ -347,15 +349,15 @@ impl LogFile {
             return Ok(());
         }
         let starts = (0..text.len()).filter(|at| text[*at] == b'{' && (*at == 0 || text[*at - 1] == b'\n'));
-        // The first of them comes last: without it, all others would be for another record than they say.
+        // The first of them comes last: without it, the others would name other records than they mean.
         for at in starts.rev() {
             anywhere.write_all_at(b"#", found.at + at as u64).at("write", &self.path)?;
         }
         Ok(())
     }
 
-    /// Where the log has the records that were written to `file` at `start`. An editor that wrote it meanwhile, or put another
-    /// file in its place, may have kept them. A log that is too large to be looked through counts as one that has not.
+    /// Finds the records that were written to `file` at `start` in the log. An editor that rewrote or replaced the file
+    /// meanwhile may have kept them. A log that is too large to search counts as one without them.
     fn find_text(&self, file: &File, start: u64, text: &[u8]) -> Result<Option<Found>, LogError> {
         let is_the_log = self.is_the_log(&self.state_of(file)?)?;
         let log = if is_the_log { Some(file.try_clone().at("look at", &self.path)?) } else { self.open(OFlags::RDWR)? };
@@ -391,7 +393,7 @@ impl LogFile {
         Ok(true)
     }
 
-    /// The bytes from `at` on; `None` where there are fewer.
+    /// The bytes from `at` on; `None` if there are fewer.
     fn bytes(&self, file: &File, at: u64, length: u64) -> Result<Option<Vec<u8>>, LogError> {
         let Ok(length) = usize::try_from(length) else { return Ok(None) };
         let mut bytes = vec![0; length];
@@ -412,8 +414,8 @@ impl LogFile {
     }
 }
 
-/// Gives a file the time of now, to the nanosecond, which no change by anybody else gives it: the kernel takes the time of
-/// its last tick for that (inode(7)), or one that comes after this. `None` where that can't be done.
+/// Sets a file's time to now, to the nanosecond, which no other change gives it: the kernel uses the time of its last
+/// tick for that (inode(7)), or a later one. `None` if that fails.
 fn stamp_time(file: &File) -> Option<(i64, i64)> {
     use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);

@@ -1,7 +1,8 @@
-//! The index of a plan: where each service stands in `plan.json`, so that a command reads only those that it needs.
+//! The index of a plan: the place of each service in `plan.json`, so that a command reads only the services that it
+//! needs.
 //!
-//! `generate` writes it beside the plan, as `plan.json.index`. It holds nothing but places and digests: all that is known
-//! of a service comes from `plan.json` itself. An index that does not belong to the plan beside it is as good as none.
+//! `generate` writes it beside the plan, as `plan.json.index`. It holds only places and digests: everything about a
+//! service comes from `plan.json` itself. An index that does not belong to the plan beside it counts as absent.
 //!
 //! Little-endian, without padding:
 //!

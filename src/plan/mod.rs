@@ -1,7 +1,7 @@
-//! The plan: what `dynix generate` compiled from the description, and all that run time knows of the system.
+//! The plan: what `dynix generate` compiled from the description. Run time knows the system only from it.
 //!
-//! Takes nothing but JSON, gives plain data. The description (`docs/description.md`) has the same shape for services;
-//! the plan adds what `generate` decided (each file's dialect, its proof, digests of the static text).
+//! Takes JSON, gives plain data. The description (`docs/description.md`) has the same shape for services. The plan adds
+//! what `generate` decided (each file's dialect, its proof, digests of the static text).
 
 pub mod allowed;
 pub mod index;

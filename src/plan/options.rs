@@ -1,6 +1,6 @@
 //! The options of a plan by path: pure.
 //!
-//! In: the plan. Out: the option that a path is or is below; for whoever looks up many, in the time of a search in a sorted
+//! Takes the plan; gives the option that a path is or is below. For many paths, each lookup is a search in a sorted
 //! list.
 
 use strsim::damerau_levenshtein;

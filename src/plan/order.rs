@@ -1,4 +1,4 @@
-//! The order in which services are acted on: what each says in `after`. Pure.
+//! The order in which services are acted on, from the `after` of each. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

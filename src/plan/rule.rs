@@ -1,4 +1,4 @@
-//! What a rule of the daemon says in words: the paths that it is about, and how often (`dynamicism.daemon.allow`).
+//! Parses a rule of the daemon (`dynamicism.daemon.allow`): its paths, and its rate.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! The services of a plan, all of them or those that were asked for.
+//! The services of a plan, all of them or the required ones.
 //!
-//! A plan that was read whole has all of its services. One that was opened by its index ([`Services::behind`]) has those
-//! that were required; whatever goes through the services meets only these. What is required is found by name or by option,
-//! with the services that it comes after. Where the index turns out not to belong to the plan, the plan is read whole.
+//! A plan that was read whole has all of its services. A plan that was opened by its index ([`Services::behind`]) has
+//! only the required services, and iteration gives only these. A service is required by its name or by an option,
+//! together with the services that it comes after. If the index does not belong to the plan, the plan is read whole.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

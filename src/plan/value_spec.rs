@@ -1,4 +1,4 @@
-//! A file's value, put together from the effective values of options: pure.
+//! Computes a file's value from the effective values of options: pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
-//! The least of HTTP/1.1 (RFC 9112) that a probe needs: one GET, and the status of its answer. No TLS, no redirects.
+//! The part of HTTP/1.1 (RFC 9112) that a probe needs: one GET, and the status of its answer. No TLS, no redirects.
 //!
-//! A whole client would be many times the size of this, in a program that has no other use for it.
+//! A whole client would be many times the size, and the program has no other use for it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! A service's own judgement: its check of staged files, and the probe that shows it working.
+//! A service's own tests: its check of staged files, and the probe that shows that it works.
 
 pub mod http;
 

@@ -1,4 +1,4 @@
-//! What an apply does, step by step, as data: a dry run prints the very list that would run.
+//! The actions of an apply, as data: a dry run prints the same list that would run.
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
-//! A boot: what services start on, and what is tried once the system is up.
+//! A boot: the values that services start on, and what is tried after the system is up.
 //!
-//! Before systemd starts, each service gets values that are known to work ([`known_good`]), and what is recorded beyond
-//! that is postponed. Once the system is up (`dynix apply --after-boot`), what did not come up on its values is judged, and
-//! what was postponed is applied as at any other time: watched, and taken back where it does not work.
+//! Before systemd starts, each service gets values that are known good ([`known_good`]), and the recorded values beyond
+//! that are postponed. After the system is up (`dynix apply --after-boot`), dynix judges the services that did not come
+//! up on their values. It then applies what was postponed as at any other time: watched, and rolled back if it does not
+//! work.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
-//! The difference between what is in effect and what shall be, for one service: pure.
+//! The difference between observed and desired state, for one service: pure.
 //!
-//! Takes both states and the plan; gives the [`Change`], with the units to act on: those that read something that changed.
+//! Takes both states and the plan; gives the [`Change`], with the units to act on: those that read something that
+//! changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
-//! What the options of each service shall be: the static values with the overrides folded in, checked: pure.
+//! The desired values of each service's options: the static values with the overrides folded in, and checked. Pure.
 //!
 //! An override that can't hold (its option is gone, its type refuses it, its path may not change) is left out and
-//! reported; the others hold. So an older system's plan refuses what it does not know without losing the rest.
+//! reported; the others hold. So the plan of an older system refuses only what it does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What an apply would change: read from the machine, changing nothing.
+//! Finds what an apply would change. It reads the machine and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Runs [`Action`]s: the only part of an apply that changes anything.
 //!
-//! A step that fails stops its own service only; the others go on. What failed is told per service, and what to do about
-//! it is decided by the caller.
+//! A step that fails stops only its own service; the others go on. Failures are reported per service, and the caller
+//! decides what to do about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

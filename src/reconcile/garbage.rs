@@ -1,4 +1,4 @@
-//! What an apply that was killed left behind, removed by the next one: under the lock, nobody is at it.
+//! Removes what a killed apply left behind. The next apply does this under the lock, so nobody else works on it.
 
 use std::collections::BTreeSet;
 

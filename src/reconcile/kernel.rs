@@ -1,8 +1,9 @@
-//! What the kernel had of settings that a service changes, where systemd-sysctl.service writes them.
+//! The kernel's own values of settings that a service changes, for systemd-sysctl.service.
 //!
-//! That unit writes what its files say, and takes nothing back: a key that an override added would keep its value after the
-//! override is gone. So what the kernel has of such keys is kept before the unit runs. Once its files no longer name one,
-//! systemd-sysctl is given the old value, in a file that is there only for that. What the built file names needs none of this.
+//! That unit writes the values of its files, and restores nothing: a key that an override added would keep its value
+//! after the override is gone. So dynix stores the kernel's values of such keys before the unit runs. When the unit's
+//! files no longer name a key, systemd-sysctl gets the old value in a file made only for that. Keys in the built file
+//! need none of this.
 
 use std::collections::BTreeMap;
 

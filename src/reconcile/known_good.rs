@@ -1,9 +1,10 @@
-//! What was last seen to work, kept across boots: /var/lib/dynix/known-good.json.
+//! The values with which services were last seen to work, kept across boots: /var/lib/dynix/known-good.json.
 //!
-//! A service works on its overrides when its units stayed up on them for as long as they are watched. That is kept with
-//! what the system was that they stayed up on: the service's part of the plan, and the texts of its units. At a boot each
-//! service gets its recorded values where those are known to work on the system that boots; else the newest that are, else
-//! what was built ([`choose`]). What is recorded beyond that is tried once the system is up.
+//! Overrides of a service are known good after its units stayed up on them for as long as they are watched. dynix
+//! stores them together with the system that they worked on: the service's part of the plan, and the texts of its
+//! units. At a boot each service gets its recorded values if those are known good on the system that boots. Otherwise
+//! it gets the newest values that are, or else the built ones ([`choose`]). The recorded values beyond that are tried
+//! after the system is up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;

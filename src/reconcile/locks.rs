@@ -1,34 +1,34 @@
 //! The two locks of an apply, and the one order in which they are taken.
 //!
-//! - The lock of NixOS's switch-to-configuration. A switch takes it before it does anything, fails at once where somebody
+//! - The lock of NixOS's switch-to-configuration. A switch takes it before it does anything, fails at once if somebody
 //!   else has it, and keeps it until it has started its units (nixpkgs, switch-to-configuration-ng). It stops the units
-//!   that changed, runs the activation script, and then starts them: whatever the activation waits for is an outage.
+//!   that changed, runs the activation script, and then starts them: every wait of the activation is an outage.
 //! - dynix's own lock.
 //!
 //! The rule: first the lock of the switch, then dynix's. An activation within a switch takes only dynix's, because the
 //! switch has the first one for it. A process that waits for the lock of the switch has none that an apply needs.
 //!
-//! Why nobody waits for ever: the locks have an order, and everybody takes them in it.
+//! Nobody waits for ever, because the locks have an order, and everybody takes them in it.
 //!
 //! 1. the two of the background verification (`verify-next.lock`, `verify.lock`), which only such verifications take,
 //! 2. the one of options of no service (`evaluated.lock`, `src/evaluated`), which nobody takes within a switch,
 //! 3. the one of the switch,
 //! 4. dynix's,
-//! 5. those of the log and of the metrics, which are held for a write and while nothing is waited for.
+//! 5. those of the log and of the metrics, which are held for a write, and never during a wait.
 //!
-//! Who has the second runs switch-to-configuration, which takes the third by itself, and has none behind it meanwhile.
+//! The holder of the second runs switch-to-configuration, which takes the third itself, and holds no later lock meanwhile.
 //!
-//! In a circle of waiting processes, each would hold a lock and wait for one behind it in this order; the last lock of all
-//! can't be waited for by anybody who holds it. A switch waits for more than locks: for the activation, which takes only
-//! what comes behind, and for the jobs of units. Of dynix's units it may stop the daemon, which therefore gives up waiting
-//! as soon as it is told to end ([`Patience`]); it touches no timer of dynix, because those are not below
-//! /etc/systemd/system. A unit of somebody else's that runs `dynix apply` before it counts as started does wait for a
-//! switch that starts it; that ends with the unit's own timeout.
+//! In a circle of waiting processes, each would hold a lock and wait for a later one in this order. So nobody who holds
+//! the last lock can wait for another. A switch waits for more than locks: for the activation, which takes only later
+//! locks, and for the jobs of units. Of dynix's units it may stop the daemon, so the daemon stops waiting as soon as it
+//! is asked to end ([`Patience`]). It touches no timer of dynix, because those are not below /etc/systemd/system. A
+//! foreign unit that runs `dynix apply` before it counts as started does wait for a switch that starts it; that wait
+//! ends with the unit's own timeout.
 //!
-//! How long an activation within a switch waits: not at all. Whoever has dynix's lock has that of the switch, and that has
-//! the switch. There are two exceptions: a dynix of the time before this rule, and a switch that takes no lock (NixOS
-//! before 22.05). For them it waits [`INSIDE_A_SWITCH`] and then goes on without: what it recorded holds, and comes into
-//! effect with the next apply.
+//! An activation within a switch does not wait: the holder of dynix's lock also holds the lock of the switch, and the
+//! switch has that one. There are two exceptions: a dynix older than this rule, and a switch that takes no lock (NixOS
+//! before 22.05). For them the activation waits [`INSIDE_A_SWITCH`] and then continues without the lock: its records
+//! hold, and take effect with the next apply.
 
 use std::time::Duration;
 

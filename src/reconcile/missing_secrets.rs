@@ -1,7 +1,7 @@
-//! Secrets that services wait for: systemd tells dynix when they are there, or were mended.
+//! Secrets that services wait for: systemd starts dynix when they appear, or were repaired.
 //!
-//! At boot the activation may run before anything that installs secrets. Then the units of the service are started on what
-//! is built, or on the secret if that comes before them: see [`Watch::files`].
+//! At boot the activation may run before the secrets are installed. Then the units of the service start on the built
+//! values, or on the secret if it comes before them: see [`Watch::files`].
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
-//! One time through: from desired values to units and state.
+//! One pass of a reconciliation: from desired values to units and state.
 //!
-//! In order: write and check beside what is in use, put the change on trial where that is asked for, note what is about
-//! to happen, swap and act ([`rollout`]), note what is in effect.
+//! In order: write and check beside what is in use, start a trial if that is asked for, note what is about to happen,
+//! swap and act ([`rollout`]), note what is in effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;

@@ -1,7 +1,7 @@
-//! The plan of actions: the steps that lead from what a service has to what it shall have: pure.
+//! The plan of actions: the steps from the observed to the desired state of a service. Pure.
 //!
-//! All files come first, then systemd reloads its unit files at most once, then come the units of each service: one is
-//! touched only if something that it reads changed.
+//! All files come first, then systemd reloads its unit files at most once, then the units of each service follow. A
+//! unit is touched only if something that it reads changed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

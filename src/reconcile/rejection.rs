@@ -1,4 +1,4 @@
-//! Which records are to blame when a service did not take its values.
+//! Finds the records to blame when a service did not take its values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;

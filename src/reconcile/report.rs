@@ -1,4 +1,4 @@
-//! What came of an apply, for people and programs.
+//! The result of an apply, for people and programs.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How dynix is run again later, by a timer: for what ends by itself, and for what nobody confirmed.
+//! Runs dynix again later, by a timer: for changes that expire, and for trials that nobody confirmed.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! The way back of a service that does not work on its new values: to what it had before, or to its static files.
+//! Rolls back a service that does not work on its new values: to what it had before, or to its static files.
 
 use std::collections::BTreeSet;
 

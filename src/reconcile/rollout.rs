@@ -1,13 +1,14 @@
 //! From swapped files to a verdict, service by service.
 //!
-//! Takes changes whose files are staged; gives what became of each service. All files are put in place first, and
-//! systemd reloads its unit files at most once. Then every service goes its own way, at the same time as the others but
-//! for those that it waits for ([`sequence`]): its units are acted on and probed, what depends on them is seen to be up
-//! again, and where it does not work it goes back. So a unit that hangs until its deadline holds up only what depends on
-//! its service.
+//! Takes changes whose files are staged; gives the result of each service. All files are put in place first, and
+//! systemd reloads its unit files at most once. Then every service proceeds on its own, in parallel with the others
+//! except those that it waits for ([`sequence`]). Its units are acted on and probed, its dependents are checked to be
+//! up again, and if it does not work, it rolls back. So a unit that hangs until its deadline delays only what depends
+//! on its service.
 //!
-//! The new values are to blame where a unit did not come up on them and did on what it had before. In every other case
-//! nothing is known of them: the machine failed, somebody stopped the unit, or it does not work on what it had either.
+//! The new values are to blame if a unit did not come up on them and did come up on what it had before. In every other
+//! case nothing is known of them: the machine failed, somebody stopped the unit, or the unit does not work on its old
+//! values either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;

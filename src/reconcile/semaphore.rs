@@ -1,6 +1,6 @@
-//! How many services are acted on at a time.
+//! Limits how many services are acted on at a time.
 //!
-//! Each waits for the bus, which lets one connection wait for so many answers and no more (dbus-daemon(1),
+//! Each service waits for the bus, and the bus limits the answers that one connection may wait for (dbus-daemon(1),
 //! `max_replies_per_connection`: 128 on the system bus).
 
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -1,6 +1,7 @@
-//! What is in effect: /run/dynix/state.json, written when an apply is done with it and before it touches anything.
+//! What is in effect: /run/dynix/state.json. An apply writes it before it touches anything, and when it is done.
 //!
-//! A service that is not listed is on its static values. The file is gone after a reboot, as all that it speaks of is.
+//! A service that is not listed is on its static values. The file is gone after a reboot, as is everything that it
+//! describes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,9 @@
-//! Changes on trial: they go back by themselves unless they are confirmed in time.
+//! Trials: changes that roll back unless they are confirmed in time.
 //!
-//! The log has each record of such a change rejected from the start (one write for both, where the change is recorded
-//! with it). So what the log says is the way back: a crash, a reboot, a lost timer lead there by themselves, and only a
-//! confirmation, which rejects the rejections, brings the records to count. While the trial lasts, what is in effect is
-//! the log *with* that confirmation. A transient timer, started before anything is touched, ends it.
+//! The log has each record of a trial rejected from the start (one write for both, if the change is recorded with the
+//! trial). So the log alone rolls the change back: a crash, a reboot or a lost timer has the same result. Only a
+//! confirmation, which rejects the rejections, makes the records count. During the trial, the log *with* that
+//! confirmation is in effect. A transient timer, started before anything is touched, ends the trial.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

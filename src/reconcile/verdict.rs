@@ -1,4 +1,4 @@
-//! What there is to say of a service that does not work: pure, but for the log lines of its units.
+//! The message about a service that does not work: pure, except for the log lines of its units.
 
 use std::collections::BTreeMap;
 

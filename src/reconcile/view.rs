@@ -1,8 +1,8 @@
-//! What the log comes to under a plan: the fold, and the values of the services that it concerns.
+//! The fold of the log under a plan, and the values of the services that it concerns.
 //!
-//! A record that does not hold (the type of its option refuses it) counts as not recorded, so that what held before it
-//! holds again. Nothing of that is written: the next system's types may take it. One that is an expression and has no value
-//! is left out and reported in the same way.
+//! A record that does not hold (the type of its option refuses it) counts as not recorded, so that the earlier value
+//! holds again. Nothing of that is written to the log: the next system's types may accept it. An expression without a
+//! value is left out and reported in the same way.
 
 use std::collections::BTreeSet;
 

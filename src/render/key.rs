@@ -1,7 +1,7 @@
 //! The key of the digests of files that hold secrets.
 //!
-//! /run/dynix/state.json, which everybody can read, says by digest what each file holds. A secret that can be guessed
-//! could be found from a plain digest; from one with a key that only root has it can't.
+//! /run/dynix/state.json, which everybody can read, has a digest of each file. From a plain digest one could find a
+//! secret that can be guessed; from a digest with a key that only root has one can't.
 
 use camino::Utf8PathBuf;
 use rustix::rand::{GetRandomFlags, getrandom};

@@ -1,9 +1,9 @@
 //! Secrets: values that no log, message or readable file may hold.
 //!
-//! A description marks paths of an option as secret. What is recorded there is a reference to a file that only some may
-//! read, `{ _secret = "/run/secrets/password"; }` as in nixpkgs (nixos/lib/utils.nix), never the secret itself: the log
-//! is readable by everybody and keeps what it has for ever. The file is read when the value is needed, and what it says
-//! goes into the rendered file alone.
+//! A description marks paths of an option as secret. There the log has a reference to a file that only some may read,
+//! `{ _secret = "/run/secrets/password"; }` as in nixpkgs (nixos/lib/utils.nix), never the secret itself: everybody can
+//! read the log, and it keeps every record for ever. dynix reads the file when it needs the value, and puts its content
+//! only into the rendered file.
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,10 @@
-//! Whether what a file says depends on what the built values did not show of how it is written.
+//! Finds whether a file depends on conventions that the built values did not show.
 //!
-//! A module's conventions (how it spells a boolean, joins a list, leaves out a null) are functions in Nix. The build finds
-//! them by what they did to the built values; what these do not show is `undecided` in the plan. Here the file is written
-//! in every way that gives the built text: where all say the same, nothing depends on it; else nobody knows what a rebuild
-//! would write. Pure, and nothing is done for a file of which nothing is undecided.
+//! A module's conventions (how it spells a boolean, joins a list, leaves out a null) are functions in Nix. The build
+//! finds them by their effect on the built values; conventions that these do not show are `undecided` in the plan. This
+//! module writes the file in every way that gives the built text. If all give the same text, nothing depends on the
+//! convention; otherwise nobody knows what a rebuild would write. Pure. A file without undecided conventions costs
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,9 @@
-//! What the system's activation script runs.
+//! Activation: the step of the system's activation script.
 //!
-//! nixos-rebuild sets `NIXOS_ACTION` for it (nixpkgs, switch-to-configuration-ng); run by hand
-//! (`/nix/var/nix/profiles/system/activate`) it is not set, and at boot systemd does not run yet.
+//! nixos-rebuild sets `NIXOS_ACTION` for it (nixpkgs, switch-to-configuration-ng). Run by hand
+//! (`/nix/var/nix/profiles/system/activate`), it is not set; and at boot systemd does not run yet.
 //!
-//! Where NixOS runs no activation scripts, dynix-activate.service does the same: at a boot before sysinit.target, when
+//! If NixOS runs no activation scripts, dynix-activate.service does the same: at a boot before sysinit.target, when
 //! there is no bus yet, and at a switch when switch-to-configuration restarts sysinit-reactivation.target.
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,22 +19,22 @@ use crate::reconcile::report::Report;
 use crate::reconcile::{Occasion, rerun};
 use crate::system::session::Session;
 
-/// What came of an activation.
+/// The result of an activation.
 #[derive(Debug)]
 pub enum Activated {
     /// There was nothing to do.
     Nothing,
-    /// What a switch would do.
+    /// The changes that a switch would make.
     WouldDo(Report),
-    /// What was done.
+    /// The changes that were made.
     Did(Report),
 }
 
 impl Session {
-    /// Opens the system that is being activated; `None` where there is nothing to do for it.
+    /// Opens the system that is being activated; `None` if dynix has nothing to do for it.
     pub fn open_for_activation(&self, activated: Option<Utf8PathBuf>) -> anyhow::Result<Option<System<'_>>> {
         match self.open() {
-            // A place that may not be used is nobody's concern before something is recorded there.
+            // A directory with wrong permissions matters only after something is recorded in it.
             Err(error) if error.is::<FileError>() && self.nothing_recorded()? => Ok(None),
             opened => opened.map(|system| Some(System { paths: system.paths.activating(activated), ..system })),
         }
@@ -67,7 +67,7 @@ impl System<'_> {
         Ok(activated)
     }
 
-    /// Does the right thing for who activates. `action`: what nixos-rebuild does; empty where it is not its doing.
+    /// Activates. `action` is the action of nixos-rebuild; it is empty if nixos-rebuild does not run.
     pub fn activate(&self, action: &str) -> anyhow::Result<Activated> {
         let static_wins = match (action, self.plan.on_switch) {
             // The next boot's system is not the one that runs.
@@ -94,7 +94,7 @@ impl System<'_> {
         }
         self.session.heed_signals()?;
         let report = self.apply_as(&request, true)?;
-        // What a collector reads may speak of services that this system does not have.
+        // The metrics file may have services that this system lacks.
         self.refresh_metrics();
         Ok(Activated::Did(report))
     }

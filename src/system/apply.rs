@@ -11,7 +11,7 @@ use crate::reconcile::report::Report;
 use crate::reconcile::{self, Request, locks};
 
 impl System<'_> {
-    /// An apply of some services or of all, by whoever runs this.
+    /// A request to apply some services, or all, for the user who runs dynix.
     #[must_use]
     pub fn request(&self, services: Option<BTreeSet<String>>) -> Request {
         Request { services, by: self.session.user(), ..Request::default() }
@@ -39,7 +39,7 @@ impl System<'_> {
 
     /// Applies what is of services.
     fn apply_services(&self, request: &Request, activating: bool) -> anyhow::Result<Report> {
-        // Who has the lock may be waiting for units that wait for this.
+        // The holder of the lock may be waiting for units that wait for this apply.
         let patience = if request.before_units { Duration::ZERO } else { locks::PATIENCE };
         let turn = Exclusive::take(self, request.occasion, patience)?;
         let system = turn.system();
@@ -52,15 +52,15 @@ impl System<'_> {
         })
     }
 
-    /// What an apply would do, with `changes` recorded first.
+    /// The report of an apply that is only simulated, with `changes` recorded first.
     pub fn dry_run(&self, request: &Request, changes: &[Draft]) -> anyhow::Result<Report> {
         self.with_machine(false, |machine| {
             Ok(reconcile::dry_run(&self.plan, &self.log().trying_again(), changes, request, machine)?)
         })
     }
 
-    /// What an apply of these services would do, or of all where none is named; after a reset of them if that is asked
-    /// for.
+    /// The report of a simulated apply of these services, or of all if none is named; after a reset of them if `reset`
+    /// is set.
     pub fn dry_run_of(&self, services: &[String], reset: bool) -> anyhow::Result<Report> {
         let request = self.request(lookup::services(&self.plan, services)?);
         let changes = if reset { self.reset_changes(&self.log(), services)? } else { Vec::new() };

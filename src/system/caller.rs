@@ -1,4 +1,4 @@
-//! Who asks for a change, and what they may change.
+//! The user who asks for a change, and what they may change.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::reconcile;
 /// Says whether changes may be recorded, or why not. It may be asked twice of the same changes; see [`LogFile::decide`].
 pub type Judge<'j> = &'j dyn Fn(&LogFile, &[Draft]) -> anyhow::Result<()>;
 
-/// Whoever asks.
+/// The user who asks.
 #[derive(Clone, Copy)]
 pub struct Caller<'c> {
     /// The name in the log.
     pub by: &'c str,
-    /// What they may change.
+    /// Judges what the user may change.
     pub judge: Judge<'c>,
 }
 

@@ -1,4 +1,4 @@
-//! The end of a trial: a change that awaits its confirmation is kept, or rolled back at once.
+//! The end of a trial: the change is kept, or rolled back at once.
 
 use std::time::Instant;
 
@@ -12,16 +12,16 @@ use crate::reconcile::report::Report;
 use crate::reconcile::trial::{self, NOT_CONFIRMED, Which};
 use crate::reconcile::{Occasion, locks};
 
-/// What came of it.
+/// The result of a confirmation.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// What counts from now on; `None` where it went back.
+    /// The records that count from now on; `None` if the trial rolled back.
     pub confirmed: Option<Confirmed>,
-    /// What was done for it.
+    /// The report of the apply.
     pub report: Report,
 }
 
-/// What counts from now on.
+/// The records that count from now on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Confirmed {
     /// Of which services.
@@ -31,8 +31,8 @@ pub struct Confirmed {
 }
 
 impl System<'_> {
-    /// Confirms, or goes back. `found`: the timer of the change on trial that whoever asks may end. One that begins while
-    /// this waits for its turn is another's affair.
+    /// Confirms the trial, or rolls it back. `found`: the timer of the trial that the caller saw and may end. A trial
+    /// that begins while this waits for its turn belongs to another caller.
     pub fn confirm(&self, request: &Confirm, found: Option<&str>, caller: &Caller<'_>) -> anyhow::Result<Settled> {
         if !request.revert {
             return self.keep_trial(found, caller);

@@ -1,4 +1,4 @@
-//! The configuration in effect beside the built one, or what an apply would change.
+//! Compares the configuration in effect with the built one, or with what an apply would make of it.
 
 use std::collections::BTreeMap;
 

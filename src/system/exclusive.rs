@@ -1,6 +1,7 @@
-//! A request's turn to change what is in effect: with the locks, and on the system that is there once it has them.
+//! Gives a request the locks to change what is in effect, and then opens the system that runs.
 //!
-//! Who waits for a switch, or evaluates an expression first, has read the plan of a system that may be gone by then.
+//! A request that waits for a switch, or evaluates an expression first, may have read the plan of a system that is gone
+//! by then.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::host::timings;
 use crate::reconcile::Occasion;
 use crate::reconcile::locks::{self, Locks};
 
-/// Nobody else applies, and nobody switches, while there is one.
+/// Holds the locks: nobody else applies or switches while it exists.
 pub struct Exclusive<'t> {
     /// The proof of that.
     pub locks: Locks,
@@ -29,7 +30,7 @@ impl<'t> Exclusive<'t> {
         Ok(Self { locks, opened, switched: session.open_if_switched(&opened.paths)? })
     }
 
-    /// The system that counts now.
+    /// The system that runs now.
     #[must_use]
     pub fn system(&self) -> &System<'t> {
         self.switched.as_ref().unwrap_or(self.opened)

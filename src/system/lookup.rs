@@ -1,4 +1,4 @@
-//! From a path on the command line to the option that it is of.
+//! Finds the option that a path on the command line belongs to.
 
 use strsim::damerau_levenshtein;
 
@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Result<AttrPath, Refused> {
     AttrPath::parse(text).map_err(|error| Refused(error.to_string()))
 }
 
-/// The option that `path` is or is below; else an error that says what to do.
+/// The option that `path` is or is below, or an error that says what to do.
 pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> anyhow::Result<OptionRef<'p>> {
     plan.services.require_options([path])?;
     if let Some(place) = options::find(plan, path) {
@@ -23,7 +23,7 @@ pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> anyhow::Result<OptionRef<'p>
     Err(Refused(format!("no dynamic-enabled service has the option {path}; {}", hint(plan, path))).into())
 }
 
-/// What to do about a path that no dynamic-enabled service has.
+/// The advice for a path that no dynamic-enabled service has.
 fn hint(plan: &Plan, path: &AttrPath) -> String {
     let options = || plan.services.values().flat_map(|service| service.options.keys());
     let below: Vec<String> =
@@ -48,7 +48,7 @@ fn hint(plan: &Plan, path: &AttrPath) -> String {
     }
 }
 
-/// Whether the names that say the service may be the same: at most a third of one is a slip.
+/// Whether the names of the service may mean the same: a typing error changes at most a third of a name.
 fn has_near_service(given: &AttrPath, option: &AttrPath) -> bool {
     let [given, option] = [given, option].map(|path| path.names().iter().take(2).cloned().collect::<Vec<_>>());
     let near = |(given, name): (&String, &String)| damerau_levenshtein(given, name) * 3 <= name.chars().count();
@@ -62,7 +62,7 @@ fn is_about(path: &AttrPath, name: &str, candidate: &Candidate) -> bool {
         || matches!(path.names(), [first, service, ..] if first == "services" && service == name)
 }
 
-/// What to say of a service that is not dynamic.
+/// The message about a service that is not dynamic.
 fn not_enabled(name: &str, candidate: &Candidate) -> String {
     match &candidate.problem {
         None => format!(
@@ -74,7 +74,7 @@ fn not_enabled(name: &str, candidate: &Candidate) -> String {
     }
 }
 
-/// Compared with options, names below an option say nothing.
+/// Names below an option are cut before options are compared.
 fn cut(path: &AttrPath) -> String {
     AttrPath(path.names().iter().take(3).cloned().collect()).to_string()
 }

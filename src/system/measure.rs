@@ -1,4 +1,4 @@
-//! What there is to measure: counted, and written where a collector looks for it.
+//! Collects the metrics, and writes them where a collector looks for them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::host::fs::atomic::{self, Durability};
 use crate::host::fs::lock::{self, Lock};
 use crate::telemetry::metrics::{self, Counters, FILE, Measured};
 
-/// How long somebody else who counts is waited for.
+/// How long to wait for another process that counts.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl System<'_> {
@@ -16,7 +16,7 @@ impl System<'_> {
         self.measured(&Counters::load(&self.paths.counters())?)
     }
 
-    /// Counts, and writes the metrics where a collector looks for them; where nobody wants to know, nothing.
+    /// Counts, and writes the metrics for the collector. It does nothing if metrics are not wanted.
     pub(super) fn count(&self, counting: impl FnOnce(&mut Counters)) -> anyhow::Result<()> {
         if self.plan.metrics.is_none() && self.plan.daemon.is_none() {
             return Ok(());
@@ -28,7 +28,7 @@ impl System<'_> {
         self.write_metrics(&counters)
     }
 
-    /// Writes the metrics anew where a collector looks for them: something else than what is counted has changed.
+    /// Writes the metrics for the collector again, because something that is not counted has changed.
     pub(super) fn refresh_metrics(&self) {
         self.unless_written(self.refresh());
     }

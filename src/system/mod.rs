@@ -1,7 +1,7 @@
 //! The opened system and its verbs, for every face.
 //!
-//! [`session::Session`] says where a system is and who is told of progress; [`session::Session::open`] gives a [`System`].
-//! Its methods are the verbs. Each gives what came of it as data; none prints, and none ends the program.
+//! [`session::Session`] says where a system is and who receives progress; [`session::Session::open`] gives a
+//! [`System`]. Its methods are the verbs. Each gives its result as data; none prints, and none ends the program.
 
 pub mod activate;
 pub mod apply;
@@ -62,9 +62,9 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 /// A system whose plan was read: what every verb works on.
 #[derive(Debug)]
 pub struct System<'s> {
-    /// What was built for the run time.
+    /// The plan of the system.
     pub plan: Plan,
-    /// Where everything is.
+    /// The paths of the system.
     pub paths: Paths,
     /// How it is reached.
     pub session: &'s Session,
@@ -77,7 +77,7 @@ impl System<'_> {
         LogFile::new(self.paths.overrides(), &self.paths.cache(), self.plan.evaluator.clone()).keeping_for(&self.paths)
     }
 
-    /// What is in effect, as dynix noted it.
+    /// The state file: what is in effect.
     pub fn state(&self) -> anyhow::Result<State> {
         Ok(State::load(&self.paths.state())?)
     }
@@ -105,7 +105,7 @@ impl System<'_> {
         act(&self.machine(&recall, &|action| progress.step(action)))
     }
 
-    /// What the log comes to, with a change on trial.
+    /// The fold of the log, including a trial that is under way.
     fn view(&self, services: Option<&BTreeSet<String>>) -> anyhow::Result<View> {
         self.view_with(&[], services)
     }
@@ -117,7 +117,7 @@ impl System<'_> {
         Ok(view(&self.plan, &self.paths, &self.log(), &changes, services)?)
     }
 
-    /// Tells whoever waits for the log whom they wait for.
+    /// Reports the holder of the log's lock to the caller that waits for it.
     fn waits(&self) -> impl FnMut(&str) + '_ {
         |holder| self.session.progress().waits_for(holder)
     }

@@ -1,4 +1,4 @@
-//! What the outside is told of an apply: entries in the journal, and measurements. Neither ever fails or delays it.
+//! Reports an apply to the journal and the metrics. Best effort: this never fails or delays an apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -44,7 +44,7 @@ impl System<'_> {
         }
     }
 
-    /// Says so where what there is to measure could not be written.
+    /// Warns if the metrics could not be written.
     pub(super) fn unless_written(&self, counted: anyhow::Result<()>) {
         if let Err(error) = counted {
             let problem = messages::chain(&error);

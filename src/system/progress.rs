@@ -1,10 +1,10 @@
-//! What happens during a request, for whoever waits for it.
+//! The events of a request, for the caller that waits for it.
 
 use std::fmt::Debug;
 
 use crate::reconcile::action::Action;
 
-/// Whoever is told of progress. What comes of a request is not told here: the request gives it as data.
+/// The receiver of progress. The result of a request is not progress: the request returns it as data.
 pub trait Progress: Debug + Send + Sync {
     /// Something is not as one would expect.
     fn warn(&self, message: &str);
@@ -12,16 +12,16 @@ pub trait Progress: Debug + Send + Sync {
     /// Something that is worth a line while one waits.
     fn inform(&self, message: &str);
 
-    /// Somebody else holds what is needed, and is waited for.
+    /// The request waits for `holder`, who has what it needs.
     fn waits_for(&self, holder: &str) {
         self.inform(&format!("waiting for {holder}"));
     }
 
-    /// An apply takes a step.
+    /// An apply runs a step.
     fn step(&self, action: &Action);
 }
 
-/// Tells nobody.
+/// Reports no progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! What the values of each dynamic service flow into, found once and kept.
+//! Finds everything that can depend on the values of each dynamic service, and stores it.
 
 use anyhow::Context;
 use camino::Utf8Path;
@@ -10,7 +10,7 @@ use crate::verify::evaluation;
 use crate::verify::proof::{self, Proof};
 
 impl System<'_> {
-    /// Evaluates, and keeps what comes of it where it is of the system that runs.
+    /// Evaluates the proof, and stores it if it is of the running system.
     pub fn prove(&self) -> anyhow::Result<Proof> {
         let System { plan, paths, session } = self;
         let evaluator =
@@ -30,18 +30,18 @@ impl System<'_> {
         Ok(proof)
     }
 
-    /// The proof of the system that runs, where one was kept.
+    /// The stored proof of the running system, if there is one.
     pub(super) fn kept_proof(&self) -> anyhow::Result<Option<Proof>> {
         // Most systems have none, and need no digest of their plan.
         if !fs::exists(&self.paths.proof())? {
             return Ok(None);
         }
-        // What one service exempts is exempt of all.
+        // The exemptions of one service hold for all.
         self.plan.services.require_all()?;
         Ok(proof::load(&self.paths.proof(), &self.identity()?)?)
     }
 
-    /// What tells the running system, or the one that is being activated, from others.
+    /// Identifies the system that runs, or the one that is being activated.
     pub(super) fn identity(&self) -> anyhow::Result<String> {
         Ok(current_system::identify(&self.paths)?)
     }

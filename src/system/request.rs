@@ -1,4 +1,4 @@
-//! What can be asked for, as data: the command line and the daemon's socket say the same.
+//! The requests, as data: the command line and the daemon's socket use the same.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub enum Request {
     Confirm(Confirm),
 }
 
-/// How long a command waits for what becomes of the units that it changed.
+/// How long a command waits for the verdict on the units that it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Until they are not watched any more.
@@ -41,7 +41,7 @@ pub struct Append {
     /// The value as a person writes it: read by the option's type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The value as it is. That it is null is not that it is missing.
+    /// The value as it is. A null value differs from a missing one.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub value: Option<Value>,
     /// A Nix expression.
@@ -71,7 +71,7 @@ pub struct Append {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Unset {
-    /// The option or a part of it.
+    /// The path of the option, or of a part of it.
     pub path: String,
     /// Whether it is applied at once.
     #[serde(default)]
@@ -85,7 +85,7 @@ pub struct Unset {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rollback {
-    /// The record; the one before the last where there is none.
+    /// The id of the record; without it, the one before the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
     /// Whether it is applied at once.
@@ -100,7 +100,7 @@ pub struct Rollback {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reset {
-    /// Only these services; all where there are none.
+    /// Only these services; all if empty.
     #[serde(default)]
     pub services: Vec<String>,
     /// Goes back after this time unless it is confirmed.
@@ -108,24 +108,24 @@ pub struct Reset {
     pub confirm: Option<Duration>,
 }
 
-/// What is recorded comes into effect.
+/// A request to put the records into effect.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Apply {
-    /// Only these services; all where there are none.
+    /// Only these services; all if empty.
     #[serde(default)]
     pub services: Vec<String>,
-    /// Only overrides whose time is over. Nobody but a timer asks for it.
+    /// Only overrides that have expired. Only a timer asks for it.
     #[serde(skip)]
     pub expired: bool,
-    /// Another try of what failed for the machine's sake. Nobody but a timer asks for it.
+    /// Another try of changes that failed because of the machine. Only a timer asks for it.
     #[serde(skip)]
     pub retry: bool,
-    /// Only what was postponed at the boot. Nobody but the system asks for it.
+    /// Only what was postponed at the boot. Only the system asks for it.
     #[serde(skip)]
     pub after_boot: bool,
-    /// The services' units start only after it. Nobody but systemd asks for it.
+    /// The services' units start only after it. Only systemd asks for it.
     #[serde(skip)]
     pub before_units: bool,
     /// Whether Nix may build and download what it needs. That is for whoever runs dynix themselves.
@@ -143,7 +143,7 @@ pub struct Confirm {
     /// Whether it is taken back.
     #[serde(default)]
     pub revert: bool,
-    /// Only where this timer is that of the change. Nobody but a timer asks for it.
+    /// Only if the trial has this timer. Only a timer asks for it.
     #[serde(skip)]
     pub of: Option<String>,
 }

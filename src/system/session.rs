@@ -1,4 +1,4 @@
-//! Where a system is, and how to reach it: its files, systemd, whoever is asking, and whoever is told of progress.
+//! The place of a system and the ways to reach it: its files, systemd, the caller, and the receiver of progress.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -24,10 +24,10 @@ const SYSTEM_PROGRAM: &str = "/run/current-system/sw/bin/dynix";
 /// A way to read a plan.
 type Read = fn(&Utf8Path) -> Result<Option<Plan>, PlanError>;
 
-/// Where a system is, as somebody names it.
+/// The place of a system, as a user gives it.
 #[derive(Clone, Debug, Default)]
 pub struct Location {
-    /// Another file system tree than `/`; no service manager belongs to it.
+    /// Another file system tree than `/`, which has no service manager.
     pub root: Option<Utf8PathBuf>,
     /// Another plan than /etc/dynix/plan.json.
     pub plan: Option<Utf8PathBuf>,
@@ -53,7 +53,7 @@ pub fn absolute(path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     Ok(Utf8PathBuf::try_from(found)?)
 }
 
-/// A service manager that stands for systemd.
+/// A service manager in the place of systemd.
 #[derive(Clone)]
 pub struct Given(pub Arc<dyn ServiceManager + Send + Sync>);
 
@@ -91,7 +91,7 @@ impl Session {
         }
     }
 
-    /// Where the system is.
+    /// The place of the system.
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
@@ -103,25 +103,25 @@ impl Session {
         self.location.root.is_some()
     }
 
-    /// Whoever is told what happens meanwhile.
+    /// Reports progress to this receiver.
     #[must_use]
     pub fn progress(&self) -> &dyn Progress {
         &*self.progress
     }
 
-    /// Of a process that is told to end by others: it waits for nobody once `ending` is true.
+    /// For a process that others may end: it stops waiting as soon as `ending` is true.
     #[must_use]
     pub fn ending(self, ending: Arc<AtomicBool>) -> Self {
         Self { ending: Some(ending), ..self }
     }
 
-    /// With this service manager, where one is given, and not systemd: on another tree, too.
+    /// Uses this service manager, if one is given, instead of systemd. It applies to another tree, too.
     #[must_use]
     pub fn managed_by(self, given: Option<Given>) -> Self {
         Self { given, ..self }
     }
 
-    /// Whether this process is told to end.
+    /// Whether this process was asked to end.
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.ending.as_ref().is_some_and(|ending| ending.load(Ordering::Relaxed))
@@ -131,9 +131,8 @@ impl Session {
         self.location.root.as_deref().unwrap_or(Utf8Path::new("/"))
     }
 
-    /// Reads the plan of the system, and finds where everything is. Links on the way to the plan and to the log's
-    /// directory are followed here, and nowhere later. A request begins with it, so nothing that an earlier one found
-    /// counts.
+    /// Reads the plan of the system, and finds its paths. dynix follows links on the way to the plan and to the log's
+    /// directory here, and nowhere later. Every request begins with this, so nothing that an earlier one read is used.
     pub fn open(&self) -> anyhow::Result<System<'_>> {
         self.open_with(plan::load)
     }
@@ -161,7 +160,7 @@ impl Session {
         Ok(!fs::exists(&log)? && !fs::exists(&Paths::new(&root, None, None).state())?)
     }
 
-    /// The plan, where it is, and the root.
+    /// The plan, its path, and the root.
     fn load_plan(&self, read: Read) -> anyhow::Result<(Plan, Utf8PathBuf, Utf8PathBuf)> {
         fs::directory_cache::forget();
         let host = Utf8Path::new("/");
@@ -181,18 +180,18 @@ impl Session {
         Ok((plan, path, root))
     }
 
-    /// Opens the system where it is another one by now than that whose paths these are.
+    /// Opens the running system, if these paths are those of another one.
     pub(super) fn open_if_switched(&self, paths: &Paths) -> anyhow::Result<Option<System<'_>>> {
         let usual = Paths::new(paths.root(), None, None);
         let named = self.location.plan.as_deref().unwrap_or(usual.plan());
-        // To follow links one by one takes longer.
+        // This test is faster than following the links one by one.
         if fs::is_same_file(named, paths.plan()) || self.plan_place(paths.root())? == paths.plan() {
             return Ok(None);
         }
         self.open().map(Some)
     }
 
-    /// Where the plan is, behind all links.
+    /// The path of the plan, with all links followed.
     fn plan_place(&self, root: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
         match &self.location.plan {
             Some(plan) => fs::resolve(Utf8Path::new("/"), plan),
@@ -200,8 +199,8 @@ impl Session {
         }
     }
 
-    /// systemd, where it is ours to talk to: not for another tree (`--root`), nor where it does not run or is that of an
-    /// outer system.
+    /// systemd, if it manages this system: `None` for another tree (`--root`), if it does not run, or if it is that of
+    /// an outer system.
     pub fn manager(&self) -> Option<&dyn ServiceManager> {
         if let Some(Given(manager)) = &self.given {
             return Some(manager.as_ref());
@@ -218,7 +217,7 @@ impl Session {
         Some(&self.manager)
     }
 
-    /// From here on it counts as before the boot: systemd runs, and its bus does not yet.
+    /// From now on this counts as before the boot: systemd runs, but its bus does not yet.
     pub(super) fn is_before_bus(&self) {
         self.before_bus.get_or_init(|| ());
     }
@@ -228,12 +227,12 @@ impl Session {
         booted::is_ours() && self.before_bus.get().is_none()
     }
 
-    /// The same for who only looks: where there is none, there is nothing to say of it.
+    /// The same for verbs that only look: without a service manager they have nothing to report of it.
     pub fn manager_to_ask(&self) -> Option<&dyn ServiceManager> {
         (self.location.root.is_none() && self.reaches_systemd()).then_some(&self.manager)
     }
 
-    /// From here on, an apply heeds signals: it survives its terminal, and goes back before it ends.
+    /// From now on, an apply handles signals: it survives its terminal, and rolls back before it ends.
     pub fn heed_signals(&self) -> anyhow::Result<()> {
         if self.signals.get().is_none() {
             let heeded = Heeded::catch(Arc::clone(&self.progress)).context("cannot catch signals")?;
@@ -255,9 +254,9 @@ impl Session {
         self.signals.get().and_then(Heeded::wanted).map(Interrupted)
     }
 
-    /// How dynix is run again later. What it names has to be there then, whatever is switched to and collected as garbage
-    /// in the meantime: the system's own dynix and plan, by the names that always lead to those in use. `activating`: the
-    /// system that is being activated is the one to come.
+    /// How dynix is run again later. Everything that it names has to exist then, after any switch or garbage collection
+    /// in between. So it names the system's own dynix and plan, by the names that always lead to those in use.
+    /// `activating`: the system that is being activated is the next one.
     pub fn recall(&self, activating: bool) -> anyhow::Result<Rerun> {
         let program = process::this_program()?;
         let in_system = Utf8Path::new(SYSTEM_PROGRAM);
@@ -278,7 +277,7 @@ impl Session {
         Ok(Rerun { command: with(later), at_once: with(&program), before_boot })
     }
 
-    /// Who is asking: the user behind sudo, or the one that runs this.
+    /// The name of the caller: the user behind sudo, or the one that runs dynix.
     #[must_use]
     pub fn user(&self) -> String {
         let us = rustix::process::geteuid();
@@ -293,13 +292,14 @@ impl Session {
     }
 }
 
-/// Where a system keeps its log.
+/// The default path of a system's log.
 fn usual_log(plan: &Plan, root: &Utf8Path) -> Utf8PathBuf {
     let usual = Paths::new(root, None, None);
     plan.overrides_file.as_ref().map_or_else(|| usual.overrides().to_owned(), |file| usual.below_root(file))
 }
 
-/// Where the log is: its directory may be reached through links (/etc/nixos often is one), itself it may be none.
+/// The path of the log. Links may lead to its directory (/etc/nixos often is one), but the log itself may not be a
+/// link.
 fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => {

@@ -21,7 +21,7 @@ const DEPTH: usize = 12;
 pub struct Setting {
     /// The option, and names below it.
     pub path: String,
-    /// What it has to be, in words.
+    /// The description of its type.
     pub r#type: String,
     /// As built.
     pub r#static: Option<Value>,
@@ -89,7 +89,7 @@ pub fn paths_below(schema: &Schema, values: &[&Value]) -> BTreeSet<AttrPath> {
         of_value(value, &AttrPath::default(), &mut found);
     }
     found.extend(schema.kind().map(|kind| kind.paths(DEPTH)).unwrap_or_default());
-    // What only leads to others is none itself.
+    // A set that only contains other settings is not one itself.
     let inner: BTreeSet<AttrPath> = found
         .iter()
         .filter(|path| found.range((*path).clone()..).nth(1).is_some_and(|next| next.names().starts_with(path.names())))

@@ -1,4 +1,4 @@
-//! Signals during an apply, and a word to whoever sent one.
+//! Signals during an apply, and a message to the sender.
 
 use std::io;
 use std::sync::{Arc, Once};

@@ -25,13 +25,13 @@ use crate::render::secrets::{Awaited, Secrets};
 use crate::time::clock::{Clock, SystemClock};
 use crate::verify::verdict::Verdict;
 
-/// What there is to say of all services.
+/// The status of the whole system.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// By name.
     pub services: BTreeMap<String, ServiceStatus>,
-    /// What goes back by itself unless it is confirmed.
+    /// The trial, which rolls back unless it is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awaiting: Option<Awaiting>,
     /// Overrides that are recorded and do not hold.
@@ -39,7 +39,7 @@ pub struct Status {
     /// Secrets that can't be used now, by the service that waits for them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub awaited: BTreeMap<String, Vec<Awaited>>,
-    /// What was last found of the values in effect.
+    /// The last verdict on the values in effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verdict>,
 }
@@ -54,10 +54,10 @@ pub struct ServiceStatus {
     pub drop_ins: Vec<String>,
     /// Whether an apply would change anything.
     pub pending: bool,
-    /// What went wrong the last time that it was to change.
+    /// The last failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<LastFailure>,
-    /// How its units are, by name; none where systemd can't be asked.
+    /// The status of its units, by name; empty if systemd can't be asked.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, String>,
     /// For how many seconds more its units are watched.
@@ -66,7 +66,7 @@ pub struct ServiceStatus {
     /// Whether its newest values wait to be tried until the boot is over.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub postponed: bool,
-    /// What is overridden.
+    /// The overrides.
     pub overrides: Vec<Override>,
     /// What is changed of the system, where options of no service are in effect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -85,7 +85,7 @@ pub struct Override {
     pub r#static: Option<Value>,
     /// The record that it is from.
     pub record: u64,
-    /// Who recorded it.
+    /// The user who recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// When (RFC 3339).

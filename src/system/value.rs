@@ -1,4 +1,4 @@
-//! An option's value in effect, with where it is from, and what is recorded besides.
+//! An option's value in effect, its source, and any other recorded value.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,16 +16,16 @@ use crate::render::secrets::Secrets;
 pub struct Found {
     /// The path.
     pub path: String,
-    /// The option that it is of.
+    /// The option that the path belongs to.
     #[serde(skip)]
     pub option: String,
     /// As recorded: in effect after the next apply.
     pub value: Option<Value>,
-    /// What the service has now.
+    /// The value that the service has now.
     pub in_effect: Option<Value>,
     /// As built.
     pub r#static: Option<Value>,
-    /// The records that the value, or part of it, is from.
+    /// The ids of the records that the value, or part of it, comes from.
     pub records: Vec<u64>,
     /// Whether the service has applied them.
     pub applied: bool,

@@ -1,4 +1,4 @@
-//! How a command waits for what becomes of the units that it changed (`--wait`).
+//! Waits for the verdict on the units that a command changed (`--wait`).
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ impl System<'_> {
             let mut is_open = false;
             for service in &watched {
                 let entry = state.services.get(service);
-                // An apply that goes well leaves none.
+                // An apply that succeeds leaves no last failure.
                 if let Some(last_failure) = entry.and_then(|one| one.last_failure.clone()) {
                     let reason = last_failure.reason;
                     let outcome = match last_failure.result {

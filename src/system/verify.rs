@@ -1,4 +1,4 @@
-//! Whether a rebuild with the recorded values would change more than dynix did: found when it is asked for, and in the
+//! Checks whether a rebuild with the recorded values would change more than dynix did: on request, and in the
 //! background after each apply.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +47,7 @@ impl System<'_> {
         self.found(None, &[])
     }
 
-    /// What is known of the values in effect on the system that runs; nothing where nobody looks.
+    /// The stored verdict on the values in effect on the running system; `None` if the plan asks for no verification.
     pub fn known_verdict(&self) -> anyhow::Result<Option<Verdict>> {
         if self.plan.verify == plan::Verify::Off {
             return Ok(None);
@@ -95,7 +95,7 @@ impl System<'_> {
         }
     }
 
-    /// The words that run this dynix again, for the same files.
+    /// The command that runs this dynix again, for the same files.
     fn again(&self) -> anyhow::Result<Vec<String>> {
         let program = std::env::current_exe().context("cannot find the dynix that runs")?;
         let mut command = vec![program.to_string_lossy().into_owned()];
@@ -130,12 +130,12 @@ impl System<'_> {
         Ok(scope.start()?)
     }
 
-    /// What an apply started in the background: proves where there is no proof, verifies, keeps what it found, and does
-    /// what the plan says. Gives what came of the records that it took back. `activated`: only starts that, once this is the
-    /// system that runs.
+    /// The background verification that an apply starts. It proves if there is no proof, verifies, stores the verdict,
+    /// and does what the plan asks for. Gives the outcome of the records that it rejected. `activated`: only start it,
+    /// after this system runs.
     ///
-    /// One runs and one waits at most: whoever comes while one waits leaves it to that one, which reads the log only when
-    /// its turn has come. So many applies in a row cost two evaluations, and the last one is always looked at.
+    /// At most one runs and one waits. Any other leaves the work to the one that waits, which reads the log only when
+    /// its turn comes. So many applies in a row cost two evaluations, and the last one is always verified.
     pub fn verify_in_background(&self, activated: Option<&Utf8Path>) -> anyhow::Result<Option<Report>> {
         if let Some(system) = activated {
             if !is_switched_to(system, &self.paths)? {
@@ -201,7 +201,7 @@ impl System<'_> {
         Ok(Some(report))
     }
 
-    /// The records since all was sound of which it is not proven that nothing else depends on their values.
+    /// The records since the last sound state whose values other things may depend on, as far as the proof knows.
     fn suspects(&self, sound_until: u64, verdict: &Verdict, proof: Option<&Proof>) -> anyhow::Result<Vec<u64>> {
         let records = self.log().find_holding(|id| id > sound_until && id <= verdict.record)?;
         let places = OptionIndex::of(&self.plan);
@@ -226,14 +226,14 @@ impl System<'_> {
         Ok(())
     }
 
-    /// The record up to which all was found sound on this system. What was sound on another one says nothing of it.
+    /// The record up to which everything was sound on this system. A verdict on another system does not count.
     fn sound_until(&self) -> anyhow::Result<u64> {
         let system = self.identity()?;
         let before = verdict::load(&self.paths.verdict())?.filter(|before| before.system == system);
         Ok(before.map_or(0, |before| before.sound_until))
     }
 
-    /// Sound by the proof, where it speaks of every value in effect.
+    /// A sound verdict from the proof, if it covers every value in effect.
     fn by_proof(&self, proof: &Proof) -> anyhow::Result<Option<Verdict>> {
         Ok(self.judged_by_proof(&self.view(None)?, proof))
     }
@@ -252,7 +252,7 @@ impl System<'_> {
         flows.is_some_and(|flows| flows.is_empty())
     }
 
-    /// What is to be said of the values in effect; with `more`, of what they would be with these changes.
+    /// The verdict on the values in effect; with `more`, on the values that these changes would give.
     fn found(&self, proof: Option<&Proof>, more: &[Draft]) -> anyhow::Result<Verdict> {
         let System { plan, paths, .. } = self;
         let view = self.view_with(more, None)?;
@@ -310,14 +310,14 @@ fn unit_name(kind: &str, suffix: &str) -> String {
     format!("dynix-{kind}-{}-{}.{suffix}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Rejects those of `suspects` that a rebuild would not agree with each by itself. Where there is none, it is several of them
-/// together, and which can't be known. `judged`: the verdict with changes.
+/// Rejects each of `suspects` that a rebuild would differ with by itself. If there is none, several of them together
+/// are to blame, and which can't be known. `judged`: the verdict with changes.
 fn to_blame(
     suspects: &[u64],
     verdict: &Verdict,
     judged: impl Fn(&[Draft]) -> anyhow::Result<Verdict>,
 ) -> anyhow::Result<Vec<Draft>> {
-    // Each takes an evaluation.
+    // Each needs an evaluation.
     const MOST: usize = 8;
     let reject = |id: u64, reason: String| Draft::Reject { id, reason };
     if let [only] = suspects {
@@ -350,10 +350,10 @@ pub(super) fn is_switched_to(system: &Utf8Path, paths: &Paths) -> anyhow::Result
         }
         std::thread::sleep(RETRY);
     }
-    // Who runs the activation script by itself takes no lock.
+    // A user who runs the activation script directly takes no lock.
     if fs::exists(&paths.switch_lock())? {
         match lock::acquire(&paths.switch_lock(), SWITCHING.saturating_sub(begin.elapsed()), |_| ()) {
-            // Whatever takes so long is in nobody's way if this is not.
+            // A holder that keeps the lock this long is not delayed by the verification.
             Ok(_) | Err(LockError::Held { .. }) => {}
             Err(error) => return Err(error.into()),
         }

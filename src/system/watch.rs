@@ -1,4 +1,4 @@
-//! What an apply leaves running: it watches the units that were changed, and goes back from values on which one fails.
+//! The process that an apply leaves running: it watches the changed units, and rolls back values on which one fails.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -25,7 +25,7 @@ use crate::reconcile::watch::upkeep;
 use crate::reconcile::{Occasion, Request, apply, locks, trial};
 use crate::time::clock::{Clock, SystemClock};
 
-/// How long a look may be put off where nothing seems to change.
+/// The longest time between two observations if nothing seems to change.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Changes that come within this time are looked at once.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -44,13 +44,13 @@ enum Call {
     Changed,
     /// systemd can't be heard any more.
     Lost,
-    /// It is told to end.
+    /// The watch was asked to end.
     End,
 }
 
 impl Session {
-    /// Watches until nothing is to be watched any more, or somebody wants it to end. `tell` has what came of each look
-    /// that changed something.
+    /// Watches until nothing is to be watched any more, or until it is asked to end. `tell` gets the report of each
+    /// observation that changed something.
     pub fn watch(&self, mut tell: impl FnMut(&Report) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let ending = Arc::new(AtomicBool::new(false));
         let watched = watch(self, &ending, &mut tell);
@@ -60,7 +60,7 @@ impl Session {
         if !ending.load(Ordering::SeqCst) {
             return watched;
         }
-        // What is to be done needs no bus.
+        // The work that is due needs no bus.
         let system = self.open()?;
         let locks = locks::take(&system.paths, Occasion::Asked, Duration::ZERO.into(), |_| ())?;
         system.with_machine(false, |machine| Ok(upkeep::leave(machine, &locks).map(drop)?))
@@ -81,12 +81,12 @@ fn watch(
         let system = session.open()?;
         let inspection = system.with_machine(false, |machine| Ok(upkeep::inspect(&system.plan, machine)?))?;
         if inspection.units != listened_for {
-            // What changed before they were listened for is only seen by another look.
+            // A change before the listener started shows only in another observation.
             listener.listen_for(inspection.units.iter());
             listened_for = inspection.units;
             continue;
         }
-        // What goes down with the system is left alone, and is due all the same.
+        // Units that stop with the system are left alone, although they are due.
         if inspection.is_due && system.settle(tell)? {
             continue;
         }
@@ -126,7 +126,7 @@ fn listen(calls: &Sender<Call>) -> Result<Listener, ManagerError> {
     )
 }
 
-/// The same once there is a bus again; `None` where it is told to end.
+/// The same after the bus is back; `None` if the watch was asked to end.
 fn listen_again(calls: &Sender<Call>, called: &Receiver<Call>) -> anyhow::Result<Option<Listener>> {
     let start = Instant::now();
     loop {
@@ -142,7 +142,7 @@ fn listen_again(calls: &Sender<Call>, called: &Receiver<Call>) -> anyhow::Result
 }
 
 impl System<'_> {
-    /// Finishes an apply that was killed, if nobody else did by now.
+    /// Finishes an apply that was killed, unless another process did that already.
     fn finish(&self, tell: &mut dyn FnMut(&Report) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let turn = Exclusive::take(self, Occasion::Asked, trial::PATIENCE)?;
         let system = turn.system();
@@ -160,7 +160,7 @@ impl System<'_> {
         })
     }
 
-    /// Does what is to be done, and tells what came of it. Gives whether that was anything.
+    /// Does what is due, and reports it. Gives whether anything was due.
     fn settle(&self, tell: &mut dyn FnMut(&Report) -> anyhow::Result<()>) -> anyhow::Result<bool> {
         let turn = Exclusive::take(self, Occasion::Asked, trial::PATIENCE)?;
         let system = turn.system();
@@ -195,7 +195,7 @@ fn wait(called: &Receiver<Call>, left: Duration) -> Call {
     }
 }
 
-/// Calls when the state file changes: an apply may have begun to watch something else.
+/// Sends a call when the state file changes: an apply may have begun to watch something else.
 fn look_at_the_state(paths: &Paths, calls: Sender<Call>) -> anyhow::Result<()> {
     let watch = Notify::new(paths);
     let look = move || {

@@ -1,8 +1,8 @@
-//! Nothing of dynix stays in effect, because a system without it is switched to.
+//! Takes everything of dynix out of effect, for a switch to a system without dynix.
 //!
-//! systemd asks for it when it stops dynix-withdraw.service. That is within a switch to a system that lacks this unit,
-//! after the switch took its lock and before it activates. Units are left alone: each service's drop-in goes with the old
-//! system, so the switch restarts the service itself, on what is built.
+//! systemd asks for it when it stops dynix-withdraw.service. That happens within a switch to a system that lacks this
+//! unit, after the switch took its lock and before it activates. Units are left alone: each service's drop-in goes with
+//! the old system, so the switch itself restarts the service on the built values.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::overrides::Draft;
 use crate::reconcile::execution::Machine;
 use crate::reconcile::{Occasion, Request, apply, locks, rerun};
 
-/// Who the log says it was.
+/// The author in the log.
 const BY: &str = "nixos-rebuild";
 
 impl System<'_> {
-    /// Takes back what is in effect, if a switch asks for it. At a shutdown overrides stay, and so they do where somebody
-    /// stops the unit by hand.
+    /// Takes all overrides out of effect, if a switch asks for it. They stay at a shutdown, and if somebody stops the
+    /// unit by hand.
     pub fn withdraw(&self) -> anyhow::Result<()> {
         let System { plan, paths, session } = self;
         // Without a switch nothing is asked of systemd, whose bus may be gone at a shutdown.
@@ -41,7 +41,7 @@ impl System<'_> {
         self.with_machine(false, |machine| {
             let request = Request { by: BY.to_owned(), occasion, ..Request::default() };
             apply(plan, &log, &request, &Machine { manager: None, ..*machine }, &locks, self.waits())?;
-            // Nothing of the next system knows them.
+            // The next system does not know them.
             if machine.manager.is_some() {
                 own::stop(&rerun::names())?;
             }

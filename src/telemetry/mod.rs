@@ -1,4 +1,4 @@
-//! What the journal and Prometheus are told.
+//! What dynix reports to the journal and to Prometheus.
 
 pub mod journal;
 pub mod metrics;

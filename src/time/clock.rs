@@ -1,4 +1,4 @@
-//! Time, as an apply sees it: of the day, and since some moment of this boot.
+//! Time for an apply: the time of day, and the time since a moment of this boot.
 
 use std::time::{Duration, SystemTime};
 

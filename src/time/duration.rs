@@ -1,5 +1,4 @@
-//! How long something may last that ends by itself. Whoever asks for it, on the command line or by Varlink, makes the
-//! duration here.
+//! How long something that ends by itself may last. The command line and Varlink both parse durations here.
 
 use std::time::Duration;
 

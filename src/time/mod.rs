@@ -1,6 +1,6 @@
 //! Times of the clock as text: RFC 3339, in UTC and whole seconds, as in `2026-11-21T10:00:00Z`.
 //!
-//! Four digits say the year, and nothing before 1970 is said: a clock that is set beyond either is taken to stand there.
+//! The year has four digits, and no time is before 1970: a clock beyond either limit is taken to stand at the limit.
 
 pub mod clock;
 pub mod duration;

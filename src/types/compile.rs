@@ -1,8 +1,8 @@
-//! From a schema, the words in which a description says a type, to the type.
+//! Compiles a schema, the form in which a description states a type, to the type.
 //!
-//! Takes JSON Schema (2020-12), of which it knows what docs/description.md lists, and gives a [`Type`], or what is wrong
-//! with the schema and where. A keyword that is not known, or that says nothing where it stands, is an error: it would be
-//! a rule that nobody follows.
+//! Takes JSON Schema (2020-12), of which it knows what docs/description.md lists; gives a [`Type`], or what is wrong
+//! with the schema and where. A keyword that is unknown, or that has no effect in its place, is an error: it would be a
+//! rule that nobody follows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A type in the words that the NixOS manual uses for option types (nixpkgs lib/types.nix, `description`).
+//! Describes a type in the words of the NixOS manual (nixpkgs lib/types.nix, `description`).
 
 use serde_json::Value;
 

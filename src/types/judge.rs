@@ -1,8 +1,8 @@
-//! Whether a value is of a type, and if not, where and why.
+//! Says whether a value has a type, and if not, where and why.
 //!
-//! The meaning is that of the NixOS module system (nixpkgs lib/types.nix) for one definition: an integer is never a
-//! float, a pattern is one of bytes, and of several types the first that takes what the value is at its top decides alone
-//! for all that is below.
+//! The meaning is that of the NixOS module system (nixpkgs lib/types.nix) for one definition. An integer is never a
+//! float. A pattern matches bytes. Of several types, the first that accepts the top of the value alone decides about
+//! everything below.
 
 use std::cmp::Ordering;
 use std::fmt;

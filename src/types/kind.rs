@@ -1,4 +1,4 @@
-//! What a type is: a tree without anything that could be wrong with it.
+//! The kinds of types: a tree in which nothing can be wrong.
 
 use std::collections::BTreeMap;
 

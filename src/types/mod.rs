@@ -1,7 +1,8 @@
-//! Option types: what a value has to be, as the NixOS module system has it.
+//! Option types: the rules for values, as the NixOS module system has them.
 //!
-//! [`compile`](mod@compile) makes a [`Type`] of the schema in a description; it judges values ([`Mismatch`]), says what it
-//! allows in words, and leads to the type of what is below a name ([`Part`]). [`number`] knows what 64 bits hold. Pure.
+//! [`compile`](mod@compile) makes a [`Type`] from the schema in a description. It judges values ([`Mismatch`]),
+//! describes what it allows, and gives the type of what is below a name ([`Part`]). [`number`] knows what 64 bits hold.
+//! Pure.
 
 mod compile;
 mod describe;

@@ -1,7 +1,7 @@
-//! Numbers as people and programs write them: which of them 64 bits hold as they are written.
+//! Numbers as people and programs write them, and which of them 64 bits hold exactly.
 //!
-//! JSON has numbers of any size, and readers round them without a word. Nix has integers and floats of 64 bits, and refuses
-//! what is beyond them; a float with more digits than it can hold would come back as another number.
+//! JSON has numbers of any size, and readers round them silently. Nix has integers and floats of 64 bits, and refuses
+//! larger ones; a float with more digits than it can hold would come back as another number.
 
 use std::cmp::Ordering;
 

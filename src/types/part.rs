@@ -1,4 +1,4 @@
-//! The part of a type that speaks of one path below an option.
+//! The part of a type that concerns one path below an option.
 
 use std::collections::BTreeSet;
 

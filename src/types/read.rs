@@ -1,4 +1,4 @@
-//! JSON from people and programs.
+//! Reads JSON from people and programs.
 
 use serde_json::Value;
 

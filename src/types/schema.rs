@@ -1,4 +1,4 @@
-//! A type as the plan has it: its schema, and what that says once somebody asks.
+//! A type as the plan has it: its schema, which is compiled on first use.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! What came of a request, for whoever made it: in the daemon's replies, and out of them again.
+//! The result of a request, for its caller: written into the daemon's replies, and read from them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

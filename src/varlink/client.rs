@@ -1,4 +1,4 @@
-//! The way to the daemon: one call, and what came of it.
+//! The client of the daemon: one call, and its result.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

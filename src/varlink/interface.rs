@@ -1,7 +1,7 @@
 //! The interface `io.dynix.Settings` (src/varlink/io.dynix.Settings.varlink), and `org.varlink.service`, which every
 //! Varlink service has.
 //!
-//! Takes calls, gives what they ask for; takes what came of it, gives replies. Pure.
+//! Takes calls, gives requests; takes results, gives replies. Pure.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,8 +1,8 @@
-//! Varlink's messages (varlink.org/Method-Call): JSON objects, each with a NUL behind it.
+//! Varlink's messages (varlink.org/Method-Call): JSON objects, each followed by a NUL.
 //!
-//! Takes bytes as they come, gives calls; takes replies, gives bytes. Pure. Written here because neither of the crates
-//! for it bounds what a client can make a server keep: `varlink` 13 reads up to the NUL however far that is, and `zlink`
-//! 0.8 has a fixed limit of 100 MB for each connection.
+//! Takes bytes as they come, gives calls; takes replies, gives bytes. Pure. It is written here because neither of the
+//! crates for it bounds what a client can make a server keep: `varlink` 13 reads up to the NUL however far that is, and
+//! `zlink` 0.8 has a fixed limit of 100 MB for each connection.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

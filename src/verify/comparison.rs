@@ -1,4 +1,4 @@
-//! What `lib/verify` gives: the whole system without and with the overrides, as far as they differ.
+//! The result of `lib/verify`: the differences between the whole system without and with the overrides.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Asking the evaluator: the system's own configuration, evaluated without and with overrides.
+//! Asks the evaluator for the system's own configuration, without and with overrides.
 
 use std::io::Write as _;
 

@@ -1,8 +1,8 @@
-//! Whether what is in effect is what a rebuild with the same values would give.
+//! Checks whether what is in effect is what a rebuild with the same values would give.
 //!
-//! [`comparison`] is what the Nix evaluator says of the whole system without and with the overrides (`lib/verify`).
-//! [`judge`] takes it with the plan and the values in effect, and gives what a rebuild would change besides what dynix
-//! changed: pure. [`proof`] says of all values at once what can follow them. [`evaluation`] asks the evaluator.
+//! [`comparison`] is the Nix evaluator's comparison of the whole system without and with the overrides (`lib/verify`).
+//! [`judge`] takes it with the plan and the values in effect, and gives what a rebuild would change beyond what dynix
+//! changed: pure. [`proof`] says, for all values at once, what can depend on them. [`evaluation`] asks the evaluator.
 
 pub mod comparison;
 pub mod evaluation;

@@ -1,8 +1,9 @@
-//! What dynix changed of a unit itself, taken off the difference between two texts of it.
+//! Subtracts dynix's own changes of a unit from the difference between two texts of it.
 //!
-//! A unit of a dynamic service names the file that Nix generated; with other values that is another file, and dynix puts
-//! its own in the place of the first. Values that the unit says itself (variables, flags) dynix says in its stub. What
-//! follows from a value by a declared drop-in, the drop-in says. All else is a change that only a rebuild would make.
+//! A unit of a dynamic service names the file that Nix generated. With other values that is another file, and dynix
+//! puts its own in the place of the first. Values in the unit itself (variables, flags) are in dynix's stub. The
+//! effects of a value on a declared drop-in are in that drop-in. Every other change is one that only a rebuild would
+//! make.
 
 use std::collections::BTreeMap;
 

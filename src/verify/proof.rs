@@ -1,6 +1,6 @@
-//! What the values of dynamic services flow into, as `lib/prove` found it: for all values there are.
+//! What can depend on the values of dynamic services, for all possible values, as `lib/prove` found it.
 //!
-//! A proof is of one system. It is kept with what tells that system from others, and is as good as absent on any other.
+//! A proof is of one system. It is stored with what identifies that system, and counts as absent on any other.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How two values differ, in few words.
+//! Summarises how two values differ, in few words.
 
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};

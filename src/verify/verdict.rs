@@ -1,4 +1,4 @@
-//! What is known of the values in effect: found in the background after an apply, and kept for `dynix status`.
+//! The verdict on the values in effect: found in the background after an apply, and stored for `dynix status`.
 
 use std::fmt::Write as _;
 

@@ -1,9 +1,9 @@
-//! Units that go down when the units of a service are restarted: those that require, bind to or are part of them, directly
+//! Units that stop when the units of a service are restarted: those that require, bind to or are part of them, directly
 //! or through others.
 //!
-//! systemd restarts them with the unit, but where the unit does not come up, or is stopped, it leaves them stopped
-//! (systemd.unit(5), `Requires=`, `BindsTo=`, `Requisite=`, `PartOf=`, `PropagatesStopTo=`). So what is up is noted before
-//! anything is touched, and started again afterwards.
+//! systemd restarts them with the unit. But if the unit does not come up, or is stopped, systemd leaves them stopped
+//! (systemd.unit(5), `Requires=`, `BindsTo=`, `Requisite=`, `PartOf=`, `PropagatesStopTo=`). So dynix notes which of
+//! them are up before it touches anything, and starts them again afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

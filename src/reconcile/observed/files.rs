@@ -1,4 +1,4 @@
-//! Whether a generation still holds what was written to it: a file may have been emptied, changed or removed since.
+//! Checks that a generation still holds what was written to it: a file may have been emptied, changed or removed since.
 //!
 //! Takes what the state says was written; gives what is there. A file that differs has another identity, or none.
 

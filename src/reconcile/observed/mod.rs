@@ -1,4 +1,5 @@
-//! What is observed: what each service has in effect, by its files, its drop-ins and the state file, changing nothing.
+//! The observed state: what each service has in effect, by its files, its drop-ins and the state file. It changes
+//! nothing.
 
 pub mod dependents;
 pub mod files;

@@ -1,9 +1,9 @@
-//! What the process of a unit sees of the files that the unit is to read (proc(5), namespaces(7)).
+//! Checks that the process of a unit sees the files that the unit has to read (proc(5), namespaces(7)).
 //!
-//! Takes a process and what it should see; says what it sees instead, where that is known. A drop-in that takes the bind
-//! away, a bind of the unit's own over the same path, or a restart that never came lead to a process that goes on with
-//! another file. What can't be looked at (another's process, one that changed its root directory or its environment) counts
-//! for nothing. No content is said: it may be secret.
+//! Takes a process and what it should see; gives what it sees instead, if that is known. A process keeps reading
+//! another file if a drop-in removes the bind, if the unit has a bind of its own over the same path, or if a restart
+//! never came. What can't be inspected (another's process, one that changed its root directory or its environment) is
+//! ignored. The result has no contents of files, because they may be secret.
 
 use std::collections::BTreeMap;
 use std::fs::File as Open;

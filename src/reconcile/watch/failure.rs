@@ -1,7 +1,7 @@
-//! The way back of a service that failed while it was watched: to what it had before, as from within the apply itself.
+//! Rolls back a service that failed while it was watched, to what it had before, as an apply itself does.
 //!
-//! Takes what [`crate::reconcile::watch`] found; gives what became of each service, with the records rejected that are to blame. Where
-//! an earlier change turns out not to work, what was blamed for it before is tried again without it.
+//! Takes what [`crate::reconcile::watch`] found; gives the result of each service, with the records to blame rejected.
+//! If an earlier change turns out not to work, the records that were blamed for it before are tried again without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

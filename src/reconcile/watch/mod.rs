@@ -1,7 +1,7 @@
-//! What is watched after an apply, and what a look at it means: pure.
+//! What is watched after an apply, and what an observation of it means: pure.
 //!
-//! Units that were acted on are watched for a while ([`crate::plan::Plan::watch`]). Takes what systemd shows of them; gives
-//! whether their service works, does not, or is to be looked at again. [`upkeep`] acts on it.
+//! Units that were acted on are watched for a while ([`crate::plan::Plan::watch`]). Takes their state in systemd; gives
+//! whether their service works, does not work, or needs another look. [`upkeep`] acts on it.
 
 pub mod upkeep;
 

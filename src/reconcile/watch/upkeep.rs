@@ -1,9 +1,9 @@
-//! The watch over units after an apply: begun by the apply, gone on with by a process of its own (`dynix watch`).
+//! The watch over units after an apply: the apply begins it, and a process of its own (`dynix watch`) continues it.
 //!
-//! Takes what systemd shows of the units that are watched ([`watch`]). A service that stayed up for its time works, and
-//! that is kept across boots ([`known_good`]). One that did not goes back to what it had, as it would have in the apply
-//! itself, and the records that it had applied since are rejected. All that is needed for that is in the state file, so
-//! whoever watches may be killed and started again, and an apply in the meantime takes over.
+//! Takes the state in systemd of the watched units ([`watch`]). A service that stayed up for its time works; dynix
+//! keeps its values as known good across boots ([`known_good`]). A service that did not stay up rolls back to what it
+//! had, as in the apply itself, and the records that it had applied since are rejected. Everything that this needs is
+//! in the state file. So the watching process may be killed and started again, and an apply in the meantime takes over.
 
 use std::collections::{BTreeMap, BTreeSet};
 

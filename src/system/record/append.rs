@@ -168,9 +168,9 @@ fn end(duration: Duration) -> Result<SystemTime, Refused> {
     end.ok_or_else(|| Refused("the clock is too far off for an override that ends; set it".to_owned()))
 }
 
-/// What else the value decides, as far as that is known.
+/// The other things that the value decides, as far as they are known.
 fn flows(system: &System<'_>, place: &OptionRef<'_>, path: &AttrPath) -> Option<String> {
-    // Without a proof nothing is said; that one can't be read is for those to say who need it.
+    // Without a proof there is no note. Verbs that need the proof report that it can't be read.
     let proof = system.kept_proof().ok()??;
     let flows = proof.flows(&system.plan, place.service_name, path).unwrap_or_default();
     (!flows.is_empty()).then(|| format!("{path} also decides {}", proof::named(&flows).join(", ")))
@@ -185,7 +185,7 @@ fn not_dynamic(path: &AttrPath, place: &OptionRef<'_>) -> Refused {
     ))
 }
 
-/// What the command is about.
+/// The subject of the command.
 struct Asked<'a> {
     path: &'a AttrPath,
     place: &'a OptionRef<'a>,
@@ -193,7 +193,7 @@ struct Asked<'a> {
     secrets: &'a Secrets,
 }
 
-/// What is to be recorded, and what there is to say of it.
+/// A change to record, and the notes about it.
 struct Planned {
     change: Draft,
     notes: Vec<String>,
@@ -210,7 +210,7 @@ fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
     path.names().iter().try_fold(value, |value, name| value.get(name))
 }
 
-/// What is to be recorded: the value read by the option's type, or where a secret is.
+/// The change to record: the value, parsed by the option's type, or the path of a secret.
 fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Result<Planned> {
     let Asked { path, place, .. } = *asked;
     let below = place.below(path);
@@ -239,7 +239,7 @@ fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Resul
         ))
         .into());
     }
-    // What an expression says as it stands needs no evaluator.
+    // An expression that is literal needs no evaluator.
     let evident = match request.expression.as_deref().map(written) {
         Some(Text::Literal(value)) => Some(value),
         Some(Text::Wrong(problem)) => return Err(Refused(format!("{path}: {problem}")).into()),
@@ -289,7 +289,7 @@ fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Resul
     Ok(Planned { change, notes })
 }
 
-/// The option as a whole has to have its type with the change, and its files have to be able to say it.
+/// Checks the change: the whole option has to have its type, and the option's files have to be able to hold it.
 fn check(change: &Draft, folded: &Folded, asked: &Asked<'_>, files: &SecretFiles) -> anyhow::Result<Vec<String>> {
     let Asked { path, place, log, .. } = *asked;
     timings::mark("value");
@@ -333,7 +333,7 @@ fn kind<'p>(place: &OptionRef<'p>) -> anyhow::Result<&'p Type> {
     kind.with_context(|| format!("the plan says no type of {}; build the system again", place.option_name))
 }
 
-/// What stands at a path now, for messages.
+/// The present value at a path, for messages.
 fn standing(asked: &Asked<'_>) -> String {
     let Asked { path, place, log, secrets } = *asked;
     let below = place.below(path);

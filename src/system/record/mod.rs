@@ -14,30 +14,30 @@ use super::lookup;
 use super::request::Request;
 use crate::reconcile::{self, Occasion};
 
-/// What is in the log of a request.
+/// The records of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
     /// The records.
     pub records: Vec<u64>,
-    /// What they say, in a few words.
+    /// A summary of the records.
     pub what: String,
-    /// What else there is to say.
+    /// Notes for people.
     pub notes: Vec<String>,
-    /// The command that puts it into effect, where no apply is asked for.
+    /// The command that puts them into effect, if no apply is asked for.
     pub next: Option<String>,
     /// The apply that is asked for besides.
     pub apply: Option<reconcile::Request>,
 }
 
 impl Recorded {
-    /// The line for people; programs find the ids in it. `None` where nothing was recorded.
+    /// The line for people; programs find the ids in it. `None` if nothing was recorded.
     #[must_use]
     pub fn line(records: &[u64], what: &str) -> Option<String> {
         let ids: Vec<String> = records.iter().map(u64::to_string).collect();
         (!ids.is_empty()).then(|| format!("recorded {}: {what}\n", ids.join(", ")))
     }
 
-    /// What else there is to say, with how to put into effect what was only recorded.
+    /// The notes, and the command that puts records into effect if they were only recorded.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let next = self.next.iter().map(|next| format!("not in effect yet; run `{next}`"));

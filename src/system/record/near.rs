@@ -1,4 +1,4 @@
-//! Names that the built settings don't have and that are close to one that they have: most are slips.
+//! Finds names that the built settings lack and that are close to one that they have: most are typing errors.
 
 use serde_json::Value;
 use strsim::damerau_levenshtein;

@@ -1,4 +1,4 @@
-//! `dynix reset`: back to what nixos-rebuild built.
+//! `dynix reset`: returns to what nixos-rebuild built.
 
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
@@ -34,8 +34,7 @@ pub fn record(request: &Reset, system: &System<'_>, caller: &Caller<'_>) -> anyh
 }
 
 impl System<'_> {
-    /// The records that leave nothing of these services overridden, or of all where none is named: a change on trial is
-    /// reset as well.
+    /// The records that remove all overrides of these services, or of all if none is named. They also reset a trial.
     pub(in crate::system) fn reset_changes(&self, log: &LogFile, services: &[String]) -> anyhow::Result<Vec<Draft>> {
         let on_trial = self.state()?.on_trial();
         let folded = if on_trial.is_empty() { log.fold()? } else { log.preview(&on_trial)? };

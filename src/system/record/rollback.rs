@@ -1,4 +1,4 @@
-//! `dynix rollback`: back to what held after an earlier record.
+//! `dynix rollback`: returns to the values after an earlier record.
 
 use super::{Recorded, trial};
 use crate::overrides::{Draft, LogError, LogFile};
@@ -46,7 +46,7 @@ fn missing(error: anyhow::Error, to: u64, log: &LogFile) -> anyhow::Error {
     }
 }
 
-/// The record to go back to; without a number, the one before the last that holds. `None` where none holds.
+/// The record to return to. Without a number it is the one before the last that holds; `None` if none holds.
 fn target(request: &Rollback, log: &LogFile) -> Result<Option<u64>, LogError> {
     if request.id.is_some() { Ok(request.id) } else { log.one_back() }
 }

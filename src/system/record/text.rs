@@ -1,4 +1,5 @@
-//! The value that a text means: read by the option's type, by what is there now, and as what Nix users write.
+//! Parses a value on the command line: by the option's type, by its present value, and by the syntax that Nix users
+//! write.
 //!
 //! docs/overrides.md, Values, states the rule.
 
@@ -8,28 +9,28 @@ use crate::nix::write_value;
 use crate::overrides::{Code, Text, written};
 use crate::types::{Part, kind_of, number};
 
-/// A value, and what there is to say of how it was read.
+/// A value, and the notes about how it was parsed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Read {
     pub value: Value,
     pub note: Option<String>,
 }
 
-/// What is known of the place that a text is for.
+/// The place that a text is for.
 pub struct For<'a> {
     /// Its type.
     pub part: &'a Part<'a>,
-    /// What the build has there.
+    /// The built value.
     pub built: Option<&'a Value>,
-    /// What is there now.
+    /// The present value.
     pub present: Option<&'a Value>,
 }
 
-/// What is wrong with a text, without the text.
+/// The problem of a text, without the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misread {
     pub problem: String,
-    /// What to type instead; this has the text in it.
+    /// The text to type instead. It contains the given text.
     pub instead: Option<String>,
 }
 
@@ -46,7 +47,7 @@ pub fn read(text: &str, place: &For<'_>) -> Result<Read, Misread> {
     let plain = |value: Value| Ok(Read { value, note: None });
     let expected =
         || Misread { problem: format!("expected {}", place.part.describe()), instead: instead(text, &takes) };
-    // Where there can be other things than strings, it is not the type that says what a word is.
+    // If the type allows other values than strings, it does not decide what a word means.
     let several =
         place.part.takes_all_strings() && [json!(true), json!(0), json!(0.5), json!([]), json!({})].iter().any(takes);
     let says_string = takes(&string) && (!several || matches!(place.present, Some(Value::String(_))));
@@ -85,7 +86,7 @@ pub fn read(text: &str, place: &For<'_>) -> Result<Read, Misread> {
     }
 }
 
-/// What to type instead of a text that the type refuses: it alone in a list, a boolean, an empty set.
+/// The text to type instead of one that the type refuses: the same in a list, a boolean, or an empty set.
 fn instead(text: &str, takes: &dyn Fn(&Value) -> bool) -> Option<String> {
     const LONGEST: usize = 100;
     let literal = match literal(text) {
@@ -113,7 +114,7 @@ fn no_literal() -> String {
 fn same_kind(value: Value, several: bool, place: &For<'_>, insist: &str) -> Result<Read, Misread> {
     let kind = kind_of(&value);
     match place.present.map(kind_of) {
-        // A set over something else needs --replace, and is told so where it is put there.
+        // A set in the place of another value needs --replace. The message about that comes when the change is checked.
         Some(present) if several && present != "null" && present != kind && !value.is_object() => {
             let hint = match (place.present, &value) {
                 (Some(Value::Number(_)), Value::Number(number)) if number.is_i64() => {
@@ -138,7 +139,7 @@ enum Literal {
     Words,
 }
 
-/// What a text is as it stands: in JSON, or in Nix.
+/// The literal value of a text, in JSON or in Nix.
 fn literal(text: &str) -> Literal {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
         return match number::first_fault(text.as_bytes()) {

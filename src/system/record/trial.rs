@@ -1,4 +1,4 @@
-//! How a change comes into the log, on trial or not.
+//! Writes a change into the log, as a trial or not.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::system::caller::Caller;
 use crate::system::{Refused, System};
 use crate::time::duration::AWAITS;
 
-/// The beginning of a trial, where one is asked for and possible: said before anything is recorded.
+/// The start of a trial, if one is asked for. An error that no trial is possible comes before anything is recorded.
 pub fn start(window: Option<Duration>, system: &System<'_>) -> anyhow::Result<Option<Start>> {
     let Some(window) = window else { return Ok(None) };
     let window = AWAITS.check(window).map_err(|problem| Refused(format!("--confirm (confirmUSec): {problem}")))?;
@@ -23,10 +23,10 @@ pub fn start(window: Option<Duration>, system: &System<'_>) -> anyhow::Result<Op
     Ok(Some(Start { window, marks: Vec::new(), only_own: false }))
 }
 
-/// Records the changes that `decide` gives, which hold until further notice. Those that are to be on trial count for
-/// nothing yet, whatever happens from now on.
+/// Records the changes that `decide` gives, without an end. The records of a trial do not count yet, whatever happens
+/// from now on.
 ///
-/// `decide` is asked while the log is what it is told of it; see [`LogFile::decide`].
+/// The log does not change between the call of `decide` and the write; see [`LogFile::decide`].
 pub fn record(
     (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,
@@ -35,7 +35,7 @@ pub fn record(
     record_checked((system, caller), trial, None, decide, |_, _| Ok(()))
 }
 
-/// The same for changes that end at `until`, and that `check` sees after it is settled that whoever asks may make them.
+/// The same for changes that end at `until`. `check` sees them after the caller's rights are checked.
 pub fn record_checked(
     (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,

@@ -1,4 +1,4 @@
-//! `dynix unset`: an override no longer holds.
+//! `dynix unset`: removes an override.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn concerned_by(path: &AttrPath, folded: &Folded) -> Vec<AttrPath> {
     let concerned = leaves
         .filter(|(leaf, one)| leaf.starts_with(path) || path.starts_with(leaf) && one.value.is_object())
         .map(|(leaf, _)| leaf);
-    // What has no value now might have one later.
+    // An expression that has no value now might have one later.
     let pending = folded.unevaluated.iter().flat_map(|one| &one.paths).cloned();
     concerned.chain(pending.filter(|one| one.starts_with(path) || path.starts_with(one))).collect()
 }

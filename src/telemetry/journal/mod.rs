@@ -1,10 +1,10 @@
-//! The journal: one entry for each service that an apply was about, and for each verdict on what is in effect, with fields
-//! for programs.
+//! The journal: one entry for each service of an apply, and for each verdict on what is in effect, with fields for
+//! programs.
 //!
-//! Takes what came of an apply or a verification; gives entries, and sends them by the journal's own protocol
-//! (`systemd.io/JOURNAL_NATIVE_PROTOCOL`). Written here because it is a dozen lines for entries that fit a datagram: the
-//! crates for it are loggers for the `log` facade, or libsystemd as a whole. A secret is in none of it: values are not
-//! told, and reasons are those that are recorded.
+//! Takes the result of an apply or a verification; gives entries, and sends them by the journal's own protocol
+//! (`systemd.io/JOURNAL_NATIVE_PROTOCOL`). It is written here because a dozen lines are enough for entries that fit a
+//! datagram: the crates for it are loggers for the `log` facade, or libsystemd as a whole. No entry holds a secret:
+//! values are left out, and reasons are the recorded ones.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What was counted since the boot: /run/dynix/metrics.json.
+//! The counts since the boot: /run/dynix/metrics.json.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

@@ -1,8 +1,7 @@
-//! What there is to measure, in the text format of Prometheus
-//! (`prometheus.io/docs/instrumenting/exposition_formats`).
+//! The metrics, in Prometheus text format (`prometheus.io/docs/instrumenting/exposition_formats`).
 //!
-//! Takes what is in effect and what was counted; gives text. Counted is by every apply, whoever runs it, in a file below
-//! /run that ends with the boot, as counters may. The node exporter reads the text from a file, the daemon serves it.
+//! Takes what is in effect and the counts; gives text. Every apply counts, whoever runs it, in a file below /run. The
+//! file ends with the boot, as counters may. The node exporter reads the text from a file, and the daemon serves it.
 
 mod counters;
 

@@ -1,7 +1,8 @@
-//! Regular expressions as `builtins.match` of Nix takes them: POSIX extended ones, over bytes, that match as a whole.
+//! Regular expressions as `builtins.match` of Nix takes them: POSIX extended ones, over bytes, that match the whole
+//! text.
 //!
-//! Takes a pattern, gives whether a text matches. Nix uses the `std::regex` of libstdc++ with its `extended` grammar, so
-//! this is that grammar, with its own choices where POSIX leaves one: what it refuses is refused here
+//! Takes a pattern; gives whether a text matches. Nix uses the `std::regex` of libstdc++ with its `extended` grammar.
+//! So this is that grammar, with libstdc++'s choices where POSIX leaves one, and it refuses what libstdc++ refuses
 //! (`regex_compiler.tcc`, `regex_scanner.tcc`). Matching takes time in proportion to the text, whatever the pattern.
 
 mod parse;

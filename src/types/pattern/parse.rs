@@ -1,4 +1,4 @@
-//! From a pattern's text to what it says.
+//! Parses a pattern.
 
 use super::Bytes;
 
