@@ -60,7 +60,7 @@ pub enum Action {
         unit: String,
         /// The file that the unit shall see.
         source: Utf8PathBuf,
-        /// Where it shall see it.
+        /// The path at which the unit sees it.
         target: Utf8PathBuf,
     },
     /// `systemctl start UNIT`, awaited: it went down with a unit that it depends on.
@@ -112,14 +112,14 @@ impl Action {
 }
 
 impl Action {
-    /// The step in words, without its service.
+    /// The step as text, without its service.
     #[must_use]
     pub fn step(&self) -> Step<'_> {
         Step(self)
     }
 }
 
-/// An action in words.
+/// Displays an action as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a>(&'a Action);
 

@@ -33,7 +33,7 @@ pub(super) fn choose(
     report: &mut Report,
 ) -> Result<BTreeMap<String, Start>, ApplyError> {
     let known = KnownGood::load(machine.paths).unwrap_or_else(|error| {
-        // Then nothing is known, and the system boots all the same.
+        // Without this file the system still boots: then no values are known good.
         report.warnings.push(error.to_string());
         KnownGood::default()
     });
@@ -50,8 +50,9 @@ pub(super) fn choose(
     Ok(chosen)
 }
 
-/// Notes what services start on, and what is tried later: what is not known to work, what does not hold, and what waits for
-/// a secret. (What can't be put into effect is tried again in any case: [`super::rerun::retry`].)
+/// Notes the values that services start on, and those that are tried later: values that are not known good, that do not
+/// hold, or that wait for a secret. (Values that can't be put into effect are tried again in any case:
+/// [`super::rerun::retry`].)
 pub(super) fn note(
     plan: &Plan,
     chosen: BTreeMap<String, Start>,
@@ -79,9 +80,9 @@ pub(super) fn note(
     }
 }
 
-/// Starts again what did not come up on its values during the boot: then much may have been missing that is there now.
-/// Where it does not come up on them, and does on what was built, they do not work on this system any more. Gives the
-/// services of which that is known now: of what is recorded for them, some is left to be applied.
+/// Restarts services that did not come up on their values during the boot, when much may have been missing that is
+/// there now. If a service does not come up on them again, but does on the built values, its values do not work on this
+/// system any more. Gives the services for which this was found; some of their recorded values are left to be applied.
 pub(super) fn revive(
     plan: &Plan,
     log: &LogFile,
@@ -129,7 +130,7 @@ pub(super) fn revive(
         let system = known_good::system(plan, change.name, paths)?;
         let entry = pass.state.service(change.name);
         let tried = entry.log_id;
-        // What came after the values that worked before these is to blame, whenever it was applied.
+        // The records after the last values that worked are to blame, whenever they were applied.
         let unproven = entry.watch.as_mut().and_then(|watch| watch.changes.last_mut());
         let values = unproven.as_ref().map_or_else(|| entry.values.clone(), |unproven| unproven.values.clone());
         let log_id = known.before(change.name, &system, values.as_deref());
@@ -175,7 +176,7 @@ pub(super) fn to_try(
             given_up.push(Failed { service: service.clone(), log_id: state.log_id(service), reason });
         }
     }
-    // Before anything is touched: if it takes the machine down, that is known.
+    // Saved before anything is touched, so that dynix knows of the try if it takes the machine down.
     report.warnings.extend(known.save(machine.paths).err().map(|error| error.to_string()));
     for failed in given_up {
         let outcome = Outcome::Refused { reason: failed.reason.clone() };

@@ -13,35 +13,35 @@ use crate::host::paths::Paths;
 use crate::host::systemd::Verb;
 use crate::plan::{Attach, OnChange, Service};
 
-/// What is to be done for one service.
+/// The difference of one service, with the units to act on.
 #[derive(Clone, Debug)]
 pub struct Change<'p> {
     /// Its name.
     pub name: &'p str,
     /// Its plan; `None` for a service that the plan no longer has.
     pub service: Option<&'p Service>,
-    /// What is in effect.
+    /// The observed state.
     pub from: InEffect,
-    /// What shall be.
+    /// The desired state.
     pub to: InEffect,
-    /// What it goes back to: as `from`, unless that was left there by an apply that did not come to its end.
+    /// The state to roll back to: `from`, unless an apply that did not finish left `from` behind.
     pub back: InEffect,
     /// The units to act on.
     pub units: BTreeMap<String, Verb>,
-    /// Those of them that an apply before may have left on something else than `from`.
+    /// Those units that an earlier apply may have left on another state than `from`.
     pub unsettled: BTreeSet<String>,
-    /// Whether its units are watched afterwards: then nobody waits to see them stay up.
+    /// Whether its units are watched afterwards. Then the apply does not wait for them to stay up.
     pub is_watched: bool,
 }
 
-/// What a change is found from.
+/// The three states from which a change is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'s> {
-    /// What is in effect.
+    /// The observed state.
     pub from: &'s InEffect,
-    /// What shall be.
+    /// The desired state.
     pub to: &'s InEffect,
-    /// What was last seen to work.
+    /// The state that was last seen to work.
     pub confirmed: &'s InEffect,
     /// Identities of the files that the static configuration has.
     pub as_built: &'s BTreeMap<String, String>,
@@ -66,7 +66,7 @@ impl Sides<'_> {
 }
 
 impl<'p> Change<'p> {
-    /// The change of a service; `None` where nothing is to be done.
+    /// The change of a service; `None` if nothing differs.
     #[must_use]
     pub fn between(name: &'p str, service: &'p Service, sides: Sides<'_>) -> Option<Self> {
         let (files, drop_ins) = (sides.changed_files(), sides.changed_drop_ins());
@@ -92,7 +92,7 @@ impl<'p> Change<'p> {
         (change.from != change.to || !change.units.is_empty()).then_some(change)
     }
 
-    /// What is left of a service that the plan no longer has; NixOS itself looks after its units.
+    /// Removes what is left of a service that the plan no longer has. NixOS itself handles its units.
     #[must_use]
     pub fn removal(name: &'p str, from: &InEffect) -> Self {
         let (from, back) = (from.clone(), from.clone());
@@ -100,9 +100,9 @@ impl<'p> Change<'p> {
         Self { name, service: None, from, to, back, units, unsettled, is_watched: false }
     }
 
-    /// The way back: to exactly what last worked. The units that were touched on the way here (`is_touched`) are acted on
-    /// again, and those that may have been on something else before; the others never left. One that reloads and is still
-    /// up (`is_up`) can reload once more; any other restarts.
+    /// The change that rolls back to exactly what last worked. It acts again on the units that the change touched
+    /// (`is_touched`), and on those that may have had another state before; the others never left it. A unit that
+    /// reloads and is still up (`is_up`) reloads once more; any other restarts.
     #[must_use]
     pub fn reversed(&self, is_up: impl Fn(&str) -> bool, is_touched: impl Fn(&str) -> bool) -> Self {
         let again = |unit: &str, verb| if verb == Verb::Reload && is_up(unit) { Verb::Reload } else { Verb::Restart };
@@ -111,7 +111,7 @@ impl<'p> Change<'p> {
         back
     }
 
-    /// The way to the static files, when the way back failed too.
+    /// The change to the static files, for a rollback that failed too.
     #[must_use]
     pub fn to_static(&self) -> Self {
         Self { from: self.back.clone(), ..self.fallback(InEffect::default(), |_, _| Verb::Restart) }

@@ -18,7 +18,7 @@ use crate::render::static_values;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
-    /// What it sets.
+    /// The path that the override sets.
     pub path: AttrPath,
     /// The record's id.
     pub id: u64,
@@ -26,12 +26,12 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-/// What all services' options shall be.
+/// The desired options of all services.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     /// The values of every option, of each service that has overrides.
     pub services: BTreeMap<String, BTreeMap<String, Value>>,
-    /// What does not hold.
+    /// The overrides that do not hold.
     pub left_out: Vec<LeftOut>,
     /// Overrides of options that no service has.
     pub strangers: Vec<LeftOut>,
@@ -40,8 +40,8 @@ pub struct Desired {
     pub awaited: BTreeMap<String, Vec<Awaited>>,
 }
 
-/// Folds the overlay into the plan's static values, for the services in `only` or for all. Overrides that are of no
-/// service at all are reported where all are asked for. Secrets are read from `files`.
+/// Folds the overlay into the plan's static values, for the services in `only` or for all. Overrides that belong to no
+/// service are reported only if all services are asked for. Secrets are read from `files`.
 #[must_use]
 pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, files: &dyn Reveal) -> Desired {
     let mut desired = Desired::default();
@@ -138,7 +138,7 @@ fn effective(
                         return (Err(awaited), left_out);
                     }
                     faults.iter().fold(false, |any, fault| {
-                        // The problem is said in terms of the value.
+                        // The message about a problem can quote the value.
                         let reason = if place.option.concerns_secret(&fault.path) {
                             format!("what the secret says is not possible; expected {}", fault.allowed)
                         } else {

@@ -30,15 +30,15 @@ pub struct Difference<'p> {
     pub files: BTreeMap<String, Vec<StagedFile>>,
     /// Words of each service's check, by service.
     pub checks: BTreeMap<String, Vec<String>>,
-    /// The same for the files that are in use, where they are a generation.
+    /// The same check for the files in use, if they are a generation.
     pub controls: BTreeMap<String, Vec<String>>,
     /// Services whose values can't be put into effect.
     pub faults: BTreeMap<String, Outcome>,
-    /// What a person should know of what changes.
+    /// Notes for people about the changes.
     pub notes: Vec<String>,
 }
 
-/// Finds the changes that make the machine what is desired, for the services that `only` takes.
+/// Finds the changes that lead to the desired state, for the services that `only` takes.
 pub fn difference<'p>(
     plan: &'p Plan,
     desired: &Desired,
@@ -99,8 +99,8 @@ pub fn difference<'p>(
     Ok(difference)
 }
 
-/// What a service shall have, and the identities of the files that the build gave it. Only what its values come to is their
-/// own fault.
+/// The desired state of a service, and the identities of its built files. Only an error in the values is the values'
+/// fault.
 fn target(
     name: &str,
     service: &Service,
@@ -113,7 +113,7 @@ fn target(
     Ok((target.map_err(|error| Outcome::Refused { reason: error.to_string() })?, as_built))
 }
 
-/// What a service's values come to.
+/// The rendered state of a service's values.
 #[derive(Default)]
 struct Target {
     in_effect: InEffect,
@@ -131,7 +131,7 @@ impl Target {
 }
 
 impl Difference<'_> {
-    /// What is needed to write a new generation, where the change needs one: owners as numbers, and the check's words.
+    /// Collects what a new generation needs, if the change makes one: owners as numbers, and the command of the check.
     fn prepare(
         &mut self,
         change: &Change<'_>,

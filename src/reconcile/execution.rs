@@ -17,9 +17,9 @@ use crate::plan::{Check, Service};
 use crate::probe::{self, Objection};
 use crate::time::clock::Clock;
 
-/// What an apply works on.
+/// The machine that an apply works on.
 pub struct Machine<'m> {
-    /// Where everything is.
+    /// The paths of the system.
     pub paths: &'m Paths,
     /// systemd; `None` to leave units alone.
     pub manager: Option<&'m dyn ServiceManager>,
@@ -38,7 +38,7 @@ pub struct Machine<'m> {
 pub enum Fault {
     /// A file operation or systemd itself failed: nothing that a value could do anything about.
     Broken(String),
-    /// Its check or probe could not say anything: it did not run, or not to its end.
+    /// Its check or probe gave no verdict: it did not run, or did not finish.
     Unjudged(String),
     /// The service's own check refused the files.
     Refused(String),
@@ -55,7 +55,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// In words.
+    /// The fault as text.
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
@@ -84,10 +84,10 @@ impl Fault {
 /// The services that were stopped, with the reason of each.
 pub type Faults = BTreeMap<String, Fault>;
 
-/// What came of running steps.
+/// The result of running steps.
 #[derive(Debug, Default)]
 pub struct Ran {
-    /// What went wrong.
+    /// The faults, by service.
     pub faults: Faults,
     /// The units that may have been touched.
     pub touched: BTreeSet<String>,
@@ -97,7 +97,7 @@ pub struct Ran {
     pub stopped: BTreeSet<String>,
 }
 
-/// What the steps need to know besides themselves.
+/// The context of the steps.
 #[derive(Clone, Copy)]
 pub struct Material<'a, 'p> {
     /// The changes that the actions are of.
@@ -277,7 +277,7 @@ fn verdict(action: &Action, spec: &Service, material: &Material<'_, '_>) -> Resu
     if !spec.has_secrets() {
         return verdict;
     }
-    // A program may say what it read, and a reason is recorded.
+    // A program may print what it read, and a reason is recorded in the log.
     let unsaid = "what it said is not shown, because the service has secrets; run it by hand";
     verdict.map_err(|fault| match fault {
         Fault::Refused(_) => Fault::Refused(format!("its check refused the files; {unsaid}")),
@@ -312,7 +312,7 @@ fn judgement(action: &Action, spec: &Service, material: &Material<'_, '_>) -> Re
     }
 }
 
-/// A refusal counts where the check takes what is in use, as it did before.
+/// A refusal counts only if the check still accepts the files in use.
 fn controlled(reason: String, control: &[String], check: &Check, interrupted: &dyn Fn() -> bool) -> Result<(), Fault> {
     Err(match probe::check(control, check.deadline, interrupted) {
         Ok(()) => Fault::Refused(reason),

@@ -11,8 +11,9 @@ use super::{ApplyError, concerns, rerun};
 use crate::overrides::{Draft, Folded, Kind, LogError, LogFile};
 use crate::plan::Plan;
 
-/// Rejections of the records whose time is over, and the services that are concerned among those to apply: else what the
-/// log no longer says would stay in effect. What concerns a service in `held` ends when that is let go.
+/// Rejects the records whose time is over, and adds the services concerned to those to apply. Otherwise values that the
+/// log no longer has would stay in effect. Records that concern a service in `held` end when the service is no longer
+/// held.
 pub(super) fn expired(
     plan: &Plan,
     log: &LogFile,
@@ -39,15 +40,15 @@ pub(super) fn expired(
 /// How many ends are looked at, for whether they change anything.
 const ENDS: usize = 16;
 
-/// The first of `ends` that changes anything. That of a record whose value another one replaced does not; where there are
-/// many of those, the next one is taken for one that does, for all that comes of it is an apply that has nothing to do.
+/// The first of `ends` that changes anything. The end of a record whose value was replaced changes nothing. If there
+/// are many of those, the next one is assumed to change something: the only cost is an apply that finds nothing to do.
 fn next_end(log: &LogFile, folded: &Folded, ends: &[(u64, String)]) -> Result<Option<SystemTime>, LogError> {
     let mut ends: Vec<(SystemTime, u64)> =
         ends.iter().filter_map(|(id, end)| Some((crate::time::read(end).ok()?, *id))).collect();
     ends.sort_unstable();
     let leaves: BTreeSet<u64> = folded.overlay.leaves().into_iter().map(|(_, one)| one.id).collect();
     for (number, (end, id)) in ends.into_iter().enumerate() {
-        // What an unset or a rollback with an end took away is there again behind it.
+        // The values that an unset or a rollback with an end removed come back after that end.
         if leaves.contains(&id) || number >= ENDS || log.preview(&expiry(vec![id]))?.overlay != log.fold()?.overlay {
             return Ok(Some(end));
         }
@@ -55,7 +56,7 @@ fn next_end(log: &LogFile, folded: &Folded, ends: &[(u64, String)]) -> Result<Op
     Ok(None)
 }
 
-/// The services that each of some records is about; all of them where only an evaluation could tell.
+/// The services that each of some records concerns; all services if only the evaluator could tell.
 pub(super) fn concerned(plan: &Plan, log: &LogFile, ids: &[u64]) -> Result<BTreeMap<u64, BTreeSet<String>>, LogError> {
     let mut found: BTreeMap<u64, BTreeSet<String>> = ids.iter().map(|id| (*id, BTreeSet::new())).collect();
     for record in log.find(|id| found.contains_key(&id))? {

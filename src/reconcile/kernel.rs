@@ -20,7 +20,7 @@ use crate::plan::Service;
 pub(super) fn prepare(change: &Change<'_>, paths: &Paths) -> Result<(), FileError> {
     let place = paths.kernel_settings(change.name);
     let Some(service) = change.service.filter(|service| service.units.contains_key(sysctl::UNIT)) else {
-        // It left the system: whoever acts on the unit next gives back what it had.
+        // The service left the system: the next apply that acts on the unit restores the kernel's values.
         return if fs::exists(&place)? { give_back(&load(change.name, paths)?, change, paths) } else { Ok(()) };
     };
     let (before, built, next) = (load(change.name, paths)?, built(service)?, next(change, service, paths)?);
@@ -38,7 +38,7 @@ pub(super) fn prepare(change: &Change<'_>, paths: &Paths) -> Result<(), FileErro
     give_back(&kept, change, paths)
 }
 
-/// What was given back needs to be kept no longer. After the units of `change` ran well.
+/// Forgets the values that were restored, after the units of `change` ran well.
 pub(super) fn settle(change: &Change<'_>, paths: &Paths) -> Result<(), FileError> {
     let Some(service) = change.service.filter(|_| change.units.contains_key(sysctl::UNIT)) else { return Ok(()) };
     let (before, next) = (load(change.name, paths)?, next(change, service, paths)?);
@@ -65,7 +65,7 @@ fn save(place: &Utf8PathBuf, values: &BTreeMap<String, String>) -> Result<(), Fi
     atomic::write(place, sysctl::text(values).as_bytes(), 0o600, atomic::Durability::Volatile)
 }
 
-/// What the built files set.
+/// The keys that the built files set.
 fn built(service: &Service) -> Result<Vec<String>, FileError> {
     read(
         service
@@ -76,7 +76,7 @@ fn built(service: &Service) -> Result<Vec<String>, FileError> {
     )
 }
 
-/// What the files set that `change` leads to.
+/// The keys that the files after `change` set.
 fn next(change: &Change<'_>, service: &Service, paths: &Paths) -> Result<Vec<String>, FileError> {
     match change.directory(paths) {
         None => built(service),

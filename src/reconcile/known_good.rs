@@ -31,9 +31,9 @@ pub const VERSION: u64 = 1;
 const MOST: usize = 8;
 /// How many earlier states of the log are looked at for one service.
 const LOOKS: usize = 3;
-/// How often values are tried after a boot. Where the machine goes down each time, it is they that take it down.
+/// How often values are tried after a boot. If the machine goes down each time, the values are the cause.
 pub const TRIES: u32 = 2;
-/// Where the system has its units.
+/// The directories of the system's units.
 const UNITS: [&str; 2] = ["/etc/systemd/system", "/usr/lib/systemd/system"];
 
 /// `known-good.json`.
@@ -44,7 +44,7 @@ pub struct KnownGood {
     services: BTreeMap<String, Known>,
 }
 
-/// What is known of a service.
+/// The known-good values of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Known {
@@ -87,7 +87,7 @@ pub enum KnownGoodError {
     Malformed {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The problem with the file.
         problem: String,
     },
 }
@@ -99,7 +99,7 @@ impl Default for KnownGood {
 }
 
 impl KnownGood {
-    /// Reads it; nothing is known where it is not there.
+    /// Reads the file; a missing file gives nothing known.
     pub fn load(paths: &Paths) -> Result<Self, KnownGoodError> {
         let path = paths.known_good();
         let Some(bytes) = fs::read_trusted(&path, fs::OWN)? else { return Ok(Self::default()) };
@@ -132,7 +132,7 @@ impl KnownGood {
         self.good(service, system).any(|one| one.values == values)
     }
 
-    /// What works on this system, newest first.
+    /// The sightings that are good on this system, newest first.
     fn good<'k>(&'k self, service: &str, system: &'k str) -> impl Iterator<Item = &'k Sighting> {
         let known = self.services.get(service).into_iter().flat_map(|known| &known.good);
         known.filter(move |one| one.system == system)
@@ -158,7 +158,7 @@ impl KnownGood {
         self.services.get_mut(service).is_some_and(|known| known.trying.take().is_some())
     }
 
-    /// Notes that values are about to be tried after a boot; `false` where they were tried too often already.
+    /// Notes that values are about to be tried after a boot; `false` if they were already tried too often.
     pub fn may_try(&mut self, service: &str, values: &str) -> bool {
         let known = self.services.entry(service.to_owned()).or_default();
         let times = known.trying.as_ref().filter(|trying| trying.values == values).map_or(0, |trying| trying.times);
@@ -174,8 +174,8 @@ impl KnownGood {
     }
 }
 
-/// The digest of a service's overrides, as they are recorded; `None` without any. What secrets say is no part of it, and
-/// neither is whether the overrides hold.
+/// The digest of a service's overrides, as they are recorded; `None` without any. The contents of secrets are not part
+/// of it, nor is whether the overrides hold.
 #[must_use]
 pub fn digest(plan: &Plan, service: &str, overlay: &Overlay) -> Option<String> {
     let mut digest = Sha256::new();
@@ -183,7 +183,7 @@ pub fn digest(plan: &Plan, service: &str, overlay: &Overlay) -> Option<String> {
     for option in options(plan, service) {
         for (path, one) in overlay.below(&option).leaves() {
             is_any = true;
-            // JSON has no two ways to read a line of it.
+            // A line of JSON has only one reading.
             let line = serde_json::to_vec(&(option.join(&path).names(), one.value)).unwrap_or_default();
             digest.update(line);
             digest.update(b"\n");
@@ -209,7 +209,7 @@ pub fn system(plan: &Plan, service: &str, paths: &Paths) -> Result<String, FileE
     Ok(sha256(&text))
 }
 
-/// What the build says of a unit: its text and its drop-ins. What is below /run is none of it.
+/// The built text of a unit and its drop-ins, without those below /run.
 fn unit_files(unit: &str, paths: &Paths) -> Result<Vec<(String, Vec<u8>)>, FileError> {
     let template = unit.split_once('@').and_then(|(name, rest)| Some(format!("{name}@.{}", rest.rsplit_once('.')?.1)));
     let names: Vec<&str> = [unit].into_iter().chain(template.as_deref()).collect();
@@ -234,7 +234,7 @@ fn unit_files(unit: &str, paths: &Paths) -> Result<Vec<(String, Vec<u8>)>, FileE
     Ok(found)
 }
 
-/// What a service starts on that is not what is recorded.
+/// The values that a service starts on, if they are not the recorded ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
     /// The last record whose values these are; 0 for what was built.
@@ -280,7 +280,7 @@ pub fn choose(
     Ok(chosen)
 }
 
-/// What services start on can't be found.
+/// The values that services start on can't be found.
 #[derive(Debug, thiserror::Error)]
 pub enum ChoiceError {
     /// The log can't be read.
@@ -300,8 +300,9 @@ struct Earlier<'l> {
 }
 
 impl Earlier<'_> {
-    /// The overrides at a sighting, if they are what was seen, and nobody took one of a service's back since: another value
-    /// may be in its place by now, but what is not overridden any more does not come back, not even for a moment.
+    /// The overrides at a sighting, if they still have the digest of that time, and no override of the service was
+    /// undone since. Another value may be in the place of one by now. But an option that is not overridden any more
+    /// does not get its old override again, not even for a moment.
     fn overlay(&mut self, plan: &Plan, service: &str, sighting: &Sighting) -> Result<Option<&Overlay>, LogError> {
         if !self.folds.contains_key(&sighting.record) {
             let folded = match self.log.fold_at(sighting.record) {

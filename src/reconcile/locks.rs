@@ -36,21 +36,21 @@ use super::Occasion;
 use crate::host::fs::lock::{self, Lock, LockError, Patience};
 use crate::host::paths::Paths;
 
-/// How long a lock of somebody else is waited for.
+/// How long an apply waits for a lock of another process.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long a switch waits for an apply, with units of its own stopped.
 pub const INSIDE_A_SWITCH: Duration = Duration::from_secs(10);
 
-/// Nobody else applies, and nobody switches, until it is dropped.
+/// The locks: until it is dropped, nobody else applies or switches.
 #[derive(Debug)]
 pub struct Locks {
-    // Let go of in this order, so that nobody who has the second has to wait for the first.
+    // Released in this order, so that nobody who has the second has to wait for the first.
     _ours: Lock,
     _of_the_switch: Option<Lock>,
 }
 
-/// Takes the locks. `waiting` is told whom it waits for.
+/// Takes the locks. `waiting` gets the name of the holder that it waits for.
 pub fn take(
     paths: &Paths,
     occasion: Occasion,

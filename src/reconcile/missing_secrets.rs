@@ -19,10 +19,10 @@ use crate::render::secrets::{Awaited, File};
 /// The units that a system about to boot finds.
 const AT_BOOT: &str = "dynix-secrets";
 const MULTI_USER: &str = "multi-user.target.wants";
-/// Where it is noted what is being watched.
+/// The file that lists the watched secrets.
 const NOTE: &str = "secrets.json";
 
-/// What is being watched.
+/// The secrets that are watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Watching {
     /// The units' name.
@@ -31,8 +31,9 @@ struct Watching {
     services: BTreeMap<String, BTreeSet<File>>,
 }
 
-/// Lets dynix be run when a secret that was found missing is there, and no longer where none is. Services that `request`
-/// does not take wait as before. Gives whether all that wait are watched over: without systemd on another tree, nothing is.
+/// Makes systemd run dynix when a missing secret appears, and stops that when none is missing. Services that `request`
+/// does not take wait as before. Gives whether all waiting services are watched: without systemd on another tree, none
+/// is.
 pub(super) fn set(
     plan: &Plan,
     awaited: &BTreeMap<String, Vec<Awaited>>,
@@ -122,13 +123,13 @@ fn write(
     Ok(())
 }
 
-/// Where the boot finds its units, and which.
+/// The links through which the boot finds its units.
 fn links(name: &str) -> [(&'static str, String); 2] {
     [("paths.target.wants", format!("{name}.path")), (MULTI_USER, format!("{name}-boot.service"))]
 }
 
-/// Whether a unit may be told to start behind one of ours, which needs the system's bus: not one that is part of getting
-/// the system as far as that. What can't be looked at is left in peace.
+/// Whether a unit may be ordered after one of dynix's, which needs the system's bus. A unit that the bus itself needs
+/// may not, and neither may one that can't be inspected.
 fn may_be_behind(unit: &str, machine: &Machine<'_>) -> bool {
     let path = machine.paths.below_root(Utf8Path::new("/etc/systemd/system")).join(unit);
     let text = fs::read(&path).ok().flatten();

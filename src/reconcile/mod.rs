@@ -81,14 +81,14 @@ pub fn apply(
     machine.interruption.begin();
     let mut report = Report::default();
     require(plan, request, machine)?;
-    // It is in nobody's way.
+    // Best effort: failing to clean up is only a warning.
     report.warnings.extend(garbage::clean(plan, machine.paths).err().map(|error| error.to_string()));
     reconcile(plan, log, request.clone(), machine, &mut report, &mut waiting)?;
     Ok(report)
 }
 
-/// Reads what an apply may find to do without any override: of the services that have something in effect, that something
-/// is known of, or that have a directory. At a boot and a switch every service counts.
+/// Requires the services that an apply may act on without any override: those that have something in effect, that have
+/// known-good values, or that have a directory. At a boot and a switch it requires every service.
 fn require(plan: &Plan, request: &Request, machine: &Machine<'_>) -> Result<(), ApplyError> {
     if matches!(request.occasion, Occasion::Boot | Occasion::AfterBoot | Occasion::Switch { .. }) {
         return Ok(plan.services.require_all()?);
@@ -135,7 +135,7 @@ fn reconcile(
         Occasion::Boot => boot::choose(plan, log, &mut view, machine, report)?,
         _ => BTreeMap::new(),
     };
-    // It is over with this pass, and not before: what it was on is what the log does not say.
+    // The trial ends with this pass and not before: the log does not say which values the trial had.
     let over = before.trial.filter(|_| held.is_empty());
     let marks: Vec<Mark> = request.trial.iter().flat_map(|start| start.marks.clone()).collect();
     let on_trial = request.trial.is_some();
@@ -144,7 +144,7 @@ fn reconcile(
         // There is nothing that could go back.
         log.append(&trial::confirmation(&marks, "confirmed"), &request.by, None, &mut *waiting)?;
     }
-    // What somebody else had recorded is judged by itself.
+    // The records of others are judged separately.
     let mut own = if on_trial { None } else { Some(request.records.clone()) };
     while !passed.failed.is_empty() {
         let trial = passed.state.trial.as_ref().filter(|trial| over.as_ref() != Some(*trial));
@@ -158,7 +158,7 @@ fn reconcile(
                 rejections.into_iter().map(|one| Draft::Reject { id: one.id, reason: one.reason }).collect();
             log.append(&changes, &request.by, None, &mut *waiting)?;
             preview = trial.map(Trial::confirmation).unwrap_or_default();
-            // What is in effect is the fold of the log.
+            // Folds the log again, because the rejections changed it.
             view = view::view(plan, machine.paths, log, &preview, request.services.as_ref())?;
             let first = std::mem::take(&mut passed.retry);
             request.follows = true;
@@ -187,7 +187,7 @@ fn reconcile(
     }
     if request.occasion == Occasion::AfterBoot {
         rerun::is_tried(machine)?;
-        // What is watched is still being tried.
+        // Watched values are still being tried.
         let is_watched = |service: &String| state.services.get(service).is_some_and(|one| one.watch.is_some());
         let tried = request.services.iter().flatten().filter(|service| !is_watched(service));
         upkeep::forget_tries(tried, machine, report);
@@ -247,7 +247,7 @@ fn tell_what_failed(
 ) -> Result<(), ApplyError> {
     let Some(manager) = machine.manager else { return Ok(()) };
     let in_effect = state.services.iter().filter(|(name, one)| request.takes(name) && !one.in_effect.is_static());
-    // What is watched goes back by itself.
+    // The watch itself rolls back what is watched.
     let quiet = in_effect.filter(|(name, one)| one.watch.is_none() && !report.services.contains_key(*name));
     let units: Vec<(String, String)> = quiet
         .filter_map(|(name, _)| Some((name, plan.services.get(name)?)))
@@ -270,7 +270,8 @@ fn tell_what_failed(
     Ok(())
 }
 
-/// The services whose change awaits its confirmation: they are left alone, and who asks for one of them is told so.
+/// The services whose change awaits its confirmation. They are left alone, and a request for one of them gets a
+/// message.
 fn hold(
     plan: &Plan,
     state: &State,
@@ -301,8 +302,8 @@ fn hold(
     Ok(held)
 }
 
-/// What of the records that an apply is for others took back before it had its turn: a switch that it waited for, or an
-/// apply that did not get its service to work with them.
+/// The records of this apply that others undid before it had its turn: during a switch that it waited for, or by an
+/// apply whose service did not work with them.
 fn taken_back(log: &LogFile, request: &Request, last_id: u64) -> Result<Vec<TakenBack>, LogError> {
     if request.records.iter().max().is_none_or(|newest| *newest >= last_id) {
         return Ok(Vec::new());
@@ -326,7 +327,7 @@ fn taken_back(log: &LogFile, request: &Request, last_id: u64) -> Result<Vec<Take
     Ok(taken.into_values().collect())
 }
 
-/// What [`apply`] would do now, with `changes` recorded first: the same steps, none of them run.
+/// The steps that [`apply`] would run now, with `changes` recorded first. It runs none of them.
 pub fn dry_run(
     plan: &Plan,
     log: &LogFile,

@@ -15,8 +15,8 @@ pub struct Ownership {
     pub gid: u32,
 }
 
-/// What the plan says of `file`. On a tree that is not the system (`--root`), users other than root can give files to
-/// nobody but themselves, and do.
+/// The ownership of `file` in the plan. On a tree that is not the system (`--root`), users other than root own the
+/// files themselves, because they can give them to nobody else.
 pub fn of(file: &File, paths: &Paths) -> Result<Ownership, String> {
     let mode = u32::from_str_radix(&file.mode, 8).map_err(|_| format!("the mode {:?} is not octal", file.mode))?;
     let (us, our_group) = (rustix::process::geteuid(), rustix::process::getegid());

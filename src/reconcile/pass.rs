@@ -27,11 +27,11 @@ use crate::plan::options::OptionIndex;
 use crate::plan::{Plan, Service};
 use crate::render::key::Key;
 
-/// What came of it, besides what the report says.
+/// The result of a pass, without its report.
 pub(super) struct Passed {
     /// The services whose records have to be rejected.
     pub failed: Vec<Failed>,
-    /// What is in effect now.
+    /// The state after the pass.
     pub state: State,
     /// Whether there was anything to do.
     pub changed: bool,
@@ -68,7 +68,7 @@ pub(super) fn pass(
     let changed = !difference.changes.is_empty() || !difference.faults.is_empty();
     let mut pass = Pass::new(plan, before.clone(), view.last_id);
     report.awaited.clone_from(&view.desired.awaited);
-    // What waits for a secret is told when that is there.
+    // A service that waits for a secret is reported when the secret is there.
     let is_awaiting = |service: &String| view.desired.awaited.contains_key(service);
     let failed = difference
         .faults
@@ -102,8 +102,8 @@ pub(super) fn pass(
     Ok(Passed { failed, state, changed, retry })
 }
 
-/// Notes the units that go on with something else than their service has in effect, whatever led to that: they are acted
-/// on like those that an apply left half-way.
+/// Notes the units that run on something else than their service has in effect, whatever the cause. They are acted on
+/// like those that an apply left half-way.
 fn note_strayed(plan: &Plan, state: &mut State, request: &Request, paths: &Paths, manager: &dyn ServiceManager) {
     let taken = state.services.iter_mut().filter(|(name, one)| one.pending.is_empty() && request.takes(name));
     for (name, one) in taken {
@@ -113,7 +113,7 @@ fn note_strayed(plan: &Plan, state: &mut State, request: &Request, paths: &Paths
     }
 }
 
-/// What one pass has come to so far.
+/// The progress of one pass.
 pub(super) struct Pass<'p> {
     plan: &'p Plan,
     pub state: State,
@@ -123,7 +123,7 @@ pub(super) struct Pass<'p> {
     warnings: Vec<String>,
     interrupted: bool,
     retry: BTreeSet<String>,
-    /// Who is asking, and what they recorded for it, where what comes into effect is watched afterwards.
+    /// The caller and the caller's records, if the new values are watched afterwards.
     pub watched_by: Option<(String, Vec<u64>)>,
     /// See [`Request::follows`].
     follows: bool,
@@ -146,12 +146,12 @@ impl<'p> Pass<'p> {
         }
     }
 
-    /// What became of a service.
+    /// The outcome of a service.
     pub fn outcome(&self, service: &str) -> Option<&Outcome> {
         self.outcomes.get(service)
     }
 
-    /// Says nothing of a service: whoever made the pass does.
+    /// Removes the outcome of a service, because the caller reports it.
     pub fn forget(&mut self, service: &str) {
         self.outcomes.remove(service);
     }
@@ -207,7 +207,7 @@ impl<'p> Pass<'p> {
         Ok(())
     }
 
-    /// All that has to be known and noted before anything in use is touched.
+    /// Notes everything that has to be known before anything in use is touched.
     fn note(
         &mut self,
         log: &LogFile,
@@ -226,7 +226,7 @@ impl<'p> Pass<'p> {
         Ok(dependents)
     }
 
-    /// Takes changes to their end, and notes where each service arrived.
+    /// Runs changes to their end, and notes the state of each service.
     pub fn take(
         &mut self,
         changes: &[Change<'_>],
@@ -263,8 +263,8 @@ impl<'p> Pass<'p> {
         }
     }
 
-    /// Notes which overrides each service has in effect. Where its units were not touched for them, it is not known whether
-    /// it works on them.
+    /// Notes which overrides each service has in effect. If its units were not touched for them, it is not known
+    /// whether the service works with them.
     fn note_values(&mut self, view: &View, request: &Request) {
         let services: Vec<String> = self.state.services.keys().filter(|name| request.takes(name)).cloned().collect();
         for service in services {
@@ -284,8 +284,8 @@ impl<'p> Pass<'p> {
         let applied = |outcomes: &BTreeMap<String, Outcome>, service: &str| {
             outcomes.get(service).is_none_or(|outcome| *outcome == Outcome::Applied)
         };
-        // Services keep their own mark where they have not come as far as the others. One that has no overrides, and is on
-        // nothing else than the built values, can't be behind.
+        // A service keeps a mark of its own if it has not come as far as the others. A service without overrides, on
+        // its built values, can't be behind.
         let overridden = overridden(self.plan, view);
         let behind: Vec<(String, u64)> = self
             .plan
@@ -321,7 +321,7 @@ impl<'p> Pass<'p> {
         report.warnings.append(&mut self.warnings);
         report.interrupted |= self.interrupted;
         for (service, outcome) in self.outcomes {
-            // What the second time finds in order does not undo what the first had to say.
+            // An outcome of the first pass stays, even if the second pass finds the service in order.
             report.services.entry(service).or_insert(outcome);
         }
         self.state
@@ -374,8 +374,8 @@ fn discard(change: &Change<'_>, paths: &Paths) {
     }
 }
 
-/// What a service comes to that stops before anything of it is touched. While the system boots, much of what a check may
-/// need is not there yet, so what it refuses then is judged again later.
+/// The outcome of a service that stops before anything of it is touched. During a boot, much that a check may need is
+/// missing, so a refusal is judged again later.
 fn outcome_before_swap(fault: &Fault, is_booting: bool) -> Outcome {
     let reason = fault.reason().to_owned();
     match fault {

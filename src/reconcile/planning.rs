@@ -14,13 +14,13 @@ use crate::host::paths::Paths;
 use crate::host::systemd::{Job, Verb};
 use crate::plan::Attach;
 
-/// Where the drop-in of a unit goes.
+/// The path of a unit's drop-in.
 #[must_use]
 pub fn drop_in_path(paths: &Paths, unit: &str) -> Utf8PathBuf {
     paths.runtime_units().join(format!("{unit}.d")).join(Utf8Path::new("50-dynix.conf"))
 }
 
-/// The steps before anything in use is touched: write and check. `check` gives the words of a service's check.
+/// The steps before anything in use is touched: write and check. `check` gives the command of a service's check.
 #[must_use]
 pub fn preparation(changes: &[Change<'_>], check: impl Fn(&Change<'_>) -> Option<Vec<String>>) -> Vec<Action> {
     let staged = changes.iter().filter(|change| change.stages());
@@ -63,7 +63,7 @@ pub fn file_steps(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Acti
     actions
 }
 
-/// What the units that read what changed need.
+/// The actions for the units that read something that changed.
 pub fn unit_actions<'c>(changes: &'c [Change<'_>]) -> impl Iterator<Item = Action> + 'c {
     changes.iter().flat_map(|change| {
         change.units.iter().map(|(unit, verb)| {
@@ -91,7 +91,7 @@ impl Change<'_> {
         })
     }
 
-    /// What each reloading unit has to be shown first: it sees what was bound when it was started.
+    /// The binds that each reloading unit needs first: it sees the files that were bound when it was started.
     fn binds<'c>(&'c self, paths: &'c Paths) -> impl Iterator<Item = Action> + 'c {
         let directory = self.directory(paths);
         let reloading = self.units.iter().filter(|(_, verb)| **verb == Verb::Reload).map(|(unit, _)| unit);

@@ -20,9 +20,9 @@ pub(super) struct Rejection {
     pub reason: String,
 }
 
-/// Rejections of all records that came to count since each failed service's last good apply and concern it. Those that
-/// only `marks` reject, for a while, are among them. Which one of several it was can't be known: they came into effect
-/// together. What was recorded after `tried` meanwhile is not among them.
+/// Rejects all records that took effect since each failed service's last good apply and concern it. That includes the
+/// records that only `marks` reject, for a while. Which one of several is to blame can't be known: they took effect
+/// together. Records after `tried` are not rejected.
 pub(super) fn of(
     plan: &Plan,
     log: &LogFile,
@@ -53,7 +53,7 @@ pub(super) fn of(
         concerned.sort_by_key(|(id, _)| *id);
     }
     let mut rejected: BTreeSet<u64> = BTreeSet::new();
-    // A rejection that was itself rejected (a confirmed change has one) rejects nothing: its record counts from then on.
+    // A rejection that was itself rejected (a confirmed change has one) has no effect: its record counts from then on.
     let mut lifted: BTreeMap<u64, u64> = BTreeMap::new();
     for (id, (target, _)) in rejects.iter().filter(|(_, (_, counts))| *counts) {
         if !for_a_while.contains(id) {
@@ -106,9 +106,9 @@ pub(super) fn uncovered(
     Ok(found)
 }
 
-/// Leaves of the rejections for each service those of `own` records, where there are any: somebody asked for these, and what
-/// others had recorded before came along. That is tried without them, and is to blame if it fails by itself. Gives whether
-/// there is such.
+/// Keeps, for each service, only the rejections of `own` records, if there are any. The caller asked for these, and
+/// earlier records of others took effect with them. Those are tried without `own`, and are to blame if they fail by
+/// themselves. Gives whether there are such services.
 pub(super) fn own_first(rejections: &mut Vec<Rejection>, failed: &[Failed], own: &[u64]) -> bool {
     let before = rejections.len();
     for one in failed {

@@ -16,7 +16,7 @@ use crate::render::secrets::Awaited;
 pub enum Outcome {
     /// The recorded values are in effect.
     Applied,
-    /// Nothing was touched, or all is back on what it had; the values are not to blame.
+    /// Nothing was touched, or everything is back on what it had; the values are not to blame.
     Failed {
         /// Why.
         reason: String,
@@ -31,7 +31,7 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
-    /// The recorded values are in place, and the process of a unit goes on with others.
+    /// The recorded values are in place, but the process of a unit runs on others.
     Unseen {
         /// Which, and what it has instead.
         reason: String,
@@ -44,7 +44,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The exit code that it stands for.
+    /// The exit code for this outcome.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -57,7 +57,7 @@ impl Outcome {
         }
     }
 
-    /// What went wrong, if anything did.
+    /// The failure, if there is one.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
@@ -91,10 +91,10 @@ pub struct TakenBack {
     pub id: u64,
     /// The one that took it back.
     pub record: u64,
-    /// Who recorded that.
+    /// The user who recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Why, where it is a rejection.
+    /// The reason, if it is a rejection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -115,7 +115,7 @@ impl std::fmt::Display for TakenBack {
 pub struct Report {
     /// The steps that ran, or would run, in order.
     pub actions: Vec<Action>,
-    /// What the units need that were left alone, for want of a service manager (`--root`).
+    /// The unit actions that were not run, because there is no service manager (`--root`).
     pub left_to_do: Vec<Action>,
     /// The services that changed, or should have.
     pub services: BTreeMap<String, Outcome>,
@@ -132,30 +132,30 @@ pub struct Report {
     /// Secrets that services wait for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub awaited: BTreeMap<String, Vec<Awaited>>,
-    /// What goes back by itself unless it is confirmed.
+    /// The trial, which rolls back unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting: Option<Awaiting>,
-    /// The services that are watched from now on, and go back by themselves where a unit fails, each with how many seconds.
+    /// The services that are watched from now on, each with the seconds. They roll back if a unit fails.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub watched: BTreeMap<String, f64>,
-    /// What of the system's texts would change with options of no service: a dry run says it.
+    /// The texts of the system that options of no service would change, for a dry run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
-    /// What NixOS's switch-to-configuration said of it, or says that it would do, where options of no service change.
+    /// The output of NixOS's switch-to-configuration, or of its dry run, if options of no service change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub switched: Vec<String>,
-    /// What else there is to say.
+    /// Warnings for people.
     pub warnings: Vec<String>,
 }
 
 impl Report {
-    /// The worst of it.
+    /// The exit code of the worst outcome.
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.worst(|_| true)
     }
 
-    /// The same for an apply that nobody waits for: that a secret is still missing is not its failure.
+    /// The exit code of an apply in the background: a missing secret is not its failure.
     #[must_use]
     pub fn exit_in_background(&self) -> Exit {
         self.worst(|service| !self.awaited.contains_key(service))

@@ -11,23 +11,23 @@ use crate::host::systemd::ManagerError;
 use crate::overrides::LogError;
 use crate::plan::PlanError;
 
-/// What is to be applied.
+/// A request to apply.
 #[expect(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Only these services; all where `None`.
+    /// Only these services; `None` for all.
     pub services: Option<BTreeSet<String>>,
-    /// Who is asking, for the records that reject what failed.
+    /// The caller, for the records that reject what failed.
     pub by: String,
-    /// What it is for.
+    /// The occasion of the apply.
     pub occasion: Occasion,
     /// Puts the change on trial.
     pub trial: Option<Start>,
-    /// What was recorded for it, which others may take back before its turn comes.
+    /// The records that were made for it. Others may undo them before the apply has its turn.
     pub records: Vec<u64>,
     /// The units wait for it to end before they start.
     pub before_units: bool,
-    /// It follows on a change that went back: what went wrong then stays what there is to say.
+    /// Whether it follows a change that rolled back: then the last failure stays as it is.
     pub follows: bool,
     /// Options of no service change as well, and the trial is theirs, too.
     pub trial_goes_on: bool,
@@ -35,7 +35,7 @@ pub struct Request {
     pub build: bool,
 }
 
-/// What an apply is for.
+/// The occasion of an apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Occasion {
     /// Somebody wants what is recorded in effect.
@@ -43,7 +43,7 @@ pub enum Occasion {
     Asked,
     /// Overrides are over: only their services are of interest.
     Expiry,
-    /// What failed for the machine's sake is tried again.
+    /// A change that failed because of the machine is tried again.
     Retry,
     /// The system is about to boot: only what is known to work is put into effect.
     Boot,
@@ -69,7 +69,7 @@ impl Request {
         self.services.as_ref().is_none_or(|services| services.contains(service))
     }
 
-    /// Whether a change of `service` that awaits its confirmation is over with this. Else the service is left alone.
+    /// Whether this ends a trial of `service`. If not, the service is left alone.
     pub(super) fn ends_trial_of(&self, service: &str) -> bool {
         match self.occasion {
             Occasion::Switch { .. } => true,
@@ -82,13 +82,13 @@ impl Request {
 /// Why nothing could be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Somebody else is applying.
+    /// Another process is applying.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The log can't be read or added to.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// What is in effect can't be read or noted.
+    /// The state file can't be read or written.
     #[error(transparent)]
     State(#[from] StateError),
     /// The file system refuses.
@@ -100,18 +100,18 @@ pub enum ApplyError {
     /// A part of the plan can't be read.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// What works can't be found.
+    /// The known-good values can't be read.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
     /// A change is on trial already.
     #[error(transparent)]
     Awaiting(#[from] Awaiting),
-    /// Nothing is on trial.
+    /// No trial is under way.
     #[error(
         "nothing awaits a confirmation: it was confirmed, it went back, or there was none; see `dynix log` and `dynix status`"
     )]
     NothingAwaits,
-    /// Somebody else's record would be taken back where nobody confirms.
+    /// Without a confirmation, the trial would undo a record of another user.
     #[error(
         "record {id} (by {by}) was not applied yet, and would be on trial as well: leave confirmUSec (--confirm) out, or let \
          it be applied first"
@@ -122,7 +122,7 @@ pub enum ApplyError {
         /// Whose it is.
         by: String,
     },
-    /// There would be no way back.
+    /// No timer could roll the trial back.
     #[error("a change can be put on trial only where systemd runs, whose timer goes back from it")]
     NoTimer,
 }

@@ -38,7 +38,7 @@ impl Rerun {
         self.command.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect()
     }
 
-    /// What runs dynix with `words` at once.
+    /// A command that runs dynix with `words` at once.
     #[must_use]
     pub fn now(&self, words: &[&str]) -> Vec<String> {
         self.at_once.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect()
@@ -76,7 +76,7 @@ impl Rerun {
     }
 }
 
-/// Nothing is left to be tried after the boot.
+/// Notes that nothing is left to be tried after the boot.
 pub(super) fn is_tried(machine: &Machine<'_>) -> Result<(), FileError> {
     let directory = machine.paths.runtime_units();
     fs::remove(&directory.join("multi-user.target.wants").join(AFTER_BOOT))?;
@@ -84,14 +84,14 @@ pub(super) fn is_tried(machine: &Machine<'_>) -> Result<(), FileError> {
     Ok(())
 }
 
-/// What failed before the boot is over and done with, where it is this very process that tries it again. Else its timer would be
-/// started once more by whoever starts timers.target, as a switch does, and apply what was only recorded by then.
+/// Removes the timer of a retry from before the boot, if this process is that retry. Otherwise the next start of
+/// timers.target (a switch does that) would start the timer again, and apply what was only recorded by then.
 pub(super) fn is_retried(machine: &Machine<'_>) -> Result<(), FileError> {
     let process = machine.manager.and_then(|manager| manager.main_process(&format!("{RETRY}.service")));
     if process == Some(std::process::id()) { remove(RETRY, machine) } else { Ok(()) }
 }
 
-/// What dynix calls the units that run it later.
+/// The names of the units that run dynix later.
 #[must_use]
 pub fn names() -> Vec<String> {
     let kinds = ["after-boot", "confirm", "expiry", "retry", "secrets", "verify", "watch"];
@@ -140,8 +140,8 @@ pub enum AlarmError {
     Template(#[from] TemplateError),
 }
 
-/// Lets dynix be run at `end`, when the next override is over, or no longer where there is none. Gives whether `state`
-/// changed. Without systemd on another tree, nothing is done.
+/// Sets the timer that runs dynix at `end`, when the next override expires, or removes it if there is none. Gives
+/// whether `state` changed. Without systemd on another tree, it does nothing.
 pub fn set(end: Option<SystemTime>, state: &mut State, machine: &Machine<'_>) -> Result<bool, AlarmError> {
     let recall = machine.recall;
     if machine.manager.is_none() && !recall.before_boot {
@@ -202,8 +202,8 @@ pub fn retry(services: &[String], record: u64, machine: &Machine<'_>) -> Result<
     Ok(true)
 }
 
-/// A time that has passed once systemd starts the timer would never come; so where that may be, the delay counts: as well,
-/// before a boot, whose clock may not be right yet.
+/// A calendar time that has passed when systemd starts the timer would never come. So if that can happen, the timer
+/// also has the delay. The same holds before a boot, whose clock may not be right yet.
 fn when(end: SystemTime, now: SystemTime, live: bool) -> Vec<When> {
     const SOON: Duration = Duration::from_secs(10);
     const WITHIN_A_BOOT: Duration = Duration::from_secs(600);

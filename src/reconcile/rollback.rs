@@ -10,7 +10,7 @@ use super::state::InEffect;
 use super::verdict::stay_down;
 
 impl Rollout<'_> {
-    /// Where a service goes that does not work.
+    /// The fallback of a service that does not work.
     pub(super) fn fall_back(&self, change: &Change<'_>, fault: &Fault, progress: &mut Progress) -> (InEffect, Outcome) {
         let reason = self.reason(change, fault);
         match (self.fallback, fault) {
@@ -34,7 +34,7 @@ impl Rollout<'_> {
         let back =
             change.reversed(|unit| up.iter().any(|one| one == unit), |unit| touched.iter().any(|one| *one == unit));
         match self.switch(&back, progress) {
-            // It was well on this before, and nobody says otherwise.
+            // The service worked on this before, and nothing shows otherwise.
             None | Some(Fault::Stopped(_) | Fault::Unjudged(_)) => {}
             Some(worse) => {
                 let worse = format!("going back: {}", self.reason(&back, &worse));

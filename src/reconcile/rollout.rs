@@ -32,39 +32,39 @@ use crate::plan::Plan;
 /// Services that are acted on at a time, below what the bus allows (see [`Semaphore`]).
 const AT_ONCE: usize = 100;
 
-/// Where a service goes that does not work.
+/// The fallback of a service that does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// To what it had before; where that fails too, to its static files.
+    /// What it had before; if that fails too, its static files.
     Previous,
     /// To its static files.
     Static,
-    /// Nowhere: what it is going to counts more.
+    /// None: the new state matters more.
     Never,
 }
 
-/// Where a service arrived.
+/// The result of one service.
 #[derive(Debug)]
 pub struct Reconciled {
     /// The service.
     pub service: String,
-    /// What its units read now.
+    /// The state that its units read now.
     pub in_effect: InEffect,
-    /// What came of it.
+    /// The outcome for the report.
     pub outcome: Outcome,
-    /// The units that may be on something else than `in_effect`.
+    /// The units that may have another state than `in_effect`.
     pub unsettled: BTreeSet<String>,
     /// Whether it failed for a reason that may be gone soon, and nothing was touched.
     pub may_be_retried: bool,
     /// Whether it went back because the apply is to end early.
     pub interrupted: bool,
-    /// What else there is to say.
+    /// Warnings for the report.
     pub warnings: Vec<String>,
     /// The steps that were taken for it, from its units on.
     pub steps: Vec<Action>,
 }
 
-/// What all services have in common.
+/// The context that all services share.
 pub(super) struct Rollout<'c> {
     pub(super) machine: &'c Machine<'c>,
     pub(super) files: &'c BTreeMap<String, Vec<StagedFile>>,
@@ -83,7 +83,7 @@ pub(super) struct Progress {
     pub(super) down: BTreeMap<String, String>,
 }
 
-/// Nothing stops the way back.
+/// A rollback is never interrupted.
 pub(super) fn to_the_end() -> bool {
     false
 }
@@ -121,7 +121,7 @@ pub fn take(
             let behind: Vec<mpsc::Sender<()>> = behind.iter().map(|other| senders[*other].clone()).collect();
             let (rollout, semaphore, fault) = (&rollout, &semaphore, faults.get(change.name).cloned());
             running.push(scope.spawn(move || {
-                // One that broke down has dropped its senders: nobody waits for it for ever.
+                // A thread that panicked has dropped its senders, so nobody waits for it for ever.
                 (0..waits).for_each(|_| done.recv().unwrap_or_default());
                 let result = {
                     let _turn = semaphore.take();
@@ -169,12 +169,12 @@ impl Rollout<'_> {
         change.units.keys().chain(self.dependents.of(change.name)).map(String::as_str)
     }
 
-    /// Whether the way there may end early: what goes back from something, or counts more than what there was, does not.
+    /// Whether the change may be interrupted. A rollback may not, and neither may a change without fallback.
     fn is_interrupted(&self) -> bool {
         self.fallback == Fallback::Previous && self.machine.interruption.is_wanted()
     }
 
-    /// Takes one change to its end. What becomes of `others` is for the services to say that come after this one.
+    /// Runs one change to its end. The services that come after this one report the outcome of `others`.
     fn run(&self, change: &Change<'_>, fault: Option<Fault>, others: &BTreeSet<&str>) -> Reconciled {
         let interrupted = || self.is_interrupted();
         let mut progress = Progress::default();
@@ -251,7 +251,7 @@ impl Rollout<'_> {
         if !matches!(fault, Fault::Unhealthy(_) | Fault::Unjudged(_)) {
             return Some(fault);
         }
-        // A probe can't say why nobody answers.
+        // A probe can't tell why nobody answers.
         let stopped = self.stopped(change);
         let reason = (!stopped.is_empty()).then(|| format!("{} was stopped by somebody else", stopped.join(", ")));
         progress.stopped.extend(stopped);
@@ -273,7 +273,7 @@ impl Rollout<'_> {
         revival
     }
 
-    /// The units that are up all the same. Where systemd does not answer, restarting is the way that needs no answer.
+    /// The units that are still up. If systemd does not answer, they count as down: a restart needs no answer.
     pub(super) fn up(&self, change: &Change<'_>) -> Vec<String> {
         let units: Vec<String> = change.units.keys().cloned().collect();
         let statuses = self.machine.manager.and_then(|manager| manager.status(&units).ok()).unwrap_or_default();

@@ -29,13 +29,13 @@ pub struct State {
     /// The change that awaits its confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
-    /// What wakes dynix when the next override is over.
+    /// The timer that starts dynix when the next override expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
     /// The unit that watches the services that have a [`Watch`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watcher: Option<String>,
-    /// The services that are being changed: there only while an apply is at it, so that the watcher finishes what was killed.
+    /// The services of an apply under way. After a killed apply they are still here, so that the watcher finishes them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub under_way: BTreeSet<String>,
     /// The services whose newest values are not known to work, and are tried once the system is up.
@@ -43,20 +43,20 @@ pub struct State {
     pub postponed: BTreeSet<String>,
 }
 
-/// A change that goes back by itself unless it is confirmed. The log has it rejected from the start, so that nothing but
-/// a confirmation ever brings it back.
+/// A change that rolls back unless it is confirmed. The log has it rejected from the start, so that only a confirmation
+/// brings it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Trial {
     /// The timer that ends it.
     pub timer: String,
-    /// Who made it.
+    /// The user who made it.
     pub by: String,
     /// When it ends, in seconds of the monotonic clock (`clock_gettime(2)`, `CLOCK_MONOTONIC`).
     pub end: f64,
     /// Its records.
     pub marks: Vec<Mark>,
-    /// What each of its services goes back to.
+    /// The state that each of its services rolls back to.
     pub back: BTreeMap<String, InEffect>,
 }
 
@@ -78,15 +78,15 @@ pub struct Alarm {
     pub name: String,
     /// When it elapses (RFC 3339).
     pub at: String,
-    /// What it runs.
+    /// Program and arguments that it runs.
     pub command: Vec<String>,
 }
 
-/// What went wrong with a service the last time that it was to change.
+/// The last failure of a service's change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LastFailure {
-    /// Where it is now.
+    /// The state of the service after it.
     pub result: FailureKind,
     /// Why.
     pub reason: String,
@@ -94,7 +94,7 @@ pub struct LastFailure {
     pub time: String,
 }
 
-/// Where a service went that could not stay.
+/// The state that a service has after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FailureKind {
@@ -102,9 +102,9 @@ pub enum FailureKind {
     RolledBack,
     /// To its static values: it did not work on what it had either.
     RollbackFailed,
-    /// Back to what it had: nobody confirmed the new values.
+    /// On what it had: nobody confirmed the new values.
     NotConfirmed,
-    /// To the new values, and the process of a unit goes on with others.
+    /// On the new values, but the process of a unit runs on others.
     Unseen,
 }
 
@@ -129,20 +129,20 @@ impl Default for State {
 pub struct ServiceState {
     /// The last record of the log that this service has applied.
     pub log_id: u64,
-    /// What its units read.
+    /// The files and drop-ins that its units read.
     #[serde(flatten)]
     pub in_effect: InEffect,
     /// The units that an apply was about to act on; there only from before the swap until the units are confirmed, so
     /// that an apply after a crash finishes.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pending: BTreeSet<String>,
-    /// What went wrong the last time; there until it changes well.
+    /// The last failure, until the service changes well.
     #[serde(rename = "setback", default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<LastFailure>,
     /// The digest of the overrides that `in_effect` is from ([`super::known_good::digest`]); `None` without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<String>,
-    /// Since when it has what it has, in seconds of the monotonic clock; `None` where an earlier version did not say.
+    /// Since when this state is in effect, in seconds of the monotonic clock; `None` in a file of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<f64>,
     /// Whether it was seen to work on these.
@@ -153,7 +153,7 @@ pub struct ServiceState {
     pub watch: Option<Watch>,
 }
 
-/// What a service's units read.
+/// The files and drop-ins that a service's units read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InEffect {
@@ -200,32 +200,33 @@ pub enum StateError {
     Malformed {
         /// The state file.
         path: String,
-        /// What is wrong with it.
+        /// The problem with the file.
         problem: String,
     },
 }
 
-/// Of which version a state is, whatever else it says.
+/// Only the version of a state file.
 #[derive(Deserialize)]
 struct Of {
     version: Option<u64>,
 }
 
-/// Makes a state of an earlier version one of [`VERSION`]. What is in effect stays in effect: an upgrade touches no unit.
+/// Migrates a state of an earlier version to [`VERSION`]. What is in effect stays in effect: an upgrade touches no
+/// unit.
 fn migrate(state: &mut Value, from: u64) {
     debug_assert!(from <= VERSION);
-    // Version 2 has `trial`, `alarm` and `setback` besides, version 3 `watcher`, `postponed`, and of each service `values`,
-    // `since`, `works` and `watch`. The versions before had none of what they say.
+    // Version 2 added `trial`, `alarm` and `setback`. Version 3 added `watcher`, `postponed`, and for each service
+    // `values`, `since`, `works` and `watch`. A missing key means that there is none.
     state["version"] = VERSION.into();
 }
 
 impl State {
-    /// Reads the state; nothing in effect where there is none.
+    /// Reads the state; a missing file means that nothing is in effect.
     pub fn load(path: &Utf8Path) -> Result<Self, StateError> {
         let Some(bytes) = fs::read_trusted(path, fs::OWN)? else { return Ok(Self::default()) };
         let malformed = |problem: String| StateError::Malformed { path: path.to_string(), problem };
         let Of { version } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
-        // Of another version, nothing else can be said.
+        // The rest of another version's file has an unknown meaning.
         let state = match version {
             Some(VERSION) => serde_json::from_slice(&bytes),
             Some(version) if version > VERSION => {

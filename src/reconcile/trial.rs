@@ -34,7 +34,7 @@ use crate::time::clock::{Clock, SystemClock};
 pub const NOT_CONFIRMED: &str = "not confirmed";
 /// How long after its end a trial is left to its timer, in seconds.
 const GRACE: f64 = 10.0;
-/// How long the way back waits for a lock: until it gets it.
+/// How long a rollback waits for a lock: until it gets it.
 pub const PATIENCE: Duration = Duration::MAX;
 
 /// A trial that is to begin.
@@ -44,18 +44,17 @@ pub struct Start {
     pub window: Duration,
     /// The records that were made for it.
     pub marks: Vec<Mark>,
-    /// Whether nobody else's records may be on trial with them: who puts them there takes them back, unless somebody
-    /// confirms.
+    /// Whether the trial refuses records of others: without a confirmation it would undo them.
     pub only_own: bool,
 }
 
-/// A change that awaits its confirmation, in words.
+/// A trial that awaits its confirmation, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("a change of {} (by {by}) awaits its confirmation, {left} s are left: `dynix confirm` keeps it, `dynix confirm --revert` goes back at once", services.join(", "))]
 pub struct Awaiting {
     /// Whose.
     pub services: Vec<String>,
-    /// Who made it.
+    /// The user who made it.
     pub by: String,
     /// Seconds.
     pub left: u64,
@@ -80,13 +79,13 @@ impl Trial {
         now.as_secs_f64() > self.end + GRACE
     }
 
-    /// What a confirmation records.
+    /// The records of a confirmation.
     #[must_use]
     pub fn confirmation(&self) -> Vec<Draft> {
         confirmation(&self.marks, "confirmed")
     }
 
-    /// What to say of it.
+    /// The message about it.
     #[must_use]
     pub fn awaiting(&self) -> Awaiting {
         let services = self.back.keys().cloned().collect();
@@ -97,7 +96,7 @@ impl Trial {
 }
 
 impl State {
-    /// What to put behind the log to see what is in effect: a change on trial is.
+    /// The records to add to the log to see what is in effect: those of a confirmation, if a trial is under way.
     #[must_use]
     pub fn on_trial(&self) -> Vec<Draft> {
         self.trial.as_ref().filter(|trial| !trial.is_overdue()).map(Trial::confirmation).unwrap_or_default()
@@ -157,7 +156,7 @@ pub(super) fn begin(
     Ok(())
 }
 
-/// An error where one of these records is not by `by`.
+/// Gives an error if one of these records is not by `by`.
 fn refuse_others(log: &LogFile, ids: &Marks, by: &str) -> Result<(), ApplyError> {
     let records = log.find(|id| ids.contains(&id))?;
     match records.into_iter().find(|record| record.by.as_deref() != Some(by)) {
@@ -258,8 +257,8 @@ pub(super) fn let_go<'s>(state: &mut State, services: impl Iterator<Item = &'s S
     }
 }
 
-/// Goes back from a trial that its timer should have ended, before an apply that leaves some of its services alone:
-/// nobody else would go back from it any more.
+/// Rolls back a trial that its timer should have ended, before an apply that leaves some of its services alone: after
+/// that nobody else would roll it back.
 pub(super) fn end_overdue(
     plan: &Plan,
     log: &LogFile,
@@ -284,9 +283,9 @@ pub(super) fn end_overdue(
 /// Which change on trial is to end: it may be over when its turn comes, and another one may have begun.
 #[derive(Clone, Copy, Debug)]
 pub enum Which<'w> {
-    /// That of this timer; where it is over, all is well.
+    /// The trial of this timer. If it is over, all is well.
     Of(&'w str),
-    /// The one that whoever asks found, by its timer; where it is over, they are told so.
+    /// The trial that the caller saw, by its timer. If it is over, the caller gets an error.
     Observed(Option<&'w str>),
 }
 
@@ -319,9 +318,9 @@ pub fn confirm(
     Ok((trial, report))
 }
 
-/// Goes back from the change that awaits its confirmation: to exactly what each service had, and where that does not work
-/// to its static files. The log needs nothing, it says so already; so a log that can't be read keeps nothing from going
-/// back. `reason` is for the state.
+/// Rolls back the trial: to exactly what each service had, or to its static files if that does not work. The log needs
+/// no record, because it has the trial rejected already; so even an unreadable log does not prevent the rollback.
+/// `reason` is for the state.
 pub fn revert(
     plan: &Plan,
     log: &LogFile,

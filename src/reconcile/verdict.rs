@@ -6,8 +6,8 @@ use super::change::Change;
 use super::execution::{Fault, Machine};
 use crate::plan::File;
 
-/// What went wrong, with the last words of the units that it went wrong with. They are left out where somebody may not
-/// read the service's files: everybody may read the log.
+/// The fault, with the last log lines of its units. The lines are left out if only some users may read the service's
+/// files, because everybody may read the log.
 pub(super) fn with_last_words(change: &Change<'_>, fault: &Fault, machine: &Machine<'_>) -> String {
     let reason = fault.reason().to_owned();
     let (Fault::Unit(_) | Fault::Unhealthy(_), Some(manager), Some(service)) = (fault, machine.manager, change.service)
@@ -24,7 +24,7 @@ pub(super) fn with_last_words(change: &Change<'_>, fault: &Fault, machine: &Mach
     words.fold(reason, |reason, words| reason + &words)
 }
 
-/// Units that depend on a service and stay down, in words.
+/// The message about units that depend on a service and stay down.
 pub(super) fn stay_down(down: &BTreeMap<String, String>) -> String {
     let each: Vec<String> =
         down.iter().map(|(unit, why)| format!("{unit}, which depends on it, does not come up again: {why}")).collect();

@@ -24,7 +24,7 @@ pub struct View {
     pub desired: Desired,
     /// The last record of the log.
     pub last_id: u64,
-    /// The fold with the records that do not hold, where there are any.
+    /// The fold including the records that do not hold, if there are any.
     with_refused: Option<Overlay>,
 }
 
@@ -36,8 +36,8 @@ impl View {
     }
 }
 
-/// Looks at the log with `changes` at its end, for the services in `only` or for all. The values have what secrets say;
-/// the fold has their references.
+/// Folds the log with `changes` at its end, for the services in `only` or for all. The values have the contents of
+/// secrets; the fold has the references.
 pub fn view(
     plan: &Plan,
     paths: &Paths,
@@ -52,7 +52,7 @@ pub fn view(
         let folded = if changes.is_empty() { log.fold()? } else { log.preview(&changes)? };
         timings::mark("fold");
         require(plan, &folded, only)?;
-        // What was not recorded has ids as well.
+        // The unrecorded changes have ids as well.
         let last_id = folded.last_id.saturating_sub(changes.len() as u64);
         let mut desired = desired(plan, &folded.overlay, only, &SecretFiles::of(paths));
         timings::mark("values and types");
@@ -72,7 +72,7 @@ pub fn view(
 /// Reads the services that have overrides, and those that are asked for.
 fn require(plan: &Plan, folded: &Folded, only: Option<&BTreeSet<String>>) -> Result<(), PlanError> {
     if !folded.unevaluated.is_empty() {
-        // What has no value could concern any.
+        // A record without a value could concern any service.
         return plan.services.require_all();
     }
     let overridden: Vec<AttrPath> = folded.overlay.leaves().into_iter().map(|(path, _)| path).collect();

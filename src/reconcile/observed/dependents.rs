@@ -13,15 +13,15 @@ use crate::plan::Plan;
 use crate::plan::order;
 use crate::reconcile::change::Change;
 
-/// How long such a unit has to come up again. dynix knows nothing of it, so this is systemd's own default
+/// How long such a unit may take to come up again. The plan does not have it, so this is systemd's own default
 /// (systemd-system.conf(5), `DefaultTimeoutStartSec=`).
 const DEADLINE: Duration = Duration::from_secs(90);
 
-/// What was up before, by service.
+/// The units that were up before, by service.
 #[derive(Clone, Debug, Default)]
 pub struct Dependents(BTreeMap<String, Vec<String>>);
 
-/// What did not come up again.
+/// The units that did not come up again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revival {
     /// The units that were started.
@@ -84,7 +84,7 @@ impl Dependents {
             Ok(results) => {
                 for (job, result) in down.into_iter().zip(results) {
                     match result {
-                        // Who stopped it wants it down.
+                        // Somebody stopped the unit, and wants it down.
                         Ok(()) | Err(JobFault::Stopped(_)) => {}
                         Err(JobFault::Interrupted) => revival.interrupted = true,
                         Err(JobFault::Refused(reason) | JobFault::Hindered(reason) | JobFault::Failed(reason)) => {
@@ -98,9 +98,9 @@ impl Dependents {
     }
 }
 
-/// For each change, the numbers of those that are acted on before it: what its service comes `after`, and what shares units
-/// with it. Services whose units depend on each other, or on which the same unit depends, go one after the other, so that
-/// what fails can be told.
+/// For each change, the numbers of the changes before it: those that its service comes `after`, and those that share
+/// units with it. Services whose units depend on each other, or on which the same unit depends, follow one another, so
+/// that the cause of a failure is clear.
 #[must_use]
 pub fn sequence(plan: &Plan, changes: &[Change<'_>], dependents: &Dependents) -> Vec<BTreeSet<usize>> {
     let names: BTreeMap<&str, usize> =
@@ -128,7 +128,7 @@ pub fn sequence(plan: &Plan, changes: &[Change<'_>], dependents: &Dependents) ->
                 if depends_on(first, second) && !depends_on(second, first) {
                     (first, second) = (second, first);
                 }
-                // What the plan says comes first, and nobody waits for each other.
+                // The order of the plan comes first. No two changes wait for each other.
                 if waits_for(&before, first, second) {
                     continue;
                 }

@@ -49,7 +49,7 @@ fn is_same(
         Ok(None) => return Ok(false),
         Err(error) => match error.untrusted() {
             Some(Untrusted::NotAFile | Untrusted::Link | Untrusted::TooLarge { .. }) => return Ok(false),
-            // Whoever may not read it does not know.
+            // A user without the right to read the file can't tell.
             None if error.source.kind() == ErrorKind::PermissionDenied => return Ok(true),
             _ => return Err(error),
         },

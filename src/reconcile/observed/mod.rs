@@ -18,9 +18,9 @@ use crate::render::key::Key;
 
 /// How an apply finds a service.
 pub(super) struct Observed {
-    /// What its units read now.
+    /// The state that its units read now.
     pub now: InEffect,
-    /// What was last seen to work.
+    /// The state that was last seen to work.
     pub confirmed: InEffect,
     /// The units that an apply before may have left half-way.
     pub pending: BTreeSet<String>,
@@ -73,7 +73,7 @@ pub(super) fn observe_at(
         let confirmed = if is_whole { unfinished.unwrap_or_else(|| now.clone()) } else { InEffect::default() };
         return Ok(Observed { now, confirmed, pending });
     }
-    // Something else moved the link, or the state file is gone: look at the files themselves.
+    // Another program moved the link, or the state file is gone. So this reads the files themselves.
     let mut files = BTreeMap::new();
     if let (Some(number), Some(service)) = (current, service) {
         for (file_name, file) in &service.files {

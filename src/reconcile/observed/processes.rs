@@ -25,7 +25,7 @@ const START: Duration = Duration::from_secs(2);
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// What the units of a service see that is not what the service has in effect, by unit.
+/// For each unit of a service, the files that it sees and that the service does not have in effect.
 pub(in crate::reconcile) fn others<'u>(
     service: &Service,
     in_effect: &InEffect,
@@ -91,7 +91,7 @@ impl Process {
         Some(std::fs::read(self.directory.join("environ")).ok()?.is_empty())
     }
 
-    /// What it has instead of a file, in words.
+    /// What it has instead of a file, as text.
     fn other(&self, unit: &str, file: &File, dynamic: Option<&Utf8Path>) -> Option<String> {
         let expected = dynamic.unwrap_or(&file.static_file);
         match &file.attach {
@@ -126,7 +126,7 @@ impl Process {
         }
     }
 
-    /// Whether there is something else at `target` than `expected`; `None` where that can't be known.
+    /// Whether `target` is another file than `expected`; `None` if that can't be known.
     fn has_another(&self, target: &Utf8Path, expected: &Utf8Path) -> Option<bool> {
         let wanted = Open::open(expected).ok()?;
         let seen = match self.open(target) {
@@ -157,7 +157,8 @@ impl Process {
         Some(identity(&self.directory.join("root"))? == identity(Utf8Path::new("/"))?)
     }
 
-    /// The variables that it was started with; `None` where it wrote over them, as programs do that change their title.
+    /// The variables that the process was started with; `None` if it overwrote them, as programs do that change their
+    /// title.
     fn environment(&self) -> Option<BTreeMap<String, String>> {
         let text = String::from_utf8(std::fs::read(self.directory.join("environ")).ok()?).ok()?;
         let variables: BTreeMap<String, String> = text

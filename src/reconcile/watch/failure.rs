@@ -24,11 +24,11 @@ use crate::reconcile::{ApplyError, Failed, Request, reconcile, rejection, trial}
 use crate::render;
 use crate::render::key::Key;
 
-/// A service that goes back.
+/// A service that rolls back.
 struct Failing<'p> {
     change: Change<'p>,
     watch: Watch,
-    /// What does not work.
+    /// The change that does not work.
     unproven: Unproven,
     /// The last record that it had applied.
     tried: u64,
@@ -68,14 +68,14 @@ pub(in crate::reconcile) fn roll_back(
     }
     state.save(&machine.paths.state())?;
     if is_rejected {
-        // What is in effect is the fold of the log.
+        // Reconciles the services with the log, which has new rejections.
         let request = Request { services: Some(services), by, follows: true, ..Request::default() };
         return reconcile(plan, log, request, machine, report, &mut |_| {});
     }
     begin(&mut state, machine, report)
 }
 
-/// Finds the way back of each service. Where there is none, there is nothing more to watch.
+/// Finds the fallback of each service. A service without one is not watched any more.
 fn ways_back<'p>(
     plan: &'p Plan,
     state: &mut State,
@@ -100,7 +100,7 @@ fn ways_back<'p>(
     Ok(failing)
 }
 
-/// Goes there. Gives what there is then, and who is to blame.
+/// Rolls the services back. Gives their states, and the records to blame.
 fn go(
     plan: &Plan,
     state: State,
@@ -113,7 +113,7 @@ fn go(
     if let Some(manager) = machine.manager {
         unreached = check_all_units(&mut changes, manager)?;
         for (change, one) in changes.iter_mut().zip(&failing) {
-            // What went down by itself is brought up again, whatever systemd calls it.
+            // A unit that stopped by itself is started again, whatever systemd calls its state.
             let blamed = one.watch.units.keys().find(|unit| one.reason.starts_with(&format!("{unit}: ")));
             change.units.extend(blamed.map(|unit| (unit.clone(), Verb::Restart)));
         }
@@ -163,7 +163,7 @@ fn reject(
     report: &mut Report,
 ) -> Result<bool, ApplyError> {
     let (service, reason) = (failed.service.clone(), failed.reason.clone());
-    // What is on trial is rejected for a while, and now for good.
+    // A trial's records are rejected only for a while; now they are rejected for good.
     let on_trial = on_trial.filter(|trial| trial.back.contains_key(&service));
     let marks = on_trial.map(|trial| trial.marks.as_slice()).unwrap_or_default();
     let failed = [failed];

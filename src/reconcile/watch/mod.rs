@@ -23,7 +23,7 @@ const MOST: usize = 8;
 pub struct Watch {
     /// Unlike that of any other watch since the boot.
     pub id: u64,
-    /// Who made the change.
+    /// The user who made the change.
     pub by: String,
     /// When it ends, in seconds of the monotonic clock.
     pub end: f64,
@@ -39,7 +39,7 @@ pub struct Watch {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Unproven {
-    /// What was in effect before, and is again where the change does not work.
+    /// The state before the change, to roll back to.
     pub back: InEffect,
     /// The digest of the overrides that this was from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,8 +52,8 @@ pub struct Unproven {
     /// Of those, the ones that were made for it: they are to blame first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<u64>,
-    /// Rejections of records that failed on top of this change. Where it turns out not to work itself, they were perhaps not
-    /// to blame.
+    /// Rejections of records that failed on top of this change. If this change turns out not to work, they were perhaps
+    /// not to blame.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubtful: Vec<u64>,
 }
@@ -92,7 +92,7 @@ impl Watch {
         (self.end - now).max(0.0)
     }
 
-    /// What a look at its units means. `deadline`: how long a unit may take to come up.
+    /// Judges an observation of its units. `deadline`: how long a unit may take to come up.
     #[must_use]
     pub fn judge(&self, observed: &[Observed], now: f64, deadline: f64) -> Verdict {
         let mut over = true;
@@ -137,10 +137,10 @@ impl Watch {
     }
 }
 
-/// What a look at a service's units means.
+/// The verdict on an observation of a service's units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Too early to say.
+    /// It is too early for a verdict.
     Wait,
     /// It stayed up.
     Works,
@@ -185,7 +185,7 @@ fn condition(unit: &Observed, restarts: u32) -> Condition {
         _ if status.was_stopped || status.load_state == "not-found" => Condition::Down,
         // A oneshot without RemainAfterExit= ends as inactive.
         ("inactive", _) if unit.result.as_deref() == Some("success") && is_oneshot => Condition::Settled,
-        // What is started when somebody needs it may end when nobody does any more.
+        // A unit that is started on demand may end when nobody needs it any more.
         ("inactive", _) if unit.result.as_deref() == Some("success") && unit.is_triggered => Condition::Down,
         _ => failed(),
     }

@@ -21,16 +21,17 @@ use crate::reconcile::state::{ServiceState, State};
 use crate::reconcile::watch::failure::roll_back;
 use crate::reconcile::watch::{Unproven, Verdict, Watch};
 
-/// What there is to see without touching anything.
+/// An observation of the watched services, which touches nothing.
 #[derive(Debug, Default)]
 pub struct Inspection {
     /// The units that are watched.
     pub units: BTreeSet<String>,
-    /// When to look again at the latest, in seconds of the monotonic clock; `None` where nothing is watched any more.
+    /// The latest time of the next observation, in seconds of the monotonic clock; `None` if nothing is watched any
+    /// more.
     pub next: Option<f64>,
     /// Whether there is something to be done ([`settle`]).
     pub is_due: bool,
-    /// Whether an apply is at it, or was killed ([`unfinished`]).
+    /// Whether an apply is under way, or was killed ([`unfinished`]).
     pub is_under_way: bool,
 }
 
@@ -47,8 +48,8 @@ pub fn inspect(plan: &Plan, machine: &Machine<'_>) -> Result<Inspection, ApplyEr
     })
 }
 
-/// Notes that nobody watches any more; `false` where there is something to watch again. Whoever begins to watch something
-/// has the locks as well, and sees which of the two it is.
+/// Notes that no process watches any more; `false` if there is something to watch again. A process that begins a watch
+/// holds the locks as well, so it sees which of the two holds.
 pub fn end(machine: &Machine<'_>, _locks: &Locks) -> Result<bool, ApplyError> {
     let mut state = State::load(&machine.paths.state())?;
     if !state.under_way.is_empty() || state.services.values().any(|one| one.watch.is_some()) {
@@ -85,7 +86,7 @@ fn see(
     Ok(watched.into_iter().map(|(name, watch)| (name.clone(), verdict(name, watch))).collect())
 }
 
-/// Acts on what there is to see now.
+/// Acts on the present observation.
 pub fn settle(plan: &Plan, log: &LogFile, machine: &Machine<'_>, _locks: &Locks) -> Result<Report, ApplyError> {
     let mut report = Report::default();
     let Some(manager) = machine.manager else { return Ok(report) };
@@ -110,14 +111,14 @@ pub fn settle(plan: &Plan, log: &LogFile, machine: &Machine<'_>, _locks: &Locks)
             _ => None,
         })
         .collect();
-    // What goes down with the system says nothing.
+    // A unit that stops with the system proves nothing.
     if !failed.is_empty() && !manager.is_stopping()? {
         roll_back(plan, log, state, failed, machine, &mut report)?;
     }
     Ok(report)
 }
 
-/// Notes that services work on their values. Where that can't be kept it is tried again by the next apply.
+/// Notes that services work on their values. If that can't be saved, the next apply tries again.
 fn prove(plan: &Plan, state: &mut State, services: &[String], machine: &Machine<'_>, report: &mut Report) {
     let paths = machine.paths;
     let proven: Vec<(&String, &mut ServiceState)> =
@@ -147,8 +148,8 @@ fn prove(plan: &Plan, state: &mut State, services: &[String], machine: &Machine<
     }
 }
 
-/// What becomes of the watch over a service that went back from its newest change: what is below that goes on being
-/// watched. Without a watch, it is not known what it went back to.
+/// Updates the watch of a service that rolled back its newest change: the changes below that stay watched. Without a
+/// watch, the state that it rolled back to is not known.
 pub(in crate::reconcile) fn went_back(entry: &mut ServiceState, watch: Option<Watch>, machine: &Machine<'_>) {
     (entry.watch, entry.values, entry.works) = (None, None, false);
     let Some(mut watch) = watch else { return };
@@ -182,7 +183,8 @@ pub(in crate::reconcile) fn confirmed<'s>(
     prove(plan, state, &works, machine, report);
 }
 
-/// Whoever watches is told to end, and the machine did not go down: what is watched is tried once more after the next boot.
+/// The watching process was asked to end, and the machine did not go down: the watched values get one more try after
+/// the next boot.
 pub fn leave(machine: &Machine<'_>, _locks: &Locks) -> Result<Report, ApplyError> {
     let (state, mut report) = (State::load(&machine.paths.state())?, Report::default());
     let watched = state.services.iter().filter(|(_, one)| one.watch.is_some()).map(|(service, _)| service);
@@ -190,7 +192,7 @@ pub fn leave(machine: &Machine<'_>, _locks: &Locks) -> Result<Report, ApplyError
     Ok(report)
 }
 
-/// How often values were tried after a boot counts no more.
+/// Forgets how often values were tried after a boot.
 pub(in crate::reconcile) fn forget_tries<'s>(
     services: impl Iterator<Item = &'s String>,
     machine: &Machine<'_>,
@@ -205,8 +207,8 @@ pub(in crate::reconcile) fn forget_tries<'s>(
     }
 }
 
-/// Notes what is about to happen, and sees to it that somebody watches `services`, which are changed now: where whoever changes
-/// them is killed, the watcher finishes that.
+/// Notes what is about to happen, and makes sure that a process watches `services`, which are changed now. If the apply
+/// is killed, the watcher finishes its work.
 pub(in crate::reconcile) fn prepare(
     state: &mut State,
     services: BTreeSet<String>,
@@ -223,14 +225,14 @@ pub(in crate::reconcile) fn prepare(
     // Before the watcher reads it.
     state.save(&path)?;
     if start(&unit, manager, machine).is_err() {
-        // It is tried once more, and told, when there is something to watch.
+        // The start of the watcher is tried, and its failure reported, again when there is something to watch.
         state.watcher = None;
     }
     Ok(())
 }
 
-/// What an apply that was killed was changing, for another one to finish. With the locks, so that nobody is at it. What
-/// awaits a confirmation goes back by its timer.
+/// The services that a killed apply was changing, for another apply to finish. The caller holds the locks, so no apply
+/// is under way. The timer of a trial rolls the trial back.
 pub fn unfinished(machine: &Machine<'_>, _locks: &Locks) -> Result<BTreeSet<String>, ApplyError> {
     let state = State::load(&machine.paths.state())?;
     let is_stopping = machine.manager.map_or(Ok(false), ServiceManager::is_stopping)?;
@@ -238,7 +240,7 @@ pub fn unfinished(machine: &Machine<'_>, _locks: &Locks) -> Result<BTreeSet<Stri
     Ok(state.under_way.iter().filter(|service| !is_stopping && !is_on_trial(service)).cloned().collect())
 }
 
-/// Nothing is left to be finished.
+/// Notes that nothing is left to be finished.
 pub fn is_finished(machine: &Machine<'_>, _locks: &Locks) -> Result<(), ApplyError> {
     let mut state = State::load(&machine.paths.state())?;
     state.under_way.clear();
@@ -287,8 +289,8 @@ pub(in crate::reconcile) fn begin(
     Ok(())
 }
 
-/// Takes note of services that work, and that nobody watched: their units have been up on their values for as long as they
-/// would have been watched. So what is in effect when dynix comes to the system is known to work, too.
+/// Notes services that work and that nobody watched: their units have been up on their values for as long as a watch
+/// lasts. So the values that are in effect when dynix is installed are known good, too.
 pub(in crate::reconcile) fn adopt(
     plan: &Plan,
     state: &mut State,
@@ -343,8 +345,8 @@ pub(in crate::reconcile) fn last_good(plan: &Plan, service: &str, machine: &Mach
     known_good::system(plan, service, machine.paths).map_or(0, |system| known.before(service, &system, None))
 }
 
-/// What a result means for the watch over its service. `by`: who is watched for, and what they recorded for it; `None` where
-/// nobody is.
+/// Updates the watch of a service by its result. `by`: the user that the watch is for, with the user's records; `None`
+/// if nobody watches.
 pub(in crate::reconcile) fn reconciled(
     plan: &Plan,
     change: &Change<'_>,
@@ -389,7 +391,7 @@ pub(in crate::reconcile) fn reconciled(
     watch.push(Unproven { back, values, works, log_id: entry.log_id, own: own.to_vec(), doubtful: Vec::new() });
     let reloaded: Vec<String> =
         change.units.iter().filter(|(_, verb)| **verb == Verb::Reload).map(|(unit, _)| unit.clone()).collect();
-    // Where systemd does not answer, what it did before counts as well: that is on the safe side.
+    // If systemd does not answer, earlier restarts count as well: that errs on the safe side.
     let observed = if reloaded.is_empty() { Vec::new() } else { manager.observe(&reloaded).unwrap_or_default() };
     let restarts = |unit: &String| observed.iter().find(|one| one.status.unit == *unit).and_then(|one| one.restarts);
     watch.units.extend(change.units.keys().map(|unit| (unit.clone(), restarts(unit).unwrap_or_default())));
