@@ -47,7 +47,7 @@ impl Database {
 
     fn find<T>(self, key: &str, is_it: impl Fn((&str, u32)) -> Option<T>) -> Option<T> {
         let file = format!("/etc/{}", self.name());
-        // What can't be read here may be known elsewhere.
+        // Other databases may have what can't be read here.
         let local = fs::read_limited(file.as_str().into(), MOST).ok().flatten().unwrap_or_default();
         let first = |text: &[u8]| String::from_utf8_lossy(text).lines().filter_map(entry).find_map(&is_it);
         first(&local).or_else(|| {

@@ -4,7 +4,7 @@ use super::digest::sha256;
 use super::fs::{self, FileError};
 use super::paths::Paths;
 
-/// What tells a system from others: its plan, and the system itself where one is booted.
+/// Identifies a system: by its plan, and by the system itself if one is booted.
 #[must_use]
 pub fn identity(plan: &[u8], system: Option<&str>) -> String {
     let system = system.unwrap_or_default().as_bytes();

@@ -6,9 +6,9 @@ use rustix::process::{getegid, geteuid, getgid, getuid, umask};
 
 use crate::host::fs::{self, FileError};
 
-/// Variables that stand for `--root`, `--plan`, `--overrides` and `--socket` (src/cli/arguments.rs).
+/// The variables of `--root`, `--plan`, `--overrides` and `--socket` (src/cli/arguments.rs).
 const PLACES: [&str; 4] = ["DYNIX_ROOT", "DYNIX_PLAN", "DYNIX_OVERRIDES", "DYNIX_SOCKET"];
-/// What sudo(8), run0(1), pkexec(1) and doas(1) say of the user who called them.
+/// The variables with which sudo(8), run0(1), pkexec(1) and doas(1) name the user who called them.
 const CALLERS: [&str; 3] = ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"];
 /// See getauxval(3), linux/auxvec.h.
 const AT_SECURE: usize = 23;
@@ -22,15 +22,15 @@ pub enum Unfit {
          made for that; run it as root, with sudo or run0"
     )]
     Privileged,
-    /// Where root works is said by somebody else.
+    /// Another user chose where root works.
     #[error("{variable} is from the user who called this with sudo or the like; use the flag --{flag}, or unset it")]
     Place {
         /// The variable.
         variable: &'static str,
-        /// What to use.
+        /// The flag to use.
         flag: String,
     },
-    /// What the kernel says of the process can't be read.
+    /// The kernel's facts about the process can't be read.
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -42,7 +42,7 @@ pub fn settle() -> Result<(), Unfit> {
     }
     // Modes are given outright: what the caller wants kept from others, or open to them, is of no concern here.
     umask(Mode::from_raw_mode(0o022));
-    // Programs that are run get their standard streams and nothing else.
+    // Child programs get their standard streams and nothing else.
     close_fds::set_fds_cloexec(3, &[]);
     let called = geteuid().is_root() && CALLERS.iter().any(|caller| is_set(caller));
     match PLACES.into_iter().find(|place| called && is_set(place)) {

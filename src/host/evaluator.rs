@@ -52,12 +52,12 @@ pub enum EvaluatorError {
         /// What it said.
         words: String,
     },
-    /// What it printed is no JSON.
+    /// Its output is no JSON.
     #[error("{program} printed no JSON: {problem}")]
     NotJson {
         /// The first word of the command.
         program: String,
-        /// What is wrong with it.
+        /// The problem of the JSON.
         problem: String,
     },
 }
@@ -67,7 +67,7 @@ pub fn evaluate(evaluator: &Evaluator, expression: &str, directory: &Utf8Path) -
     let mut command = evaluator.command.clone();
     command.extend(["--expr".to_owned(), expression.to_owned()]);
     let program = command.first().cloned().unwrap_or_default();
-    // Where there is none, no relative path leads anywhere.
+    // Without a directory, relative paths lead nowhere.
     let directory = Some(directory).filter(|directory| directory.is_dir());
     let output = process::run_in(directory, &command, Duration::from_secs_f64(evaluator.deadline))?;
     if !output.status.success() && !process::is_verdict(output.status) {

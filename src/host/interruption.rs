@@ -25,7 +25,7 @@ pub trait Interruption: Sync {
     fn is_wanted(&self) -> bool;
 }
 
-/// An apply that comes to its own end.
+/// An apply that is never interrupted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uninterrupted;
 
@@ -83,7 +83,7 @@ impl Drop for Signals {
     }
 }
 
-/// An apply that was interrupted is over: what is left is to end as the signal says, so that whoever started it sees that.
+/// An apply was interrupted. The process ends by the signal, so that its parent sees that.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted(pub i32);
@@ -91,7 +91,7 @@ pub struct Interrupted(pub i32);
 impl Interrupted {
     /// Does to this process what the signal does by default.
     pub fn take_effect(self) {
-        // Where it has no effect, the exit code says that it failed.
+        // If the signal has no effect, the exit code reports the failure.
         let _ = low_level::emulate_default_handler(self.0);
     }
 }

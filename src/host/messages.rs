@@ -23,12 +23,12 @@ pub fn warn(message: impl Display) {
     say(Priority::Warning, "warning: ", &message);
 }
 
-/// What is being done.
+/// Reports progress.
 pub fn info(message: impl Display) {
     say(Priority::Info, "", &message);
 }
 
-/// An error with its causes, each said once: many of our errors say their cause themselves.
+/// An error with its causes, each once: many of our errors contain their cause themselves.
 #[must_use]
 pub fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
@@ -38,8 +38,8 @@ pub fn chain(error: &anyhow::Error) -> String {
     })
 }
 
-/// Text without characters that control a terminal: what is shown has been said by programs and other users. Line feeds
-/// and tabs stay.
+/// Text without characters that control a terminal: it may come from programs and other users. Line feeds and tabs
+/// stay.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     let controls = |ch: char| {
@@ -63,7 +63,7 @@ fn say(priority: Priority, label: &str, message: &dyn Display) {
     let text = format!("{label}{message}");
     let text = visible(&text);
     let mut out = std::io::stderr().lock();
-    // The journal takes a line's priority from its start (sd-daemon(3)). There is nobody to tell of a closed stderr.
+    // The journal takes a line's priority from its start (sd-daemon(3)). A closed stderr can't be reported anywhere.
     let _ = if is_journal(&out) {
         text.lines().try_for_each(|line| writeln!(out, "<{}>{line}", priority as u8))
     } else {

@@ -29,7 +29,8 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Paths below `root`; `plan` and `overrides` replace the usual places where given (taken as they are, not below `root`).
+    /// Paths below `root`; `plan` and `overrides` replace the default paths if given (taken as they are, not below
+    /// `root`).
     #[must_use]
     pub fn new(root: &Utf8Path, plan: Option<Utf8PathBuf>, overrides: Option<Utf8PathBuf>) -> Self {
         Self {
@@ -46,7 +47,7 @@ impl Paths {
         &self.root
     }
 
-    /// `path` (absolute, as plans say it) below the root.
+    /// `path` (absolute, as in plans) below the root.
     #[must_use]
     pub fn below_root(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
@@ -64,7 +65,7 @@ impl Paths {
         self.activated.as_deref()
     }
 
-    /// What leads to the system that runs.
+    /// The link to the running system.
     #[must_use]
     pub fn current_system(&self) -> Utf8PathBuf {
         self.root.join("run/current-system")
@@ -88,31 +89,31 @@ impl Paths {
         self.root.join("var/cache/dynix")
     }
 
-    /// What `dynix prove` found of the running system.
+    /// The proof of the running system, by `dynix prove`.
     #[must_use]
     pub fn proof(&self) -> Utf8PathBuf {
         self.cache().join("proof.json")
     }
 
-    /// What was last seen to work; kept across boots.
+    /// The known-good values; kept across boots.
     #[must_use]
     pub fn known_good(&self) -> Utf8PathBuf {
         self.root.join("var/lib/dynix/known-good.json")
     }
 
-    /// What was last found of the values in effect.
+    /// The last verdict on the values in effect.
     #[must_use]
     pub fn verdict(&self) -> Utf8PathBuf {
         self.run().join("verdict.json")
     }
 
-    /// What was counted since the boot.
+    /// The counts since the boot.
     #[must_use]
     pub fn counters(&self) -> Utf8PathBuf {
         self.run().join("metrics.json")
     }
 
-    /// What the daemon counts of its callers.
+    /// The daemon's counts of its callers.
     #[must_use]
     pub fn uses(&self) -> Utf8PathBuf {
         self.run().join("uses.json")
@@ -154,7 +155,7 @@ impl Paths {
         self.root.join("etc/static")
     }
 
-    /// What is in effect.
+    /// The state file: what is in effect.
     #[must_use]
     pub fn state(&self) -> Utf8PathBuf {
         self.run().join("state.json")
@@ -166,19 +167,20 @@ impl Paths {
         self.run().join(service)
     }
 
-    /// What the kernel had of the settings that a service changed.
+    /// The kernel's own values of settings that a service changed.
     #[must_use]
     pub fn kernel_settings(&self, service: &str) -> Utf8PathBuf {
         self.run().join(format!("{service}.sysctl"))
     }
 
-    /// What systemd-sysctl is to give the kernel back for a service: read before any other file (sysctl.d(5)).
+    /// The file with which systemd-sysctl restores the kernel's values for a service: read before any other file
+    /// (sysctl.d(5)).
     #[must_use]
     pub fn settings_to_return(&self, service: &str) -> Utf8PathBuf {
         self.root.join(format!("run/sysctl.d/00-dynix-{service}.conf"))
     }
 
-    /// Where drop-ins that follow a value go.
+    /// The directory of drop-ins that follow a value.
     #[must_use]
     pub fn runtime_units(&self) -> Utf8PathBuf {
         self.root.join("run/systemd/system")

@@ -18,8 +18,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-/// Where the programs are that a program runs by name. What the caller's PATH says is of no concern to root's programs;
-/// those of another user can do no more than that user, and may be found where the user has them.
+/// The directories of programs that are run by name. root's programs ignore the caller's PATH. Programs of another user
+/// can do no more than that user, and may be found where the user has them.
 const PATH: &str = "/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Most bytes that a program may write to one of its streams.
 const OUTPUT: usize = 64 << 20;
@@ -40,7 +40,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// What it said for people, standard error first, trimmed.
+    /// Its output for people, standard error first, trimmed.
     #[must_use]
     pub fn words(&self) -> String {
         let (error, output) = (String::from_utf8_lossy(&self.stderr), String::from_utf8_lossy(&self.stdout));
@@ -59,7 +59,7 @@ pub enum ProcessError {
     Unrunnable {
         /// The first word.
         program: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// It was killed at its deadline.
@@ -67,7 +67,7 @@ pub enum ProcessError {
     Overdue {
         /// The first word.
         program: String,
-        /// What it had.
+        /// The deadline that it had.
         deadline: Duration,
     },
     /// It was killed because nobody waits for it any more.
@@ -121,7 +121,7 @@ fn start(
     process.args(arguments).stdin(Stdio::null()).stdout(to_stdout).stderr(to_stderr).process_group(0);
     process.current_dir(directory.unwrap_or(Utf8Path::new("/"))).env_clear().envs(environment());
     let mut group = Group { child: process.spawn().map_err(unrunnable)? };
-    // Else our own ends would keep the pipes open.
+    // Otherwise our own ends would keep the pipes open.
     drop(process);
     let mut texts = [Vec::new(), Vec::new()];
     let done =
@@ -144,7 +144,7 @@ fn environment() -> Vec<(&'static str, OsString)> {
     known
 }
 
-/// Whatever way this ends, nothing of what was started stays behind.
+/// Kills the whole process group when it is dropped, so that no process stays behind.
 struct Group {
     child: Child,
 }
@@ -152,14 +152,14 @@ struct Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It may be gone already; nothing else can be done about it here.
+            // Best effort: the group may be gone already.
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.child.wait();
     }
 }
 
-/// What came of watching a program.
+/// The result of watching a program.
 enum Watched {
     Ended(ExitStatus),
     Overdue,
@@ -207,7 +207,7 @@ fn watch(
             while *open {
                 match next_block(pipe, text)? {
                     Block::Read if text.len() > OUTPUT => return Ok(Watched::Talkative),
-                    // All that is there counts once the program has ended; before, its deadline is looked at in between.
+                    // After the program has ended, all output counts; before, the deadline is checked between reads.
                     Block::Read if ended => {}
                     Block::Read | Block::None => break,
                     Block::End => *open = false,
@@ -220,7 +220,7 @@ fn watch(
     }
 }
 
-/// What was in a pipe.
+/// The content of a pipe.
 enum Block {
     Read,
     None,

@@ -11,7 +11,7 @@ pub const UNIT: &str = "systemd-sysctl.service";
 /// The longest value that is kept.
 const LONGEST: u64 = 64 * 1024;
 
-/// What a file sets: paths below /proc/sys, perhaps with wildcards.
+/// The keys that a file sets: paths below /proc/sys, possibly with wildcards.
 #[must_use]
 pub fn settings(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
@@ -19,7 +19,7 @@ pub fn settings(text: &str) -> Vec<String> {
     keys.map(|key| path(key.strip_prefix('-').unwrap_or(key))).filter(|key| !key.is_empty()).collect()
 }
 
-/// A key as a path: where a dot comes first, dots and slashes change places (`sysctl_normalize`, src/basic/sysctl-util.c).
+/// A key as a path: if a dot comes first, dots and slashes change places (`sysctl_normalize`, src/basic/sysctl-util.c).
 fn path(key: &str) -> String {
     if key.find(['.', '/']).is_some_and(|first| key[first..].starts_with('/')) {
         return key.trim_matches('/').to_owned();
@@ -32,7 +32,7 @@ fn path(key: &str) -> String {
     key.chars().map(swapped).collect()
 }
 
-/// Whether a setting, perhaps with wildcards, means this path.
+/// Whether a setting, possibly with wildcards, means this path.
 #[must_use]
 pub fn is_set_by(path: &str, setting: &str) -> bool {
     let (names, patterns) = (path.split('/'), setting.split('/'));
@@ -55,7 +55,7 @@ fn fits(name: &str, pattern: &str) -> bool {
     }
 }
 
-/// What the kernel has of a setting, by path. What can't be read, or not be written as one line, is left out.
+/// The kernel's values of a setting, by path. A value that can't be read, or not be written as one line, is left out.
 #[must_use]
 pub fn values(root: &Utf8Path, setting: &str) -> BTreeMap<String, String> {
     let top = root.join("proc/sys");
@@ -90,7 +90,7 @@ pub fn text<'v>(values: impl IntoIterator<Item = (&'v String, &'v String)>) -> S
     values.into_iter().fold(String::new(), |text, (path, value)| text + &format!("-{path} = {value}\n"))
 }
 
-/// What [`text`] wrote.
+/// Parses the text that [`text`] wrote.
 #[must_use]
 pub fn read(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.strip_prefix('-')?.split_once(" = "));

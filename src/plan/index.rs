@@ -28,7 +28,7 @@ use crate::attr_path::AttrPath;
 use crate::host::fs::{self, Directory};
 use crate::plan::{Plan, Service};
 
-/// Of this format, and of no other version of it.
+/// Marks a file of exactly this version of the format.
 const MAGIC: &[u8; 16] = b"dynix index 1\n\0\0";
 const HEADER: usize = 56;
 const KEY: usize = 12;
@@ -42,7 +42,7 @@ fn digest(bytes: &[u8]) -> Digest {
     short
 }
 
-/// Where the index of a plan is.
+/// The path of a plan's index.
 #[must_use]
 pub fn beside(plan: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{plan}.index"))
@@ -121,7 +121,7 @@ pub struct Index {
     table: OnceLock<Option<Vec<u8>>>,
 }
 
-/// What is in a record at `at`, of as many bytes as the array has.
+/// The bytes of a field at `at`, as many as the array has.
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
@@ -148,7 +148,7 @@ fn open(path: &Utf8Path) -> Option<File> {
 }
 
 impl Index {
-    /// The plan at `path` without its services and candidates, and the index to find services with. `None` where there is
+    /// The plan at `path` without its services and candidates, and the index to find services with. `None` if there is
     /// no index, or none that belongs to the plan.
     #[must_use]
     pub fn open(path: &Utf8Path) -> Option<(Plan, Self)> {
@@ -213,7 +213,7 @@ impl Index {
         None
     }
 
-    /// Reads a service of the plan; `None` where what stands there is not what the index was made of.
+    /// Reads a service of the plan; `None` if the bytes there are not those that the index was made of.
     #[must_use]
     pub fn read(&self, number: usize) -> Option<(String, Service)> {
         if number >= self.services {

@@ -28,7 +28,7 @@ use crate::types::Schema;
 /// The only version of the plan (and of the description) that this dynix reads and writes.
 pub const VERSION: u64 = 1;
 
-/// What `nixos-rebuild switch` does with recorded overrides.
+/// How `nixos-rebuild switch` treats recorded overrides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnSwitch {
@@ -39,16 +39,16 @@ pub enum OnSwitch {
     Reapply,
 }
 
-/// What is done about values that a rebuild would not agree with.
+/// How dynix treats values with which a rebuild would differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verify {
-    /// They stay, and `dynix status` and the journal say it.
+    /// They stay, and `dynix status` and the journal report it.
     #[default]
     Warn,
     /// They are taken back, and recorded as rejected.
     Rollback,
-    /// Nothing is looked at.
+    /// Nothing is verified.
     Off,
 }
 
@@ -79,10 +79,10 @@ pub struct Plan {
     /// Seconds for which units are watched after an apply; with 0 they are not.
     #[serde(default = "default_watch")]
     pub watch: f64,
-    /// The daemon, where there is one.
+    /// The daemon, if the system has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemon: Option<DaemonSpec>,
-    /// What is written for a collector of measurements.
+    /// The metrics file, if the system has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsSpec>,
     /// The dynamic-enabled services by name (`harmonia`).
@@ -98,7 +98,7 @@ pub struct Plan {
 pub struct Candidate {
     /// Its settings, by the options' full names.
     pub options: Vec<String>,
-    /// Why their values can't change at run time; `None` where the evaluation shows no reason.
+    /// Why their values can't change at run time; `None` if the evaluation shows no reason.
     #[serde(default)]
     pub problem: Option<String>,
 }
@@ -107,13 +107,13 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DaemonSpec {
-    /// Who besides root may do what, by any name.
+    /// The rules for users other than root, by any name.
     #[serde(default)]
     pub allow: BTreeMap<String, Rule>,
     /// Seconds for which a request waits for others to become one apply with.
     #[serde(default = "default_window")]
     pub window: f64,
-    /// Seconds after which it ends when nobody is there.
+    /// Seconds after which the daemon ends if it has no client.
     #[serde(default = "default_idle")]
     pub idle: f64,
     /// Connections that a user may have at a time.
@@ -133,7 +133,7 @@ fn default_connections() -> usize {
     256
 }
 
-/// What some may do.
+/// A rule: what some users may do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
@@ -143,7 +143,7 @@ pub struct Rule {
     /// Groups by name.
     #[serde(default)]
     pub groups: Vec<String>,
-    /// Bounds by option path, and what is below it; `*` stands for any one name.
+    /// Bounds by option path, also for what is below it; `*` stands for any one name.
     pub options: BTreeMap<String, Bounds>,
 }
 
@@ -188,7 +188,7 @@ pub enum Method {
     Apply,
 }
 
-/// What is written for a collector of measurements.
+/// The metrics file for a collector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricsSpec {
@@ -212,7 +212,7 @@ impl Plan {
         self.services.candidates().unwrap_or(&self.candidates)
     }
 
-    /// For how long the units of a service are watched after an apply; `None` where they are not.
+    /// For how long the units of a service are watched after an apply; `None` if they are not.
     #[must_use]
     pub fn watch(&self, service: &str) -> Option<f64> {
         let own = self.services.get(service)?.watch;
@@ -233,7 +233,7 @@ pub struct Service {
     /// differs from what the static values give.
     #[serde(default)]
     pub drop_ins: BTreeMap<String, String>,
-    /// What of the system a rebuild would change with the values and need not follow them.
+    /// The parts of the system that a rebuild would change with the values, and that need not follow them.
     #[serde(default)]
     pub exempt: Vec<Exempt>,
     /// Run on the staged files before the swap; a failure refuses the values.
@@ -255,16 +255,16 @@ pub struct Service {
     pub find: Option<Find>,
 }
 
-/// What leads to the files of a service.
+/// The units and files in which `generate` looks for the files of a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Find {
     /// The store (`/nix/store`).
     pub store: String,
-    /// What the option's type says of itself (`TOML value`).
+    /// The description of the option's type (`TOML value`).
     #[serde(rename = "type", default)]
     pub type_description: String,
-    /// What the file is made of; `None` for one file of each option.
+    /// The value of the file; `None` for one file of each option.
     #[serde(default)]
     pub value: Option<ValueSpec>,
     /// Parameters of its format that are known: what the built values don't show of how it is written.
@@ -286,7 +286,7 @@ pub struct Find {
 pub struct EtcFile {
     /// Its path below /etc.
     pub target: Utf8PathBuf,
-    /// Where it is in the store.
+    /// Its path in the store.
     pub source: Utf8PathBuf,
     /// `symlink`, `direct-symlink`, or the octal mode of a copy.
     pub mode: String,
@@ -308,7 +308,7 @@ pub struct OptionSpec {
     /// Paths below the option whose values nobody else may see, each a list of names; see [`crate::render::secrets`].
     #[serde(default)]
     pub secret: Vec<AttrPath>,
-    /// Where the option's value was defined, for messages (`/etc/nixos/configuration.nix`).
+    /// The files that define the option's value, for messages (`/etc/nixos/configuration.nix`).
     #[serde(default)]
     pub defined_in: Vec<String>,
 }
@@ -327,9 +327,9 @@ impl OptionSpec {
 pub struct File {
     /// How the text is written.
     pub format: FormatSpec,
-    /// What is written.
+    /// The value that is written.
     pub value: ValueSpec,
-    /// What Nix generated for the static values, for the proof.
+    /// The file that Nix generated for the static values, for the proof.
     #[serde(rename = "static")]
     pub static_file: Utf8PathBuf,
     /// Octal permissions, as in `"0444"`.
@@ -349,7 +349,7 @@ pub struct File {
     /// How `generate` found it, for people; absent in a description, and for a file that was described.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// What `generate` proved; absent in a description.
+    /// The result of the proof by `generate`; absent in a description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
 }
@@ -388,7 +388,7 @@ pub enum ValueSpec {
     Attrs(BTreeMap<String, ValueSpec>),
     /// A list; elements that are [`ValueSpec::When`] with a false condition are left out.
     List(Vec<ValueSpec>),
-    /// `then` where the condition's value is `true`, else nothing (in a list) or null.
+    /// `then` if the condition's value is `true`, otherwise nothing (in a list) or null.
     When {
         /// Gives a boolean.
         condition: Box<ValueSpec>,
@@ -396,7 +396,7 @@ pub enum ValueSpec {
         then: Box<ValueSpec>,
     },
     /// One attribute of a value (`{"select": {"from": {"option": "services.x.settings"}, "path": ["a", "b"]}}`); null
-    /// where it is not there.
+    /// if it is missing.
     Select {
         /// The attribute set.
         from: Box<ValueSpec>,
@@ -407,16 +407,16 @@ pub enum ValueSpec {
     Prune {
         /// The value.
         from: Box<ValueSpec>,
-        /// What is left out.
+        /// The values that are left out.
         drop: Vec<Drop>,
-        /// Where.
+        /// The places where they are left out.
         within: Within,
     },
     /// Attribute sets on top of each other, the later on top, below each name as well (`lib.recursiveUpdate`).
     Merge(Vec<ValueSpec>),
 }
 
-/// What a value can be left out for.
+/// A property for which a value can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Drop {
@@ -430,7 +430,7 @@ pub enum Drop {
     String,
 }
 
-/// Where values are left out.
+/// The places where values are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Within {
@@ -457,19 +457,20 @@ pub enum Attach {
         /// Further environment that the start script had set (`PATH`).
         #[serde(default)]
         environment: BTreeMap<String, String>,
-        /// All words of the unit's own `ExecStart=`, where that is no start script.
+        /// All words of the unit's own `ExecStart=`, if that is no start script.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         built: Option<Vec<String>>,
     },
     /// The text is an environment file whose variables come on top of the unit's own.
     Variables {
-        /// What the unit itself sets for the static values.
+        /// The unit's own variables for the static values.
         built: BTreeMap<String, String>,
         /// The `EnvironmentFile=` of each unit that has some which are to stay on top.
         #[serde(default)]
         files: BTreeMap<String, OwnFiles>,
     },
-    /// `LoadCredential=ID:/run/dynix/SERVICE/current/FILE`, with the static text as what it is where that is missing.
+    /// `LoadCredential=ID:/run/dynix/SERVICE/current/FILE`, with the static text as the fallback if that file is
+    /// missing.
     Credential(String),
 }
 
@@ -479,7 +480,7 @@ pub enum Attach {
 pub struct OwnFiles {
     /// Those below the dynamic file.
     pub below: Vec<String>,
-    /// Those on top of it.
+    /// The files on top of it.
     pub above: Vec<String>,
 }
 
@@ -511,13 +512,13 @@ pub struct Proof {
     pub nix: String,
     /// SHA-256 of what our serialiser writes for the static values.
     pub rendered: String,
-    /// Parameters of the format that the description leaves open and the static values do not show, and `prune` where they
-    /// do not show what is left out. What depends on one of them is refused ([`crate::render::undecided`]).
+    /// Parameters of the format that the description leaves open and the static values do not show, and `prune` if they
+    /// do not show what is left out. A value that depends on one of them is refused ([`crate::render::undecided`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undecided: Vec<String>,
 }
 
-/// A part of the system that goes on with the built values, and may.
+/// A part of the system that keeps the built values, and may.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Exempt {
@@ -536,7 +537,8 @@ pub struct Check {
     /// Program and arguments; each word is a minijinja template with `files`, the staged paths by file name
     /// (`{{ files["prometheus.yml"] }}`), and `file`, the first of them. No shell.
     pub command: Vec<String>,
-    /// `generate` tries it on the static values, and leaves it out where it does not accept them; in the plan always false.
+    /// `generate` tries it on the static values, and leaves it out if it does not accept them; always false in the
+    /// plan.
     #[serde(default)]
     pub on_trial: bool,
     /// Seconds.
@@ -552,7 +554,7 @@ fn default_check_deadline() -> f64 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Health {
-    /// What is tried.
+    /// The probe.
     pub probe: Probe,
     /// Seconds after the units were acted on in which nothing is tried.
     #[serde(default)]
@@ -593,8 +595,8 @@ pub struct Unit {
     /// Seconds until its job has to be done and it has to be active.
     #[serde(default = "default_unit_deadline")]
     pub deadline: f64,
-    /// Seconds for which the apply itself waits to see a unit without readiness (`Type=simple`) stay up; `None`: not at
-    /// all where the unit is watched afterwards, else the default.
+    /// Seconds for which the apply itself waits to see a unit without readiness (`Type=simple`) stay up. `None`: not at
+    /// all if the unit is watched afterwards, otherwise the default.
     #[serde(default)]
     pub settle: Option<f64>,
     /// Whether it may have a mount namespace of its own although it starts sessions or mounts for others.
@@ -617,7 +619,7 @@ impl Unit {
     }
 }
 
-/// What a changed file means for a unit.
+/// The action on a unit when a file changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnChange {

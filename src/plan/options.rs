@@ -24,14 +24,14 @@ pub struct OptionRef<'p> {
 }
 
 impl OptionRef<'_> {
-    /// The names of `path` below the option: none where it is the option itself, or is not below it.
+    /// The names of `path` below the option: none if it is the option itself, or is not below it.
     #[must_use]
     pub fn below(&self, path: &AttrPath) -> AttrPath {
         path.strip_prefix(&self.path).unwrap_or_default()
     }
 }
 
-/// The option that `path` is or is below, the longest that is one: for whoever looks up one.
+/// The option that `path` is or is below, the longest one. For a single path.
 #[must_use]
 pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> Option<OptionRef<'p>> {
     all(plan).filter(|place| path.starts_with(&place.path)).max_by_key(|place| place.path.names().len())
@@ -65,7 +65,7 @@ impl<'p> OptionIndex<'p> {
         self.position(path).map(|position| &self.0[position])
     }
 
-    /// Where that is in the order of paths.
+    /// The place of the option in the order of paths.
     #[must_use]
     pub fn position(&self, path: &AttrPath) -> Option<usize> {
         (1..=path.0.len())

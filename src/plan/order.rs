@@ -22,7 +22,7 @@ fn direct<'p>(plan: &'p Plan, service: &str) -> impl Iterator<Item = &'p str> {
     after.filter_map(|name| plan.services.get_key_value(name)).map(|(name, _)| name.as_str())
 }
 
-/// The rank of every service: greater than that of each that it comes after, and 0 where it comes after none.
+/// The rank of every service: greater than that of each service that it comes after; 0 if it comes after none.
 #[must_use]
 pub fn ranks(plan: &Plan) -> BTreeMap<&str, usize> {
     fn rank<'p>(plan: &'p Plan, name: &'p str, depth: usize, ranks: &mut BTreeMap<&'p str, usize>) -> usize {
@@ -45,7 +45,7 @@ pub fn ranks(plan: &Plan) -> BTreeMap<&str, usize> {
     ranks
 }
 
-/// A cycle that `service` is on, from itself back to itself; `None` where it is on none.
+/// A cycle that `service` is on, from itself back to itself; `None` if it is on none.
 #[must_use]
 pub fn cycle(services: &Services, service: &str) -> Option<Vec<String>> {
     // Breadth first, so that it is a shortest one.

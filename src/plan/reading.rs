@@ -12,7 +12,7 @@ pub enum PlanError {
     /// Its version is another one.
     #[error("it has version {0}, this dynix reads version {VERSION}: use the dynix of the same system")]
     Version(u64),
-    /// It is something else.
+    /// The file is not a plan.
     #[error("it is not a plan; rebuild the system")]
     Malformed(#[source] serde_json::Error),
     /// It was there a moment ago.
@@ -30,7 +30,7 @@ pub fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
         Ok(plan) if plan.version == VERSION => Ok(plan),
         Ok(plan) => Err(PlanError::Version(plan.version)),
         Err(error) => {
-            // Another version may have another shape, which would only be told as an odd field.
+            // Another version may have another shape; without this check the error would only name an odd field.
             let version = serde_json::from_slice::<serde_json::Value>(bytes)
                 .ok()
                 .and_then(|plan| plan.get("version").and_then(serde_json::Value::as_u64));
@@ -42,8 +42,8 @@ pub fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
     }
 }
 
-/// The plan at `path`, `None` if there is none. By its index where it has one that belongs to it: then its services are
-/// those that are required ([`Services`]), and it has no candidates.
+/// The plan at `path`, `None` if there is none. If it has an index that belongs to it, its services are only those that
+/// are required ([`Services`]), and it has no candidates.
 pub fn open(path: &Utf8Path) -> Result<Option<Plan>, PlanError> {
     // Which options are of no service can be said only of all of them.
     if let Some((plan, index)) = Index::open(path).filter(|(plan, _)| plan.options.is_empty()) {

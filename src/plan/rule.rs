@@ -44,7 +44,7 @@ impl Pattern {
         self.0.iter().zip(&path.0).all(|(wanted, name)| wanted.as_ref().is_none_or(|wanted| wanted == name))
     }
 
-    /// The names behind the first `count`, if none of them can be any.
+    /// The names after the first `count`, if none of them is a wildcard.
     #[must_use]
     pub fn names_behind(&self, count: usize) -> Option<Vec<String>> {
         self.0.iter().skip(count).cloned().collect()

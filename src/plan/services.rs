@@ -18,11 +18,11 @@ use crate::plan::{Candidate, PlanError, Service};
 /// Services by name.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// All of them, where they were read.
+    /// All services, if they were read.
     whole: OnceLock<BTreeMap<String, Service>>,
-    /// The plan's candidates, where it was opened by its index and read whole later.
+    /// The plan's candidates, if it was opened by its index and read whole later.
     candidates: OnceLock<BTreeMap<String, Candidate>>,
-    /// Where the others are.
+    /// The source of the other services.
     source: Option<Arc<Source>>,
 }
 
@@ -35,7 +35,7 @@ struct Source {
 }
 
 impl Source {
-    /// Reads a service, with those that it comes after; false where the index does not belong to the plan.
+    /// Reads a service, with those that it comes after; false if the index does not belong to the plan.
     fn require(&self, number: usize, is_right: impl Fn(&str, &Service) -> bool) -> bool {
         let mut open = Vec::new();
         let Some((name, service)) = self.read(number, &mut open) else { return false };
@@ -51,7 +51,7 @@ impl Source {
         true
     }
 
-    /// Reads one. Where it was not read before, what it comes after goes into `open`.
+    /// Reads one service. If it was not read before, the services that it comes after go into `open`.
     fn read<'s>(&'s self, number: usize, open: &mut Vec<&'s String>) -> Option<&'s (String, Service)> {
         let slot = self.slots.get(number)?;
         if let Some(found) = slot.get() {
@@ -119,7 +119,7 @@ impl Services {
         Ok(())
     }
 
-    /// The plan's candidates, where they came with [`Services::require_all`].
+    /// The plan's candidates, if they came with [`Services::require_all`].
     pub(super) fn candidates(&self) -> Option<&BTreeMap<String, Candidate>> {
         self.candidates.get()
     }
@@ -160,7 +160,7 @@ impl Services {
         self.len() == 0
     }
 
-    /// What is read, in the order of the names.
+    /// The services that are read, in the order of their names.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         match self.source() {
@@ -174,7 +174,7 @@ impl Services {
         self.iter().map(|(name, _)| name)
     }
 
-    /// What is read, without names.
+    /// The services that are read, without names.
     pub fn values(&self) -> impl Iterator<Item = &Service> {
         self.iter().map(|(_, service)| service)
     }

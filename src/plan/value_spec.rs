@@ -12,9 +12,9 @@ use crate::plan::{Drop, ValueSpec, Within};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{fault}", if place.is_empty() { String::new() } else { format!("at {place}: ") })]
 pub struct ValueSpecError {
-    /// Where in the specification, as in `list[2].when.condition`; empty for the whole.
+    /// The place in the specification, as in `list[2].when.condition`; empty for the whole.
     pub place: String,
-    /// What is wrong there.
+    /// The fault at that place.
     pub fault: ValueSpecFault,
 }
 
@@ -42,7 +42,8 @@ fn here(fault: ValueSpecFault) -> ValueSpecError {
     ValueSpecError { place: String::new(), fault }
 }
 
-/// What modules leave out, the commonest first: `lib.filterAttrsRecursive (_: value: value != null)` and its kin.
+/// The values that modules leave out, the most common first: `lib.filterAttrsRecursive (_: value: value != null)` and
+/// similar.
 const LEFT_OUT: [(&[Drop], Within); 6] = [
     (&[Drop::Null], Within::Sets),
     (&[Drop::Null], Within::Top),
@@ -154,7 +155,7 @@ fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
     path.names().iter().try_fold(value, |value, name| value.get(name))
 }
 
-/// Puts a value on top of another: attribute sets become one, anything else takes the place.
+/// Merges a value onto another: attribute sets are merged, anything else is replaced.
 fn put_on(under: &mut Value, value: Value) {
     match (under, value) {
         (Value::Object(under), Value::Object(attributes)) => {
@@ -166,7 +167,7 @@ fn put_on(under: &mut Value, value: Value) {
     }
 }
 
-/// The value where the condition holds.
+/// The value if the condition holds.
 fn when<'v>(
     condition: &'v ValueSpec,
     then: &'v ValueSpec,

@@ -21,7 +21,7 @@ impl Key {
         paths.run().join("key")
     }
 
-    /// The key of what is in effect; any where there is none yet, or none for this user: nothing is known by it then.
+    /// Loads the key. If there is none yet, or none that this user may read, it is all zeros.
     pub fn load(paths: &Paths) -> Result<Self, FileError> {
         match fs::read_trusted(&Self::place(paths), 32) {
             Ok(bytes) => Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).unwrap_or_default()),
@@ -32,7 +32,7 @@ impl Key {
         }
     }
 
-    /// Makes one where there is none. Under the lock of applying.
+    /// Makes a key if there is none. The caller holds the lock of applying.
     pub fn ensure(paths: &Paths) -> Result<(), FileError> {
         let place = Self::place(paths);
         if fs::read_trusted(&place, 32)?.is_some_and(|bytes| bytes.len() == 32) {
@@ -44,7 +44,7 @@ impl Key {
         atomic::write(&place, &key, 0o600, Durability::Volatile)
     }
 
-    /// Whether it is one: whoever may not read it has none.
+    /// Whether the key is known: a user who may not read it has none.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.0 != [0; 32]

@@ -16,14 +16,14 @@ use crate::host::templates;
 use crate::plan::{Attach, File, Service};
 use key::Key;
 
-/// What the values of a service's options come to.
+/// The rendered files and drop-ins of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
     /// Content of each file, by name.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Text of each drop-in that differs from the one for the static values, by unit.
     pub drop_ins: BTreeMap<String, String>,
-    /// What a person should know of it.
+    /// Notes for people.
     pub notes: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ pub fn render(name: &str, service: &Service, values: &BTreeMap<String, Value>) -
         if !service.has_secrets() {
             return error;
         }
-        // Formats say what is wrong in terms of the values.
+        // The messages of formats quote the values.
         let problem = "it can't hold these values; they are not shown, for some are secret".to_owned();
         Unrenderable { problem, ..error }
     });
@@ -129,8 +129,8 @@ pub fn static_values(service: &Service) -> BTreeMap<String, Value> {
     service.options.iter().map(|(name, option)| (name.clone(), option.static_value.clone())).collect()
 }
 
-/// What makes two files the same for a unit that reads them: content, mode, owner and group. What the build wrote is no
-/// secret, and has the digest that the proof says.
+/// The identity of a file for a unit that reads it: content, mode, owner and group. The built content is no secret, and
+/// has the digest that the proof has.
 #[must_use]
 pub fn identity(service: &Service, file: &File, bytes: &[u8], key: &Key) -> String {
     let digest = sha256(bytes);

@@ -17,9 +17,9 @@ use crate::host::paths::Paths;
 use crate::overrides::{Kind, Record};
 use crate::plan::{self, OptionSpec, Plan, Service, ValueSpec};
 
-/// The one name of a set that stands for a secret.
+/// The only name in a set that refers to a secret.
 pub const REFERENCE: &str = "_secret";
-/// What is shown instead.
+/// The text that is shown instead.
 pub const SHOWN: &str = "(secret)";
 /// Most bytes that a secret may have.
 pub const LIMIT: u64 = 64 << 10;
@@ -51,7 +51,7 @@ impl OptionSpec {
 }
 
 impl Service {
-    /// Whether any of its values is a secret; what its programs say is not shown then.
+    /// Whether any of its values is a secret. Then the output of its programs is not shown.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
         self.options.values().any(|option| !option.secret.is_empty())
@@ -81,15 +81,15 @@ fn holds_secret(spec: &ValueSpec, below: &AttrPath, service: &Service) -> bool {
     }
 }
 
-/// A value that may not stand where a secret is, or a secret that can't be read.
+/// A value that may not be in a secret's place, or a secret that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct Unrevealed {
-    /// Where, below the option.
+    /// The path below the option.
     pub path: AttrPath,
     /// Why; without the value.
     pub problem: String,
-    /// The file that another look may find in order. `None` where the record is at fault.
+    /// The file that may be good at another try. `None` if the record is at fault.
     pub file: Option<File>,
 }
 
@@ -107,9 +107,9 @@ pub struct File {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Awaited {
-    /// What it is the value of.
+    /// The path whose value it is.
     pub path: AttrPath,
-    /// Where it is read.
+    /// The file that it is read from.
     pub file: File,
     /// Why it can't be used.
     pub reason: String,
@@ -118,7 +118,7 @@ pub struct Awaited {
 /// Why there is no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoSecret {
-    /// In words.
+    /// The problem as text.
     pub problem: String,
     /// Whether there is a file.
     pub is_there: bool,
@@ -166,7 +166,7 @@ impl Reveal for SecretFiles {
             if secret.ends_with('\n') {
                 secret.pop();
             }
-            // Whoever makes it has made the file, and is yet to write what it says.
+            // Its writer has made the file, and has yet to write the content.
             if secret.is_empty() { Err(unusable("it is empty")) } else { Ok(secret) }
         });
         let in_full = |problem| format!("the secret in {path} can't be used: {problem}");
@@ -174,8 +174,8 @@ impl Reveal for SecretFiles {
     }
 }
 
-/// An option's value with its secrets in the place of their references. What the build has there stays; nothing else is
-/// possible at a path that is marked.
+/// An option's value with its secrets in the place of their references. A built value stays; nothing else is possible
+/// at a path that is marked.
 pub fn reveal(option: &OptionSpec, mut value: Value, files: &dyn Reveal) -> Result<Value, Unrevealed> {
     for mark in &option.secret {
         let built = mark.names().iter().try_fold(&option.static_value, |value, name| value.get(name));
@@ -233,7 +233,7 @@ fn put_secrets(value: &mut Value, built: Option<&Value>, files: &dyn Reveal) -> 
     }
 }
 
-/// What tells nobody anything.
+/// Whether a value reveals nothing.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -242,7 +242,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Whether a value that was built may stand at a secret's path: it is in the Nix store, which everybody can read.
+/// Whether a built value may be at a secret's path: everybody can read it in the Nix store.
 #[must_use]
 pub fn may_be_built(value: &Value) -> bool {
     match value {
@@ -271,13 +271,13 @@ impl Secrets {
         self.0.iter().any(|mark| path.starts_with(mark) || mark.starts_with(path))
     }
 
-    /// What of the value at `path` everybody may see.
+    /// The part of the value at `path` that everybody may see.
     #[must_use]
     pub fn shown(&self, path: &AttrPath, value: &Value) -> Value {
         let mut value = value.clone();
         for mark in &self.0 {
             if path.starts_with(mark) {
-                // Within a reference stands the path of a file.
+                // The value within a reference is the path of a file.
                 let within = path.names().last().is_some_and(|name| name == REFERENCE);
                 if !(within && value.as_str().is_some_and(|path| path.starts_with('/'))) {
                     hide(&mut value);
@@ -291,7 +291,7 @@ impl Secrets {
         value
     }
 
-    /// What of a record everybody may see.
+    /// The part of a record that everybody may see.
     #[must_use]
     pub fn shown_record(&self, mut record: Record) -> Record {
         if self.0.is_empty() {
@@ -300,7 +300,7 @@ impl Secrets {
         match &mut record.kind {
             Kind::Set(leaves) => leaves.iter_mut().for_each(|(path, value)| *value = self.shown(path, value)),
             Kind::Replace(path, value) => *value = self.shown(path, value),
-            // What it comes to is not known here.
+            // The value of an expression is not known here.
             Kind::Expression(text) => "(an expression, not shown where values are secret)".clone_into(text),
             Kind::Unset(_) | Kind::Rollback(_) | Kind::Reject { .. } => {}
         }

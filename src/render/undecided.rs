@@ -21,7 +21,7 @@ const MOST: usize = 400;
 const SHOWN: usize = 5;
 /// Most characters of a line that a message shows.
 const WIDTH: usize = 60;
-/// What is undecided where it is not shown what is left out.
+/// The name of the convention for what is left out.
 pub const PRUNE: &str = "prune";
 
 /// A file of a service, and the values that it is written for.
@@ -35,7 +35,7 @@ pub struct Subject<'s> {
     pub file: &'s File,
     /// The built values of all options.
     pub built: &'s BTreeMap<String, Value>,
-    /// The values at hand.
+    /// The present values.
     pub values: &'s BTreeMap<String, Value>,
     /// Whether what is written may be shown.
     pub is_secret: bool,
@@ -46,15 +46,15 @@ pub struct Subject<'s> {
 struct Way {
     format: FormatSpec,
     value: ValueSpec,
-    /// What it has otherwise than the plan says.
+    /// The parameters that differ from the plan's.
     set: Vec<(&'static str, Value)>,
 }
 
 /// Text, or why there is none.
 type Text = Result<Vec<u8>, String>;
 
-/// Whether it makes a difference for what is written. Gives what there is to say of a difference that hardly ever
-/// matters; an error says what can't be known, and how to settle it.
+/// Checks whether an undecided convention changes the text. Gives notes about differences that hardly ever matter. An
+/// error says what can't be known, and how to decide it.
 pub fn check(subject: Subject<'_>) -> Result<Vec<String>, String> {
     let undecided = subject.file.proof.as_ref().map_or(&[][..], |proof| &proof.undecided);
     if undecided.is_empty() {
@@ -75,7 +75,7 @@ pub fn check(subject: Subject<'_>) -> Result<Vec<String>, String> {
             (Err(_), Err(_)) => true,
             _ => false,
         };
-        // Only what gives the built text is possible.
+        // A way is possible only if it gives the built text.
         (!same && way.text(subject.built).is_ok_and(|text| text == built)).then_some(other)
     };
     let mut notes = Vec::new();
@@ -160,8 +160,8 @@ fn ways(present: &Way, undecided: &[String], name: &str) -> Vec<Way> {
     conventions::of(parameter.kind).iter().flat_map(|value| present.with(parameter, value, undecided)).collect()
 }
 
-/// The ways that differ in several things at once: all of them, or where these are too many, those that differ in two. The
-/// `dimensions` are the names of what is undecided, and how many ways each has by itself.
+/// The ways that differ in several things at once: all of them, or only those that differ in two if there are too many.
+/// `dimensions` are the names of the undecided conventions, and how many ways each has by itself.
 fn combinations(present: &Way, dimensions: &[(&str, usize)], undecided: &[String]) -> Vec<Way> {
     let all: usize = dimensions.iter().map(|(_, ways)| ways + 1).fold(1, usize::saturating_mul);
     let depth = if all <= MOST { dimensions.len() } else { 2 };
@@ -190,7 +190,7 @@ fn is_harmless(way: &Way, subject: Subject<'_>) -> bool {
         "floats" => {
             value.as_ref().is_ok_and(|value| all_floats(value, |float| format!("{float:.6}").parse() == Ok(float)))
         }
-        // One that is written plainly is there, else more than the shell's quotes would be possible.
+        // Without a plain string in the built text, more quoting than the shell's would be possible.
         "strings" => to == "shell" && subject.file.format.parameters.get("strings").is_none_or(|is| is == "plain"),
         PRUNE => {
             let without_nulls = |spec: &ValueSpec| {
@@ -225,7 +225,7 @@ fn by_topic(undecided: &[String]) -> Vec<Vec<&str>> {
     topics
 }
 
-/// What is not known, what it would be each way, and where to say it.
+/// What is not known, what each way would write, and where to decide it.
 struct Explanation<'e> {
     subject: Subject<'e>,
     names: &'e [&'e str],
@@ -252,7 +252,7 @@ impl std::fmt::Display for Explanation<'_> {
 }
 
 impl Explanation<'_> {
-    /// What would be written, each way once.
+    /// The text of each way, once.
     fn said(&self) -> Vec<String> {
         let mut said: Vec<String> = Vec::new();
         let built = Ok(self.built.clone());
@@ -275,7 +275,7 @@ impl Explanation<'_> {
         said
     }
 
-    /// Where it is said which it is.
+    /// The place in which to decide it.
     fn place(&self) -> String {
         let quoted = |name: &str| if nix::is_plain_name(name) { name.to_owned() } else { nix::quoted(name) };
         let service = quoted(self.subject.service);
@@ -294,7 +294,7 @@ impl Explanation<'_> {
     }
 }
 
-/// What a parameter is about.
+/// The topic of a parameter.
 fn topic(name: &str) -> &'static str {
     match name {
         "listsAsDuplicateKeys" | "listToValue" | "join" => "how a list is written",

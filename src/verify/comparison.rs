@@ -14,7 +14,7 @@ pub const VERSION: u64 = 1;
 pub struct Comparison {
     /// Always [`VERSION`].
     pub version: u64,
-    /// What differs, by kind and name.
+    /// The differences, by kind and name.
     pub changed: BTreeMap<String, BTreeMap<String, Difference>>,
     /// How many parts were compared one by one; the rest of the system was compared as a whole.
     pub compared: usize,
@@ -32,7 +32,7 @@ pub struct Comparison {
 pub enum Difference {
     /// With the overrides it can't be evaluated.
     Fails,
-    /// It has another value; null where it is not there.
+    /// It has another value; null if it is missing.
     Changed {
         /// Without the overrides.
         before: Value,
@@ -64,11 +64,11 @@ impl From<Raw> for Difference {
 pub struct Sides {
     /// Without the overrides.
     pub before: Parts,
-    /// With them; `None` where it can't be evaluated.
+    /// The parts with the overrides; `None` if they can't be evaluated.
     pub after: Option<Parts>,
 }
 
-/// What dynix changes of a service.
+/// dynix's own changes of a service.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parts {

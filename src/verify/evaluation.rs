@@ -25,11 +25,11 @@ const UNKNOWN: &str = "the configuration's dynix says what this one does not kno
 pub enum Evaluated {
     /// To its end.
     Compared(Box<Comparison>),
-    /// The overrides make it fail: so would a rebuild. What the evaluator said.
+    /// The overrides make it fail, so a rebuild would fail too. The evaluator's message.
     FailsWithOverrides(String),
 }
 
-/// Compares the system of `plan` without and with `overrides`. An error says why nothing can be said.
+/// Compares the system of `plan` without and with `overrides`. An error says why there is no verdict.
 pub fn compare(
     evaluator: &Evaluator,
     plan: &Plan,
@@ -44,7 +44,7 @@ pub fn compare(
     if let Ok(comparison) = evaluated(overrides)? {
         return Ok(Evaluated::Compared(comparison));
     }
-    // Whose fault is it? The overrides are to blame where they fail again, and nothing else does.
+    // Finds the cause: the overrides are to blame if the evaluation fails only with them.
     if let Err(words) = evaluated(&Overlay::default())? {
         bail!("the configuration can't be evaluated: {words}")
     }
@@ -78,7 +78,7 @@ pub fn ask_with(
     directory: &Utf8Path,
     options: &[&str],
 ) -> Result<Value, Asking> {
-    // No argument can be as long as overrides may be; and nobody else may read them.
+    // The overrides go into a file: they may be longer than an argument, and nobody else may read them.
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(arguments.to_string().as_bytes())?;
     let path = crate::nix::quoted(&file.path().to_string_lossy());
@@ -92,7 +92,7 @@ pub fn ask_with(
         evaluator.arguments
     );
     let mut evaluator = evaluator.clone();
-    // Nothing is ever built to answer a question.
+    // The evaluation never builds anything.
     evaluator.command.extend(["--option", "allow-import-from-derivation", "false"].map(str::to_owned));
     evaluator.command.extend(options.iter().map(|&option| option.to_owned()));
     evaluator.deadline = DEADLINE;
@@ -101,7 +101,7 @@ pub fn ask_with(
     Ok(evaluate(&evaluator, &expression, directory)?)
 }
 
-/// Proves what the values of the plan's services flow into. An error says why nothing can be said.
+/// Finds everything that can depend on the values of the plan's services. An error says why there is no proof.
 pub fn prove(evaluator: &Evaluator, plan: &Plan, directory: &Utf8Path) -> anyhow::Result<Proof> {
     let found = found(plan);
     let try_without = |skip: &Flows| match ask(evaluator, "prove", &json!({ "skip": skip, "found": found }), directory)
@@ -124,8 +124,8 @@ pub fn prove(evaluator: &Evaluator, plan: &Plan, directory: &Utf8Path) -> anyhow
         Ok(proof) => return Ok(proof),
         Err(words) => words,
     };
-    // Something fails in a way that Nix can't go on from (builtins.tryEval takes but throw and assert): it is looked for,
-    // and counts as following every value.
+    // An evaluation error stops Nix (builtins.tryEval catches only throw and assert). dynix searches for its place, and
+    // assumes that it depends on every value.
     let names: Flows =
         serde_json::from_value(ask(evaluator, "namesOf", &json!({ "found": found }), directory)?).context(UNKNOWN)?;
     let all: Vec<(String, String)> =
@@ -162,7 +162,7 @@ fn grouped<'n>(names: impl Iterator<Item = &'n (String, String)>) -> Flows {
     })
 }
 
-/// What the evaluation can't know: the files that the build found, and the units that read them.
+/// The facts that the evaluation can't know: the files that the build found, and the units that read them.
 fn found(plan: &Plan) -> Value {
     let services = plan.services.iter().filter_map(|(name, service)| {
         let found: Vec<&File> = service.files.values().filter(|file| file.found.is_some()).collect();
@@ -193,7 +193,7 @@ fn read(value: Value) -> anyhow::Result<Comparison> {
     Ok(comparison)
 }
 
-/// Nix says where it is first, and what is wrong last.
+/// Nix prints the place first, and the problem last.
 #[must_use]
 pub fn last_words(words: &str) -> String {
     let from = words.rfind("error: ").map_or(0, |found| found + "error: ".len());

@@ -19,15 +19,15 @@ use serde_json::Value;
 use crate::plan::Plan;
 use comparison::{Comparison, Difference};
 
-/// One thing that a rebuild would make different from what there is.
+/// One thing that a rebuild would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What kind of thing: `unit`, `etc`, `package`, `assertion`, ...
+    /// The kind of thing: `unit`, `etc`, `package`, `assertion`, ...
     pub kind: String,
     /// Which one.
     pub name: String,
-    /// What a rebuild would change of it, in words.
+    /// The changes that a rebuild would make to it, as text.
     pub changes: Vec<String>,
 }
 
@@ -45,13 +45,13 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// What comes of a comparison.
+/// The verdict of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Judgement {
-    /// What a rebuild would change; empty where what is in effect is sound.
+    /// The things that a rebuild would change; empty if what is in effect is sound.
     pub findings: Vec<Finding>,
-    /// What else is worth knowing.
+    /// Notes for people.
     pub notes: Vec<String>,
     /// Whether the configuration that was evaluated is another than the one that was switched to.
     #[serde(default)]
@@ -61,7 +61,7 @@ pub struct Judgement {
 /// The values in effect of each service that has overrides, by option.
 pub type Values = BTreeMap<String, BTreeMap<String, Value>>;
 
-/// What a rebuild would change besides what dynix changed.
+/// Finds what a rebuild would change beyond dynix's own changes.
 #[must_use]
 pub fn judge(plan: &Plan, effective: &Values, comparison: &Comparison) -> Judgement {
     let mut judgement = Judgement::default();
@@ -141,14 +141,14 @@ fn finding(
                 own::Remaining::Foreign => foreign_unit(comparison, name, before, after),
             }
         }
-        // Told with the unit that is made of it.
+        // Reported with the unit that is made of it.
         Difference::Changed { .. } if kind == "firewall" => return None,
         Difference::Changed { before, after } => summary::changes(before, after),
     };
     Some(Finding { kind: kind.to_owned(), name: name.to_owned(), changes })
 }
 
-/// The firewall's units are made of options that say more than the unit.
+/// The firewall's units are made of options that show more than the unit.
 fn foreign_unit(comparison: &Comparison, name: &str, before: &Value, after: &Value) -> Vec<String> {
     let options =
         comparison.changed.get("firewall").filter(|_| name == "firewall.service" || name == "nftables.service");

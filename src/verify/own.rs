@@ -17,18 +17,18 @@ use crate::host::templates;
 use crate::plan::{Attach, File, Plan, Service};
 use crate::render::static_values;
 
-/// What is left of a difference.
+/// The rest of a difference.
 #[derive(Debug)]
 pub enum Remaining {
     /// The unit is of no service of ours.
     Foreign,
-    /// dynix has made all of it.
+    /// dynix made all of it.
     Nothing,
-    /// What it has not made.
+    /// The changes that dynix did not make.
     Changes(Vec<String>),
 }
 
-/// What a rebuild would change of `unit` besides what dynix changed.
+/// The changes that a rebuild would make to `unit` beyond dynix's own.
 pub fn remaining(
     plan: &Plan,
     effective: &Values,
@@ -81,14 +81,14 @@ pub fn remaining(
     if left.is_empty() { Remaining::Nothing } else { Remaining::Changes(left) }
 }
 
-/// What a unit says itself of the values of a service.
+/// The values of a service in the text of a unit.
 #[derive(Debug)]
 enum Said {
     Variables(BTreeMap<String, String>),
     Command(Vec<String>),
 }
 
-/// What it says of the built values, and what it has to say of these.
+/// The text in the unit for the built values, and for the present ones.
 fn in_the_unit(file: &File, values: &BTreeMap<String, Value>) -> Result<Option<(Said, Said)>, String> {
     let value = || file.value.evaluate(values).map_err(|error| error.to_string());
     match &file.attach {
@@ -142,7 +142,7 @@ impl Settings {
         self
     }
 
-    /// Takes off what is said so, and nothing else.
+    /// Removes exactly these settings.
     fn take(&mut self, said: &Said) {
         let service = |key: &str| ("Service".to_owned(), key.to_owned());
         match said {
@@ -188,8 +188,8 @@ impl Settings {
     }
 }
 
-/// Settings of which a later one takes the place of an earlier one (systemd.exec(5), systemd.resource-control(5),
-/// systemd.service(5)); of all others a drop-in adds to what there is.
+/// Settings of which a later one replaces an earlier one (systemd.exec(5), systemd.resource-control(5),
+/// systemd.service(5)). A drop-in adds to all others.
 fn is_single(key: &str) -> bool {
     const SINGLE: [&str; 9] =
         ["Group", "Nice", "OOMScoreAdjust", "Restart", "RestartSec", "Type", "UMask", "User", "WorkingDirectory"];

@@ -18,13 +18,13 @@ pub const VERSION: u64 = 2;
 /// Parts of a system: names by kind.
 pub type Flows = BTreeMap<String, Vec<String>>;
 
-/// What `lib/prove` gives.
+/// The result of `lib/prove`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Proof {
     /// Always [`VERSION`].
     pub version: u64,
-    /// The compiled description of the system that it is of.
+    /// The compiled description of the proof's system.
     pub generated: String,
     /// How many parts were evaluated.
     pub parts: usize,
@@ -32,28 +32,29 @@ pub struct Proof {
     pub services: BTreeMap<String, ServiceProof>,
 }
 
-/// What one service's values flow into.
+/// The things that can depend on one service's values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceProof {
-    /// Whatever values there are; empty where the service is independent.
+    /// The things that depend on any value; empty if the service is independent.
     pub flows: Flows,
     /// More exactly, the values that there were.
     pub paths: Vec<PathProof>,
 }
 
-/// What one value flows into.
+/// The things that can depend on one value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathProof {
-    /// Where it is.
+    /// Its path.
     pub path: AttrPath,
-    /// `None`: it can't be told from the other values of the service.
+    /// `None`: it can't be separated from the other values of the service.
     pub flows: Option<Flows>,
 }
 
 impl Proof {
-    /// What a value at `path` flows into, besides what the service says need not follow it; `None` where nothing is known.
+    /// The things that can depend on a value at `path`, without those that the service exempts; `None` if nothing is
+    /// known.
     #[must_use]
     pub fn flows(&self, plan: &Plan, service: &str, path: &AttrPath) -> Option<Flows> {
         let proof = self.services.get(service)?;
@@ -64,7 +65,7 @@ impl Proof {
                 names.retain(|name| *name != exempt.name);
             }
         }
-        // What is known of a whole option only counts for what is in it.
+        // A fact about a whole option counts only for what is in it.
         let mut within = flows.remove("within").unwrap_or_default();
         within.retain(|name| AttrPath::parse(name).map_or(true, |option| path.starts_with(&option)));
         flows.entry("value".to_owned()).or_default().extend(within);
@@ -73,10 +74,10 @@ impl Proof {
     }
 }
 
-/// Flows in words.
+/// Flows as text.
 #[must_use]
 pub fn named(flows: &Flows) -> Vec<String> {
-    // The rest of the system is named by what is in it, where anything is.
+    // The rest of the system is named by its contents, if it has any.
     let only_rest = flows.keys().all(|kind| matches!(kind.as_str(), "rest" | "warning"));
     let told = flows.iter().filter(|(kind, _)| only_rest || kind.as_str() != "rest");
     told.flat_map(|(kind, names)| names.iter().map(|name| summary::named(kind, name))).collect()

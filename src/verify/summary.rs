@@ -3,15 +3,15 @@
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-/// The most that is told of one thing.
+/// The most changes that are listed for one thing.
 const MOST: usize = 6;
 /// The longest single change.
 const LONGEST: usize = 160;
 
-/// Where only hashes differ.
+/// The text for a difference in hashes only.
 pub const ANOTHER_BUILD: &str = "(another build)";
 
-/// What a thing is called.
+/// The name of a thing for people.
 #[must_use]
 pub fn named(kind: &str, name: &str) -> String {
     match (kind, name) {
@@ -62,7 +62,7 @@ fn tell(told: &mut Vec<String>, before: &Value, after: &Value) {
                 let value = |of: &serde_json::Map<String, Value>| of.get(name).cloned().unwrap_or(Value::Null);
                 let below = changes(&value(before), &value(after));
                 if matches!(name.as_str(), "text" | "source") {
-                    // The text says itself what it is about; where there is one, its store path says nothing more.
+                    // The text itself shows its subject; then its store path adds nothing.
                     let has_text = before.get("text").is_some_and(Value::is_string);
                     told.extend(below.into_iter().filter(|_| name == "text" || !has_text));
                 } else {
@@ -90,7 +90,7 @@ fn tell(told: &mut Vec<String>, before: &Value, after: &Value) {
     }
 }
 
-/// Lines that differ; one that takes the place of another is told as one change.
+/// Lists the lines that differ; a replaced line is one change.
 fn lines(told: &mut Vec<String>, before: &str, after: &str) {
     let diff = TextDiff::from_lines(before, after);
     let (mut gone, mut new) = (Vec::new(), Vec::new());
@@ -114,7 +114,7 @@ fn lines(told: &mut Vec<String>, before: &str, after: &str) {
     tell(told, &mut gone, &mut new);
 }
 
-/// Two texts of one line: what they share in front is said once, to the last name that they share.
+/// Two texts of one line: the part that they share in front appears once, to the last name that they share.
 fn words(before: &str, after: &str) -> String {
     let (before, after) = (readable(before), readable(after));
     if before == after {

@@ -16,7 +16,7 @@ pub enum Outcome {
     Sound,
     /// It would.
     Unsound,
-    /// Nothing could be found out.
+    /// There is no result.
     #[default]
     Unverified,
 }
@@ -25,7 +25,7 @@ impl Outcome {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Sound, Self::Unsound, Self::Unverified];
 
-    /// As fields and measurements say it.
+    /// The name in fields and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Outcome {
     }
 }
 
-/// What was found, of which values.
+/// A verdict, and the values that it is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
@@ -50,7 +50,7 @@ pub struct Verdict {
     /// The system that it speaks of ([`super::proof::identity`]).
     #[serde(default)]
     pub system: String,
-    /// What was found.
+    /// The findings.
     #[serde(flatten)]
     pub judgement: Judgement,
     /// Whether it follows from the proof, with no evaluation.
@@ -81,7 +81,7 @@ impl Verdict {
         self.judgement.findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; ")
     }
 
-    /// In words, a line each.
+    /// The verdict as text, a line each.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();

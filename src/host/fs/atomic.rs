@@ -17,8 +17,8 @@ pub enum Durability {
     Durable,
 }
 
-/// Writes `bytes` to `path` with `mode`, replacing what is there. One writer at a time: the caller holds the lock, so
-/// what stands at the temporary name is left over from a crash.
+/// Writes `bytes` to `path` with `mode`, replacing what is there. One writer at a time: the caller holds the lock, so a
+/// file with the temporary name is left over from a crash.
 pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<(), FileError> {
     let (directory, name) = Directory::create_above(path)?;
     let temporary = temporary(name);
@@ -35,7 +35,7 @@ pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -
     Ok(())
 }
 
-/// Writes a new file, as [`write`] does; what stands at `path` already stays. Gives whether nothing did.
+/// Writes a new file, as [`write`] does; an existing file at `path` stays. Gives whether there was none.
 pub fn create(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<bool, FileError> {
     let (directory, name) = Directory::create_above(path)?;
     let temporary = temporary(name);
@@ -95,7 +95,7 @@ pub fn link(link: &Utf8Path, target: &str) -> Result<(), FileError> {
     directory.rename(&temporary, name)
 }
 
-/// Removes what a write or link of `path` left behind that was killed.
+/// Removes what a killed write or link of `path` left behind.
 pub fn clean(path: &Utf8Path) -> Result<(), FileError> {
     let Some((directory, name)) = Directory::above(path)? else { return Ok(()) };
     directory.remove(&temporary(name)).map(drop)

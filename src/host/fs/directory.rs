@@ -46,7 +46,7 @@ pub enum Untrusted {
     /// Others may have put it there.
     #[error("it has another name, and others may make names in its directory; copy it, and move the copy there")]
     Linked,
-    /// Where it leads could be changed.
+    /// A link can be changed to lead elsewhere.
     #[error("it is a symbolic link, and none is followed here")]
     Link,
     /// A pipe or device would be waited for, or worse.
@@ -57,7 +57,7 @@ pub enum Untrusted {
     TooLarge {
         /// Its size.
         size: u64,
-        /// What is allowed.
+        /// The allowed size in bytes.
         limit: u64,
     },
 }
@@ -72,7 +72,8 @@ impl From<Untrusted> for io::Error {
     }
 }
 
-/// Whoever owns `/` can put anything anywhere; in a user namespace that may be nobody we know.
+/// The trusted owners of directories. The owner of `/` can put anything anywhere; in a user namespace it may be an
+/// unknown user.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owners {
     root: u32,
@@ -132,7 +133,7 @@ impl Directory {
         Ok(Self { fd, path, owners, is_shared: found.st_mode & 0o022 != 0 })
     }
 
-    /// The directory at `path`; `None` where it, or one above it, is not there.
+    /// The directory at `path`; `None` if it, or one above it, is missing.
     pub fn open(path: &Utf8Path) -> Result<Option<Self>, FileError> {
         if let Some(found) = Self::known(path)? {
             return Ok(Some(found));
@@ -151,9 +152,9 @@ impl Directory {
     }
 
     /// The directory at `path`, by one call instead of three for each name, if all above it have been walked before.
-    /// `None` as well where the walk has to tell what is in the way, or the kernel lacks the call (openat2(2), Linux 5.6).
+    /// `None` also if only the walk can report the problem, or if the kernel lacks the call (openat2(2), Linux 5.6).
     fn known(path: &Utf8Path) -> Result<Option<Self>, FileError> {
-        // Only a name is looked up below what is known: `..` leads out of it.
+        // Only a plain name is looked up below a known directory: `..` leads out of it.
         let parent = path.file_name().and(path.parent());
         let Some(owners) = parent.and_then(directory_cache::owners) else { return Ok(None) };
         let Ok(fd) = rustix::fs::openat2(CWD, path.as_std_path(), ON_THE_WAY, Mode::empty(), ResolveFlags::NO_SYMLINKS)
@@ -185,13 +186,13 @@ impl Directory {
         Ok(Self::open(parent)?.map(|directory| (directory, name)))
     }
 
-    /// The same, made where it is missing.
+    /// The same, but it makes the directory if that is missing.
     pub fn create_above(path: &Utf8Path) -> Result<(Self, &str), FileError> {
         let (parent, name) = split(path)?;
         Ok((Self::create(parent)?, name))
     }
 
-    /// Where it is.
+    /// The path of the directory.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
@@ -238,15 +239,15 @@ impl Directory {
         Ok(self.look_at(name)?.is_some())
     }
 
-    /// A new file that only its owner can use; an error where there is anything of that name.
+    /// Makes a new file that only its owner can use; an error if anything of that name exists.
     pub fn create_file(&self, name: &str) -> Result<File, FileError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600));
         Ok(File::from(fd.at("create", &self.path.join(name))?))
     }
 
-    /// The file of that name, with `access` and no waiting for pipes; `None` where there is none. A link is
-    /// [`Untrusted::Link`]. Whose it is has to be looked at still: [`Directory::check_file`].
+    /// Opens the file of that name with `access`, without waiting for pipes; `None` if there is none. A link is
+    /// [`Untrusted::Link`]. The caller still has to check the owner: [`Directory::check_file`].
     pub fn open_file(&self, name: &str, access: OFlags) -> Result<Option<File>, FileError> {
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)) {
@@ -269,7 +270,7 @@ impl Directory {
             return Err(Untrusted::NotAFile);
         }
         self.owners.check(found)?;
-        // Whoever may make names in the directory could have linked a file of ours to this one (link(2)), where
+        // A user who may make names in the directory could have linked a file of ours to this one (link(2)), if
         // fs.protected_hardlinks is off (proc_sys_fs(5)).
         if self.is_shared && found.st_nlink > 1 { Err(Untrusted::Linked) } else { Ok(()) }
     }
@@ -279,7 +280,7 @@ impl Directory {
         rustix::fs::renameat(&self.fd, from, &self.fd, to).at("replace", &self.path.join(to))
     }
 
-    /// Renames `from` to `to` where there is nothing of that name; gives whether there was nothing.
+    /// Renames `from` to `to` if nothing has that name; gives whether it did.
     pub fn rename_new(&self, from: &str, to: &str) -> Result<bool, FileError> {
         match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
@@ -295,7 +296,7 @@ impl Directory {
         rustix::fs::symlinkat(target, &self.fd, name).at("create the link", &self.path.join(name))
     }
 
-    /// Where the link of that name leads; `None` where there is none.
+    /// The target of the link of that name; `None` if there is none.
     pub fn read_link(&self, name: &str) -> Result<Option<String>, FileError> {
         match rustix::fs::readlinkat(&self.fd, name, Vec::new()) {
             Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
@@ -354,7 +355,7 @@ fn split(path: &Utf8Path) -> Result<(&Utf8Path, &str), FileError> {
     }
 }
 
-/// The names from `/` to `path`. `..` has no place where no link is followed: see [`resolve`].
+/// The names from `/` to `path`. `..` is an error, because no link is followed: see [`resolve`].
 fn names(path: &Utf8Path) -> Result<Vec<String>, FileError> {
     let path = absolute(path)?;
     let mut names = Vec::new();
@@ -379,14 +380,14 @@ fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, FileError> {
     Ok(here.join(path))
 }
 
-/// `path` without symbolic links and `..`: links on the way are followed as they are in a system whose root is `root`,
-/// provided that root or the running user made them, in directories that nobody else can change. What is not there is
-/// left as it is. `path` is one below `root`.
+/// `path` without symbolic links and `..`. Links on the way are followed as in a system whose root is `root`, if root
+/// or the running user made them, in directories that nobody else can change. A missing part is left as it is. `path`
+/// is below `root`.
 pub fn resolve(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, FileError> {
     let mut links = 0;
     let mut stack = vec![Directory::top()?];
     if root != "/" {
-        // The root is where its own path leads.
+        // The path of the root itself may have links.
         let real = resolve(Utf8Path::new("/"), root)?;
         let Some(directory) = Directory::open(&real)? else {
             return absolute(path);

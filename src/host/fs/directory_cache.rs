@@ -24,7 +24,7 @@ pub(super) fn add(path: &Utf8Path, owners: Owners) {
     });
 }
 
-/// Who is trusted below a directory that was noted.
+/// The owners that are trusted below a remembered directory.
 pub(super) fn owners(path: &Utf8Path) -> Option<Owners> {
     KNOWN.with_borrow(|known| known.get(path.as_str()).copied())
 }

@@ -18,7 +18,7 @@ pub struct StagedFile {
     pub bytes: Vec<u8>,
     /// Permission bits.
     pub mode: u32,
-    /// Owner; changed only where it differs from the running user.
+    /// The owner; changed only if it is not the running user.
     pub uid: u32,
     /// Group; likewise.
     pub gid: u32,
@@ -45,7 +45,7 @@ pub fn stage(service: &Utf8Path, number: u64, files: &[StagedFile]) -> Result<Ut
     let (unfinished, finished) = (format!(".{}", name(number)), name(number));
     let staged = stage_at(&directory, &unfinished, &finished, files);
     if staged.is_err() {
-        // What failed first is what counts.
+        // The first failure is the one to report.
         let _ = remove_tree(&service.join(&unfinished));
     }
     staged?;
@@ -76,17 +76,17 @@ fn write(directory: &Directory, file: &StagedFile) -> Result<(), FileError> {
     open.write_all(&file.bytes).at("write", &path)
 }
 
-/// The content of a file of generation `number`; `None` where there is no such file.
+/// The content of a file of generation `number`; `None` if there is no such file.
 pub fn read(service: &Utf8Path, number: u64, file: &str) -> Result<Option<Vec<u8>>, FileError> {
     super::read_in_place(&directory(service, number).join(file), super::OWN)
 }
 
-/// The generation that `current` names; `None` where the service is on its static files.
+/// The generation that `current` names; `None` if the service is on its static files.
 pub fn current(service: &Utf8Path) -> Result<Option<u64>, FileError> {
     Ok(super::read_link(&service.join("current"))?.as_deref().and_then(number))
 }
 
-/// How long ago `current` was pointed at what it names; `None` where the service is on its static files.
+/// How long ago `current` got its present target; `None` if the service is on its static files.
 pub fn age(service: &Utf8Path) -> Result<Option<std::time::Duration>, FileError> {
     let link = service.join("current");
     match std::fs::symlink_metadata(&link) {

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use super::atomic::{self, Durability};
 use super::{Context, Directory, FileError, OWN, read_trusted};
 
-/// What was kept, if anything was. What can't be understood was not written by this dynix, and counts for nothing.
+/// The stored value, if there is one. A file that can't be parsed is from another version of dynix, and counts as
+/// absent.
 pub fn load<T: DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, FileError> {
     Ok(read_trusted(path, OWN)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
@@ -22,13 +23,14 @@ pub fn save(path: &Utf8Path, content: &impl Serialize, mode: u32) -> Result<(), 
     atomic::write(path, &bytes, mode, Durability::Volatile)
 }
 
-/// What was kept line by line; nothing where there is no file. A line that can't be understood counts for nothing.
+/// The stored values, one per line; none if there is no file. A line that can't be parsed counts as absent.
 pub fn lines<T: DeserializeOwned>(path: &Utf8Path) -> Result<Vec<T>, FileError> {
     let bytes = read_trusted(path, OWN)?.unwrap_or_default();
     Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
-/// Adds a line to a file that only root or the running user can read; it is there, whatever becomes of this process.
+/// Adds a line to a file that only root or the running user can read. After this returns, the line survives the end of
+/// this process.
 pub fn add_line(path: &Utf8Path, content: &impl Serialize) -> Result<(), FileError> {
     let (directory, name) = Directory::create_above(path)?;
     let file = directory.open_file(name, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?;

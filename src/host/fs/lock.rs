@@ -22,10 +22,10 @@ pub struct Lock {
 }
 
 impl Drop for Lock {
-    /// To close the file is not enough: a lock is held as long as any descriptor of it is open (flock(2)), and a program that
-    /// another thread starts at this moment has one until it is executed.
+    /// Closing the file is not enough: a lock is held as long as any descriptor of it is open (flock(2)), and a program
+    /// that another thread starts at this moment has one until it is executed.
     fn drop(&mut self) {
-        // Nobody can be told, and closing it is next.
+        // Best effort: the file is closed next in any case.
         let _ = self.file.unlock();
     }
 }
@@ -63,7 +63,7 @@ pub enum LockError {
     /// The lock file can't be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Somebody else held it for all of the time.
+    /// Another process held it for all of the time.
     #[error("{path} is still locked by {holder} after {} s", waited.as_secs())]
     Held {
         /// The lock file.
@@ -73,7 +73,7 @@ pub enum LockError {
         /// How long we waited.
         waited: Duration,
     },
-    /// Somebody else holds it, and whoever waits for it is to end.
+    /// Another process holds it, and the process that waits for it has to end.
     #[error("{path} is locked by {holder}, and this process is told to end: it waits no longer")]
     Ending {
         /// The lock file.
@@ -131,9 +131,9 @@ fn try_lock(file: &File, path: &Utf8Path) -> Result<bool, FileError> {
     }
 }
 
-/// Who holds the lock, from /proc/locks and /proc/PID/comm; best effort, for messages.
+/// The process that holds the lock, from /proc/locks and /proc/PID/comm; best effort, for messages.
 fn holder(file: &File) -> String {
-    // The file is read in pieces: where many others lock and unlock meanwhile, a line can be missed.
+    // The file is read in pieces, so a line can be missed while many others lock and unlock.
     let Some(pid) = (0..LOOKS).find_map(|_| holding(file)) else { return "another process".to_owned() };
     match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
         Ok(command) => format!("{} (process {pid})", command.trim_end()),

@@ -27,11 +27,11 @@ pub const OWN: u64 = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} {path}: {source}")]
 pub struct FileError {
-    /// What was tried, as a verb.
+    /// The operation that failed, as a verb.
     pub operation: &'static str,
     /// On which path.
     pub path: String,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -49,7 +49,7 @@ impl FileError {
     }
 }
 
-/// Adds the operation and the path to what the system said.
+/// Adds the operation and the path to the system's error.
 pub trait Context<T> {
     /// `cannot {operation} {path}: ...`
     fn at(self, operation: &'static str, path: &Utf8Path) -> Result<T, FileError>;
@@ -67,7 +67,7 @@ impl<T> Context<T> for rustix::io::Result<T> {
     }
 }
 
-/// Only "not found" is "nothing": every other failure to read is a failure.
+/// Only "not found" gives `None`: every other failure to read stays a failure.
 fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
@@ -76,8 +76,8 @@ fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// A file's content, `None` if there is no such file. For what the caller names, wherever it leads: nothing is believed
-/// because of where it stands.
+/// A file's content, `None` if there is no such file. For a file that the caller names, wherever it leads: its place
+/// makes nothing trusted.
 pub fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, FileError> {
     none_if_absent(std::fs::read(path)).at("read", path)
 }
@@ -88,7 +88,7 @@ pub fn read_limited(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, File
     read_at_most(&file, path, limit).map(Some)
 }
 
-/// The content of a file that only root and the running user can change, `None` if there is none; anything else is
+/// The content of a file that only root and the running user can change, `None` if there is none. Any other file is
 /// refused, and so is one of more than `limit` bytes.
 pub fn read_trusted(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     read_checked(path, limit, Directory::check_file)
@@ -101,7 +101,7 @@ pub fn is_same_file(one: &Utf8Path, other: &Utf8Path) -> bool {
     identity(one).is_some_and(|one| Some(one) == identity(other))
 }
 
-/// The content of a file that stands where only root and the running user could put it, whoever owns it; `None` if there
+/// The content of a file in a place where only root and the running user could put it, whoever owns it; `None` if there
 /// is none.
 pub fn read_in_place(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     read_checked(path, limit, |_, file, _| {
@@ -110,7 +110,7 @@ pub fn read_in_place(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, Fil
     })
 }
 
-/// The content of a file that stands where only root and the running user could put it, and that not everybody can read;
+/// The content of a file in a place where only root and the running user could put it, and that not everybody can read;
 /// `None` if there is none.
 pub fn read_private(path: &Utf8Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     read_checked(path, limit, |_, file, _| {
@@ -154,7 +154,7 @@ pub fn read_link(path: &Utf8Path) -> Result<Option<String>, FileError> {
     directory.read_link(name)
 }
 
-/// Removes a file or link; no error where there is none. Gives whether there was one.
+/// Removes a file or link; no error if there is none. Gives whether there was one.
 pub fn remove(path: &Utf8Path) -> Result<bool, FileError> {
     let Some((directory, name)) = Directory::above(path)? else { return Ok(false) };
     directory.remove(name)
@@ -171,19 +171,19 @@ pub fn remove_empty_dir(path: &Utf8Path) -> Result<(), FileError> {
     directory.remove_empty(name).map(drop)
 }
 
-/// The names in a directory; none where there is no such directory.
+/// The names in a directory; none if there is no such directory.
 pub fn names(path: &Utf8Path) -> Result<Vec<String>, FileError> {
     Directory::open(path)?.map_or_else(|| Ok(Vec::new()), |directory| directory.list())
 }
 
-/// The names in a directory that the caller names, wherever it leads; none where there is no such directory.
+/// The names in a directory that the caller names, wherever it leads; none if there is no such directory.
 pub fn list(path: &Utf8Path) -> Result<Vec<String>, FileError> {
     let Some(entries) = none_if_absent(std::fs::read_dir(path)).at("list", path)? else { return Ok(Vec::new()) };
     let names = entries.map(|entry| Ok(entry.at("list", path)?.file_name().into_string().ok()));
     names.filter_map(Result::transpose).collect()
 }
 
-/// Removes a directory with all that is in it; no error where there is none. The standard library follows no link below
+/// Removes a directory with everything in it; no error if there is none. The standard library follows no link below
 /// `path`, and nobody else can change what is above it.
 pub fn remove_tree(path: &Utf8Path) -> Result<(), FileError> {
     if Directory::above(path)?.is_none() {

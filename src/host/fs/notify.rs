@@ -13,7 +13,7 @@ use crate::host::paths::Paths;
 pub struct Notify(Option<OwnedFd>);
 
 impl Notify {
-    /// Watches. Where that is not possible, only what the daemon itself changes is seen at once.
+    /// Starts the watch. If that fails, the daemon sees only its own changes at once.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let Ok(socket) = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return Self(None) };

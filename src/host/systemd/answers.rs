@@ -38,7 +38,7 @@ impl Unit {
     }
 }
 
-/// What a service says of its last run.
+/// The properties of a service's last run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
     /// `Result`
@@ -61,12 +61,12 @@ pub struct Times {
 }
 
 impl Times {
-    /// Whether a service that is down was up in its last run, which had this result, and a stop job took it down. A main
-    /// process that ends by itself ends before the unit leaves its active state, and one that is told to end does so after
-    /// it. A main process that was done before the unit was active (`RemainAfterExit=`) can't have taken it down at all.
+    /// Whether a stop job took down a service that was up in its last run, which had this result. A main process that
+    /// ends by itself ends before the unit leaves its active state; one that is stopped ends after it. A main process
+    /// that was done before the unit was active (`RemainAfterExit=`) can't have taken it down at all.
     #[must_use]
     pub fn show_a_stop(self, result: &str) -> bool {
-        // systemd itself takes down what does not answer its watchdog, and what runs out of memory.
+        // systemd itself stops a unit that does not answer its watchdog, or runs out of memory.
         if matches!(result, "watchdog" | "oom-kill") {
             return false;
         }
@@ -75,7 +75,7 @@ impl Times {
     }
 }
 
-/// The status of a unit that was asked for by this name; `None` where systemd lists none.
+/// The status of the unit with this name; `None` if systemd lists none.
 #[must_use]
 pub fn status(name: &str, listed: Option<&Unit>, was_stopped: bool) -> UnitStatus {
     let of = |field: fn(&Unit) -> &String, otherwise: &str| {
@@ -143,8 +143,8 @@ pub fn is_alike(unit: &Unit, verb: Verb) -> bool {
     }
 }
 
-/// What a job came to whose end nobody saw, and that was asked for at `since`: what the unit is tells it. What is well may
-/// still show otherwise while it settles.
+/// The result of a job that was requested at `since` and whose end nobody saw, from the present state of its unit. A
+/// unit that looks well may still fail while it settles.
 pub fn ended_unseen(unit: &Unit, reload_failed: bool, changes: Changes, since: Moment) -> Result<(), JobFault> {
     if reload_failed && !unit.is_down() {
         return Err(unfinished(&unit.name, "failed"));
@@ -157,7 +157,7 @@ pub fn ended_unseen(unit: &Unit, reload_failed: bool, changes: Changes, since: M
     Ok(())
 }
 
-/// What a look at a unit shows whose job was done.
+/// An observation of a unit whose job is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// It is up, or did what it is for.
@@ -184,13 +184,13 @@ pub fn health(unit: &Unit, is_again: bool, is_done: bool) -> Health {
     }
 }
 
-/// Somebody has the last word on a unit.
+/// The fault of a unit that somebody else stopped.
 #[must_use]
 pub fn stopped(unit: &str) -> JobFault {
     JobFault::Stopped(format!("{unit} was stopped by somebody else"))
 }
 
-/// Why a unit is not well. `run`: what a service says of it.
+/// Why a unit is not well. `run`: the properties of its last run, for a service.
 #[must_use]
 pub fn fault(unit: &Unit, was_stopped: bool, condition_holds: bool, run: Option<&Run>) -> JobFault {
     let Unit { name, active, sub, .. } = unit;
@@ -221,7 +221,7 @@ pub fn unfinished(unit: &str, result: &str) -> JobFault {
     }
 }
 
-/// What a job that was canceled says of its unit: another job took its place, or somebody canceled it.
+/// The result of a canceled job for its unit: another job took its place, or somebody canceled it.
 pub fn canceled(status: &UnitStatus) -> Result<(), JobFault> {
     let unit = &status.unit;
     if status.is_up() {

@@ -9,12 +9,12 @@ use super::bus::Asked;
 use super::proxies::ManagerProxy;
 use super::transient::{self, Properties};
 
-/// What is run.
+/// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Background {
     /// The service's full name; one of this name must not be there.
     pub unit: String,
-    /// What it is there for.
+    /// The description of its unit.
     pub description: String,
     /// Program (absolute) and arguments. No shell, and nothing in them is substituted.
     pub command: Vec<String>,
@@ -34,7 +34,7 @@ impl Background {
             ("CPUWeight", Variant::new(1_u64)),
             // IOPRIO_CLASS_IDLE
             ("IOSchedulingClass", Variant::new(3_i32)),
-            // What is killed for its memory is this, and before anything else.
+            // The kernel kills this program first when memory runs out.
             ("OOMScoreAdjust", Variant::new(1000_i32)),
             ("MemoryMaxScale", Variant::new(MEMORY)),
             ("RuntimeMaxUSec", Variant::new(u64::try_from(self.deadline.as_micros()).unwrap_or(u64::MAX))),

@@ -17,13 +17,13 @@ pub fn is_ours() -> bool {
 }
 
 /// In a chroot systemd is the outer system's (`running_in_chroot`, src/basic/virt.c; systemctl leaves it alone there as
-/// well). That is so when NixOS boots with a systemd initrd: initrd-nixos-activation.service runs the activation script
-/// by `chroot /sysroot`, and the systemd of that time knows no unit of the system that is to come.
+/// well). This happens when NixOS boots with a systemd initrd: initrd-nixos-activation.service runs the activation
+/// script by `chroot /sysroot`, and the systemd of that time knows no unit of the next system.
 fn is_elsewhere(their_root: &Utf8Path, our_root: &Utf8Path) -> bool {
     let identity = |path: &Utf8Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
     match (identity(their_root), identity(our_root)) {
         (Ok(theirs), Ok(ours)) => theirs != ours,
-        // Whoever may not look there can't do anything to units either, and is told so by systemd.
+        // A user who may not look there can't change units either, and gets that error from systemd.
         _ => false,
     }
 }

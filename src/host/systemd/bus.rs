@@ -13,9 +13,9 @@ use super::proxies::{ListedUnit, ManagerProxy, listed_unit};
 use super::transient::Properties;
 use super::{ManagerError, Timer, UnitStatus, Watch, When, journal};
 
-/// How often something that takes a moment is looked at.
+/// The interval between two observations of something that takes a moment.
 pub(super) const INTERVAL: Duration = Duration::from_millis(10);
-/// How long systemd may take to answer. A daemon-reload of a large system takes seconds; what takes longer hangs.
+/// How long systemd may take to answer. A daemon-reload of a large system takes seconds; a longer call hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A timer that elapses before may have done so before it is looked at.
 const SOON: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ impl<T> Asked<T> for zbus::Result<T> {
     }
 }
 
-/// systemd's own words, without the D-Bus error's name.
+/// systemd's own message, without the D-Bus error's name.
 pub(super) fn message(error: &zbus::Error) -> String {
     match error {
         zbus::Error::MethodError(_, Some(text), _) => text.clone(),
@@ -58,7 +58,7 @@ pub(super) fn message(error: &zbus::Error) -> String {
 /// and systemd is yet to connect.
 pub(super) fn is_lost(error: &zbus::Error) -> bool {
     match error {
-        // Else it is the patience with an answer that is over.
+        // Any other error means that the wait for an answer timed out.
         zbus::Error::InputOutput(error) => error.kind() != std::io::ErrorKind::TimedOut,
         zbus::Error::Connection(..) | zbus::Error::Handshake(_) => true,
         zbus::Error::FDO(error) => matches!(
@@ -81,7 +81,7 @@ pub(super) fn lost(operation: &str) -> ManagerError {
     ManagerError { operation: operation.to_owned(), message, is_lost: true }
 }
 
-/// What systemd answers, or nothing where it says no; an error where it does not answer.
+/// systemd's answer, or `None` if it refuses; an error if it does not answer.
 pub(super) fn answer<T>(asked: zbus::Result<T>, operation: impl Into<String>) -> Result<Option<T>, ManagerError> {
     match asked {
         Ok(answer) => Ok(Some(answer)),
@@ -111,8 +111,8 @@ impl Bus {
             return Ok(Arc::clone(job_results));
         }
         match block_on(self.manager.subscribe()) {
-            // A bus that starts anew gives names anew, and systemd may still know this one from before. Should it forget
-            // it, whoever awaits a job looks for its end, too (see `jobs`).
+            // A restarted bus gives new names, and systemd may still know this one from before. If systemd forgets it,
+            // every caller that waits for a job also looks for its end (see `jobs`).
             Err(error) if is_called(&error, "org.freedesktop.systemd1.AlreadySubscribed") => {}
             subscribed => subscribed.to("subscribe to its signals")?,
         }
@@ -176,7 +176,7 @@ impl Drop for Bus {
     /// The listener ends with the connection.
     fn drop(&mut self) {
         if self.job_results.get_mut().unwrap_or_else(PoisonError::into_inner).is_some() {
-            // There is nobody to tell.
+            // Best effort: nothing uses the connection any more.
             let _ = block_on(self.connection.clone().close());
         }
     }

@@ -20,8 +20,8 @@ use super::proxies::ManagerProxy;
 pub struct Listener(Arc<Mutex<BTreeSet<String>>>);
 
 impl Listener {
-    /// Calls `changed` whenever one of the units of [`Self::listen_for`] may have changed, and `lost` when that can't be
-    /// told any more.
+    /// Calls `changed` whenever one of the units of [`Self::listen_for`] may have changed, and `lost` when the signals
+    /// are lost.
     pub fn start(
         mut changed: impl FnMut() + Send + 'static,
         lost: impl FnOnce() + Send + 'static,
@@ -50,7 +50,7 @@ impl Listener {
         }
     }
 
-    /// From now on these units count, and no others.
+    /// From now on, signals of only these units count.
     pub fn listen_for<'u>(&self, units: impl Iterator<Item = &'u String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = units.map(|unit| label(unit)).collect();
     }

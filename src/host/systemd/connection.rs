@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it is tried to reach it.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// systemd, whatever becomes of the bus.
+/// systemd, over a connection that is renewed when the bus restarts.
 #[derive(Debug, Default)]
 pub struct Connection(Mutex<Link>);
 
@@ -42,20 +42,21 @@ impl Connection {
         Ok(Arc::clone(link.bus.insert(bus)))
     }
 
-    /// Whether to try again after this error. Who could never connect need not wait: there may be no bus at all.
+    /// Whether to try again after this error. A process that could never connect does not wait: there may be no bus at
+    /// all.
     fn is_worth_waiting(&self, error: &ManagerError, failed: Option<&Arc<Bus>>) -> bool {
         let mut link = self.link();
         if !error.is_lost || failed.is_none() && link.lost.is_none() {
             return false;
         }
-        // Somebody else may have made another one by now.
+        // Another thread may have made a new connection already.
         if link.bus.as_ref().zip(failed).is_some_and(|(bus, failed)| Arc::ptr_eq(bus, failed)) {
             link.bus = None;
         }
         link.lost.get_or_insert_with(Instant::now).elapsed() < PATIENCE
     }
 
-    /// Asks until there is an answer, or nothing more to wait for. `ask` is told whether it is asked again.
+    /// Asks until there is an answer, or nothing more to wait for. `ask` gets whether it asks again.
     fn ask<T>(
         &self,
         interrupted: &dyn Fn() -> bool,

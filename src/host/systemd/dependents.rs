@@ -51,7 +51,7 @@ pub fn in_order(mut after: BTreeMap<String, Vec<String>>) -> Vec<String> {
     while !after.is_empty() {
         let waits = |unit: &String| after[unit].iter().any(|other| other != unit && after.contains_key(other));
         let free: Vec<String> = after.keys().filter(|unit| !waits(unit)).cloned().collect();
-        // systemd breaks cycles too; any order is as good as another.
+        // systemd breaks cycles too; any order will do.
         let next = if free.is_empty() { after.keys().take(1).cloned().collect() } else { free };
         for unit in next {
             after.remove(&unit);

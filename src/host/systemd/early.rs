@@ -11,7 +11,7 @@ use super::ManagerError;
 use crate::host::fs;
 use crate::host::process;
 
-/// Where the bus is (systemd, units/dbus.socket).
+/// The bus's socket (systemd, units/dbus.socket).
 const BUS: &str = "/run/dbus/system_bus_socket";
 /// A daemon-reload of a large system takes seconds.
 const DEADLINE: Duration = Duration::from_secs(90);

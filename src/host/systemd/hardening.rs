@@ -15,7 +15,7 @@ enum Value {
     Yes,
     /// systemd's names, and their numbers in linux/capability.h.
     Capabilities(&'static [(&'static str, u32)]),
-    /// All that is named is allowed, and nothing else.
+    /// Only the named ones are allowed.
     Only(&'static [&'static str]),
     Words(&'static [&'static str]),
     Mode(u32),
@@ -58,7 +58,7 @@ const DIRECTIVES: &[(&str, Value)] = &[
     ("RestrictRealtime", Value::Yes),
     ("RestrictSUIDSGID", Value::Yes),
     ("SystemCallArchitectures", Value::Words(&["native"])),
-    // A check that tries more sees an error, and can say so.
+    // A check that tries more gets an error, and can report it.
     ("SystemCallErrorNumber", Value::Error("EPERM", 1)),
     ("SystemCallFilter", Value::Only(&["@system-service"])),
     ("UMask", Value::Mode(0o077)),

@@ -21,7 +21,7 @@ pub(super) struct JobResults(Mutex<Results>);
 #[derive(Debug, Default)]
 struct Results {
     waiting: HashMap<OwnedObjectPath, (Sender<JobResult>, usize)>,
-    /// Jobs that nobody waits for: one may end before its path is known to who started it.
+    /// Jobs that nobody waits for: one may end before the caller knows its path.
     unclaimed: HashMap<OwnedObjectPath, String>,
     runs: usize,
     /// There will be no more signals.
@@ -33,11 +33,11 @@ struct Results {
 pub(super) struct JobResult {
     /// Which of its jobs.
     pub number: usize,
-    /// systemd's word for it: `done`, `failed`, `timeout`, ...
+    /// systemd's name for it: `done`, `failed`, `timeout`, ...
     pub result: String,
 }
 
-/// What came of waiting.
+/// The result of waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     Ended(JobResult),
@@ -89,7 +89,7 @@ impl JobResults {
         match results.waiting.remove(&path) {
             // It may have given up.
             Some((sender, number)) => drop(sender.send(JobResult { number, result: result.to_owned() })),
-            // A job of somebody else, where nobody here has one that is not known yet.
+            // A job of another process: no caller here has a job whose path is unknown.
             None if results.runs == 0 => {}
             None => drop(results.unclaimed.insert(path, result.to_owned())),
         }
@@ -98,7 +98,7 @@ impl JobResults {
     fn end(&self) {
         let mut results = self.results();
         results.lost = true;
-        // Who waits notices that nobody can tell them any more.
+        // Callers that wait notice that no results come any more.
         results.waiting.clear();
     }
 }

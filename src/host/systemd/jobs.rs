@@ -40,7 +40,7 @@ pub(super) enum Progress {
 }
 
 impl Progress {
-    /// What came of it.
+    /// The result of the job.
     fn result(self) -> Result<(), JobFault> {
         match self {
             Self::Failed(fault) => Err(fault),
@@ -61,7 +61,7 @@ pub(super) struct UnderWay<'j> {
 }
 
 impl<'j> UnderWay<'j> {
-    /// Nothing is asked for yet.
+    /// No job is requested yet.
     pub fn new(jobs: &'j [Job]) -> Self {
         let progress = jobs.iter().map(|_| Progress::Due).collect();
         Self { jobs, progress, started: Instant::now() }
@@ -72,7 +72,7 @@ impl<'j> UnderWay<'j> {
         self.progress.into_iter().map(Progress::result).collect()
     }
 
-    /// Goes on until all is over. Where the connection is lost, the same can go on over another one.
+    /// Continues until all jobs are over. If the connection is lost, the same jobs can continue over another one.
     pub fn go_on(&mut self, bus: &Bus, interrupted: &dyn Fn() -> bool) -> Result<(), ManagerError> {
         let job_results = bus.job_results()?;
         let mut run = job_results.run();
@@ -94,8 +94,8 @@ impl<'j> UnderWay<'j> {
         Ok(())
     }
 
-    /// Awaits the running jobs until each is done or its deadline is over. Where they are `taken_up`, some may have ended
-    /// before anybody listened.
+    /// Waits for the running jobs until each is done or its deadline is over. If they are `taken_up`, some may have
+    /// ended before anybody listened.
     fn await_ends(
         &mut self,
         bus: &Bus,
@@ -147,14 +147,14 @@ impl<'j> UnderWay<'j> {
     fn end_overdue(&mut self) {
         for (job, one) in self.jobs.iter().zip(&mut self.progress) {
             if one.is_running() && self.started.elapsed() >= job.deadline {
-                // Not cancelled: the job that puts the old configuration back takes its place, and a unit that only takes
-                // long to stop would otherwise be left stopped, with no job to start it again.
+                // Not canceled: the job of the rollback takes its place, and a unit that only takes long to stop would
+                // otherwise be left stopped, with no job to start it again.
                 *one = Progress::Failed(overdue(job));
             }
         }
     }
 
-    /// What is not over yet is not waited for.
+    /// Stops waiting for the jobs that are not over yet.
     pub fn interrupt(&mut self) {
         for one in &mut self.progress {
             if !matches!(one, Progress::Failed(_)) {
@@ -197,7 +197,7 @@ fn now() -> Moment {
 }
 
 impl Bus {
-    /// Asks for a job, unless it was asked for before and something came of that.
+    /// Requests a job, unless an earlier request had an effect.
     async fn ask(&self, job: &Job, progress: &mut Progress) -> Result<(), ManagerError> {
         let unit = job.unit.as_str();
         let listed = self.list(std::slice::from_ref(&job.unit)).await?;
@@ -221,7 +221,7 @@ impl Bus {
         let started = match job.verb {
             // Dependencies are as they were: what is down because somebody stopped it stays down.
             Verb::Start => self.manager.start_unit(unit, "ignore-requirements").await,
-            // Where it is up, one that is stopped at this very moment stays stopped.
+            // If the unit is up, one that is stopped at this very moment stays stopped.
             Verb::Restart | Verb::TryRestart if !is_down => self.manager.try_restart_unit(unit, "replace").await,
             Verb::Reload if !is_down => self.manager.reload_unit(unit, "replace").await,
             Verb::Restart | Verb::TryRestart | Verb::Reload => self.manager.restart_unit(unit, "replace").await,
@@ -239,7 +239,8 @@ impl Bus {
         Ok(())
     }
 
-    /// What came of a job that was asked for without an answer: it is under way, or over. `None`: systemd never heard of it.
+    /// The progress of a job whose request got no answer: it is under way, or over. `None`: systemd never received the
+    /// request.
     async fn found(
         &self,
         job: &Job,
@@ -257,7 +258,7 @@ impl Bus {
         Ok(None)
     }
 
-    /// What a job came to whose end nobody saw: what the unit is tells it.
+    /// The result of a job whose end nobody saw, from the present state of its unit.
     async fn ended_unseen(
         &self,
         job: &Job,
@@ -276,7 +277,7 @@ impl Bus {
         })
     }
 
-    /// What a job that was canceled says of its unit: another job took its place, or somebody canceled it.
+    /// The result of a canceled job for its unit: another job took its place, or somebody canceled it.
     async fn canceled(&self, job: &Job) -> Result<Progress, ManagerError> {
         let unit = job.unit.as_str();
         let listed = self.list(std::slice::from_ref(&job.unit)).await?;

@@ -9,7 +9,7 @@ use camino::Utf8Path;
 
 use crate::host::process;
 
-/// Where journalctl is: on NixOS, elsewhere. No search through PATH: whoever runs dynix says what that is.
+/// The paths of journalctl: on NixOS, elsewhere. dynix does not search PATH, because the caller controls it.
 const PROGRAMS: [&str; 2] = ["/run/current-system/sw/bin/journalctl", "/usr/bin/journalctl"];
 /// How long each look may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ pub fn last_words(invocation: &[u8]) -> Option<String> {
         let command: Vec<String> = [program].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
         process::run(&command, PATIENCE).ok().filter(|output| output.status.success())
     };
-    // What the unit wrote right before it ended may still be on its way to the file.
+    // The last lines of the unit may still be on their way to the file.
     let _ = run(&["--sync"]);
     let id = format!("_SYSTEMD_INVOCATION_ID={id}");
     let output = run(&["--quiet", "--no-pager", "--output=cat", "--lines=3", &id])?;

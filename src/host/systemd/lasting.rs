@@ -6,12 +6,12 @@ use super::bus::{Asked, Bus, is_called};
 use super::transient::{self, Properties};
 use super::{ManagerError, timer};
 
-/// What is run.
+/// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lasting {
     /// The service's full name; one of this name must not be there.
     pub unit: String,
-    /// What it is there for.
+    /// The description of its unit.
     pub description: String,
     /// Program (absolute) and arguments, as root. No shell, and nothing in them is substituted.
     pub command: Vec<String>,
@@ -21,14 +21,14 @@ impl Lasting {
     fn properties(&self) -> Properties {
         let mut properties = transient::service(&self.description, &self.command);
         properties.extend(timer::tried_again());
-        // It is in nobody's way: what it has to do can wait for what others do.
+        // Low priority: its work can wait for that of other programs.
         properties.push(("Nice", Variant::new(5_i32)));
         properties
     }
 }
 
 impl Bus {
-    /// See [`super::ServiceManager::start_service`]. Where it is asked for again, the first time may have been heard.
+    /// See [`super::ServiceManager::start_service`]. If this is a repeat, systemd may have received the first request.
     pub(super) fn start_service(&self, service: &Lasting, is_again: bool) -> Result<(), ManagerError> {
         let properties = service.properties();
         match block_on(self.manager.start_transient_unit(&service.unit, "replace", &properties, &[])) {

@@ -14,7 +14,7 @@ use crate::time::clock::Clock;
 /// Settle time of units of which the plan says none.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// What a start of a unit leads to.
+/// The effect of starting a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// It comes up.
@@ -52,7 +52,7 @@ struct World {
     now: Duration,
     units: BTreeMap<String, Unit>,
     timers: BTreeMap<String, (Duration, Timer)>,
-    /// What goes on in the background.
+    /// The services in the background.
     services: BTreeSet<String>,
     /// So many calls fail.
     broken: usize,

@@ -34,7 +34,7 @@ pub use watch::{Until, Watch};
 
 use std::time::Duration;
 
-/// What is done to a unit.
+/// The verb of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
     /// `systemctl start --job-mode=ignore-requirements`: the unit, and nothing that it wants or requires.
@@ -52,7 +52,7 @@ pub enum Verb {
 pub struct Job {
     /// Full unit name.
     pub unit: String,
-    /// What is done.
+    /// The verb of the job.
     pub verb: Verb,
     /// Until the job is done and the unit is up.
     pub deadline: Duration,
@@ -120,7 +120,7 @@ impl UnitStatus {
 pub enum JobFault {
     /// systemd did not take the job: the unit is as it was.
     Refused(String),
-    /// The job did not run for a reason that lies outside of the unit: a unit that it requires, a condition.
+    /// The job did not run for a reason outside of the unit: a unit that it requires, or a condition.
     Hindered(String),
     /// Somebody stopped the unit meanwhile.
     Stopped(String),
@@ -134,15 +134,15 @@ pub enum JobFault {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("systemd: cannot {operation}: {message}")]
 pub struct ManagerError {
-    /// What was tried, as a verb.
+    /// The operation that failed, as a verb.
     pub operation: String,
-    /// What D-Bus or systemd said.
+    /// The message of D-Bus or systemd.
     pub message: String,
     /// It is out of reach, for now.
     pub is_lost: bool,
 }
 
-/// What dynix asks of a service manager, of several services at once.
+/// The operations that dynix needs of a service manager. Several services use it at once.
 pub trait ServiceManager: Sync {
     /// The status of each of `units`, in their order; unknown units have the load state `not-found`.
     fn status(&self, units: &[String]) -> Result<Vec<UnitStatus>, ManagerError>;
@@ -161,10 +161,10 @@ pub trait ServiceManager: Sync {
     /// nothing or why it went wrong.
     fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError>;
 
-    /// What the unit said last in its present or latest run, if that can be told.
+    /// The last log lines of the unit's present or latest run, if they can be read.
     fn last_words(&self, unit: &str) -> Option<String>;
 
-    /// The main process of a unit that is up, if it has one and that can be told.
+    /// The main process of a unit that is up, if it has one and that can be found.
     fn main_process(&self, _unit: &str) -> Option<u32> {
         None
     }
@@ -175,18 +175,18 @@ pub trait ServiceManager: Sync {
     /// How each of `units` is, in their order.
     fn observe(&self, units: &[String]) -> Result<Vec<Observed>, ManagerError>;
 
-    /// Starts a service that goes on in the background.
+    /// Starts a service that continues in the background.
     fn start_service(&self, service: &Lasting) -> Result<(), ManagerError>;
 
     /// Whether the system is shutting down.
     fn is_stopping(&self) -> Result<bool, ManagerError>;
 
-    /// Stops the timer `name.timer`; what it started already goes on. No error where there is none.
+    /// Stops the timer `name.timer`; what it already started continues. No error if there is none.
     fn stop_timer(&self, name: &str) -> Result<(), ManagerError>;
 
     /// Starts to watch files; when this returns it is running.
     fn start_watch(&self, watch: &Watch) -> Result<(), ManagerError>;
 
-    /// Stops the watch `name.path`; what it started already goes on. No error where there is none.
+    /// Stops the watch `name.path`; what it already started continues. No error if there is none.
     fn stop_watch(&self, name: &str) -> Result<(), ManagerError>;
 }

@@ -8,7 +8,7 @@ use super::bus::{Asked, Bus};
 use super::proxies::{ListedUnit, ServiceProxy, UnitProxy, listed_unit};
 use super::{ManagerError, UnitStatus};
 
-/// A unit as it is at one moment. What is only told of units that are not up is `None` for one that is.
+/// The state of a unit at one moment. A field that only a unit that is down has is `None` for one that is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Its state.

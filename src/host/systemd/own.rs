@@ -6,8 +6,7 @@ use super::ManagerError;
 use super::bus::Asked;
 use super::proxies::ManagerProxy;
 
-/// Stops every unit that is there and whose name begins with one of `names` and goes on with a number or a suffix. What they
-/// do is not waited for.
+/// Stops every unit whose name is one of `names` followed by a number or a suffix. It does not wait for their work.
 pub fn stop(names: &[String]) -> Result<(), ManagerError> {
     let patterns: Vec<String> = names.iter().flat_map(|name| [format!("{name}-*"), format!("{name}.*")]).collect();
     block_on(async {

@@ -22,7 +22,7 @@ use super::proxies::ManagerProxy;
 pub struct Scope {
     /// The unit's full name; one of this name must not be there.
     pub unit: String,
-    /// What it is there for.
+    /// The description of its unit.
     pub description: String,
     /// Program (absolute) and arguments. No shell.
     pub command: Vec<String>,

@@ -25,7 +25,7 @@ pub(super) struct SettlingUnit {
     restarts: Option<u32>,
 }
 
-/// What a look at a settling unit shows.
+/// An observation of a settling unit.
 enum Look {
     Good,
     Again,
@@ -161,7 +161,7 @@ impl Bus {
         Ok(answer(result, "read what came of a reload")?.is_some_and(|result| result != "success"))
     }
 
-    /// Whether a service that is down was taken down by a stop job. What can't be read says no.
+    /// Whether a stop job took down a service that is down. `false` if that can't be read.
     pub(super) async fn was_stopped(&self, listed: &ListedUnit) -> Result<bool, ManagerError> {
         if !is_service(&listed.0) {
             return Ok(false);

@@ -16,7 +16,7 @@ use crate::host::templates::{self, TemplateError};
 pub struct Timer {
     /// The units' name, without a suffix.
     pub name: String,
-    /// What it is there for.
+    /// The description of its unit.
     pub description: String,
     /// When it elapses, first and again.
     pub when: Vec<When>,
@@ -29,7 +29,7 @@ pub struct Timer {
 pub enum When {
     /// So long after its start. The time that a machine is suspended for does not count.
     In(Duration),
-    /// At a time of the clock: at once where the clock is set beyond it, or the machine wakes up after it. A time that has
+    /// At a time of the clock: at once if the clock is set beyond it, or the machine wakes up after it. A time that has
     /// passed when the timer starts never comes (systemd.timer(5), `OnCalendar=`).
     At(SystemTime),
 }
@@ -64,17 +64,17 @@ impl Timer {
         })
     }
 
-    /// What `StartTransientUnit` wants to know of the timer (org.freedesktop.systemd1(5); the names are those of
+    /// The properties of the timer for `StartTransientUnit` (org.freedesktop.systemd1(5); the names are those of
     /// `bus_append_timer_property`, src/shared/bus-unit-util.c).
     pub(super) fn properties(&self) -> Properties {
         let mut properties = vec![
             ("Description", Variant::new(self.description.clone())),
             ("AccuracyUSec", Variant::new(micros(ACCURACY))),
-            // Nothing is left of it once it elapsed.
+            // Nothing is left of it after it elapsed.
             ("RemainAfterElapse", Variant::new(false)),
             ("CollectMode", Variant::new("inactive-or-failed".to_owned())),
         ];
-        // One property for each: an empty list would take back all that was said before.
+        // One property for each: an empty list would reset everything before it.
         properties.extend(
             self.delays()
                 .map(|delay| ("TimersMonotonic", Variant::new(vec![("OnActiveSec".to_owned(), micros(delay))]))),
@@ -121,8 +121,8 @@ impl Timer {
     }
 }
 
-/// Of a service that is started again, ever later, where it is killed or fails for want of something outside, as
-/// `crate::exit::Exit::Failed` says.
+/// The properties of a service that is started again, at growing intervals, if it is killed or fails because of
+/// something outside, as `crate::exit::Exit::Failed` says.
 pub(super) fn tried_again() -> Properties {
     vec![
         ("Restart", Variant::new("on-abnormal".to_owned())),

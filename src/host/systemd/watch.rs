@@ -15,15 +15,15 @@ use crate::host::templates::{self, TemplateError};
 pub struct Watch {
     /// The units' name, without a suffix.
     pub name: String,
-    /// What it is there for.
+    /// The description of its unit.
     pub description: String,
-    /// What starts the service: any of these.
+    /// The events that start the service: any of these.
     pub until: Vec<Until>,
     /// Program (absolute) and arguments that it runs, as root. No shell, and nothing in them is substituted.
     pub command: Vec<String>,
 }
 
-/// What is waited for.
+/// An event to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Until {
     /// There is a file, now or later.
@@ -76,7 +76,7 @@ impl Watch {
     }
 
     /// The same as unit files, by name, for systemd to find when it starts. One more service runs `early` once at boot,
-    /// behind what commonly installs secrets, and before the units in `before`.
+    /// after the units that commonly install secrets, and before the units in `before`.
     pub fn files(&self, early: &[String], before: &[String]) -> Result<Vec<(String, String)>, TemplateError> {
         #[derive(Serialize)]
         struct Context<'w> {

@@ -1,6 +1,6 @@
 //! Parses the values that nixpkgs writes into units. A value that systemd would expand or interpret gives nothing.
 
-/// The words of a value of `ExecStart=` that says nothing but a program by its whole path and arguments: no prefix, no
+/// The words of a value of `ExecStart=` that is only a program by its whole path and arguments: no prefix, no
 /// specifier, no variable, one command (systemd.service(5), "Command lines").
 #[must_use]
 pub fn words(value: &str) -> Option<Vec<String>> {
@@ -50,8 +50,8 @@ fn escaped(ch: char) -> Option<char> {
     }
 }
 
-/// The assignment of an `Environment=`: `"NAME=VALUE"` with the escapes of JSON (nixos/lib/systemd-lib.nix). A specifier
-/// is something else than what it is written as.
+/// The assignment of an `Environment=`: `"NAME=VALUE"` with the escapes of JSON (nixos/lib/systemd-lib.nix). `None` for
+/// a specifier, because systemd expands it.
 #[must_use]
 pub fn assignment(value: &str) -> Option<(String, String)> {
     let text: String = if value.starts_with('"') { serde_json::from_str(value).ok()? } else { value.to_owned() };
