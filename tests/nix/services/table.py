@@ -6,48 +6,50 @@ HEAD = """# Services
 
 <!-- Written by tests/nix/services/measure --write; the notes are in tests/nix/services/cases. -->
 
-{count} services of nixpkgs with structured settings, each evaluated with its module as it was in 2026, configured as
-somebody would have it, and made dynamic with `dynamicism.for.NAME.enable = true;`. What the units name was made with the
-tools that nixpkgs runs, and `dynix generate` looked for the file in it and proved it.
+The table has {count} services of nixpkgs with structured settings. Each was evaluated with its module as of 2026, with a realistic
+configuration, and made dynamic with `dynamicism.for.NAME.enable = true;`. The files that the units name were made with the tools
+that nixpkgs runs. `dynix generate` then looked for the settings file among them and proved it.
 
-**{working} of {count} work ({share} %): {line} in that one line, {option} with the option's path beside it, because it is not
+**{working} of {count} work ({share} %): {line} with that one line, {option} with the option's path as well, because it is not
 services.NAME.settings, .configuration or .config{more}.**
-What the file has besides the settings is said in `modules/dynamicism/` for {given}.
+For {given}, `modules/dynamicism/` states what the file contains besides the settings.
 
-The modules were transcribed by hand from one snapshot of nixpkgs: the options' types and what becomes of their values are
-theirs. Descriptions, examples, aliases of old names and, for many, the sandboxing lines of units were left out; of knot,
-sshwifty, bifrost, ergochat and qdrant more was (scalar options, large default values). evdevremapkeys, bifrost,
-cliproxyapi, dufs and evremap are from other commits, autosuspend from one of about 2024. They were evaluated with the module
-system of nixpkgs 26.11 in a NixOS 20.09 (which knows `notify-reload` for it, and checks no unit's directives), for a whole tree
-of today could not be had where this was measured. On one, `DYNIX_NIXPKGS=... tests/nix/services/measure --write` should do
-without all of that (tests/nix/services/nixpkgs.nix); that was not tried.
+The modules were transcribed by hand from one snapshot of nixpkgs. The options' types and the use of their values are unchanged.
+Descriptions, examples, aliases of old names and, for many, the sandboxing lines of units were left out. For knot, sshwifty,
+bifrost, ergochat and qdrant more was left out (scalar options, large default values). evdevremapkeys, bifrost, cliproxyapi, dufs
+and evremap are from other commits, autosuspend from one of about 2024. A whole tree of today was not available for the
+measurement. So the modules were evaluated with the module system of nixpkgs 26.11 in a NixOS 20.09 (which was made to know
+`notify-reload`, and does not check the directives of units). On a whole tree,
+`DYNIX_NIXPKGS=... tests/nix/services/measure --write` should work without all of that (tests/nix/services/nixpkgs.nix); that was
+not tried.
 
-*Where* is what of the unit leads to the file; none, where the program knows the place under /etc by itself. *Attach* is how
-the unit sees the dynamic one ([description.md](description.md#files)): a bind mount over the path that the unit reads, a
-credential, variables on top of the unit's own, or its command line (`environment`).
-*Proof* is `bytes` where dynix writes the very bytes, `data` where it writes the same data otherwise.
-greetd and teleport start sessions of users, which a bind cuts off from the mounts of the system: that has to be accepted
+*Where* is the part of the unit that leads to the file. It is empty if the program knows the place under /etc by itself. *Attach*
+is how the unit gets the dynamic file ([description.md](description.md#files)): a bind mount over the path that the unit reads, a
+credential, variables that override the unit's own, or its command line (`environment`).
+*Proof* is `bytes` if dynix writes exactly the same bytes, and `data` if it writes the same data in another layout.
+greetd and teleport start sessions of users, which a bind cuts off from the mounts of the system. You have to accept that
 (`units.UNIT.privateMounts`, [description.md](description.md#what-a-bind-takes)).
-*Reload* is what the unit offers; it is used where `units.UNIT.onChange = "reload"` says that it is enough.
-The validator that the module itself runs (`modules/dynamicism/checks.nix`) judges new values, if it accepts the static ones, of
-{checked}.
-For alertmanager, dnsmasq and nats that was seen in the test machine (`tests/machine/run validators`); here are no programs.
+*Reload* is what the unit offers. dynix uses it if `units.UNIT.onChange = "reload"` says that a reload is enough.
+For some services, the validator that the module itself runs (`modules/dynamicism/checks.nix`) checks new values, if it accepts
+the static ones: {checked}.
+For alertmanager, dnsmasq and nats this was seen in the test machine (`tests/machine/run validators`). The measurement here has no
+programs.
 {flows}
 | service | option | format | where | attach | proof | dynamic user | reload |{column}
 | --- | --- | --- | --- | --- | --- | --- | --- |{line_below}
 """
 
-FLOWS = """*Also* is what else of the system follows the settings (`dynix prove`): with another value there, dynix says what a
-rebuild would change besides. *Values beside it* are lost in a rebuild, because all of a set is a default there
+FLOWS = """*Also* is what else in the system depends on the settings (`dynix prove`). If such a value changes, dynix says what else a rebuild
+would change. *Values beside it* are lost in a rebuild, because a whole set is a default there
 ([soundness.md](soundness.md#where-a-default-is-a-set)), or can't be told apart.
 """
-NO_FLOWS = """What else of the system follows the settings was not measured here (`--flows`).
+NO_FLOWS = """What else in the system depends on the settings was not measured here (`--flows`).
 """
 
 REST = """
-## What does not work, and what it takes
+## What does not work, and what is needed
 
-| service | why | what it takes |
+| service | reason | what is needed |
 | --- | --- | --- |
 """
 
