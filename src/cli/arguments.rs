@@ -26,10 +26,10 @@ const EXAMPLES: &str = "\
 Examples:
   Raise a limit now:
     dynix append services.harmonia.settings.workers 20 --apply
-  Change an address, and go back by itself if that cuts me off:
+  Change an address, and roll back if that cuts me off:
     dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
     dynix confirm
-  Exclusive on debug logging for an hour:
+  Enable debug logging for an hour:
     dynix append services.distccd.logLevel debug --for 1h --apply
   See what is overridden, by whom, and what is in effect:
     dynix status
@@ -40,7 +40,7 @@ Examples:
 
 Exit codes:
   0 done  1 failed  2 usage  3 value refused  4 a unit failed and was rolled back  5 rollback failed
-  6 a rebuild would change more (verify)  7 a unit runs on other values than are in place";
+  6 a rebuild would change more (verify)  7 a unit runs on values other than those in place";
 
 /// Change a running NixOS system's settings in milliseconds, without a rebuild
 ///
@@ -164,7 +164,7 @@ pub enum Command {
     ///
     /// Evaluates the whole configuration with all overridable values made unreadable. Whatever still evaluates does not
     /// depend on them. dynix keeps the result for this system: most changes then need no other check, and `dynix append`
-    /// tells what else a value decides.
+    /// prints what else depends on a value.
     Prove(Lazy<Read>),
     /// Compile a description of services (build time)
     Generate(Lazy<Generate>),
@@ -275,7 +275,7 @@ pub struct Append {
 /// `dynix unset`
 #[derive(Debug, Args)]
 pub struct Unset {
-    /// The option path; overrides below it go too
+    /// The option path; overrides below it are removed too
     #[arg(add = ArgValueCompleter::new(completions::paths))]
     pub path: String,
     /// How it is recorded.
@@ -450,7 +450,7 @@ pub struct Generate {
     /// The description of the dynamic-enabled services (JSON)
     #[arg(long, value_name = "FILE")]
     pub description: Utf8PathBuf,
-    /// Where the plan, drop-ins and scripts go; must not exist or be an output of before
+    /// Where the plan, drop-ins and scripts go; must not exist yet, or be an earlier output
     #[arg(long, value_name = "DIR")]
     pub out: Utf8PathBuf,
     /// Find the static files below DIR
