@@ -25,7 +25,8 @@ pub enum Data {
     Lines(Sections),
 }
 
-/// Reads a text of the format called `format`; `None` where there is no reader for it, or the text can't be compared.
+/// Parses a text of the format with the name `format`; `None` if there is no parser for it, or the text can't be
+/// compared.
 #[must_use]
 pub fn read(format: &str, text: &[u8]) -> Option<Data> {
     let text = std::str::from_utf8(text).ok()?;
@@ -49,7 +50,7 @@ pub struct Yaml {
 enum Node {
     /// In quotes, or of a kind that is a string to every reader.
     Text(String),
-    /// What a reader may take for something else than a string.
+    /// A scalar that a reader may take for something other than a string.
     Plain(String),
     Sequence(Vec<Node>),
     Mapping(BTreeMap<String, Node>),

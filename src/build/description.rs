@@ -18,7 +18,7 @@ pub fn read(text: &str) -> Result<Plan, Vec<Problem>> {
     let value = json::read(text)?;
     let top = Place::top();
     let mut problems = Problems::default();
-    // Of a description of another version, nothing else can be said.
+    // A description of another version can't be checked further.
     match value.get("version") {
         Some(version) if *version != VERSION => {
             problems.add(&top.key("version"), format!("it is {version}, and this dynix reads version {VERSION}"));
@@ -37,13 +37,13 @@ pub fn read(text: &str) -> Result<Plan, Vec<Problem>> {
     problems.or(value).and_then(typed)
 }
 
-/// The schema and the types of [`crate::plan`] say the same (tests/suite/description.rs), so this fails for nothing
-/// that the schema took.
+/// The schema and the types of [`crate::plan`] agree (tests/suite/description.rs), so this fails for nothing that the
+/// schema accepted.
 fn typed(value: Value) -> Result<Plan, Vec<Problem>> {
     serde_json::from_value(value).map_err(|error| vec![Problem { place: Place::top(), problem: error.to_string() }])
 }
 
-/// Says what is wrong in the words of someone who writes a description.
+/// Explains a mismatch to the author of a description.
 fn explain(mismatch: &Mismatch, document: &Value, problems: &mut Problems) {
     let Mismatch { path, given, fault, allowed } = mismatch;
     let place = place(path.names(), document);

@@ -8,8 +8,8 @@ use crate::host::digest::sha256;
 use crate::plan::{File, FormatSpec, Plan, ProofLevel, Service};
 use crate::render::static_values;
 
-/// Gives files that fit several dialects the one that all files of their format fit, where there is one. Takes a plan
-/// with proofs; `given` are the files whose dialect the description says, by service and name.
+/// Sets the dialect of files that fit several to one that all files of their format fit, if there is one. Takes a plan
+/// with proofs; `given` are the files whose dialect the description names, by service and name.
 pub fn agree(plan: &mut Plan, given: &BTreeSet<(String, String)>) {
     let mut common: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (service, file) in

@@ -41,10 +41,10 @@ pub enum BuildError {
     /// The description is wrong: everything that is, each with its place.
     #[error("the description is refused:{}", list(.0))]
     Description(Vec<Problem>),
-    /// What a service's options become is not to be found.
+    /// The files of a service were not found.
     #[error("the files of a service can't be found:{}", list(.0))]
     Find(Vec<Problem>),
-    /// What we write differs from what Nix wrote, or what Nix wrote can't be read.
+    /// Our text differs from that of Nix, or the latter can't be read.
     #[error("the static files can't be proven:{}", list(.0))]
     Proof(Vec<Problem>),
     /// A text can't be written.
@@ -66,7 +66,7 @@ fn list(problems: &[Problem]) -> String {
     })
 }
 
-/// What goes in besides the description.
+/// The inputs besides the description.
 #[derive(Clone, Debug)]
 pub struct Input<'i> {
     /// The description (JSON).
@@ -75,7 +75,7 @@ pub struct Input<'i> {
     pub static_root: &'i Utf8Path,
     /// The program that the scripts call.
     pub dynix: &'i Utf8Path,
-    /// Where the plan will lie, for the scripts.
+    /// The later path of the plan, for the scripts.
     pub plan: &'i Utf8Path,
 }
 
@@ -169,7 +169,7 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path, open: &find::Open) -> Result<(
     problems.or(())
 }
 
-/// What Nix wrote to a file.
+/// The text that Nix wrote to a file.
 fn text(static_root: &Utf8Path, path: &Utf8Path) -> Result<Vec<u8>, String> {
     let path = below(static_root, path);
     let text = fs::read(&path).map_err(|error| error.to_string())?;
@@ -238,7 +238,7 @@ fn below(static_root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     static_root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// What was proven of each file, by service and name.
+/// The proof of each file, by service and name.
 fn proofs(plan: &Plan) -> BTreeMap<&str, BTreeMap<&str, ProofLine<'_>>> {
     let services = plan.services.iter().map(|(name, service)| {
         let files = service.files.iter().filter_map(|(file_name, file)| {

@@ -67,9 +67,9 @@ impl fmt::Display for Place {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where.
+    /// The place in the description.
     pub place: Place,
-    /// What; what is allowed; what to do.
+    /// The problem, what is allowed, and what to do.
     pub problem: String,
 }
 

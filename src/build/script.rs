@@ -9,10 +9,10 @@ use std::fmt;
 
 use crate::host::systemd::quote;
 
-/// What the script does.
+/// The content of a script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
-    /// What it exports.
+    /// The variables that it exports.
     pub environment: BTreeMap<String, String>,
     /// The words of its command.
     pub words: Vec<String>,

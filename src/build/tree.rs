@@ -28,13 +28,13 @@ pub enum WriteError {
     Occupied {
         /// The directory.
         out: Utf8PathBuf,
-        /// What is in it, or is not.
+        /// The foreign or missing file.
         why: String,
     },
     /// The file system refuses.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Somebody else writes there.
+    /// Another process writes there.
     #[error(transparent)]
     Lock(#[from] LockError),
 }
@@ -135,7 +135,7 @@ fn is_there(out: &Utf8Path) -> Result<bool, WriteError> {
     Ok(true)
 }
 
-/// Puts `new` in the place of the directory `out`, and what was there in its own, in one step where the file system
+/// Replaces the directory `out` by `new`, and puts the old one in the place of `new`, in one step if the file system
 /// can (renameat2(2), `RENAME_EXCHANGE`).
 fn exchange(new: &Utf8Path, out: &Utf8Path) -> Result<(), FileError> {
     match renameat_with(CWD, new.as_std_path(), CWD, out.as_std_path(), RenameFlags::EXCHANGE) {

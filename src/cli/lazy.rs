@@ -10,7 +10,7 @@ use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Id};
 #[derive(Debug)]
 pub struct Lazy<T>(pub T);
 
-/// What `T` adds, without what it says about the verb: the verb has said that itself.
+/// Adds the arguments of `T`, without its description of the verb: the verb has one itself.
 fn add<T: Args>(command: Command) -> Command {
     let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
     T::augment_args(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))

@@ -4,7 +4,7 @@ use crate::host::messages;
 use crate::reconcile::action::Action;
 use crate::system::progress::Progress;
 
-/// Whoever runs the command.
+/// The terminal of the user who runs the command.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal {
     /// Whether every step is of interest.

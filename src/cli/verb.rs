@@ -9,7 +9,7 @@ use clap::{Args, Command as Definition, FromArgMatches, Subcommand};
 
 use crate::cli::arguments::{Cli, Command, Global};
 
-/// What `words` say, the program's name first; `None` where the whole definition has to look at them.
+/// Parses `words`, the program's name first; `None` if the whole definition has to parse them.
 #[must_use]
 pub fn read(words: &[OsString]) -> Option<Cli> {
     let verb = words.iter().skip(1).find_map(|word| definition(word.to_str()?))?;

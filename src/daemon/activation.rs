@@ -66,7 +66,7 @@ pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|patience| patience / 2)
 }
 
-/// Without systemd there is nobody to tell.
+/// Best effort: without systemd nobody needs it.
 fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }

@@ -13,9 +13,9 @@ pub struct Outbox {
     wake: UnixStream,
 }
 
-/// The loop's end: what is said, and what becomes readable when something is.
+/// The loop's end: the messages, and a socket that becomes readable when there is one.
 pub struct Mailbox {
-    /// What is said.
+    /// The messages of the threads.
     pub messages: Receiver<Message>,
     /// Readable then.
     pub wake: UnixStream,
@@ -32,7 +32,7 @@ pub fn connect() -> std::io::Result<([Outbox; 2], Mailbox)> {
     Ok(([Outbox { messages, wake }, other], Mailbox { messages: receiver, wake: woken }))
 }
 
-/// However a thread ends, the loop is told.
+/// However a thread ends, the loop gets a message.
 impl Drop for Outbox {
     fn drop(&mut self) {
         self.tell(Message::Done);
@@ -40,7 +40,7 @@ impl Drop for Outbox {
 }
 
 impl Outbox {
-    /// Says something. When nobody listens any more, there is nobody to tell.
+    /// Sends messages. They are dropped if the loop has ended.
     pub fn tell(&self, messages: Message) {
         let _ = self.messages.send(messages);
         // A full pipe wakes as well as one more byte in it.

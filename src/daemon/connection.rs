@@ -9,21 +9,21 @@ use crate::varlink::wire::{Call, Garbled, Inbox};
 
 /// How long a message that was begun may take to be sent, or to be read by the client.
 const SLOW: Duration = Duration::from_secs(30);
-/// How long a client may say nothing.
+/// How long a client may be silent.
 const SILENT: Duration = Duration::from_secs(600);
 /// Most bytes that a stream may have waiting for its reader.
 pub const BACKLOG: usize = 1 << 20;
 /// Most bytes that are read at a time: everybody gets a turn.
 const PORTION: usize = 16 << 10;
 
-/// What a connection is doing.
+/// The stage of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// A call may come.
     Open,
     /// A call is being worked on.
     Busy {
-        /// Whether nobody waits for the reply.
+        /// Whether the client wants no reply.
         oneway: bool,
     },
     /// It gets a stream.
@@ -35,9 +35,9 @@ pub enum Stage {
 /// A client.
 #[derive(Debug)]
 pub struct Connection {
-    /// Who it is.
+    /// The user at the other end.
     pub peer: Peer,
-    /// What it is doing.
+    /// Its present stage.
     pub stage: Stage,
     stream: UnixStream,
     inbox: Inbox,
@@ -74,7 +74,7 @@ impl Connection {
         self.outbox.len() - self.written
     }
 
-    /// Whether it is its turn to say something.
+    /// Whether the client may send a call now.
     #[must_use]
     pub fn may_speak(&self) -> bool {
         self.stage == Stage::Open && self.backlog() == 0
@@ -132,7 +132,7 @@ impl Connection {
         Ok(call)
     }
 
-    /// Puts a message behind those that it has yet to read.
+    /// Queues a message after those that the client has yet to read.
     pub fn send(&mut self, message: &[u8]) {
         if self.backlog() == 0 {
             self.moved = Instant::now();
@@ -140,7 +140,7 @@ impl Connection {
         self.outbox.extend_from_slice(message);
     }
 
-    /// Writes as much as it takes.
+    /// Writes as much as the client takes.
     pub fn flush(&mut self) -> std::io::Result<()> {
         while self.backlog() > 0 {
             match self.stream.write(&self.outbox[self.written..]) {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::overrides::{Kind, Record};
 use crate::reconcile::state::{FailureKind, State};
 
-/// What there was at one look.
+/// One observation of a system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// The newest record.
@@ -32,7 +32,7 @@ pub struct Service {
 }
 
 impl Look {
-    /// What there is now.
+    /// Observes the present system.
     #[must_use]
     pub fn of<'s>(last_record: u64, services: impl Iterator<Item = &'s String>, state: &State) -> Self {
         let service = |name: &String| {
@@ -74,7 +74,7 @@ pub fn begin(now: &Look) -> Event {
     Event { kind: "begin", last_record: now.last_record, ..Event::default() }
 }
 
-/// What happened between two looks. `records`: those that are newer than `before`.
+/// The events between two observations. `records`: those that are newer than `before`.
 #[must_use]
 pub fn between(before: &Look, now: &Look, records: Vec<Said>) -> Vec<Event> {
     let last_record = now.last_record;

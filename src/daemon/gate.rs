@@ -26,14 +26,14 @@ use crate::varlink::answer::Denied;
 /// Lets requests through, and counts them.
 #[derive(Debug)]
 pub struct Gate {
-    /// What was let through.
+    /// The requests that were let through.
     pub uses: RefCell<Uses>,
 }
 
 /// A request on its way through.
 #[derive(Debug)]
 pub struct Case<'c> {
-    /// What limits it; `None` for root.
+    /// The limits of the caller; `None` for root.
     limits: Option<Limits<'c>>,
     /// The services that may be applied for it, of those that limits let it concern.
     services: RefCell<BTreeSet<String>>,
@@ -41,7 +41,7 @@ pub struct Case<'c> {
     trial: Option<String>,
 }
 
-/// Whoever may not do everything.
+/// A caller with limited rights.
 #[derive(Debug)]
 struct Limits<'c> {
     plan: &'c Plan,
@@ -50,14 +50,14 @@ struct Limits<'c> {
     user: u32,
     names: &'c Names,
     method: Method,
-    /// Where its uses are counted; nowhere for what was counted before.
+    /// The counts of its uses; `None` for a request that was counted before.
     uses: Option<&'c RefCell<Uses>>,
-    /// What is counted already: it may be judged twice.
+    /// The uses that are already counted, because a request may be judged twice.
     counted: RefCell<BTreeSet<Used>>,
 }
 
 impl Gate {
-    /// Says what there is to say before anything is read for a request.
+    /// Refuses what can be refused before anything is read for a request.
     pub fn admit<'c>(
         &'c self,
         request: &Request,
@@ -116,7 +116,7 @@ impl<'c> Case<'c> {
         Ok(Self { limits: Some(limits), services: RefCell::new(services), trial: None })
     }
 
-    /// Says whether the changes that a request comes to may be recorded behind `log`.
+    /// Says whether the changes of a request may be recorded after `log`.
     pub fn judge(&self, log: &LogFile, changes: &[Draft]) -> anyhow::Result<()> {
         let Some(limits) = &self.limits else { return Ok(()) };
         if changes.is_empty() && limits.method == Method::Unset {
@@ -126,7 +126,7 @@ impl<'c> Case<'c> {
         let trial = state.trial.as_ref().map(Trial::confirmation).unwrap_or_default();
         let mut effects = effects(log, changes, &trial)?;
         if matches!(limits.method, Method::Append | Method::Unset) {
-            // What is given or taken back has to be theirs, whatever is there.
+            // The caller needs the right to every path that is set or unset, whatever its present value is.
             effects.extend(changes.iter().flat_map(policy::given));
         }
         let used = policy::judge(&limits.spec, limits.names, limits.method, &effects)?;
@@ -143,7 +143,7 @@ impl<'c> Case<'c> {
         self.trial.as_deref()
     }
 
-    /// The only services that may be applied for it; all where `None`.
+    /// The only services that may be applied for it; `None` for all.
     pub fn only(&self) -> Option<BTreeSet<String>> {
         self.limits.as_ref().map(|_| self.services.borrow().clone())
     }
@@ -153,7 +153,7 @@ impl Limits<'_> {
     fn count(&self, allowed: Vec<Vec<Used>>) -> anyhow::Result<()> {
         let Some(uses) = self.uses else { return Ok(()) };
         let mut counted = self.counted.borrow_mut();
-        // What was counted allows no more than it did.
+        // A use that was already counted is not counted again, and allows nothing new.
         let new = allowed.into_iter().filter(|parts| !parts.iter().any(|one| counted.contains(one))).collect();
         let (mut uses, now) = (uses.borrow_mut(), uses::now());
         let limited = uses.check(self.user, new, &self.spec, now)?;
@@ -163,7 +163,7 @@ impl Limits<'_> {
     }
 }
 
-/// What is read with root's rights, or run, is for root to say.
+/// Only root may have files read or programs run with root's rights.
 fn only_root(request: &Request, names: &Names) -> Result<(), Denied> {
     let Request::Append(one) = request else { return Ok(()) };
     let what = match (&one.expression, &one.secret_file) {
@@ -174,7 +174,7 @@ fn only_root(request: &Request, names: &Names) -> Result<(), Denied> {
     Err(Denied::NotAllowed(format!("{} may not {what}; only root may", names.user)))
 }
 
-/// What changes would change: now, and once somebody confirms what is on trial, which stands before them in the log.
+/// The effects of changes: now, and after a confirmation of the trial, whose records are before them in the log.
 fn effects(log: &LogFile, changes: &[Draft], trial: &[Draft]) -> Result<Vec<Effect>, LogError> {
     let mut effects = Vec::new();
     let edited: Vec<AttrPath> = changes.iter().filter_map(Draft::path).cloned().collect();
@@ -216,11 +216,11 @@ fn applied(services: &[String], spec: &DaemonSpec, names: &Names, plan: &Plan) -
     Ok(services.iter().cloned().collect())
 }
 
-/// The change on trial, by its timer. Who put it there may end it, and so may root.
+/// The trial, by its timer. The user who started it may end it, and so may root.
 fn found(peer: &Peer, names: &Names, system: &System<'_>) -> Result<Option<String>, Denied> {
     let state = State::load(&system.paths.state());
     if peer.is_root() {
-        // What is wrong with it is said by whoever works on it.
+        // The worker reports an error in the state file.
         return Ok(state.ok().and_then(|state| state.trial).map(|trial| trial.timer));
     }
     match state.map_err(|error| Denied::NotAllowed(messages::chain(&error.into())))?.trial {

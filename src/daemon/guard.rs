@@ -10,11 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
      happened, and please report it"
 )]
 pub struct Broken {
-    /// What the panic said.
+    /// The message of the panic.
     message: String,
 }
 
-/// Does something for a request. What is shared beyond it has to be whole at each moment, as files are for other processes.
+/// Runs part of a request. Data that it shares with others has to be consistent at each moment, as files are for other
+/// processes.
 pub fn guarded<T>(what: impl FnOnce() -> T) -> Result<T, Broken> {
     catch_unwind(AssertUnwindSafe(what)).map_err(|payload| Broken { message: said(payload.as_ref()) })
 }

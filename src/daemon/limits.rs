@@ -8,12 +8,13 @@ use crate::varlink::answer::Denied;
 const CONNECTIONS: usize = 1024;
 /// One place of so many is for root alone.
 const SHARE_OF_ROOT: usize = 16;
-/// Files that it may need for anything else: an apply opens files, and connects to systemd and to what it probes.
+/// The files that the daemon may need for anything else: an apply opens files, and connects to systemd and to the
+/// addresses that it probes.
 const OTHER_FILES: u64 = 512;
 /// So many connections there are at least.
 const FEWEST: usize = 64;
 
-/// How much it takes upon itself.
+/// The limits of a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time.
@@ -22,7 +23,7 @@ pub struct Limits {
     pub for_root: usize,
     /// Of one user.
     pub per_user: usize,
-    /// Ends when nobody has been there for this long.
+    /// The daemon ends if nobody was connected for this long.
     pub idle: Option<Duration>,
 }
 

@@ -40,20 +40,20 @@ use sessions::Sessions;
 use uses::Uses;
 use worker::Worker;
 
-/// What a daemon is started with.
+/// The settings of a daemon.
 pub struct Daemon {
     /// How the system is reached.
     pub sessions: Sessions,
-    /// Where everything is.
+    /// The paths of the system.
     pub paths: Paths,
     /// How long it waits for more requests before it applies.
     pub window: Duration,
-    /// How much it takes upon itself.
+    /// The limits of the daemon.
     pub limits: Limits,
 }
 
 impl Daemon {
-    /// Serves who comes in at `listener` until somebody wants it to end, or nobody wants anything.
+    /// Serves the clients of `listener` until it is asked to end, or until no client is left.
     pub fn run(self, listener: UnixListener) -> anyhow::Result<()> {
         let end_requests = activation::end_requests()?;
         let queues = Arc::new(Queues::default());
@@ -78,7 +78,7 @@ impl Daemon {
             reader::run(&looks.0, &looks.1, &for_reader);
         })?;
         server.run()?;
-        // Both have said that they are done.
+        // Both threads have reported their end.
         let ended = [working.join(), looking.join()];
         anyhow::ensure!(ended.iter().all(Result::is_ok), "a thread of the daemon broke down");
         Ok(())

@@ -6,7 +6,7 @@ use rustix::net::sockopt::socket_peercred;
 
 use crate::host::accounts::Database;
 
-/// Who made a connection (unix(7), `SO_PEERCRED`): who it was when it connected, whoever holds it now.
+/// The user who made a connection (unix(7), `SO_PEERCRED`): the user at that time, whoever holds the connection now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Peer {
     /// The effective user.
@@ -24,7 +24,7 @@ impl Peer {
     pub fn of(stream: &UnixStream) -> std::io::Result<Self> {
         let credentials = socket_peercred(stream)?;
         let (user, group) = (credentials.uid.as_raw(), credentials.gid.as_raw());
-        // Root may do everything: its groups say nothing.
+        // Root may do everything, so its groups do not matter.
         let status = match user {
             0 => String::new(),
             _ => std::fs::read_to_string(format!("/proc/{}/status", credentials.pid.as_raw_nonzero()))
@@ -56,7 +56,7 @@ impl Peer {
     }
 }
 
-/// The supplementary groups in a process's status; none where its effective user is another.
+/// The supplementary groups in a process's status; none if its effective user is another.
 fn supplementary(status: &str, user: u32) -> Vec<u32> {
     let numbers = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
@@ -66,17 +66,17 @@ fn supplementary(status: &str, user: u32) -> Vec<u32> {
     if numbers("Uid:").get(1) == Some(&user) { numbers("Groups:") } else { Vec::new() }
 }
 
-/// What a peer is called.
+/// The names of a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Its user; the number where there is no name.
+    /// Its user; the number if there is no name.
     pub user: String,
     /// Its groups.
     pub groups: Vec<String>,
 }
 
 impl Names {
-    /// As records say it.
+    /// The name for records.
     #[must_use]
     pub fn by(&self) -> String {
         format!("{} via daemon", self.user)

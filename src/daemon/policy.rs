@@ -27,14 +27,13 @@ pub fn nobody() -> DaemonSpec {
 /// One thing that a request would change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Effect {
-    /// Where.
+    /// The path of the value.
     pub path: AttrPath,
-    /// The value that comes; `None` where one goes.
+    /// The new value; `None` if a value is removed.
     pub value: Option<Value>,
 }
 
-/// What a change that is made at `edited` names, or none that is made anywhere in particular, makes different between two
-/// folds of the log.
+/// The effects between two folds of the log. `edited` is the path of the change, if it has one.
 #[must_use]
 pub fn effects(before: &Overlay, after: &Overlay, edited: &[AttrPath]) -> Vec<Effect> {
     let (was, is) = (before.leaves(), after.leaves());
@@ -42,7 +41,7 @@ pub fn effects(before: &Overlay, after: &Overlay, edited: &[AttrPath]) -> Vec<Ef
     for (path, one) in &is {
         match was.iter().find(|(other, _)| other == path) {
             Some((_, same)) if same == one => {}
-            // A replaced set is edited in place: what is different of it are some of its names.
+            // A replaced set is edited in place: its changed names are the effects.
             Some((_, Override { value: Value::Object(was), .. })) if one.value.is_object() => {
                 let found = effects.len();
                 if let Value::Object(is) = one.value {
@@ -61,7 +60,7 @@ pub fn effects(before: &Overlay, after: &Overlay, edited: &[AttrPath]) -> Vec<Ef
     effects
 }
 
-/// What is different between two sets that are at `path`.
+/// The differences between two sets at `path`.
 fn within(path: &AttrPath, was: &Map<String, Value>, is: &Map<String, Value>, effects: &mut Vec<Effect>) {
     let below = |name: &String| path.join(&AttrPath(vec![name.clone()]));
     for (name, value) in is {
@@ -75,7 +74,7 @@ fn within(path: &AttrPath, was: &Map<String, Value>, is: &Map<String, Value>, ef
     effects.extend(goes.map(|name| Effect { path: below(name), value: None }));
 }
 
-/// What is given with a change itself, whatever there is already: that is theirs to give, or to take back.
+/// The effects of a change itself, whatever the present values are: the caller needs the right to all of them.
 #[must_use]
 pub fn given(change: &Draft) -> Vec<Effect> {
     let effect = |path: &AttrPath, value: Option<&Value>| Effect { path: path.clone(), value: value.cloned() };
@@ -87,7 +86,7 @@ pub fn given(change: &Draft) -> Vec<Effect> {
         }
         Draft::Replace(path, value) => vec![effect(path, Some(value))],
         Draft::Unset(path) => vec![effect(path, None)],
-        // Expressions are for root alone; the rest is what it comes to.
+        // Only root may record expressions. The other changes are judged by the folds.
         Draft::Expression { .. } | Draft::Rollback(_) | Draft::Reject { .. } => Vec::new(),
     }
 }
@@ -188,7 +187,7 @@ fn is_within(bounds: &Bounds, effect: &Effect) -> bool {
     is_inside && bounds.values.as_ref().is_none_or(|values| values.contains(value))
 }
 
-/// What a caller may do instead.
+/// The advice about what a caller may do instead.
 fn hint(spec: &DaemonSpec, names: &Names) -> String {
     let allowed: Vec<String> = entries(spec, names)
         .map(|(_, pattern, bounds)| {
@@ -202,7 +201,7 @@ fn hint(spec: &DaemonSpec, names: &Names) -> String {
     format!("; allowed are {} (dynamicism.daemon.allow)", allowed.join(", "))
 }
 
-/// A method in words.
+/// A method as text.
 struct Verb(Method);
 
 impl fmt::Display for Verb {
@@ -217,7 +216,7 @@ impl fmt::Display for Verb {
     }
 }
 
-/// Bounds in words.
+/// Bounds as text.
 struct Within<'b>(&'b Bounds);
 
 impl fmt::Display for Within<'_> {

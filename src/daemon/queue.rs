@@ -30,7 +30,7 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Puts a job of a user behind this user's others.
+    /// Queues a job of a user after this user's others.
     pub fn push(&self, user: u32, job: T) {
         let mut turns = self.lock();
         let own = turns.jobs.entry(user).or_default();
@@ -55,7 +55,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The job whose turn it is, if `wanted` takes it; waits for one until `deadline`.
+    /// The next job, if `wanted` takes it; waits for one until `deadline`.
     pub fn pop_until(&self, deadline: Instant, wanted: impl Fn(&T) -> bool) -> Option<T> {
         let mut turns = self.lock();
         loop {
@@ -73,7 +73,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Ends it: nobody gets a job any more. Gives those that nobody got.
+    /// Closes the queue: nobody gets a job any more. Gives the jobs that are left.
     pub fn close(&self) -> Vec<T> {
         let mut turns = self.lock();
         turns.closed = true;
@@ -83,7 +83,7 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Turns<T>> {
-        // Nothing in here panics half-way.
+        // No code under this lock panics half-way.
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

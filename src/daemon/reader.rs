@@ -45,7 +45,7 @@ pub fn run(sessions: &Sessions, queues: &Queues, outbox: &Outbox) {
     }
 }
 
-/// Tells streams what changed since the last look, and gives what there is now.
+/// Sends streams the changes since the last observation, and gives the present one.
 fn all_changes(seen: &mut Option<events::Look>, sessions: &Sessions, outbox: &Outbox) -> anyhow::Result<events::Look> {
     guarded(|| changes(seen, &sessions.session(), outbox))?
 }
@@ -94,7 +94,7 @@ fn changes(seen: &mut Option<events::Look>, session: &Session, outbox: &Outbox) 
         let (recorded, mut behind) = (events::Look { last_record, ..before.clone() }, before.last_record);
         while behind < last_record {
             let page = page(behind, PORTION, session)?;
-            // What came meanwhile is for the next look.
+            // Records that came meanwhile are for the next observation.
             let records: Vec<_> = page.records.into_iter().filter(|record| record.id() <= last_record).collect();
             let Some(last) = records.last() else { break };
             behind = last.id();

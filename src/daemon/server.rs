@@ -32,7 +32,7 @@ use crate::varlink::wire::{Reply, encode};
 const KEPT_PER_USER: usize = 4 << 20;
 /// Most connections that are taken before those that are there have their turn.
 const AT_ONCE: usize = 64;
-/// How long nobody is taken where the system has no room for another connection.
+/// How long no client is accepted if the system has no room for another connection.
 const DEAF: Duration = Duration::from_millis(200);
 /// How long clients have to read what is left when the daemon ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ pub type Token = u64;
 pub struct Change {
     /// Whose.
     pub token: Token,
-    /// Who asks.
+    /// The user who asks.
     pub peer: Peer,
     /// For what.
     pub request: Request,
@@ -54,14 +54,14 @@ pub struct Change {
 /// A look at something.
 #[derive(Debug)]
 pub enum Look {
-    /// That a client asks for.
+    /// A question of a client.
     Query {
         /// Whose.
         token: Token,
-        /// What it asks.
+        /// The question.
         query: Query,
     },
-    /// Where a client's stream begins.
+    /// The start of a client's stream.
     Begin {
         /// Whose.
         token: Token,
@@ -70,7 +70,7 @@ pub enum Look {
     Changed,
 }
 
-/// What the threads have to say.
+/// A message of a thread to the loop.
 #[derive(Debug)]
 pub enum Message {
     /// The last reply to a call.
@@ -88,33 +88,33 @@ pub enum Message {
 /// The queues between the loop and the threads.
 #[derive(Debug, Default)]
 pub struct Queues {
-    /// What changes something, one at a time.
+    /// Requests that change something, one at a time.
     pub changes: Queue<Change>,
-    /// What only looks.
+    /// Requests that only read.
     pub looks: Queue<Look>,
-    /// Whether the daemon is told to end.
+    /// Whether the daemon was asked to end.
     pub ending: Arc<AtomicBool>,
 }
 
 /// The loop's state.
 pub struct Server<'s> {
-    /// Where clients come in.
+    /// The socket that accepts clients.
     pub listener: UnixListener,
     /// Readable once somebody wants us to end.
     pub end_requests: UnixStream,
     /// Readable when there are messages.
     pub wake: UnixStream,
-    /// What the threads say.
+    /// The messages of the threads.
     pub messages: Receiver<Message>,
-    /// What they get.
+    /// The queues of the threads.
     pub queues: Arc<Queues>,
-    /// Where changes show.
+    /// The watch for changes of the system.
     pub watch: &'s Notify,
     /// How much there may be.
     pub limits: Limits,
 }
 
-/// What is connected and under way.
+/// The connections, and the work under way.
 #[derive(Default)]
 struct Clients {
     connections: BTreeMap<Token, Connection>,
@@ -125,12 +125,12 @@ struct Clients {
     changed: bool,
     /// When somebody was last there.
     last: Option<Instant>,
-    /// Until then nobody is taken.
+    /// No client is accepted before this time.
     deaf: Option<Instant>,
 }
 
 impl Server<'_> {
-    /// Serves until somebody wants it to end, or nobody wants anything.
+    /// Serves until it is asked to end, or until no client is left.
     pub fn run(&self) -> anyhow::Result<()> {
         let mut clients = Clients { last: Some(Instant::now()), ..Clients::default() };
         let watchdog = activation::watchdog();
@@ -175,7 +175,7 @@ impl Server<'_> {
     /// Takes no more calls, lets the work under way come to its end, and says to everybody what became of theirs.
     fn end(&self, mut clients: Clients) -> anyhow::Result<()> {
         activation::tell_stopping();
-        // Who stops it may be a switch, for which the work under way waits.
+        // A switch may have stopped the daemon, and the work under way may wait for that switch.
         self.queues.ending.store(true, Ordering::Relaxed);
         let stopping = encode(&interface::denied(&Denied::Stopping));
         let left = self.queues.changes.close().into_iter().map(|change| change.token);
@@ -236,7 +236,7 @@ impl Server<'_> {
             let mut flags = PollFlags::empty();
             let user = connection.peer.user;
             let has_room = user == 0 || kept.get(&user).copied().unwrap_or_default() < KEPT_PER_USER;
-            // A stream's reader has nothing to say; that it is gone shows all the same.
+            // The reader of a stream sends nothing; poll(2) still reports its end.
             if connection.stage == Stage::Streaming || connection.may_speak() && (has_room || connection.kept() == 0) {
                 flags |= PollFlags::IN;
             }
@@ -329,8 +329,8 @@ impl Server<'_> {
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => continue,
                     ErrorKind::WouldBlock => return,
-                    // No room for another file, or for what the kernel keeps of one (accept(2)). Who waits is there still
-                    // when there is; to look for them until then would be all that is done.
+                    // The system has no room for another file, or for the kernel's data about one (accept(2)). The
+                    // clients keep waiting. Polling for them until then would take all of the time.
                     _ => {
                         clients.deaf = Instant::now().checked_add(DEAF);
                         return;
@@ -343,7 +343,7 @@ impl Server<'_> {
                     clients.next += 1;
                     clients.connections.insert(clients.next, connection);
                 }
-                // What does not fit at once would be one more to keep.
+                // A message that does not fit at once would have to be kept.
                 Err(full) => {
                     connection.send(&encode(&interface::denied(&full)));
                     let _ = connection.flush();
@@ -357,7 +357,7 @@ impl Server<'_> {
         if found.contains(PollFlags::IN) {
             match connection.receive() {
                 Ok(true) if connection.stage == Stage::Streaming => {
-                    // Who says something into a stream does not follow the protocol.
+                    // A client that sends something into a stream does not follow the protocol.
                     clients.connections.remove(&token);
                     return;
                 }
@@ -368,11 +368,11 @@ impl Server<'_> {
                 }
             }
         } else if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-            // What it asked for is done all the same, if it has begun.
+            // A request that has begun is still finished.
             clients.connections.remove(&token);
             return;
         }
-        // What it reads makes room for its next call.
+        // Reading replies makes room for the client's next call.
         if connection.flush().is_err() {
             clients.connections.remove(&token);
             return;
@@ -417,7 +417,7 @@ impl Server<'_> {
             };
             if let Some(reply) = known.filter(|_| !oneway) {
                 connection.send(&encode(&reply));
-                // What fits goes at once, so that calls sent together are answered together.
+                // The socket gets at once what fits, so that calls that were sent together are answered together.
                 if connection.flush().is_err() {
                     clients.connections.remove(&token);
                     return;
@@ -479,7 +479,7 @@ impl Clients {
         }
     }
 
-    /// Writes what clients take; who is gone, or done, is let go.
+    /// Writes what clients take, and drops those that are gone or done.
     fn flush(&mut self) {
         self.connections.retain(|_, connection| {
             connection.flush().is_ok() && !(connection.stage == Stage::Closing && connection.backlog() == 0)

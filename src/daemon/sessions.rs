@@ -10,11 +10,11 @@ use crate::system::session::{Given, Location, Session};
 /// How the system is reached.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
-    /// Where it is.
+    /// The place of the system.
     pub location: Location,
     /// Whether the journal has every step of an apply.
     pub verbose: bool,
-    /// What stands for systemd, if anything does.
+    /// A service manager in the place of systemd, if there is one.
     pub given: Option<Given>,
 }
 
@@ -27,7 +27,7 @@ impl Sessions {
     }
 }
 
-/// What happens meanwhile is for the journal: who asked waits for an answer.
+/// Reports progress to the journal: the caller waits for an answer.
 #[derive(Clone, Copy, Debug)]
 struct Journal {
     verbose: bool,

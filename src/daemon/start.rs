@@ -21,17 +21,17 @@ use crate::varlink::wire::encode;
 pub struct Options {
     /// How the system is reached.
     pub sessions: Sessions,
-    /// Where it listens; at what systemd gives it where `None`.
+    /// The path of the socket; `None` for the socket that systemd passes.
     pub socket: Option<Utf8PathBuf>,
-    /// How long it waits for more requests before it applies; as the plan says where `None`.
+    /// How long the daemon waits for more requests before it applies; `None` for the plan's value.
     pub window: Option<Duration>,
-    /// How long it stays where nobody wants anything; as the plan says where `None`.
+    /// How long the daemon stays without clients; `None` for the plan's value.
     pub idle: Option<Duration>,
 }
 
-/// Serves until it is told to end, or nobody wants anything.
+/// Serves until it is asked to end, or until no client is left.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
-    // This has to be the first of all: it takes variables out of the environment, which no other thread may look at.
+    // This has to come first: it removes variables from the environment, which no other thread may read meanwhile.
     let listener = match &options.socket {
         Some(path) => own_socket(path)?,
         None => given_socket()?,
@@ -49,12 +49,12 @@ fn daemon(options: Options) -> anyhow::Result<Daemon> {
     let session = options.sessions.session();
     let system = session.open()?;
     let spec = system.plan.daemon.unwrap_or_else(policy::nobody);
-    // More than a Duration can say is for ever.
+    // A value that is too large for a Duration means for ever.
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let window = options.window.unwrap_or_else(|| seconds(spec.window));
     let idle = match (options.idle, &options.socket) {
         (Some(idle), _) => Some(idle),
-        // Nobody would start it again.
+        // Without systemd's socket, nothing would start it again.
         (None, Some(_)) => None,
         (None, None) => Some(seconds(spec.idle)),
     };
@@ -62,7 +62,8 @@ fn daemon(options: Options) -> anyhow::Result<Daemon> {
     Ok(Daemon { sessions: options.sessions, paths: system.paths, window, limits })
 }
 
-/// Hangs up on who waits, and says why. Else systemd would start a daemon that can't serve them over and over.
+/// Closes the connections of waiting clients, and says why. Otherwise systemd would start a daemon that can't serve
+/// them over and over.
 fn turn_away(listener: &UnixListener, error: &anyhow::Error) {
     let said = encode(&interface::failed(Exit::Failed, &messages::chain(error)));
     let _ = listener.set_nonblocking(true);

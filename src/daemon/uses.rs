@@ -19,7 +19,7 @@ use crate::varlink::answer::Denied;
 /// The file is written anew when it has more lines than this.
 const LINES: usize = 4096;
 
-/// What was let through and still counts.
+/// The uses that still count.
 #[derive(Debug)]
 pub struct Uses {
     file: Utf8PathBuf,
@@ -55,8 +55,8 @@ impl Uses {
         Ok(uses)
     }
 
-    /// Those limited parts of rules that are used where each of `allowed` needs one of its parts; an error where all parts
-    /// of one of them were used too often.
+    /// Chooses, for each of `allowed`, one of its parts that is not used up, and gives those with a rate. It is an
+    /// error if all parts of one of them were used too often.
     pub fn check(
         &mut self,
         user: u32,
@@ -91,7 +91,7 @@ impl Uses {
         Ok(limited)
     }
 
-    /// How long a part can't be used again, and why; `None` where it can.
+    /// How long a part can't be used again, and why; `None` if it can.
     fn wait(&mut self, user: u32, part: &Used, spec: &DaemonSpec, now: Duration) -> Option<(Duration, String)> {
         let (rate, text) = rate(spec, &part.rule, &part.pattern)?;
         let times = self.of(user, part);
@@ -101,7 +101,7 @@ impl Uses {
         Some((retry, format!("{}: only {text} are allowed", part.pattern)))
     }
 
-    /// Counts a use of each of these parts. What can't be kept is not counted, and may not be done.
+    /// Counts a use of each of these parts. A use that can't be stored is not counted, and is refused.
     pub fn count(&mut self, user: u32, parts: &[Used], spec: &DaemonSpec, now: Duration) -> Result<(), FileError> {
         if parts.is_empty() {
             return Ok(());
@@ -138,14 +138,14 @@ impl Uses {
     }
 }
 
-/// How often a part of a rule may be used, where that is limited.
+/// The rate of a part of a rule, if it has one.
 fn rate<'s>(spec: &'s DaemonSpec, rule: &str, pattern: &str) -> Option<(Rate, &'s str)> {
     let text = spec.allow.get(rule)?.options.get(pattern)?.rate.as_deref()?;
     // One that can't be read was refused when the system was built.
     Some((Rate::parse(text).ok()?, text))
 }
 
-/// Drops what no longer counts.
+/// Drops uses that no longer count.
 fn expire(times: &mut VecDeque<Duration>, rate: Rate, now: Duration) {
     while times.front().is_some_and(|first| now.saturating_sub(*first) >= rate.period) {
         times.pop_front();

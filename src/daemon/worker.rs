@@ -35,19 +35,19 @@ const MOST: usize = 256;
 /// The longest that a request waits for others.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// What it needs.
+/// The thread that changes settings.
 pub struct Worker<'w> {
     /// How the system is reached.
     sessions: Sessions,
-    /// Where requests come from.
+    /// The source of requests.
     queues: &'w Queues,
-    /// Where answers go.
+    /// The way of answers to the loop.
     outbox: &'w Outbox,
     /// How long it waits for more requests before it applies.
     window: Duration,
-    /// Who may do what.
+    /// The rules for users.
     gate: Gate,
-    /// Who still waits for an answer.
+    /// The clients that still wait for an answer.
     owed: RefCell<BTreeSet<Token>>,
 }
 
@@ -122,7 +122,7 @@ impl<'w> Worker<'w> {
         }
     }
 
-    /// Records what somebody asks for, and answers where nothing is to be applied for it.
+    /// Records a request, and answers it if nothing has to be applied for it.
     fn record(&self, change: Change, names: Names, system: &System<'_>) -> Option<Pending> {
         let Change { token, peer, request } = change;
         let by = names.by();
@@ -196,8 +196,7 @@ impl<'w> Worker<'w> {
     }
 }
 
-/// Whether it can become one apply with others: it is about services that it names, and goes back for no other reason
-/// than that it does not work.
+/// Whether the request can share one apply with others: it names its services, and rolls back only if it does not work.
 fn applies_together(request: &Request) -> bool {
     match request {
         Request::Append(one) => one.confirm.is_none(),
@@ -252,7 +251,7 @@ fn again_alone(one: &Pending, system: &System<'_>) -> Answer {
     }
 }
 
-/// Records what may be recorded. Who may not do everything applies only what is their own, and ends no trial.
+/// Records the permitted changes. A user with limited rights applies only their own changes, and ends no trial.
 fn recorded(request: &Request, case: &Case<'_>, by: &str, system: &System<'_>) -> anyhow::Result<Recorded> {
     let judge = |log: &LogFile, changes: &[overrides::Draft]| case.judge(log, changes);
     let mut recorded = system.record(request, &Caller { by, judge: &judge })?;

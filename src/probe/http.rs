@@ -16,7 +16,7 @@ const MOST: usize = 4096;
 pub struct Url<'u> {
     /// `HOST:PORT`, to connect to.
     pub address: String,
-    /// What stands between `http://` and the path.
+    /// The part between `http://` and the path.
     authority: &'u str,
     /// The path and the query.
     target: &'u str,
@@ -62,7 +62,7 @@ impl<'u> Url<'u> {
     }
 }
 
-/// Asks for `url` until `end`; nothing where the status is 2xx, else why not.
+/// Asks for `url` until `end`. It succeeds if the status is 2xx; the error says why not.
 pub fn get(url: &str, end: Instant) -> Result<(), Objection> {
     let url = Url::parse(url).map_err(Objection::Unable)?;
     let stream = probe::connect(&url.address, end)?;
@@ -76,7 +76,7 @@ fn ask(url: &Url<'_>, mut stream: TcpStream, end: Instant) -> Result<(), String>
     let mut answer = Vec::new();
     let mut chunk = [0; 512];
     while !answer.contains(&b'\n') && answer.len() < MOST {
-        // Each read for itself: one that gets a byte now and then is not to last for ever.
+        // Checked at each read, so that a server that sends a byte now and then can't make this last for ever.
         if Instant::now() >= end {
             return Err(format!("{}: no whole answer in time", url.address));
         }

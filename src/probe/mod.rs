@@ -11,17 +11,17 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 use crate::host::process::{self, ProcessError};
 use crate::plan::{Health, Probe};
 
-/// Most of a program's words that a message shows, in bytes.
+/// How much of a program's output a message shows, in bytes.
 const SHOWN: usize = 2000;
 
-/// What a check or a probe has against the service.
+/// An objection of a check or a probe to the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objection {
     /// It says no.
     No(String),
-    /// It can't say anything: it did not run, or not to its end.
+    /// There is no verdict: it did not run, or did not finish.
     Unable(String),
-    /// Nobody wants to know any more.
+    /// It was interrupted.
     Interrupted,
 }
 
@@ -105,7 +105,7 @@ fn sleep(pause: Duration, interrupted: &dyn Fn() -> bool) -> Result<(), Objectio
     }
 }
 
-/// What is left until `end`; a little where nothing is, since no time at all means for ever to sockets.
+/// The time left until `end`. It is never zero, because zero means for ever to sockets.
 pub(super) fn left(end: Instant) -> Duration {
     end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
@@ -131,12 +131,12 @@ fn once(probe: &Probe, end: Instant, interrupted: &dyn Fn() -> bool) -> Result<(
     }
 }
 
-/// A connection to the first of an address's hosts that takes one.
+/// Connects to the first of an address's hosts that accepts.
 pub(super) fn connect(address: &str, end: Instant) -> Result<TcpStream, Objection> {
     let mut fault = format!("{address} has no address");
     for one in resolve(address, end)? {
         match TcpStream::connect_timeout(&one, left(end)) {
-            // Nobody listens, and by chance our own end has the very port (a simultaneous open, RFC 9293, 3.5).
+            // Nobody listens, and by chance our own end has that port (a simultaneous open, RFC 9293, 3.5).
             Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
                 fault = format!("{one}: nobody listens");
             }
@@ -180,7 +180,8 @@ fn addresses(text: &str) -> Vec<IpAddr> {
     found
 }
 
-/// Without waiting: where nobody accepts, a socket's queue fills up, and connect(2) would block until somebody does.
+/// Connects without waiting: if nobody accepts, a socket's queue fills up, and connect(2) would block until somebody
+/// does.
 fn connect_unix(path: &Utf8Path) -> rustix::io::Result<()> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

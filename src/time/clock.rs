@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What tells the time.
+/// A source of time.
 pub trait Clock: Sync {
     /// The time of day.
     fn now(&self) -> SystemTime;

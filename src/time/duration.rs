@@ -5,12 +5,12 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a duration may be.
+/// The bounds of a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     shortest: Duration,
     longest: Duration,
-    /// Both, in words.
+    /// Both as text.
     words: &'static str,
 }
 

@@ -17,7 +17,7 @@ use super::pattern::Pattern;
 pub struct SchemaError {
     /// The keys and indexes that lead to the place.
     pub place: Vec<String>,
-    /// What is wrong there.
+    /// The problem at that place.
     pub problem: String,
 }
 
@@ -46,7 +46,7 @@ impl std::error::Error for SchemaError {}
 
 type Compiled<T> = Result<T, SchemaError>;
 
-/// Keywords that say something of the schema and decide nothing.
+/// Keywords that only describe the schema.
 const ANNOTATIONS: &[&str] = &["$schema", "$comment", "title", "description", "default", "examples"];
 
 /// Keywords that mean something whatever the type.
@@ -111,7 +111,7 @@ fn leads_to(node: &Node, wanted: usize, named: &[Node], seen: &mut BTreeSet<usiz
 type Keys<'s> = BTreeMap<&'s String, &'s Value>;
 
 struct Compiler<'s> {
-    /// What references can name.
+    /// The names that references can use.
     names: Vec<&'s str>,
 }
 
@@ -217,7 +217,7 @@ impl Compiler<'_> {
         Ok(Set { properties, required, rest, count: count("minProperties", "maxProperties", keys)?, sets_only })
     }
 
-    /// What a key says; anything where it is not there.
+    /// The schema of a key; any value if it is missing.
     fn optional(&self, key: &str, keys: &Keys<'_>) -> Compiled<Node> {
         get(keys, key).map_or(Ok(Kind::Anything.plain()), |schema| self.node(schema).map_err(|error| error.at(key)))
     }
@@ -240,7 +240,7 @@ fn strings(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|one| one.as_str().map(str::to_owned)).collect()
 }
 
-/// What `type` says.
+/// The names in `type`.
 fn types(keys: &Keys<'_>) -> Compiled<Vec<String>> {
     let Some(value) = get(keys, "type") else { return Ok(Vec::new()) };
     let names = match value {
@@ -285,7 +285,7 @@ fn unknown(keyword: &str) -> String {
     }
 }
 
-/// JSON Schema has no word for floats that are no integers.
+/// JSON Schema has no type for floats that are not integers.
 fn is_float(keys: &Keys<'_>) -> bool {
     get(keys, "type").is_some_and(|name| name == "number")
         && get(keys, "not").is_some_and(|not| *not == json!({ "type": "integer" }))
@@ -338,7 +338,7 @@ fn flag(name: &str, keys: &Keys<'_>) -> Compiled<bool> {
     }
 }
 
-/// `oneOf` says what `attrTag` of nixpkgs does, and nothing else.
+/// `oneOf` has the meaning of nixpkgs' `attrTag`, and no other.
 fn tags(members: Vec<Node>) -> Compiled<Kind> {
     let mut tags = BTreeMap::new();
     for (index, member) in members.into_iter().enumerate() {

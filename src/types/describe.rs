@@ -11,19 +11,19 @@ const ANYTHING: &str = "anything";
 const AS_BUILT: &str = "the built value";
 
 impl Type {
-    /// What the type allows, as a noun phrase: `integer between 1 and 64`, `one of "info", "error"`, `null or string`.
+    /// The allowed values, as a noun phrase: `integer between 1 and 64`, `one of "info", "error"`, `null or string`.
     #[must_use]
     pub fn describe(&self) -> String {
         describe_node(self, &self.root)
     }
 }
 
-/// What a part of a type allows.
+/// The values that a part of a type allows.
 pub(super) fn describe_node(whole: &Type, node: &Node) -> String {
     phrase(whole, node, &[])
 }
 
-/// `around` are the types that this one is within: one that contains itself is not said again.
+/// `around` are the types that contain this one: a type that contains itself is not described again.
 fn phrase(whole: &Type, node: &Node, around: &[&Node]) -> String {
     let node = whole.resolve(node);
     if around.iter().any(|one| std::ptr::eq(*one, node)) {
@@ -61,7 +61,7 @@ fn phrase(whole: &Type, node: &Node, around: &[&Node]) -> String {
             let words: Vec<String> = values.iter().map(ToString::to_string).collect();
             format!("one of {}", words.join(", "))
         }
-        // Why it is this one: the modules pin a value that something else follows.
+        // The reason for the constant: the module pins a value that something else follows.
         Kind::Const(value, Some(reason)) => format!("exactly {value} ({reason})"),
         Kind::Const(value, None) => format!("exactly {value}"),
         Kind::Either(parts) => alternatives(parts.iter().map(inner)),
@@ -138,12 +138,12 @@ fn string(text: &Text, description: Option<&str>) -> String {
     }
 }
 
-/// What a value is written as on the command line.
+/// A value as it is written on the command line.
 pub(super) fn written(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A value on one line, as in the log, cut where it is long.
+/// A value on one line, as in the log, cut if it is long.
 #[must_use]
 pub fn brief(value: &Value) -> String {
     const LONGEST: usize = 100;

@@ -17,22 +17,22 @@ use crate::attr_path::AttrPath;
 /// One place where a value is not of its type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mismatch {
-    /// Where, below the option; list elements by index.
+    /// The path below the option; list elements by index.
     pub path: AttrPath,
-    /// What stands there; null for what is missing.
+    /// The value there; null if it is missing.
     pub given: Value,
-    /// What is wrong with it.
+    /// The fault of the value.
     pub fault: Fault,
-    /// What may stand there, as a noun phrase.
+    /// The allowed values, as a noun phrase.
     pub allowed: String,
 }
 
-/// What is wrong with a value, without the value itself, which may be secret.
+/// The fault of a value, without the value itself, which may be secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is something else: an integer where a string has to be.
+    /// It is of another kind, as an integer in the place of a string.
     Kind(&'static str),
-    /// None of several types takes it.
+    /// None of several types accepts it.
     NoneOf,
     /// Its set can't have an attribute of this name, but of these.
     NoSuchName(Vec<String>),
@@ -59,8 +59,8 @@ impl fmt::Display for Fault {
 }
 
 impl Type {
-    /// Every place where `value` is not of this type; none for a value that is. `built` is what the build has in its
-    /// place: of a type that can't be judged, that is the only value.
+    /// Every place where `value` does not have this type; none for a value that does. `built` is the built value in its
+    /// place: a type that can't be judged accepts only that.
     #[must_use]
     pub fn mismatches(&self, value: &Value, built: Option<&Value>) -> Vec<Mismatch> {
         let mut found = Vec::new();
@@ -75,7 +75,7 @@ impl Type {
         found.is_empty()
     }
 
-    /// Whether a part takes what the value is at its top, which is all that `check` of a type looks at.
+    /// Whether a part accepts the top of the value, which is all that `check` of a type looks at.
     fn takes(&self, node: &Node, value: &Value) -> bool {
         match &node.kind {
             Kind::Anything | Kind::AsBuilt(_) => true,
@@ -173,7 +173,7 @@ impl Type {
         }
     }
 
-    /// What is wrong with a value that none of several types takes: of the one that it could have been, its own fault.
+    /// The fault of a value that none of several types accepts: the one of the type that it comes nearest to.
     fn near_miss(&self, parts: &[Node], value: &Value) -> Fault {
         let mut near = parts.iter().filter_map(|part| {
             let kind = &self.resolve(part).kind;
@@ -210,7 +210,7 @@ impl List {
 }
 
 impl Set {
-    /// Whether the attributes that tell this type from others (`_type` of inline Lua) are there.
+    /// Whether the value has the attributes that distinguish this type (`_type` of inline Lua).
     fn is_meant(&self, value: &Value) -> bool {
         self.required.iter().all(|name| match self.properties.get(name).map(|node| &node.kind) {
             Some(Kind::Const(one, _)) => value.get(name) == Some(one),
@@ -244,7 +244,7 @@ fn is_kin(kind: &Kind, value: &Value) -> bool {
     }
 }
 
-/// What is wrong with a value as one without parts.
+/// The fault of a value without its parts.
 fn scalar(kind: &Kind, value: &Value) -> Option<Fault> {
     let other = |is: bool, words: &str| is.then(|| Fault::Other(words.to_owned()));
     match (kind, value) {
@@ -272,7 +272,7 @@ fn is_excluded(node: &Node, value: &Value) -> bool {
     }
 }
 
-/// What a value is, as a noun phrase.
+/// The kind of a value, as a noun phrase.
 #[must_use]
 pub fn kind_of(value: &Value) -> &'static str {
     match value {

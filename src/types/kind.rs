@@ -18,13 +18,13 @@ pub struct Type {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub kind: Kind,
-    /// What its writer calls it.
+    /// The name that its author gave it.
     pub description: Option<String>,
-    /// What an option of this type is where nobody says anything.
+    /// The default of an option of this type.
     pub default: Option<Value>,
 }
 
-/// What a value has to be.
+/// The rules for a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Anything,
@@ -46,19 +46,19 @@ pub(super) enum Kind {
     Enum(Vec<Value>),
     /// This very value, and why.
     Const(Value, Option<String>),
-    /// The first of these that takes what the value is at its top decides alone (`either`, `nullOr`, `oneOf`).
+    /// The first of these that accepts the top of the value decides alone (`either`, `nullOr`, `oneOf`).
     Either(Vec<Node>),
     /// All of these.
     All(Vec<Node>),
     /// Not this, which is no set and no list.
     Not(Box<Node>),
-    /// The built value alone: what else the type takes is not known here, and this is what the type is called.
+    /// Only the built value: the other values of the type are not known here. This is the name of the type.
     AsBuilt(String),
     /// A part by its name, so that types can contain themselves.
     Named(usize),
 }
 
-/// Bounds of numbers; `None` where there is none.
+/// Bounds of numbers; `None` if there is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Range {
     pub least: Option<Bound>,
@@ -73,7 +73,7 @@ pub(super) struct Bound {
     pub inclusive: bool,
 }
 
-/// What a string has to be.
+/// The rules for a string.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Text {
     pub pattern: Option<Pattern>,
@@ -94,7 +94,7 @@ impl Count {
     }
 }
 
-/// What a list has to be.
+/// The rules for a list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct List {
     pub items: Box<Node>,
@@ -102,20 +102,20 @@ pub(super) struct List {
     pub unique: bool,
 }
 
-/// What an attribute set has to be.
+/// The rules for an attribute set.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Set {
     pub properties: BTreeMap<String, Node>,
     pub required: Vec<String>,
-    /// What all other attributes are.
+    /// The type of all other attributes.
     pub rest: Box<Node>,
     pub count: Count,
-    /// Whether it says something of sets alone, and all else passes: a rule beside another type.
+    /// Whether this is a rule for sets only, and accepts everything else: a rule beside another type.
     pub sets_only: bool,
 }
 
 impl Kind {
-    /// With nothing else to say of it.
+    /// A node without description and default.
     pub fn plain(self) -> Node {
         Node { kind: self, description: None, default: None }
     }

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use serde_json::Number;
 
-/// As Nix compares numbers: integers as they are, else both as floats.
+/// Compares numbers as Nix does: two integers as integers, otherwise both as floats.
 #[must_use]
 pub fn compare(one: &Number, other: &Number) -> Ordering {
     match (one.as_i64(), other.as_i64()) {
@@ -17,7 +17,7 @@ pub fn compare(one: &Number, other: &Number) -> Ordering {
     }
 }
 
-/// What is wrong with a number, which is written as JSON or Nix has it; `None` where it is held as it is.
+/// The fault of a number in JSON or Nix syntax; `None` if 64 bits hold it exactly.
 #[must_use]
 pub fn fault(token: &str) -> Option<String> {
     let digits = token.strip_prefix('-').unwrap_or(token);
@@ -53,13 +53,13 @@ pub fn fault(token: &str) -> Option<String> {
         .then(|| format!("{token} has more digits than 64 bits hold, and would become {float:?}; write that"))
 }
 
-/// What is wrong with the first number of a JSON text that 64 bits don't hold.
+/// The fault of the first number of a JSON text that 64 bits don't hold.
 #[must_use]
 pub fn first_fault(json: &[u8]) -> Option<String> {
     faults(json).flatten().next()
 }
 
-/// What is wrong with each number of a JSON text, in their order.
+/// The faults of the numbers of a JSON text, in their order.
 pub fn faults(json: &[u8]) -> impl Iterator<Item = Option<String>> {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -8,12 +8,12 @@ use super::describe::{alternatives, describe_node, together, written};
 use super::kind::{Kind, Node, Type};
 use crate::attr_path::AttrPath;
 
-/// What a type says of one path.
+/// The rules of a type for one path.
 #[derive(Clone, Debug)]
 pub enum Below<'t> {
-    /// What a value there has to be.
+    /// The rules for a value there.
     Part(Part<'t>),
-    /// There can't be such a name; the names that there are, where the type lists them.
+    /// There can't be such a name. It has the possible names, if the type lists them.
     NoSuchName {
         /// The first name of the path that is not allowed.
         name: String,
@@ -22,7 +22,7 @@ pub enum Below<'t> {
     },
 }
 
-/// What a value at one path has to be.
+/// The rules for a value at one path.
 #[derive(Clone, Debug)]
 pub struct Part<'t> {
     whole: &'t Type,
@@ -37,7 +37,7 @@ enum Piece<'t> {
     All(Vec<Piece<'t>>),
 }
 
-/// What a part says of one name.
+/// The rules of a part for one name.
 enum Step<'t> {
     Open,
     To(Piece<'t>),
@@ -45,13 +45,13 @@ enum Step<'t> {
 }
 
 impl Type {
-    /// What the type says of the value at `path` (names, outermost first).
+    /// The rules for the value at `path` (names, outermost first).
     #[must_use]
     pub fn below(&self, path: &[String]) -> Below<'_> {
         let mut piece = Piece::One(&self.root);
         for name in path {
             match self.step(&piece, name) {
-                // Of what is below anything, anything goes.
+                // A type that accepts anything accepts anything below.
                 Step::Open => return Below::Part(Part { whole: self, piece: Piece::All(Vec::new()) }),
                 Step::To(next) => piece = next,
                 Step::Closed(known) => {
@@ -139,7 +139,7 @@ impl Part<'_> {
         holds(&self.piece, &|node| all_strings(self.whole, node))
     }
 
-    /// What can be there, as a noun phrase.
+    /// The allowed values, as a noun phrase.
     #[must_use]
     pub fn describe(&self) -> String {
         let text = self.phrase(&self.piece);
@@ -173,7 +173,7 @@ impl Part<'_> {
         texts
     }
 
-    /// What is there where nobody says anything.
+    /// The default value.
     #[must_use]
     pub fn default(&self) -> Option<Value> {
         nodes(&self.piece).into_iter().find_map(|node| default(self.whole, node))

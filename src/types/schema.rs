@@ -16,7 +16,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// What it says. That it says nothing is an error of the plan: `generate` compiles every schema.
+    /// The compiled type. A failure is an error of the plan: `generate` compiles every schema.
     pub fn kind(&self) -> Result<&Type, &SchemaError> {
         self.kind.get_or_init(|| compile(&self.source)).as_ref()
     }

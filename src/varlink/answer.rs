@@ -10,35 +10,35 @@ use crate::exit::Exit;
 use crate::reconcile::report::Report;
 use crate::system::confirm::Confirmed;
 
-/// What came of a change.
+/// The result of a change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     /// The records that were made.
     pub records: Vec<u64>,
-    /// What they say, in a few words.
+    /// A summary of the records.
     #[serde(default)]
     pub what: String,
-    /// What else there is to say.
+    /// Notes for people.
     pub notes: Vec<String>,
-    /// `None` where nothing was to be applied.
+    /// The report of the apply; `None` if there was none.
     pub report: Option<Report>,
-    /// What counts from now on.
+    /// The records that count from now on.
     pub confirmed: Option<Confirmed>,
-    /// What went wrong otherwise.
+    /// Any other failure.
     #[serde(skip)]
     pub fault: Option<(Exit, String)>,
 }
 
 impl Answer {
-    /// The worst of it.
+    /// The exit code of the worst outcome.
     #[must_use]
     pub fn exit(&self) -> Exit {
         let fault = self.fault.as_ref().map_or(Exit::Done, |(exit, _)| *exit);
         self.report.as_ref().map_or(Exit::Done, Report::exit).max(fault)
     }
 
-    /// What went wrong, in words.
+    /// The failures as text.
     #[must_use]
     pub fn reason(&self) -> String {
         if let Some((_, reason)) = &self.fault {
@@ -90,7 +90,7 @@ pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64
     }
 }
 
-/// Why nothing came of a request.
+/// The reason why a request had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// The caller may not do this.

@@ -14,7 +14,7 @@ use crate::system::Refused;
 use crate::system::request::Request;
 use crate::system::session::Location;
 
-/// Where the daemon of a system listens.
+/// The socket of a system's daemon.
 pub const SOCKET: &str = "/run/dynix/dynix.sock";
 /// Most bytes that a reply may have.
 const LIMIT: u64 = 64 << 20;
@@ -27,7 +27,8 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// The daemon of a system, where it is the one to ask: whoever runs this is not root, and it is there; or it is named.
+    /// The daemon of a system, if the command has to ask it: the user is not root and the daemon exists, or the user
+    /// names its socket.
     pub fn daemon(&self, location: &Location) -> anyhow::Result<Option<Client>> {
         if let Some(path) = &self.socket {
             return Client::connect(path).with_context(|| format!("cannot reach the daemon at {path}")).map(Some);
@@ -45,12 +46,12 @@ impl Ask {
     }
 }
 
-/// What came of a change.
+/// The result of a change.
 #[derive(Debug)]
 pub struct Change {
-    /// What was done.
+    /// The part that was done.
     pub answer: Option<Answer>,
-    /// Why not all of it was.
+    /// Why not all of it was done.
     pub problem: Option<anyhow::Error>,
 }
 
@@ -66,7 +67,7 @@ impl Client {
     /// Asks for a change.
     pub fn change(&mut self, request: &Request) -> anyhow::Result<Change> {
         let sent = self.0.get_mut().write_all(&encode(&interface::call(request)));
-        // Who is turned away is told why before there is a question.
+        // A daemon that refuses a client says why before it reads a call.
         let turned_away = sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
         if !turned_away {
             sent.context("cannot ask the daemon")?;

@@ -54,7 +54,7 @@ error PermissionDenied ()
 error ExpectedMore ()
 ";
 
-/// What a call asks for.
+/// The request in a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Asked {
     /// Something that is known without a look.
@@ -67,12 +67,12 @@ pub enum Asked {
     Monitor,
 }
 
-/// What can be looked at.
+/// A question that changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
     /// The value at a path.
     Get(String),
-    /// What is overridden and in effect.
+    /// The overrides, and what is in effect.
     Status,
     /// Records.
     Log {
@@ -81,11 +81,11 @@ pub enum Query {
         /// How many at most.
         limit: usize,
     },
-    /// What there is to measure.
+    /// The metrics.
     Metrics,
 }
 
-/// Understands a call; else says why not.
+/// Parses a call, or gives the reply that says why not.
 pub fn understand(call: Call) -> Result<Asked, Reply> {
     let Some((interface, method)) = call.method.rsplit_once('.') else {
         return Err(service_error("MethodNotFound", "method", &call.method));
@@ -165,7 +165,7 @@ struct Parameters(Value);
 
 impl Parameters {
     fn read<T: DeserializeOwned>(mut self) -> Result<T, Reply> {
-        // What is null is not given, but for a value, of which null is one.
+        // A null parameter counts as missing, except for a value, which may be null.
         if let Some(parameters) = self.0.as_object_mut() {
             parameters.retain(|name, value| name == "value" || !value.is_null());
         }
@@ -189,7 +189,7 @@ impl Parameters {
     }
 }
 
-/// What came of a change.
+/// The reply with the result of a change.
 #[must_use]
 pub fn answered(answer: &Answer) -> Reply {
     let (name, reason) = match answer.exit() {
@@ -203,7 +203,7 @@ pub fn answered(answer: &Answer) -> Reply {
     Reply::error(&format!("{NAME}.{name}"), json!({ "reason": reason, "answer": answer }))
 }
 
-/// What nothing came of.
+/// The reply for a request without effect.
 #[must_use]
 pub fn denied(denied: &Denied) -> Reply {
     match denied {
@@ -226,7 +226,7 @@ pub fn failed(exit: Exit, reason: &str) -> Reply {
     error(name, &json!({ "reason": reason }))
 }
 
-/// What was found.
+/// The reply to a question.
 #[must_use]
 pub fn found(what: &impl Serialize) -> Reply {
     Reply::of(json!(what))

@@ -18,16 +18,16 @@ pub const MESSAGE: usize = 256 << 10;
 pub struct Call {
     /// Interface and method, as in `org.varlink.service.GetInfo`.
     pub method: String,
-    /// What it is given.
+    /// The parameters of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
-    /// Whether nobody waits for a reply.
+    /// Whether the client wants no reply.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oneway: bool,
     /// Whether there may be several replies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
-    /// Whether the connection is to become something else.
+    /// Whether the client asks to upgrade the connection to another protocol.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrade: bool,
     /// A number in it that 64 bits don't hold, and so can't be what was meant.
@@ -41,7 +41,7 @@ pub struct Reply {
     /// The error's full name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What it says.
+    /// The parameters of the reply.
     #[serde(default)]
     pub parameters: Value,
     /// Whether there is more to come.
@@ -66,13 +66,13 @@ impl Reply {
 /// Writes a message.
 #[must_use]
 pub fn encode(message: &impl Serialize) -> Vec<u8> {
-    // Maps with text as keys and no floats that are no numbers: what there is can be written.
+    // Maps have text as keys, and all floats are numbers, so every message can be written.
     let mut bytes = serde_json::to_vec(message).unwrap_or_default();
     bytes.push(0);
     bytes
 }
 
-/// What came in and is not used yet.
+/// The received bytes that are not used yet.
 #[derive(Debug, Default)]
 pub struct Inbox {
     bytes: Vec<u8>,
@@ -80,7 +80,7 @@ pub struct Inbox {
     searched: usize,
 }
 
-/// What can't be a message; nothing behind it can be understood.
+/// Bytes that can't be a message. Nothing after them can be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Garbled {
     /// Too long.
@@ -123,13 +123,13 @@ impl Inbox {
         let call = call.map(|call: Call| Call { fault: fault_of_value(&self.bytes[..end]), ..call });
         self.bytes.drain(..=end);
         self.searched = 0;
-        // What a long message took is not kept for the next.
+        // The memory of a long message is not kept for the next.
         self.bytes.shrink_to(4096);
         call.map(Some)
     }
 }
 
-/// What is wrong with a number in the value that a call is about.
+/// The fault of a number in the value of a call.
 fn fault_of_value(call: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Asked<'a> {

@@ -9,7 +9,7 @@ use crate::host::systemd::quote;
 use crate::host::templates;
 use crate::plan::Service;
 
-/// What is wrong with a template. `values` has the static values of the service's options.
+/// The problems of a template. `values` has the static values of the service's options.
 pub fn check(template: &str, service: &Service, values: &BTreeMap<String, Value>) -> Vec<String> {
     let mut problems = Vec::new();
     problems.extend(interpolated_names(template));
@@ -52,8 +52,8 @@ fn unknown_options(template: &str, service: &Service) -> Vec<String> {
     unknown.iter().map(|path| format!("the template speaks of {path}, which is no option of the service")).collect()
 }
 
-/// An interpolation where a line's name or section would stand: a value would choose the directive. What comes after
-/// `NAME=` can't leave its line, whatever it is.
+/// An interpolation in the place of a line's name or section: a value would choose the directive. An interpolation
+/// after `NAME=` can't leave its line, whatever it is.
 fn interpolated_names(template: &str) -> Option<String> {
     let text = without_tags(template);
     let line = text.lines().position(|line| line.find("{{").is_some_and(|at| !line[..at].contains('=')))?;

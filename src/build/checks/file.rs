@@ -62,7 +62,7 @@ fn readers(place: &Place, file: &File, service: &Service, problems: &mut Problem
     }
 }
 
-/// What a value speaks of has to be there.
+/// Checks that everything that a value refers to exists.
 fn value(place: &Place, spec: &ValueSpec, service: &Service, problems: &mut Problems) {
     match spec {
         ValueSpec::Literal(_) => {}

@@ -15,7 +15,7 @@ use super::problem::{Place, Problem, Problems};
 use crate::plan::Plan;
 use crate::plan::rule::Pattern;
 
-/// What is worth knowing of a description that is otherwise in order.
+/// Warnings about a description without errors.
 #[must_use]
 pub fn warnings(plan: &Plan) -> Vec<String> {
     plan.services.values().flat_map(service::warnings).collect()

@@ -60,7 +60,7 @@ fn component(name: &str) -> Result<(), String> {
     } else if let Some(ch) = name.chars().find(|&ch| ch == '/' || ch == '\\' || ch.is_control()) {
         format!("it has the character {ch:?}")
     } else {
-        // It is a part of paths in units: what a stub can't say is no name.
+        // The name is a part of paths in units, so a stub has to be able to hold it.
         let path = format!("/{name}");
         let quoted = quote::bind_path(&path).and_then(|_| quote::environment_file(&path));
         return quoted.map(drop).map_err(|error| format!("{name:?} can't be part of a path in a unit: it {error}"));
@@ -118,7 +118,7 @@ pub fn mode(text: &str) -> Result<(), String> {
 
 /// A user or group: a number, or a name that systemd takes (`valid_user_group_name`, src/basic/user-util.c).
 pub fn user(text: &str) -> Result<(), String> {
-    // -1 as 32 and as 16 bits say "leave it" to the kernel (chown(2)).
+    // -1 as 32 and as 16 bits means "leave it" to the kernel (chown(2)).
     let is_id = text.bytes().all(|byte| byte.is_ascii_digit())
         && text.parse::<u32>().is_ok_and(|id| id != u32::MAX && id != u32::from(u16::MAX));
     let mut bytes = text.bytes();

@@ -88,7 +88,7 @@ const LISTS: [&str; 12] = [
     "RootImage",
 ];
 
-/// Settings that give it one unless they say one of these words.
+/// Settings that give a unit a mount namespace unless they have one of these words.
 const SWITCHES: [(&str, &[&str]); 16] = [
     ("PrivateTmp", NO),
     ("PrivateDevices", NO),
@@ -114,7 +114,7 @@ pub fn is_yes(value: &str) -> bool {
     matches!(value, "1" | "yes" | "y" | "true" | "t" | "on")
 }
 
-/// The setting by which a unit has a mount namespace of its own already; a bind takes nothing from it then.
+/// The setting that already gives a unit a mount namespace of its own; then a bind takes nothing from the unit.
 fn own_namespace(settings: &[Setting]) -> Option<&str> {
     let listed = LISTS.into_iter().find(|key| !list(settings, key).is_empty());
     let switched = SWITCHES.iter().find(|(key, off)| last(settings, key).is_some_and(|value| !off.contains(&value)));
@@ -122,7 +122,7 @@ fn own_namespace(settings: &[Setting]) -> Option<&str> {
     listed.or(switched.map(|(key, _)| *key)).or_else(by_user)
 }
 
-/// The values of a setting that takes a list: an empty one takes back those before.
+/// The values of a setting that takes a list: an empty one resets the earlier ones.
 fn list<'s>(settings: &'s [Setting], key: &str) -> Vec<&'s str> {
     settings.iter().filter(|setting| setting.key == key).fold(Vec::new(), |mut values, setting| {
         if setting.value.is_empty() {
@@ -134,7 +134,7 @@ fn list<'s>(settings: &'s [Setting], key: &str) -> Vec<&'s str> {
     })
 }
 
-/// The paths of a list, without prefixes and what comes behind a colon; those in quotes too.
+/// The paths of a list, without prefixes and what follows a colon; those in quotes too.
 fn paths<'s>(settings: &'s [Setting], key: &str) -> impl Iterator<Item = Vec<&'s Utf8Path>> {
     let words = list(settings, key).into_iter().flat_map(|value| value.split_whitespace());
     words.map(|word| {
@@ -192,7 +192,7 @@ fn cover(settings: &[Setting], target: &Utf8Path) -> Option<(&'static str, Utf8P
         // Without its slash at the end, the root is empty.
         covers.extend(places.map(|place| (key, if place == "" { "/".into() } else { place.to_owned() })));
     }
-    // What is in the root directory besides the store can't be known.
+    // The other contents of the root directory, besides the store, are not known.
     for key in ["RootDirectory", "RootImage"] {
         let own = last(settings, key).is_some_and(|root| !matches!(root, "" | "/"));
         covers.extend((own && target.starts_with("/nix/store")).then(|| (key, "/".into())));
@@ -207,16 +207,16 @@ fn cover(settings: &[Setting], target: &Utf8Path) -> Option<(&'static str, Utf8P
     covers.into_iter().max_by_key(|(_, place)| place.as_str().len())
 }
 
-/// What a bind takes from a unit, which has a mount namespace of its own by it.
+/// What a unit loses by a bind, which gives it a mount namespace of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// What it is there for.
+    /// Its purpose.
     Purpose(String),
-    /// What it may mount, and somebody else may look for.
+    /// Mounts that it may make, and that others may need.
     Perhaps,
 }
 
-/// What a bind takes from `unit`, if anything; `text` is its text, where that is known.
+/// What `unit` loses by a bind, if anything; `text` is its text, if that is known.
 pub fn loss(unit: &str, text: Option<&str>) -> Option<Loss> {
     let settings = settings(text.unwrap_or_default());
     if own_namespace(&settings).is_some() {
@@ -231,7 +231,7 @@ pub fn loss(unit: &str, text: Option<&str>) -> Option<Loss> {
     (text.is_some() && can_mount(&settings)).then_some(Loss::Perhaps)
 }
 
-/// What a unit does for others, by what its text says.
+/// What a unit does for others, according to its text.
 fn purpose(settings: &[Setting]) -> Option<String> {
     for (key, wanted) in [("PAMName", None), ("UtmpIdentifier", None), ("KeyringMode", Some("shared"))] {
         let value = last(settings, key).filter(|value| !value.is_empty());

@@ -123,7 +123,7 @@ fn units(place: &Place, service: &Service, problems: &mut Problems) {
     }
 }
 
-/// Why systemd would not do to a unit what a changed value means for it (systemd.unit(5), systemd.service(5)).
+/// Why systemd would refuse the action of a unit for a changed value (systemd.unit(5), systemd.service(5)).
 fn refuses(name: &str, text: &str, on_change: OnChange) -> Option<String> {
     let settings = settings(text);
     match on_change {
@@ -135,7 +135,7 @@ fn refuses(name: &str, text: &str, on_change: OnChange) -> Option<String> {
                  it can, or set systemd.services.NAME.unitConfig.{key} = false"
             ))
         }
-        // A text without a command is only what is said besides a unit file of another package.
+        // A text without a command only adds to a unit file of another package.
         OnChange::Reload if last(&settings, "ExecStart").is_some() && !can_reload(&settings) => {
             Some(format!("{name} has nothing to reload with (no ExecReload=, and not Type=notify-reload); say restart"))
         }
@@ -143,7 +143,7 @@ fn refuses(name: &str, text: &str, on_change: OnChange) -> Option<String> {
     }
 }
 
-/// What binds do to a unit.
+/// Checks the effects of binds on a unit.
 fn binds_of(place: &Place, name: &str, unit: &Unit, service: &Service, problems: &mut Problems) {
     let targets = bound(service, name);
     if targets.is_empty() {
@@ -169,7 +169,7 @@ fn binds_of(place: &Place, name: &str, unit: &Unit, service: &Service, problems:
     }
 }
 
-/// Where a unit has files bound.
+/// The places where a unit has files bound.
 fn bound<'s>(service: &'s Service, unit: &str) -> Vec<&'s Utf8Path> {
     let files = service.files.values().filter(|file| file.is_read_by(unit));
     files
@@ -180,7 +180,7 @@ fn bound<'s>(service: &'s Service, unit: &str) -> Vec<&'s Utf8Path> {
         .collect()
 }
 
-/// The units of a service that a bind takes something from, which may not matter.
+/// Warnings about the units of a service that lose something by a bind, which may not matter.
 pub fn warnings(service: &Service) -> impl Iterator<Item = String> + '_ {
     let concerned =
         service.units.iter().filter(|(name, unit)| !unit.private_mounts && !bound(service, name).is_empty());

@@ -59,7 +59,7 @@ fn order(plan: &Plan, problems: &mut Problems) {
                 problems.add(&place.element(index), format!("there is no service {other}"));
             }
         }
-        // A cycle is told once, by the first of its services.
+        // A cycle is reported once, for the first of its services.
         if let Some(cycle) = order::cycle(&plan.services, name).filter(|cycle| cycle.iter().min() == Some(name)) {
             problems.add(&place, format!("the services come after each other: {}", cycle.join(" after ")));
         }

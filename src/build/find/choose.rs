@@ -13,28 +13,28 @@ use crate::plan::{FormatSpec, ProofLevel, ValueSpec};
 /// A file that is what an option's value gives.
 #[derive(Clone, Debug)]
 pub struct Match {
-    /// Where it is in the store.
+    /// The path in the store.
     pub path: Utf8PathBuf,
     /// How it is written, with dialect and parameters.
     pub found: Found,
-    /// What is written.
+    /// The value that is written.
     pub value: ValueSpec,
 }
 
 /// A file that is none of the option's.
 #[derive(Clone, Debug)]
 pub struct Miss {
-    /// Where it is in the store.
+    /// The path in the store.
     pub path: Utf8PathBuf,
     /// Names of the value that it has, of how many.
     pub share: (usize, usize),
-    /// What would be written instead, where that is worth showing.
+    /// The text that would be written instead, if it is worth showing.
     pub nearest: Option<Nearest>,
     /// Several formats write it, and nothing says which it is.
     pub ambiguous: Vec<String>,
 }
 
-/// What was found for an option.
+/// The findings for an option.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// The files that are it: the same text each.
@@ -43,10 +43,10 @@ pub struct Choice {
     pub misses: Vec<Miss>,
 }
 
-/// What is known of a file before it is found.
+/// The hints about a file before it is found.
 #[derive(Clone, Copy, Debug)]
 pub struct Hints<'h> {
-    /// What the option's type says of itself.
+    /// The description of the option's type.
     pub description: &'h str,
     /// Parameters of its format.
     pub parameters: &'h Map<String, Value>,

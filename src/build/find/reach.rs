@@ -24,20 +24,20 @@ const FILES: usize = 1000;
 /// A file of text.
 #[derive(Clone, Debug)]
 pub struct Reached {
-    /// What is in it.
+    /// The content.
     pub text: Rc<str>,
     /// How it is reached, the shortest way from each setting of each unit.
     pub ways: Vec<Way>,
-    /// Where it lies under /etc.
+    /// The paths under /etc.
     pub etc: Vec<Utf8PathBuf>,
 }
 
 /// One way to a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Way {
-    /// From which unit.
+    /// The unit at the beginning.
     pub unit: String,
-    /// From which of its settings.
+    /// The setting of the unit.
     pub key: String,
     /// Who sees the first path of the way.
     pub reader: Reader,

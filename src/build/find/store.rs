@@ -20,7 +20,7 @@ const ENTRIES: usize = 64;
 /// Most links that lead from a path to a file (`path_resolution(7)`).
 const LINKS: usize = 40;
 
-/// What is at a path.
+/// The entry at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A file of text, at this path once all links are followed.
@@ -37,7 +37,7 @@ pub enum Entry {
 #[derive(Debug)]
 pub struct Store<'r> {
     root: &'r Utf8Path,
-    /// Where it is on the running system (`/nix/store`).
+    /// The path on the running system (`/nix/store`).
     pub place: String,
     read: RefCell<BTreeMap<Utf8PathBuf, Entry>>,
 }
@@ -49,7 +49,7 @@ impl<'r> Store<'r> {
         Self { root, place: place.trim_end_matches('/').to_owned(), read: RefCell::default() }
     }
 
-    /// What is at `path`.
+    /// The entry at `path`.
     pub fn at(&self, path: &Utf8Path) -> Result<Entry, FileError> {
         if let Some(entry) = self.read.borrow().get(path) {
             return Ok(entry.clone());
@@ -80,7 +80,7 @@ impl<'r> Store<'r> {
         })
     }
 
-    /// Where `path` leads, link by link; `None` where there is nothing, or a link out of the store.
+    /// The target of `path`, link by link; `None` if it is missing, or a link leads out of the store.
     fn resolve(&self, path: &Utf8Path) -> Result<Option<Utf8PathBuf>, FileError> {
         let mut left: Vec<String> = components(path);
         let mut real = Utf8PathBuf::from("/");

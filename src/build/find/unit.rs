@@ -81,7 +81,7 @@ impl Setting {
     }
 }
 
-/// What the setting that comes last says, of those that are called `key`.
+/// The value of the last setting with the name `key`.
 #[must_use]
 pub fn last<'s>(settings: &'s [Setting], key: &str) -> Option<&'s str> {
     settings.iter().rev().find(|setting| setting.key == key).map(|setting| setting.value.as_str())

@@ -20,15 +20,15 @@ use fit::Fit;
 /// Lines of a difference that a message shows.
 const SHOWN: usize = 200;
 
-/// What was found of a text.
+/// The findings for a text.
 #[derive(Clone, Debug, Default)]
 pub struct Recognition {
-    /// What reproduces the text, in the order of the candidates and their dialects. If nothing does byte for byte, what
-    /// gives the same data.
+    /// The formats that reproduce the text, in the order of the candidates and their dialects. If none does byte for
+    /// byte, those that give the same data.
     pub found: Vec<Found>,
-    /// Where nothing was found, what came nearest.
+    /// The nearest miss, if nothing was found.
     pub nearest: Option<Nearest>,
-    /// Candidates that can't say the value at all, and why.
+    /// Candidates that can't hold the value at all, and why.
     pub faults: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub struct Found {
     /// The candidate that it is from: the parameters that were given.
     #[serde(skip)]
     pub candidate: FormatSpec,
-    /// What is written.
+    /// The text that is written.
     #[serde(skip)]
     pub rendered: Vec<u8>,
 }
@@ -53,14 +53,14 @@ pub struct Found {
 /// A way that does not reproduce a text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Nearest {
-    /// What was tried.
+    /// The format that was tried.
     pub format: FormatSpec,
     /// A unified diff from the text to what would be written.
     pub difference: String,
 }
 
-/// Tries the `candidates`: with all dialects where one has none, and with whatever values of the parameters that it does
-/// not give.
+/// Tries the `candidates`: with all dialects if one has none, and with all values of the parameters that it does not
+/// give.
 #[must_use]
 pub fn recognise(candidates: &[FormatSpec], value: &Value, text: &[u8]) -> Recognition {
     let mut recognition = Recognition::default();

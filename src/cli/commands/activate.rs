@@ -21,7 +21,7 @@ pub fn run(arguments: arguments::Activate, session: &Session) -> anyhow::Result<
         Activated::Did(report) => {
             let exit = apply::show_to_its_end(&report, &[], false, session);
             system.verify_soon();
-            // Nobody waits for this one, and systemd tells when a secret is there.
+            // Nobody waits for this apply, and systemd starts dynix when a secret appears.
             exit.map(|_| report.exit_in_background())
         }
     }

@@ -7,7 +7,7 @@ use crate::system::Refused;
 use crate::system::request::Append;
 use crate::types;
 
-/// What the command line asks for.
+/// The request of the command line.
 pub fn request(arguments: &arguments::Append) -> Result<Append, Refused> {
     let arguments::Append { path, value, secret_file, reading, replace, duration, build, recording, .. } = arguments;
     let mut request = Append {

@@ -39,7 +39,7 @@ fn screen_of(report: &Report, color: ColorChoice) -> String {
     shown.map(|one| screen::diff(&one.name, ("now", &one.old), ("after an apply", &one.new), coloured)).collect()
 }
 
-/// Applies, and says what came of it; `records`: those that were made for it.
+/// Applies, and shows the report. `records`: those that were made for it.
 pub fn run(request: &Request, records: &[u64], manner: Manner, system: &System<'_>) -> anyhow::Result<Exit> {
     let Manner { json, wait } = manner;
     let session = system.session;
@@ -48,7 +48,7 @@ pub fn run(request: &Request, records: &[u64], manner: Manner, system: &System<'
     if let Some(wait) = wait {
         system.await_verdict(&mut report, wait, || session.interrupted().is_some())?;
     }
-    // Whoever waits no longer is not told that all is well.
+    // A caller that stops waiting gets no message that all is well.
     let no_longer_waits = wait.is_some() && !report.watched.is_empty();
     let exit = match session.interrupted().filter(|_| no_longer_waits) {
         Some(interrupted) => show(&report, records, json, false).and_then(|_| Err(interrupted.into())),
@@ -63,7 +63,7 @@ pub fn run(request: &Request, records: &[u64], manner: Manner, system: &System<'
     }
 }
 
-/// Prints a report, and gives its exit code; an error where a signal ended the apply early.
+/// Prints a report, and gives its exit code; an error if a signal ended the apply early.
 pub fn show_to_its_end(report: &Report, records: &[u64], json: bool, session: &Session) -> anyhow::Result<Exit> {
     let exit = show(report, records, json, false);
     match session.interrupted().filter(|_| report.interrupted) {

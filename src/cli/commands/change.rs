@@ -13,7 +13,7 @@ use crate::system::session::Session;
 use crate::varlink::answer::Answer;
 use crate::varlink::client::{Ask, Change};
 
-/// How the command line is told what came of a request.
+/// How the command line shows the result of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manner {
     /// As JSON, for programs.
@@ -22,7 +22,7 @@ pub struct Manner {
     pub wait: Option<Wait>,
 }
 
-/// Does what the command line asks for, here or by the daemon, and says what came of it.
+/// Runs a request of the command line, here or by the daemon, and shows its result.
 pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> anyhow::Result<Exit> {
     if let Some(mut daemon) = ask.daemon(session.location())? {
         return show_change(daemon.change(request)?, manner, session);
@@ -41,7 +41,7 @@ pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> a
         return confirm::show(&system.confirm(one, found.as_deref(), &caller)?, manner.json);
     }
     let recorded = system.record(request, &caller)?;
-    // That nobody can read it is no reason to leave the rest undone.
+    // A closed standard output is no reason to leave the rest undone.
     let said = show_records(&recorded.records, &recorded.what, &recorded.notes(), manner);
     let Some(request) = recorded.apply else { return said };
     let exit = apply::run(&request, &recorded.records, manner, &system)?;
@@ -57,7 +57,7 @@ fn show_records(records: &[u64], what: &str, notes: &[String], manner: Manner) -
     said
 }
 
-/// Says what came of a change that the daemon made.
+/// Shows the result of a change that the daemon made.
 fn show_change(change: Change, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
     let Change { answer, problem } = change;
     let shown = match answer {
@@ -71,7 +71,7 @@ fn show_change(change: Change, manner: Manner, session: &Session) -> anyhow::Res
     }
 }
 
-/// Says what came of an apply; `None` where there was none.
+/// Shows the report of an apply; `None` if there was none.
 fn show_answer(answer: Answer, manner: Manner, session: &Session) -> anyhow::Result<Option<Exit>> {
     let Manner { json, wait } = manner;
     show_records(&answer.records, &answer.what, &answer.notes, manner)?;

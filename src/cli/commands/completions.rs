@@ -38,7 +38,7 @@ pub fn script(arguments: &Completions) -> anyhow::Result<Vec<u8>> {
 
 /// Answers a shell that asks, and ends; does nothing otherwise.
 pub fn answer() {
-    // Looked at first, so that nothing else is done for all who do not ask.
+    // Checked first, so that all other commands do nothing else for it.
     if std::env::var_os(VARIABLE).is_some() {
         CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
     }
@@ -95,7 +95,7 @@ fn plan() -> Option<Plan> {
         let after = words.iter().skip_while(|word| *word != flag).nth(1);
         after.map(Utf8PathBuf::from)
     };
-    // What the environment says is read as for any command.
+    // The environment counts as for any command.
     let mut global = Cli::try_parse_from(["dynix", "status"]).ok()?.global;
     global.root = given("--root").or(global.root);
     global.plan = given("--plan").or(global.plan);

@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::host::messages;
 use crate::system::confirm::Settled;
 
-/// Says what came of it.
+/// Shows the result.
 pub fn show(settled: &Settled, json: bool) -> anyhow::Result<Exit> {
     let Settled { confirmed, report } = settled;
     let Some(confirmed) = confirmed else { return apply::show(report, &[], json, false) };

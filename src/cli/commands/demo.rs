@@ -57,7 +57,7 @@ struct Step {
     value: &'static str,
     service: &'static str,
     file: &'static str,
-    /// What stood in the file, or on the command line, and what has to stand there now.
+    /// The earlier text in the file, or on the command line, and the expected one.
     change: (&'static str, &'static str),
     unit: &'static str,
 }
@@ -179,7 +179,7 @@ fn build(root: &Utf8Path) -> anyhow::Result<()> {
     say(&format!("every static file proven equal to what Nix generated; {took:.1} ms\n\n"))
 }
 
-/// What each service reads now: its file's text, or the words of its command line, one a line.
+/// The text that each service reads now: that of its file, or the words of its command line, one a line.
 fn texts(plan: &Plan, paths: &Paths) -> anyhow::Result<BTreeMap<(String, String), String>> {
     let mut texts = BTreeMap::new();
     for (name, service) in &plan.services {
@@ -203,7 +203,7 @@ fn texts(plan: &Plan, paths: &Paths) -> anyhow::Result<BTreeMap<(String, String)
     Ok(texts)
 }
 
-/// The words of a flags file, which here need no quotes of their own.
+/// The words of a flags file, which need no quotes of their own here.
 fn unquoted(text: &str) -> String {
     let value = text.trim_end().split_once('=').map_or("", |(_, value)| value).trim_matches('"');
     lines(value.split(' '))

@@ -79,7 +79,7 @@ fn line(shown: &Shown<'_>) -> String {
     text
 }
 
-/// Further lines of a text are set in: what a program said never looks like a record.
+/// Further lines of a text are indented, so that the output of a program never looks like a record.
 fn within(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }

@@ -119,17 +119,17 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
-/// One run, for whoever looks at the terminal.
+/// The session of one run, with a terminal.
 pub fn session(global: &arguments::Global) -> anyhow::Result<Session> {
     let progress = Terminal { verbose: global.verbose };
     Ok(Session::new(global.location().absolute()?, std::sync::Arc::new(progress)))
 }
 
-/// The error, with what to do where rights are missing.
+/// The error, with advice if rights are missing.
 #[must_use]
 pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
     let denied = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|cause| {
-        // Others have words of their own.
+        // Other errors have their own advice.
         cause.raw_os_error().is_some_and(|number| {
             [rustix::io::Errno::ACCESS.raw_os_error(), rustix::io::Errno::PERM.raw_os_error()].contains(&number)
         })

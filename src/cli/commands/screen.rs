@@ -21,7 +21,7 @@ pub fn colours(choice: ColorChoice) -> bool {
     }
 }
 
-/// A unified diff; empty where nothing differs.
+/// A unified diff; empty if nothing differs.
 #[must_use]
 pub fn diff(name: &str, old: (&str, &str), new: (&str, &str), coloured: bool) -> String {
     if old.1 == new.1 {
@@ -48,7 +48,7 @@ pub fn diff(name: &str, old: (&str, &str), new: (&str, &str), coloured: bool) ->
     })
 }
 
-/// What is left until a time (RFC 3339), as `in 59min 3s` or `over`.
+/// The time left until a time (RFC 3339), as `in 59min 3s` or `over`.
 #[must_use]
 pub fn remaining(until: &str) -> String {
     let left = crate::time::read(until).ok().and_then(|until| until.duration_since(SystemTime::now()).ok());

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::plan::{Attach, Candidate, File, OnChange, Plan, ProofLevel, Service};
 use crate::system::session::Session;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Debug, Serialize)]
 struct Answer<'p> {
     dynamic: BTreeMap<&'p str, Dynamic<'p>>,

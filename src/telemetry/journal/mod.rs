@@ -12,21 +12,21 @@ use std::time::Duration;
 use crate::reconcile::report::Outcome;
 use crate::verify::verdict::{self, Verdict};
 
-/// Where the journal listens.
+/// The socket of the journal.
 const SOCKET: &str = "/run/systemd/journal/socket";
 /// The most characters of a reason: an entry has to fit a datagram.
 const MOST: usize = 4000;
 /// The most options, and ids, that one entry names.
 const NAMED: usize = 100;
 
-/// What an entry is of, as the catalogue explains it (dynix.catalog).
+/// The kind of an entry, as the catalogue explains it (dynix.catalog).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The recorded values are in effect.
     Applied,
     /// The values were refused before anything was touched.
     Refused,
-    /// Something else went wrong, and nothing was touched.
+    /// Another failure, in which nothing was touched.
     Failed,
     /// The service went back to what it had.
     RolledBack,
@@ -72,7 +72,7 @@ impl Kind {
         }
     }
 
-    /// As fields and measurements say it.
+    /// The name in fields and metrics.
     #[must_use]
     pub fn result(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Kind {
         }
     }
 
-    /// What became of a service.
+    /// The entry for the outcome of a service.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
@@ -119,7 +119,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What became of a service. `causes`: the records that it is about, each with its options.
+    /// The entry for the outcome of a service. `causes`: the records that it is about, each with its options.
     #[must_use]
     pub fn outcome(service: &str, outcome: &Outcome, by: &str, causes: &[(u64, String)], took: Duration) -> Self {
         let kind = Kind::of(outcome);
@@ -139,7 +139,7 @@ impl Entry {
         Self { kind, fields }
     }
 
-    /// What somebody was denied.
+    /// The entry for a refused request.
     #[must_use]
     pub fn denied(user: &str, uid: u32, reason: &str) -> Self {
         let fields = vec![
@@ -150,7 +150,7 @@ impl Entry {
         Self { kind: Kind::Denied, fields }
     }
 
-    /// What was found of the values in effect.
+    /// The entry for a verdict on the values in effect.
     #[must_use]
     pub fn verified(verdict: &Verdict) -> Self {
         let mut fields = vec![("MESSAGE", verdict.text().trim_end().to_owned())];
@@ -186,7 +186,7 @@ impl Entry {
         bytes
     }
 
-    /// Sends it. Without a journal there is nobody to tell.
+    /// Sends the entry. Best effort: there may be no journal.
     pub fn send(&self) {
         if let Ok(socket) = UnixDatagram::unbound() {
             let _ = socket.set_nonblocking(true);
@@ -195,7 +195,7 @@ impl Entry {
     }
 }
 
-/// What became of a service, in words.
+/// The outcome of a service as text.
 fn words(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Applied => "changed",

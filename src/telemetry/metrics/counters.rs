@@ -41,7 +41,7 @@ pub struct Durations {
 }
 
 impl Counters {
-    /// Those that were kept; else all begins anew, nothing depends on it.
+    /// The stored counts. A file that can't be used begins anew, because nothing depends on it.
     pub fn load(path: &Utf8Path) -> Result<Self, FileError> {
         Ok(json_file::load(path)?.unwrap_or_default())
     }

@@ -19,18 +19,18 @@ use crate::verify::verdict::{Outcome, Verdict};
 /// The file's name in the directory of the textfile collector.
 pub const FILE: &str = "dynix.prom";
 
-/// What the text is made of.
+/// The sources of the text.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured<'m> {
     /// The services.
     pub plan: &'m Plan,
-    /// What is in effect.
+    /// The state: what is in effect.
     pub state: &'m State,
-    /// What is recorded.
+    /// The fold of the log.
     pub folded: &'m Folded,
-    /// What was counted.
+    /// The counts.
     pub counters: &'m Counters,
-    /// What is known of what is in effect.
+    /// The verdict on the values in effect.
     pub verdict: Option<&'m Verdict>,
 }
 

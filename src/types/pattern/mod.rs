@@ -22,9 +22,9 @@ pub struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no regular expression of builtins.match: {problem}")]
 pub struct PatternError {
-    /// The whole of it.
+    /// The whole pattern.
     pub text: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: &'static str,
 }
 
@@ -55,15 +55,15 @@ impl Bytes {
 /// One step of a program (Thompson's construction).
 #[derive(Clone, Copy)]
 enum Step {
-    /// Takes one of these bytes, and goes on behind.
+    /// Takes one of these bytes, and continues after it.
     Take(Bytes),
     /// Goes on at both.
     Fork(usize, usize),
     /// Goes on there.
     Jump(usize),
-    /// Goes on behind at the start of the text.
+    /// Continues if this is the start of the text.
     Start,
-    /// Goes on behind at the end of the text.
+    /// Continues if this is the end of the text.
     End,
     /// The text matches if it ends here.
     Match,

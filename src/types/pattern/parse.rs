@@ -2,19 +2,19 @@
 
 use super::Bytes;
 
-/// What a pattern says.
+/// A parsed pattern.
 pub(super) enum Expression {
     /// One of these bytes.
     Take(Bytes),
-    /// Nothing, at the start of the text.
+    /// The empty text at the start.
     Start,
-    /// Nothing, at the end of the text.
+    /// The empty text at the end.
     End,
     /// One after the other.
     Sequence(Vec<Expression>),
     /// One of them.
     Either(Vec<Expression>),
-    /// The same several times; without an end where `most` is none.
+    /// The same several times; without a limit if `most` is `None`.
     Repeat { part: Box<Expression>, least: usize, most: Option<usize> },
 }
 
@@ -167,15 +167,15 @@ impl Parser<'_> {
             self.at += 1;
         }
         let digits = std::str::from_utf8(&self.text[from..self.at]).ok().filter(|digits| !digits.is_empty())?;
-        // What is too large for a number is too large for a pattern.
+        // A number that is too large for the type is too large for a pattern.
         Some(digits.parse().unwrap_or(usize::MAX))
     }
 
-    /// What stands between `[` and `]`.
+    /// Parses the part between `[` and `]`.
     fn bracket(&mut self) -> Result<Bytes, &'static str> {
         let not = self.eat(b'^');
         let mut bytes = Bytes::NONE;
-        // What could begin a range.
+        // The element that could begin a range.
         let mut last = Last::Nothing;
         let mut first = true;
         loop {
@@ -248,7 +248,7 @@ enum Last {
     Class,
 }
 
-/// As C has them without a locale; `std::regex` takes the names in any case, and three of its own.
+/// The classes of C without a locale; `std::regex` takes the names in any case, and three of its own.
 fn add_class(bytes: &mut Bytes, name: &[u8]) -> Result<(), &'static str> {
     let is_in: fn(&u8) -> bool = match name.to_ascii_lowercase().as_slice() {
         b"alnum" => u8::is_ascii_alphanumeric,
