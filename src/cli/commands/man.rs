@@ -43,9 +43,10 @@ fn main_page(command: clap::Command) -> io::Result<Vec<u8>> {
     rest.control("SH", ["FILES"]);
     for (path, meaning) in [
         ("/etc/nixos/dynamic.nix", "the recorded overrides; append-only"),
-        ("/etc/dynix/plan.json", "what nixos-rebuild compiled from the modules"),
-        ("/run/dynix", "rendered generations and what is in effect"),
-        ("/var/cache/dynix", "data that makes reading the log fast; may be removed at any time"),
+        ("/etc/dynix/plan.json", "the plan that nixos-rebuild compiled from the modules"),
+        ("/run/dynix", "rendered generations and the state of what is in effect"),
+        ("/var/lib/dynix", "the values that are known to work, for the next boot"),
+        ("/var/cache/dynix", "caches of the log, of expressions and of proofs; may be removed at any time"),
     ] {
         rest.control("TP", []).text([bold(path)]).text([roman(meaning)]);
     }

@@ -14,16 +14,17 @@ HEAD = """# Reach
 
 Written by `tests/nixos/twin/reach.py` from the results of the twin test; don't edit.
 
-Which options can be overridden by an evaluation ([evaluated.md](evaluated.md)), shown class by class. For each change, on a
-real NixOS: `dynix append ... --apply`, a snapshot; `dynix reset`, a snapshot; the same definition and `nixos-rebuild test`, a
-snapshot; back to what was built, a snapshot. A snapshot has all of /etc with contents through links, all properties of all
-units without counters and times, the texts of units, command lines and environments of services, users, some settings of the
-kernel, what tmpfiles made. Store paths are compared as they are, but for the system's path and what D-Bus makes of it.
+This page lists which options can be overridden by an evaluation ([evaluated.md](evaluated.md)), as the tests show it, class by
+class. The test does four things for each change, on a real NixOS, and takes a snapshot after each: `dynix append ... --apply`;
+`dynix reset`; `nixos-rebuild test` with the same definition; the return to the built system. A snapshot has all of /etc with
+contents through links, all properties of all units except counters and times, the texts of units, command lines and environments
+of services, users, some kernel settings, and what tmpfiles made. Store paths are compared as they are, except the system's path
+and what D-Bus makes of it.
 
-- *equal*: dynix and the rebuild gave the same, and nothing was left after the way back.
+- *equal*: dynix and the rebuild gave the same, and nothing was left after the return.
 - *refused*: nothing was changed, and the reason is true.
 
-The share of a class is the mean over 62 public configurations of what they define. A class without a case says nothing.
+The share of a class is its mean share of the definitions in 62 public configurations. A class without a case shows nothing.
 
 | class | what it is | share | cases | equal | refused | other |
 | --- | --- | --- | --- | --- | --- | --- |
