@@ -19,16 +19,16 @@ pub struct AttrPath(pub Vec<String>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an attribute path: {fault}")]
 pub struct AttrPathError {
-    /// What was given.
+    /// The given text.
     pub text: String,
-    /// What is wrong with it.
+    /// The fault of the text.
     pub fault: AttrPathFault,
 }
 
-/// What is wrong with an attribute path.
+/// The fault of an attribute path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttrPathFault {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("it is empty; give the option's full name, as in services.harmonia.settings.workers")]
     Empty,
     /// Two dots in a row, or one at an end.
@@ -77,7 +77,7 @@ impl AttrPath {
         self.0.starts_with(&prefix.0)
     }
 
-    /// What is left of this path below `prefix`.
+    /// The rest of this path below `prefix`.
     #[must_use]
     pub fn strip_prefix(&self, prefix: &Self) -> Option<Self> {
         self.0.strip_prefix(prefix.0.as_slice()).map(|rest| Self(rest.to_vec()))

@@ -170,7 +170,7 @@ struct Writer {
     out: Vec<u8>,
     /// The closing brackets of the open sections, outermost first; that of the root stands for the document.
     open: Vec<u8>,
-    /// Empty lines and comments, which stand above what comes next.
+    /// Empty lines and comments, which go above the next item.
     above: Vec<Vec<u8>>,
     has_root: bool,
 }
@@ -213,7 +213,7 @@ impl Writer {
 
     fn open(&mut self, name: &[u8], bracket: u8) -> Result<(), RenderError> {
         if self.open.is_empty() {
-            // The brackets around the document are left away, if they are around all of it.
+            // The brackets around the document are left out, if they enclose all of it.
             if self.has_root || !name.is_empty() {
                 return Err(lost());
             }
@@ -280,7 +280,7 @@ fn destringify(raw: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What json2cdn tears apart, and what the library reads as something else afterwards.
+/// Values that json2cdn breaks apart, or that the library reads as something else afterwards.
 fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
     let ascii = settings.dialect == "json2cdn";
     let mut found = Vec::new();

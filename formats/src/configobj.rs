@@ -109,7 +109,7 @@ fn triple_quote(text: &str) -> Option<&'static str> {
     needed.then(|| if text.contains("\"\"\"") { "\"\"\"" } else { "'''" })
 }
 
-/// What has to be on one line: a name, an item of a list, an ordinary value.
+/// Writes a text that has to be on one line: a name, an item of a list, an ordinary value.
 fn write_part(out: &mut Vec<u8>, text: &str) -> Result<(), RenderError> {
     refuse_nul(text)?;
     let is_outside = |ch: char| matches!(ch, ' ' | '\r' | '\n' | '\u{b}' | '\t' | '\'' | '"');
@@ -137,7 +137,7 @@ fn write_part(out: &mut Vec<u8>, text: &str) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// What ConfigObj itself reads as something else, or not at all (`_parse`, `_keyword` and `_sectionmarker`).
+/// Values that ConfigObj itself reads as something else, or not at all (`_parse`, `_keyword` and `_sectionmarker`).
 fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
     let mut found = Vec::new();
     walk::for_each(value, &mut |path, part| {

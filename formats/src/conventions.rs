@@ -11,7 +11,7 @@ pub const ANY_TEXT: &str = "\u{e000}";
 /// The widths of indentations and lines that people use.
 const WIDTHS: [u64; 6] = [2, 4, 8, 80, 100, 120];
 
-/// Every convention that a parameter of this kind can stand for; none where it changes no text, or is always shown.
+/// Every convention of a parameter of this kind; none if it changes no text, or always shows.
 #[must_use]
 pub fn of(kind: Kind) -> Vec<Value> {
     match kind {
@@ -25,8 +25,7 @@ pub fn of(kind: Kind) -> Vec<Value> {
     }
 }
 
-/// `spec` with the parameter. Where that does not go together with another one, without the other, if `is_free` says that
-/// it may go.
+/// `spec` with the parameter. If another parameter excludes it, that one is removed, provided that `is_free` allows it.
 pub fn assign(spec: &FormatSpec, parameter: &str, value: &Value, is_free: impl Fn(&str) -> bool) -> Vec<FormatSpec> {
     let mut assigned = spec.clone();
     assigned.parameters.insert(parameter.to_owned(), value.clone());

@@ -55,20 +55,20 @@ pub(super) static FORMAT: Format = Format {
     misread,
 };
 
-/// What can be between a flag and its value.
+/// The possible separators between a flag and its value.
 pub const SEPARATORS: &[&str] = &[" ", "=", "", "gnu"];
 
-/// How true and false can be spelled where both are values.
+/// The spellings of true and false, if both are values.
 pub use super::lines::SPELLINGS;
 
 /// True is the flag alone, false none.
 pub const BARE: &str = "bare";
 
-/// What can be said of true and false.
+/// The possible values for true and false.
 const BOOLEANS: &[&str] =
     &[BARE, "true/false", "True/False", "TRUE/FALSE", "yes/no", "Yes/No", "on/off", "On/Off", "1/0"];
 
-/// What can be before a name.
+/// The possible prefixes of a name.
 pub const DASHES: &[&str] = &["gnu", "--", "-"];
 
 /// Linux refuses a longer string among arguments and environment (`MAX_ARG_STRLEN`, execve(2)).
@@ -166,7 +166,7 @@ struct Conventions<'a> {
 }
 
 impl<'a> Conventions<'a> {
-    /// An item's own, and the format's where it has none.
+    /// The item's own parameters, and the format's for the rest.
     fn of(parameters: &'a Map<String, Value>, item: &'a Map<String, Value>) -> Result<Self, RenderError> {
         let named: &[&str] = if item.contains_key("flags") { &["flags", "dashes"] } else { &["flag", "value"] };
         for name in item.keys() {
@@ -211,7 +211,7 @@ impl<'a> Conventions<'a> {
         Ok(format!("{dashes}{name}"))
     }
 
-    /// What stands between a flag and its value in one word; `None` where they are two.
+    /// The separator between a flag and its value in one word; `None` if they are two words.
     fn between(&self, flag: &str) -> Option<&'a str> {
         match self.separator {
             Some("gnu") => Some(if flag.starts_with("--") { "=" } else { "" }),

@@ -22,7 +22,7 @@ pub(super) static FORMAT: Format = Format {
     misread,
 };
 
-/// Where `mkInclude`s are.
+/// The attribute that holds `mkInclude`s.
 const INCLUDES: &str = "_includes";
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {

@@ -13,7 +13,7 @@ const SECTION_NAMES: Parameter = Parameter {
     summary: "whether [ and ] in section names get a backslash (default \"escaped\")",
 };
 
-/// What can be set of files of sections.
+/// The parameters of files with sections.
 pub(super) const PARAMETERS: &[Parameter] = &[
     lines::LISTS_AS_DUPLICATE_KEYS,
     lines::LIST_TO_VALUE,

@@ -201,7 +201,7 @@ fn refuse_unknown(attrs: &Map<String, Value>, known: &[&str], what: &str) -> Res
     }
 }
 
-/// What the crate writes without quotes (`is_plain_ident` in its value.rs).
+/// Whether the crate writes it without quotes (`is_plain_ident` in its value.rs).
 fn is_plain(text: &str) -> bool {
     let digit = |index| text.as_bytes().get(index).is_some_and(u8::is_ascii_digit);
     let is_special = |ch| is_newline(ch) || is_space(ch) || is_disallowed(ch) || "\\/(){}[];\"#=".contains(ch);
@@ -231,7 +231,7 @@ fn is_disallowed(ch: char) -> bool {
     )
 }
 
-/// Whether a reader of `version` takes this for a string where `write_identifier` left the quotes away.
+/// Whether a reader of `version` takes this for a string if `write_identifier` left the quotes out.
 fn is_identifier(text: &str, version: Version) -> bool {
     let bad = match version {
         Version::One => {

@@ -50,13 +50,13 @@ use serde_json::{Map, Value};
 
 use crate::attr_path::AttrPath;
 
-/// A value that the format can't say, or parameters that the format doesn't know.
+/// A value that the format can't hold, or parameters that the format doesn't have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", Location(path))]
 pub struct RenderError {
-    /// Where in the value, outermost name first; list elements by their index.
+    /// The path in the value, outermost name first; list elements by their index.
     pub path: AttrPath,
-    /// What is wrong, in the format's own terms.
+    /// The problem, in the format's own terms.
     pub message: String,
 }
 
@@ -70,7 +70,7 @@ impl std::fmt::Display for Location<'_> {
 }
 
 impl RenderError {
-    /// An error of the value at hand; the writers above it add their names with [`At::at`] and [`At::at_index`].
+    /// An error of the present value; the writers above it add their names with [`At::at`] and [`At::at_index`].
     fn here(message: impl Into<String>) -> Self {
         Self { path: AttrPath(Vec::new()), message: message.into() }
     }
@@ -112,11 +112,11 @@ type Validate = fn(&Settings) -> Result<(), SpecError>;
 pub struct Format {
     /// As in `pkgs.formats`.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A summary in one line.
     pub summary: &'static str,
     /// The dialects, the one of current nixpkgs first; none if all revisions write alike.
     pub dialects: &'static [&'static str],
-    /// What can be set.
+    /// Its parameters.
     pub parameters: &'static [Parameter],
     /// Rules between parameters.
     validate: Option<Validate>,
@@ -126,9 +126,9 @@ pub struct Format {
 
 /// The dialect and parameters of one rendering, already checked.
 struct Settings<'a> {
-    /// One of the format's dialects; empty where it has none.
+    /// One of the format's dialects; empty if it has none.
     dialect: &'a str,
-    /// Only names and kinds that the format declares; what is absent has its default.
+    /// Only names and kinds that the format declares; an absent one has its default.
     parameters: &'a Map<String, Value>,
 }
 
@@ -163,9 +163,9 @@ pub fn check(spec: &FormatSpec) -> Result<(), SpecError> {
     resolve(spec).map(|_| ())
 }
 
-/// Values that [`render`] writes as nixpkgs does, but that read back as something else: a newline in an INI value
-/// starts another line. Refuses the first such value that `unchanged`, the static value, does not have at the same
-/// place; what the build itself wrote is its own affair.
+/// Refuses values that [`render`] writes as nixpkgs does, but that read back as something else: a newline in an INI
+/// value starts another line. It gives the first such value that `unchanged`, the static value, does not have at the
+/// same place, because the build wrote the static value itself.
 pub fn ambiguities(spec: &FormatSpec, unchanged: &Value, value: &Value) -> Result<(), RenderError> {
     let (format, settings) = resolve(spec)?;
     let known = (format.misread)(&settings, unchanged);

@@ -18,7 +18,7 @@ pub(super) static FORMAT: Format = Format {
     misread,
 };
 
-/// Where the files are that a group includes.
+/// The attribute that holds the files that a group includes.
 const INCLUDES: &str = "_includes";
 
 fn write(out: &mut Vec<u8>, _: &Settings, value: &Value) -> Result<(), RenderError> {
@@ -143,8 +143,8 @@ enum Special<'a> {
     Array(&'a [Value]),
 }
 
-/// What `mkOctal`, `mkHex`, `mkFloat`, `mkList` and `mkArray` give; the rules are those of the generator, which Rust's
-/// own parsers decide there too.
+/// The results of `mkOctal`, `mkHex`, `mkFloat`, `mkList` and `mkArray`. The rules are those of the generator, which
+/// also uses Rust's own parsers.
 fn special(attrs: &Map<String, Value>) -> Result<Option<Special<'_>>, RenderError> {
     let Some(kind @ ("octal" | "hex" | "float" | "list" | "array")) = attrs.get("_type").and_then(Value::as_str) else {
         return Ok(None);

@@ -90,7 +90,7 @@ pub const FLOATS: Parameter = Parameter {
 pub const INDENT: Parameter =
     Parameter { name: "indent", kind: Kind::Text, summary: "before each line (default \"\")" };
 
-/// What is done with a list.
+/// The treatment of a list.
 #[derive(Clone, Copy, PartialEq)]
 enum Lists<'a> {
     Refused,
@@ -113,7 +113,7 @@ pub struct Conventions<'a> {
     indent: &'a str,
 }
 
-/// What nixpkgs asserts of the parameters for lists (`formats/ini/default.nix`).
+/// The assertions of nixpkgs about the parameters for lists (`formats/ini/default.nix`).
 pub fn validate(settings: &Settings) -> Result<(), SpecError> {
     let duplicates = settings.is_set("listsAsDuplicateKeys");
     let joined = settings.string("listToValue").is_some();
@@ -153,7 +153,7 @@ impl<'a> Conventions<'a> {
         }
     }
 
-    /// Those of `pkgs.formats.systemd`, which takes no parameters.
+    /// The conventions of `pkgs.formats.systemd`, which takes no parameters.
     pub const SYSTEMD: Conventions<'static> = Conventions {
         separator: " = ",
         escape_keys: false,
@@ -203,7 +203,7 @@ impl<'a> Conventions<'a> {
         }
     }
 
-    /// Whether an attribute counts: modules that omit nulls drop them before anything is generated.
+    /// Whether an attribute is kept: modules that omit nulls drop them before anything is generated.
     pub fn keeps(&self, value: &Value) -> bool {
         !(value.is_null() && self.nulls == "omit")
     }
@@ -279,7 +279,8 @@ impl<'a> Conventions<'a> {
         }
     }
 
-    /// What of an attribute set reads back as other lines than its own. `found` gets an error for each.
+    /// Finds the parts of an attribute set that read back as other lines than their own. `found` gets an error for
+    /// each.
     pub fn find_misreadings(&self, attrs: &Value, found: &mut impl FnMut(RenderError)) {
         let Value::Object(attrs) = attrs else { return };
         let separator = self.separator.trim();

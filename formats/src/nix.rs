@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-/// What Nix takes as space between words; the rest of ASCII's and Unicode's white space is an error to it.
+/// The characters that Nix takes as space between words; the rest of ASCII's and Unicode's white space is an error to
+/// it.
 pub const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// How deep lists and attribute sets may nest, and how many names a path may have.
@@ -31,7 +32,7 @@ pub enum ValueError {
     Reserved(String),
 }
 
-/// Whether `character` can stand in a name without quotes.
+/// Whether `character` may be in a name without quotes.
 #[must_use]
 pub fn goes_unquoted(character: char, first: bool) -> bool {
     character.is_ascii_alphabetic()
@@ -60,7 +61,7 @@ pub fn is_reserved(name: &str) -> bool {
     matches!(name, "_type" | "__toString" | "outPath")
 }
 
-/// What a backslash and this character stand for in a string.
+/// The meaning of a backslash and this character in a string.
 #[must_use]
 pub fn unescaped(character: char) -> char {
     match character {

@@ -6,7 +6,7 @@ use serde_json::Number;
 
 use super::RenderError;
 
-/// What is wrong with [`i64::MIN`] where a program reads `-` and then a number: the number by itself is too large.
+/// The fault of [`i64::MIN`] for a program that reads `-` and then a number: the number by itself is too large.
 pub(super) const LEAST_IS_FLOAT: &str = "is the least integer of 64 bits, which is read as a float here";
 
 /// A number as Nix has it.
@@ -42,7 +42,7 @@ pub fn write(
     Ok(())
 }
 
-/// What Nix's `toString` gives.
+/// The text of Nix's `toString`.
 pub fn to_text(number: &Number) -> Result<String, RenderError> {
     let mut text = Vec::new();
     write(&mut text, number, write_fixed)?;
@@ -81,7 +81,7 @@ pub fn write_positional(out: &mut Vec<u8>, float: f64) {
     let _ = if float % 1.0 == 0.0 { write!(out, "{float}.0") } else { write!(out, "{float}") };
 }
 
-/// The shortest digits that give the same double again, and where its point is: `d.ddd * 10^exponent`.
+/// The shortest digits that give the same double again, and the place of the point: `d.ddd * 10^exponent`.
 struct Shortest {
     negative: bool,
     /// ASCII digits, 17 at most.
@@ -158,7 +158,7 @@ pub fn write_python(out: &mut Vec<u8>, float: f64, point: bool) {
     write_shortest(out, float, 16, point);
 }
 
-/// What Nix's `toJSON` writes: as Python, but positional only below 1e15 (`format_buffer` of `nlohmann::json`).
+/// Writes as Nix's `toJSON`: as Python, but positional only below 1e15 (`format_buffer` of `nlohmann::json`).
 pub fn write_nix_json(out: &mut Vec<u8>, float: f64) {
     write_shortest(out, float, 15, false);
 }

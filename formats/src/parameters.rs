@@ -7,15 +7,15 @@ use super::{Format, all};
 
 /// One parameter of a format.
 pub struct Parameter {
-    /// As it stands in the plan.
+    /// The name in the plan.
     pub name: &'static str,
-    /// What it allows.
+    /// The kind of its values.
     pub kind: Kind,
-    /// What it does, and what happens without it.
+    /// Its effect, and the default.
     pub summary: &'static str,
 }
 
-/// What a parameter allows.
+/// The kind of a parameter's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `true` or `false`.
@@ -93,7 +93,7 @@ pub enum SpecError {
         format: &'static str,
         /// As it was given.
         dialect: String,
-        /// What there is.
+        /// The known ones.
         known: String,
     },
     /// The format has no such parameter.
@@ -103,7 +103,7 @@ pub enum SpecError {
         format: &'static str,
         /// As it was given.
         parameter: String,
-        /// What there is.
+        /// The known ones.
         known: String,
     },
     /// The parameter can't have that value.
@@ -115,7 +115,7 @@ pub enum SpecError {
         parameter: &'static str,
         /// As JSON.
         value: String,
-        /// What it may be.
+        /// The allowed values.
         allowed: String,
     },
     /// Parameters that don't go together.

@@ -38,7 +38,7 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
     Ok(())
 }
 
-/// Without a newline at its end. A null is nothing, which leaves an empty line where it stands in a list.
+/// Writes a value without a newline at its end. A null gives nothing, which leaves an empty line in a list.
 fn write_value(out: &mut Vec<u8>, value: &Value, depth: usize, escape: bool) -> Result<(), RenderError> {
     if !value.is_null() {
         indent(out, depth);

@@ -19,7 +19,7 @@
 
 use std::fmt::Write;
 
-/// What can't be written there.
+/// A text that can't be written in that place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuoteError {
     /// A NUL ends every C string.
@@ -82,7 +82,7 @@ fn is_line_break(ch: char) -> bool {
     matches!(ch, '\n' | '\r')
 }
 
-/// Whether a line that ends in `text` goes on in the next one: the last backslash is not itself escaped by one
+/// Whether a line that ends in `text` continues on the next one: the last backslash is not itself escaped by one
 /// (`config_parse`, src/shared/conf-parser.c).
 #[must_use]
 pub fn continues_line(text: &str) -> bool {

@@ -22,7 +22,8 @@ fn write(out: &mut Vec<u8>, _: &Settings, value: &Value) -> Result<(), RenderErr
     write_sections(out, &Conventions::SYSTEMD, true, value)
 }
 
-/// On top of what every INI file has: a line that ends in a backslash goes on in the next one (systemd.syntax(7)).
+/// A line that ends in a backslash continues on the next one (systemd.syntax(7)), besides the ambiguities of every INI
+/// file.
 fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
     let mut all = misread_sections(&Conventions::SYSTEMD, true, value);
     let Value::Object(sections) = value else { return all };

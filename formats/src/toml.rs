@@ -29,7 +29,7 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
     }
 }
 
-/// What a value is, in TOML's words.
+/// The kind of a value, in TOML's words.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -45,7 +45,7 @@ pub(super) fn null() -> RenderError {
     RenderError::here("is null, which TOML doesn't have; leave the attribute out")
 }
 
-/// Whether a value stands below the table's other values, with a header of its own.
+/// Whether a value is written below the table's other values, with a header of its own.
 fn is_table(value: &Value) -> bool {
     match value {
         Value::Object(_) => true,
@@ -208,7 +208,7 @@ fn quote(out: &mut Vec<u8>, delimiter: &[u8], bytes: &[u8]) {
     out.extend_from_slice(delimiter);
 }
 
-/// What a string holds that decides how it is quoted.
+/// The properties of a string that decide its quotes.
 #[derive(Default)]
 struct Needs {
     /// The longest run of `'`.

@@ -27,7 +27,7 @@ impl Layout {
     pub(super) const REMARSHAL_0_17: Self = Self { multi_line_from: usize::MAX, headers_implied: false, spaced: false };
 }
 
-/// Where a table stands, which decides what of it is written.
+/// The position of a table, which decides what of it is written.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     Root,
@@ -43,7 +43,7 @@ pub(super) fn write(out: &mut Vec<u8>, table: &Map<String, Value>, layout: Layou
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
     layout: Layout,
-    /// The dotted key of the table at hand, as written.
+    /// The dotted key of the present table, as written.
     header: Vec<u8>,
 }
 

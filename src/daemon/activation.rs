@@ -34,7 +34,7 @@ pub fn own_socket(path: &Utf8Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Readable once somebody wants us to end.
+/// Readable after the daemon is asked to end.
 pub fn end_requests() -> anyhow::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair().context("cannot be told of signals")?;
     reader.set_nonblocking(true)?;

@@ -27,7 +27,7 @@ pub struct Service {
     pub generation: Option<u64>,
     /// The last record that it has applied.
     pub applied: u64,
-    /// When it last went back from new values, and why.
+    /// When it last rolled back from new values, and why.
     pub last_failure: Option<(String, String)>,
 }
 

@@ -100,7 +100,7 @@ pub struct Queues {
 pub struct Server<'s> {
     /// The socket that accepts clients.
     pub listener: UnixListener,
-    /// Readable once somebody wants us to end.
+    /// Readable after the daemon is asked to end.
     pub end_requests: UnixStream,
     /// Readable when there are messages.
     pub wake: UnixStream,
@@ -123,7 +123,7 @@ struct Clients {
     looking: bool,
     /// Whether something may have changed since it began.
     changed: bool,
-    /// When somebody was last there.
+    /// When a client was last connected.
     last: Option<Instant>,
     /// No client is accepted before this time.
     deaf: Option<Instant>,

@@ -61,7 +61,7 @@ struct Pending {
 }
 
 impl<'w> Worker<'w> {
-    /// One that owes nobody anything.
+    /// A worker without waiting clients.
     #[must_use]
     pub fn new(sessions: Sessions, queues: &'w Queues, outbox: &'w Outbox, window: Duration, gate: Gate) -> Self {
         let window = window.min(WINDOW);

@@ -1,5 +1,5 @@
-//! The activation script of a stand-in: of the script that a rebuild would run, what differs from the one that the running
-//! system has, and what sets up /etc (nixpkgs, nixos/modules/system/activation/activation-script.nix): pure.
+//! The activation script of a stand-in: pure. It has the parts of a rebuild's script that differ from the running
+//! system's, and the part that sets up /etc (nixpkgs, nixos/modules/system/activation/activation-script.nix).
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ impl Script<'_> {
     }
 }
 
-/// What to run.
+/// The parts to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activation {
     /// The script.
@@ -59,14 +59,14 @@ fn read(text: &str) -> Option<Script<'_>> {
 pub struct Places<'p> {
     /// The running system.
     pub system: &'p str,
-    /// The stand-in for it.
+    /// The stand-in that it is for.
     pub stand_in: &'p str,
     /// The directory that /etc is set up from.
     pub etc: &'p str,
 }
 
-/// The script for a stand-in. `after`: what a rebuild would run, with `@out@` for the system; `running`: what the running
-/// system has. The parts in `also` are run as well: what is in effect now has others.
+/// The script for a stand-in. `after`: the script of a rebuild, with `@out@` for the system; `running`: the script of
+/// the running system. The parts in `also` run as well, because what is in effect now has others.
 pub fn stand_in(
     after: &str,
     running: &str,

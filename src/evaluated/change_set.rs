@@ -1,4 +1,4 @@
-//! What `lib/evaluated` gives: what a rebuild with the recorded values would change of the system.
+//! The result of `lib/evaluated`: the changes that a rebuild with the recorded values would make to the system.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ pub const VERSION: u64 = 1;
 pub struct Answer {
     /// Always [`VERSION`].
     pub version: u64,
-    /// Overrides that can't be evaluated. Where there are some, nothing else was looked at.
+    /// Overrides that can't be evaluated. If there are some, nothing else was evaluated.
     pub problems: Vec<Problem>,
-    /// The change set; empty where there are problems.
+    /// The change set; empty if there are problems.
     #[serde(flatten)]
     pub changes: ChangeSet,
 }
@@ -31,19 +31,19 @@ pub enum Problem {
         path: Vec<String>,
         /// How far there is something.
         below: Vec<String>,
-        /// What is not there.
+        /// The missing name.
         name: String,
-        /// What is there instead.
+        /// The names that exist there.
         names: Vec<String>,
     },
     /// It is a set of options.
     Set {
         /// What is overridden.
         path: Vec<String>,
-        /// What is in it.
+        /// The names in it.
         names: Vec<String>,
     },
-    /// Nobody may define it.
+    /// The option is read-only.
     ReadOnly {
         /// What is overridden.
         path: Vec<String>,
@@ -59,7 +59,7 @@ pub enum Problem {
     },
 }
 
-/// What a rebuild would change.
+/// The changes that a rebuild would make.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChangeSet {
@@ -73,13 +73,13 @@ pub struct ChangeSet {
     pub etc: BTreeMap<String, Sides<Entry>>,
     /// Whether /etc is an overlay.
     pub overlay: bool,
-    /// The directories of units as Nix makes them, where they do not follow from the units alone: `system` and `user`.
+    /// The directories of units as Nix makes them, if they can't be computed from the units alone: `system` and `user`.
     pub unit_directories: BTreeMap<String, String>,
     /// Packages of the system's path, by name.
     pub packages: BTreeMap<String, Sides<Vec<String>>>,
     /// Packages that have units.
     pub unit_packages: BTreeMap<String, Sides<Vec<String>>>,
-    /// Options that decide something which is not told apart.
+    /// Options that decide something whose parts can't be separated.
     pub options: BTreeMap<String, Sides<Value>>,
     /// The activation script.
     pub activation: String,
@@ -87,11 +87,11 @@ pub struct ChangeSet {
     pub dry_activation: String,
     /// The rest of what the system is made of.
     pub whole: BTreeMap<String, Sides<Value>>,
-    /// What may have changed it.
+    /// The parts that may have changed it.
     pub rest_parts: BTreeMap<String, Sides<Value>>,
     /// Dynamic services whose built values change.
     pub services: BTreeMap<String, Sides<Value>>,
-    /// What the changed texts name in the store: derivations with the outputs of them, and other paths with none.
+    /// The store paths in the changed texts: derivations with their outputs, and other paths with none.
     pub context: BTreeMap<String, Vec<String>>,
     /// Assertions that fail with the overrides alone.
     pub failed_assertions: Vec<String>,
@@ -106,7 +106,7 @@ pub struct Sides<T> {
     /// Whether one of the sides can't be evaluated.
     #[serde(default)]
     pub fails: bool,
-    /// Without; `None` where it is not there.
+    /// The value without the overrides; `None` if it is missing.
     #[serde(default = "none")]
     pub before: Option<T>,
     /// With.
@@ -128,7 +128,7 @@ pub struct Unit {
     pub text: String,
     /// Whether it is a unit of its own: `asDropinIfExists` or `asDropin`.
     pub override_strategy: String,
-    /// Other names of it.
+    /// Its aliases.
     pub aliases: Vec<String>,
     /// Units that want it.
     pub wanted_by: Vec<String>,
@@ -142,20 +142,20 @@ pub struct Unit {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Entry {
-    /// Whether it is there; a disabled one says nothing else.
+    /// Whether it exists; a disabled one has no other contents.
     #[serde(default = "yes")]
     pub enable: bool,
     /// Its path below /etc.
     pub target: String,
     /// `symlink`, `direct-symlink`, or the octal mode of a copy.
     pub mode: String,
-    /// Where it is in the store.
+    /// The path in the store.
     pub source: String,
     /// A copy's owner.
     pub user: String,
     /// A copy's group.
     pub group: String,
-    /// Its content, where the configuration says it.
+    /// Its content, if the configuration has it as text.
     pub text: Option<String>,
 }
 

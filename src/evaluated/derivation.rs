@@ -1,19 +1,19 @@
-//! Derivations, as Nix writes them to the store (`*.drv`): pure.
+//! Parses derivations, as Nix writes them to the store (`*.drv`): pure.
 
 use std::collections::BTreeMap;
 
 /// A derivation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Derivation {
-    /// Where each output goes.
+    /// The path of each output.
     pub outputs: BTreeMap<String, String>,
     /// Whether an output's content is known beforehand: it is fetched.
     pub is_fixed: bool,
-    /// Derivations that it needs, each with the outputs of it.
+    /// The derivations that it needs, each with the names of its outputs.
     pub inputs: BTreeMap<String, Vec<String>>,
-    /// What it needs besides.
+    /// The other store paths that it needs.
     pub sources: Vec<String>,
-    /// What its builder sees.
+    /// The variables of its builder.
     pub environment: BTreeMap<String, String>,
 }
 
@@ -72,7 +72,7 @@ impl Derivation {
     }
 }
 
-/// The name of a path in the store: what is behind the digest.
+/// The name of a path in the store: the part after the digest.
 #[must_use]
 pub fn name_of(path: &str) -> &str {
     let file = path.rsplit('/').next().unwrap_or(path);

@@ -1,4 +1,4 @@
-//! The tree of /etc that NixOS makes, changed as a rebuild would (nixpkgs, nixos/modules/system/etc/etc.nix): pure.
+//! NixOS's tree of /etc, changed as a rebuild would change it (nixpkgs, nixos/modules/system/etc/etc.nix): pure.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::change_set::{Entry, Sides};
 use crate::host::fs::tree::{Node, Tree};
 
-/// What setup-etc.pl reads beside a file that it copies.
+/// The files that setup-etc.pl reads beside a file that it copies.
 const BESIDE: [&str; 3] = ["mode", "uid", "gid"];
 
-/// The tree with the changes. `names` lists a directory of the store. An error says what can't be told.
+/// The tree with the changes. `names` lists a directory of the store. An error says what can't be computed.
 pub fn changed(
     tree: &Tree,
     entries: &BTreeMap<String, Sides<Entry>>,

@@ -1,4 +1,4 @@
-//! Asking the evaluator what a rebuild with some overrides would change.
+//! Asks the evaluator what a rebuild with some overrides would change.
 
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;

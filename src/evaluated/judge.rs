@@ -1,4 +1,4 @@
-//! Whether a change set can be put into effect on the system that runs: pure.
+//! Judges whether a change set can be put into effect on the running system: pure.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const AT_BOOT: [&str; 8] = [
     "system.modulesTree",
 ];
 
-/// Why an override can't be evaluated, in words.
+/// Why an override can't be evaluated, as text.
 #[must_use]
 pub fn problem(problem: &Problem) -> String {
     let show = |names: &[String]| AttrPath(names.to_vec()).to_string();
@@ -38,7 +38,7 @@ pub fn problem(problem: &Problem) -> String {
     }
 }
 
-/// Why the change set can't be put into effect; nothing where it can.
+/// The reasons why the change set can't be put into effect; none if it can.
 #[must_use]
 pub fn obstacles(changes: &ChangeSet) -> Vec<String> {
     let mut found = Vec::new();
@@ -74,7 +74,7 @@ pub fn obstacles(changes: &ChangeSet) -> Vec<String> {
     found
 }
 
-/// What else goes into the system: nothing of it changes while it runs, but for its name.
+/// The changes to the whole system that can't happen while it runs: all except that of its name.
 fn of_the_whole(changes: &ChangeSet) -> Vec<String> {
     let is_host_name = changes.rest_parts.contains_key("networking.hostName");
     let others: Vec<&String> = changes.whole.keys().filter(|name| *name != "name" || !is_host_name).collect();

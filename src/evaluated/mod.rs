@@ -1,14 +1,14 @@
-//! Options of no service: what a rebuild with their values would change, put into effect without one.
+//! Options of no service: puts the effects of a rebuild with their values into effect, without a rebuild.
 //!
-//! Takes the overrides of paths that `dynamicism.options` names and no service has. In order: one [`evaluation`] with them
-//! gives the change set (`lib/evaluated`); the [`judge`] says whether it can be put into effect on the system that runs;
-//! a [`stand_in`] for that system is made of it ([`units`], [`etc`], [`activation`]: pure; [`needs`]: what Nix has to make
-//! for it, texts and links alone); and NixOS's own switch-to-configuration is run for it ([`switching`]), which stops,
-//! starts, reloads and restarts what it would for a rebuild. /run/current-system stays the real one, and the way back is
-//! the same to the real system.
+//! Takes the overrides of paths that `dynamicism.options` names and no service has. In order: one [`evaluation`] with
+//! them gives the change set (`lib/evaluated`). The [`judge`] says whether it can be put into effect on the running
+//! system. A [`stand_in`] for that system is made of it ([`units`], [`etc`], [`activation`]: pure; [`needs`]: what Nix
+//! has to make for it, only texts and links). NixOS's own switch-to-configuration runs for the stand-in
+//! ([`switching`]): it stops, starts, reloads and restarts the units that it would for a rebuild. /run/current-system
+//! stays the real system. A rollback switches to the real system in the same way.
 //!
-//! What is in effect is seen, not remembered: /etc/static leads to the stand-in. What works is kept below /var, and a boot
-//! of the same system has it before systemd starts, without an evaluation.
+//! The state is observed, not stored: /etc/static leads to the stand-in. A stand-in that works is kept below /var. At a
+//! boot of the same system it takes effect before systemd starts, without an evaluation.
 
 pub mod activation;
 pub mod change_set;
@@ -43,7 +43,7 @@ use stand_in::{About, StandIn, Unmade};
 use store::NixStore;
 use switching::{Switched, What};
 
-/// What all of it is called beside services.
+/// The name of all options of no service, beside the names of services.
 pub const SYSTEM: &str = "system";
 
 /// Until an activation at a boot is given up.
@@ -82,8 +82,7 @@ impl Wanted {
         wanted
     }
 
-    /// What tells these overrides from others. That the same were recorded anew makes no difference, unless they stand in
-    /// another order.
+    /// Identifies these overrides. Recording the same values again makes no difference, unless their order changes.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut ranks: Vec<u64> = self.overrides.iter().map(|(_, _, id)| *id).collect();
@@ -96,9 +95,9 @@ impl Wanted {
     }
 }
 
-/// Nobody else evaluates or switches to a stand-in until it is dropped. It comes before the locks of a switch and of an
-/// apply ([`crate::reconcile::locks`]), and neither is held while a stand-in is switched to: switch-to-configuration takes
-/// its own.
+/// A lock: until it is dropped, nobody else evaluates or switches to a stand-in. It comes before the locks of a switch
+/// and of an apply ([`crate::reconcile::locks`]). Neither of these is held during the switch to a stand-in:
+/// switch-to-configuration takes its own.
 #[derive(Debug)]
 pub struct Turn {
     _lock: Lock,
@@ -117,12 +116,12 @@ pub fn running(paths: &Paths) -> anyhow::Result<Utf8PathBuf> {
     system.map(Utf8PathBuf::from).with_context(|| format!("no system runs: there is no {}", paths.current_system()))
 }
 
-/// What is in effect, and what was left half-way.
+/// The observed state, and whether a switch stopped half-way.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// The system that runs.
     pub system: Utf8PathBuf,
-    /// The stand-in for it, if there is one.
+    /// The stand-in in effect, if there is one.
     pub stand_in: Option<StandIn>,
     /// Whether a switch to or from it did not come to its end.
     pub is_unfinished: bool,
@@ -136,15 +135,15 @@ pub fn observe(paths: &Paths) -> anyhow::Result<Observed> {
     Ok(Observed { system, stand_in, is_unfinished })
 }
 
-/// The stand-in that was made for what is wanted.
+/// The existing stand-in for the wanted overrides.
 pub fn known(paths: &Paths, wanted: &Wanted) -> anyhow::Result<Option<StandIn>> {
     let (system, digest) = (running(paths)?, wanted.digest());
     let is_it = |one: &StandIn| one.about.digest == digest && one.about.system == system;
     Ok(stand_in::all(paths)?.into_iter().rev().find(is_it))
 }
 
-/// The stand-in for what is wanted: one that there is, or a new one. `None` where nothing is wanted, or where it comes to
-/// what is built.
+/// The stand-in for the wanted overrides: an existing one, or a new one. `None` if nothing is wanted, or if the result
+/// is what is built.
 pub fn prepare(
     plan: &Plan,
     paths: &Paths,
@@ -204,13 +203,13 @@ pub fn is_in_effect(observed: &Observed, target: Option<&StandIn>) -> bool {
     !observed.is_unfinished && observed.stand_in.as_ref().map(directory) == target.map(directory)
 }
 
-/// Keeps what is in effect for the next boot; nothing, where that is as built.
+/// Keeps what is in effect for the next boot; nothing, if that is as built.
 pub fn keep(paths: &Paths) -> anyhow::Result<()> {
     stand_in::keep(observe(paths)?.stand_in.as_ref(), paths)
 }
 
-/// Before systemd starts on `system`: puts into effect what was kept of it, where that is what is wanted. Gives whether it
-/// is all there is to do.
+/// Restores the kept stand-in of `system` before systemd starts, if it is the wanted one. Gives whether nothing is left
+/// to do.
 pub fn restore(paths: &Paths, wanted: &Wanted, system: &Utf8Path) -> anyhow::Result<bool> {
     let Some(kept) = stand_in::kept(paths)?.filter(|one| one.about.system == system) else { return Ok(false) };
     if kept.about.digest != wanted.digest() {
@@ -235,7 +234,7 @@ fn note_unfinished(paths: &Paths, directory: &Utf8Path) -> Result<(), fs::FileEr
     fs::atomic::write(&file, directory.as_str().as_bytes(), 0o644, fs::atomic::Durability::Volatile)
 }
 
-/// What came of a switch.
+/// The result of a switch.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It is in effect.
@@ -246,7 +245,8 @@ pub enum Outcome {
     Stuck(String),
 }
 
-/// Goes to `target`, a stand-in for the system that runs or that system itself; back where units do not come up.
+/// Switches to `target`, a stand-in for the running system or that system itself. It rolls back if units do not come
+/// up.
 pub fn switch(paths: &Paths, observed: &Observed, target: Option<&StandIn>, _turn: &Turn) -> anyhow::Result<Outcome> {
     let before = switching::failed_units()?;
     let gone = go(paths, observed, observed.stand_in.as_ref(), target)?;
@@ -260,7 +260,7 @@ pub fn switch(paths: &Paths, observed: &Observed, target: Option<&StandIn>, _tur
     })
 }
 
-/// What would be done, as switch-to-configuration says it.
+/// The output of a dry run of switch-to-configuration.
 pub fn dry_run(
     paths: &Paths,
     observed: &Observed,
@@ -288,7 +288,7 @@ fn go(paths: &Paths, observed: &Observed, from: Option<&StandIn>, to: Option<&St
     Ok(switched)
 }
 
-/// Units that had failed before are no fault of it.
+/// The verdict on a switch. Units that had failed before are not its fault.
 fn verdict(gone: &Switched, before: &[String]) -> Result<(), String> {
     if gone.is_well {
         return Ok(());
@@ -298,7 +298,8 @@ fn verdict(gone: &Switched, before: &[String]) -> Result<(), String> {
     if new.is_empty() { Err(complaint(&gone.said)) } else { Err(format!("{} failed", new.join(", "))) }
 }
 
-/// What switch-to-configuration has to complain about. It shows the status of each unit that failed besides.
+/// The errors in the output of switch-to-configuration. It also shows the status of each unit that failed, which is
+/// left out.
 fn complaint(said: &[String]) -> String {
     const FAILED: [&str; 2] = ["the following units failed: ", "error"];
     let is_one = |line: &&String| FAILED.iter().any(|words| line.to_lowercase().contains(words));

@@ -1,26 +1,26 @@
-//! What a change set needs of the store, and whether Nix can make it without a build that deserves the name: pure, but for
-//! the derivations that it is given.
+//! What a change set needs of the store, and whether Nix can make it with trivial builds only (texts and links). Pure,
+//! except for the derivations that it reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::derivation::{Derivation, name_of};
 
-/// What is known of the store.
+/// The facts about the store.
 pub trait Store {
     /// Whether a path is there.
     fn has(&self, path: &str) -> bool;
-    /// A derivation of it.
+    /// Reads a derivation of the store.
     fn derivation(&self, path: &str) -> Result<Derivation, String>;
 }
 
-/// What is to be there before anything is changed.
+/// The store paths that have to exist before anything is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Paths that are there already, and are to stay.
     pub present: BTreeSet<String>,
     /// Derivations to realise, and what they write: texts and links.
     pub small: BTreeMap<String, Vec<String>>,
-    /// What only a build or a download gives, by derivation: its name.
+    /// The names of derivations that need a build or a download.
     pub builds: BTreeMap<String, String>,
 }
 
@@ -56,12 +56,12 @@ pub fn find(
         visit(path, &derivation, store, &mut seen, &mut needs.builds)?;
         needs.small.insert(path.clone(), named);
     }
-    // What can't be made without a build is nothing that is small.
+    // A derivation that needs a build is not a small one.
     needs.small.retain(|path, _| !needs.builds.contains_key(path));
     Ok(needs)
 }
 
-/// Looks at what making a derivation takes.
+/// Collects what making a derivation needs.
 fn visit(
     path: &str,
     derivation: &Derivation,

@@ -3,7 +3,7 @@
 use super::change_set::{ChangeSet, Entry, Unit};
 use crate::reconcile::report::Difference;
 
-/// All of it. `read` gives a file of the store as text, where there is one.
+/// The whole change set. `read` gives a file of the store as text, if there is one.
 #[must_use]
 pub fn differences(changes: &ChangeSet, read: &dyn Fn(&str) -> Option<String>) -> Vec<Difference> {
     let mut all = Vec::new();

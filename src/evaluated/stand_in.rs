@@ -1,9 +1,9 @@
-//! Stand-ins for the running system: what a rebuild would make of it, without one.
+//! Stand-ins for the running system: what a rebuild would make of it, without a rebuild.
 //!
-//! A directory below /run/dynix/evaluated that looks like a system: /etc and the units of it with the changes, its
-//! activation script with the parts that differ, everything else linked to the real system. NixOS's own
-//! switch-to-configuration switches to it. /etc and the units are in the store, where every unit can see them, whatever it
-//! has in the place of /run.
+//! A stand-in is a directory below /run/dynix/evaluated that looks like a system. It has the /etc and the units of the
+//! system with the changes, the parts of its activation script that differ, and links to the real system for everything
+//! else. NixOS's own switch-to-configuration switches to it. /etc and the units are in the store, where every unit can
+//! see them, even one that has something else in the place of /run.
 
 use std::collections::BTreeSet;
 
@@ -26,17 +26,17 @@ use crate::reconcile::report::Difference;
 
 /// The version of [`About`] that this dynix writes and reads.
 const VERSION: u64 = 1;
-/// What is said of a stand-in, in its directory.
+/// The file in a stand-in's directory that describes it.
 const ABOUT: &str = "about.json";
 /// The activation script that a rebuild would have.
 const SCRIPT: &str = "script";
 /// Stand-ins that are kept besides the one in effect.
 const KEPT: usize = 4;
-/// What is kept for the next boot.
+/// The directory of what is kept for the next boot.
 const NEXT: &str = "next";
 /// A text that is longer is not kept to be shown.
 const SHOWN: u64 = 1 << 20;
-/// Where NixOS's own program is.
+/// The path of NixOS's own program.
 const SWITCH: &str = "bin/switch-to-configuration";
 
 /// A stand-in.
@@ -44,11 +44,11 @@ const SWITCH: &str = "bin/switch-to-configuration";
 pub struct StandIn {
     /// Its directory.
     pub directory: Utf8PathBuf,
-    /// What it is.
+    /// Its description.
     pub about: About,
 }
 
-/// What a stand-in is.
+/// The description of a stand-in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct About {
@@ -60,20 +60,20 @@ pub struct About {
     pub digest: String,
     /// Those overrides.
     pub values: Vec<(String, Value)>,
-    /// Where /etc is; `None` where the overrides change nothing.
+    /// The path of its /etc; `None` if the overrides change nothing.
     pub etc: Option<String>,
     /// Parts of the activation script that differ.
     pub activation: BTreeSet<String>,
-    /// What changes.
+    /// Its changes.
     pub differences: Vec<Difference>,
-    /// What Nix made for it.
+    /// The store paths that Nix made for it.
     pub realised: Vec<String>,
-    /// What else there is to say.
+    /// Notes for people.
     pub notes: Vec<String>,
 }
 
 impl About {
-    /// What is changed, by name.
+    /// The names of the changes.
     #[must_use]
     pub fn changed(&self) -> Vec<String> {
         let texts = self.differences.iter().map(|one| one.name.clone());
@@ -100,7 +100,7 @@ pub fn all(paths: &Paths) -> anyhow::Result<Vec<StandIn>> {
     Ok(directories.filter_map(|directory| read(&directory)).collect())
 }
 
-/// What stands in a directory, where it is a whole stand-in.
+/// The stand-in in a directory, if it is complete.
 #[must_use]
 pub fn read(directory: &Utf8Path) -> Option<StandIn> {
     let about: About = json_file::load(&directory.join(ABOUT)).ok().flatten()?;
@@ -111,13 +111,13 @@ fn numbers(paths: &Paths) -> anyhow::Result<Vec<u64>> {
     Ok(fs::names(&paths.evaluated())?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
-/// The stand-in that is in effect: /etc is made of it.
+/// The stand-in that is in effect: the one to which /etc leads.
 pub fn in_effect(paths: &Paths) -> anyhow::Result<Option<StandIn>> {
     let Some(etc) = fs::read_link(&paths.etc_static())? else { return Ok(None) };
     Ok(all(paths)?.into_iter().rev().find(|one| one.about.etc.as_ref() == Some(&etc)))
 }
 
-/// Makes a stand-in for `system` with what `changes` says. With `build`, Nix may build and download.
+/// Makes a stand-in for `system` from `changes`. With `build`, Nix may build and download.
 pub fn make(
     changes: &ChangeSet,
     about: About,
@@ -132,7 +132,7 @@ pub fn make(
     fs::create_dir(&directory).map_err(anyhow::Error::from)?;
     let made = fill(&directory, changes, about, store, build, paths);
     if made.is_err() {
-        // What failed first is what counts.
+        // The first failure is the one to report.
         let _ = fs::remove_tree(&directory);
     }
     made
@@ -234,7 +234,7 @@ fn new_etc(
                     .to_owned(),
             ]));
         };
-        // A relative link: where all of it is going to be is known only once it is written.
+        // A relative link: the final path of the directory is known only after it is written.
         new.insert(place, Node::Link(format!("../../units/{kind}")));
         whole.extend(units.into_iter().map(|(path, node)| (Utf8Path::new("units").join(kind).join(path), node)));
     }
@@ -246,7 +246,7 @@ fn new_etc(
     Ok(path)
 }
 
-/// What a stand-in has besides: links to all of the system, and its switch-to-configuration for this place.
+/// Adds the rest of a stand-in: links to the whole system, and its switch-to-configuration for this place.
 fn complete(directory: &Utf8Path, system: &Utf8Path, etc: &str) -> anyhow::Result<()> {
     for name in fs::list(system)? {
         if !["activate", "bin", "dry-activate", "etc"].contains(&name.as_str()) {
@@ -274,7 +274,7 @@ fn read_script(path: &Utf8Path) -> anyhow::Result<Option<String>> {
     text.map(Some).with_context(|| format!("{path} is no script, and can't be changed for another place"))
 }
 
-/// What to run to go from `now` to `to`, each a stand-in for `system`, or the system itself. Gives its directory.
+/// Prepares the switch from `now` to `to`, each a stand-in for `system`, or the system itself. Gives its directory.
 pub fn ready(
     now: Option<&StandIn>,
     to: Option<&StandIn>,
@@ -288,7 +288,7 @@ pub fn ready(
         let script = read_script(&to.directory.join(SCRIPT))?.context("the stand-in has no script")?;
         (to.directory.clone(), to.about.etc.clone().unwrap_or_default(), script)
     } else {
-        // The system itself but for dynix's part of its activation, which would take back everything else.
+        // The system itself without dynix's part of its activation, which would undo everything else.
         let directory = paths.evaluated().join("built");
         let etc = fs::read_link(&system.join("etc"))?.context("the system has no /etc")?;
         fs::remove_tree(&directory)?;
@@ -306,26 +306,26 @@ pub fn ready(
     Ok(directory)
 }
 
-/// Where what a stand-in needs of the store is kept from being collected: below /var, for it may be needed after a boot.
+/// The directory of the garbage collector roots of a stand-in: below /var, because it may be needed after a boot.
 fn roots(about: &About, paths: &Paths) -> Utf8PathBuf {
     paths.evaluated_for_boot().join("roots").join(about.digest.get(..16).unwrap_or_default())
 }
 
-/// What is kept for the next boot.
+/// The stand-in that is kept for the next boot.
 pub fn kept(paths: &Paths) -> anyhow::Result<Option<StandIn>> {
     Ok(read(&paths.evaluated_for_boot().join(NEXT)).filter(|one| one.about.etc.is_some()))
 }
 
-/// Keeps a stand-in for the next boot; none, where that is to be as built.
+/// Keeps a stand-in for the next boot; none, if the next boot starts as built.
 pub fn keep(stand_in: Option<&StandIn>, paths: &Paths) -> anyhow::Result<()> {
     let directory = paths.evaluated_for_boot().join(NEXT);
     let Some(stand_in) = stand_in else { return Ok(fs::remove_tree(&directory)?) };
-    // What is said of it is written last: without that, it is none.
+    // Its description is written last: without that, it counts as none.
     fs::remove(&directory.join(ABOUT))?;
     copy(stand_in, &directory, Durability::Durable)
 }
 
-/// Makes a stand-in of what was kept.
+/// Makes a stand-in from a kept one.
 pub fn restore(kept: &StandIn, paths: &Paths) -> anyhow::Result<StandIn> {
     let directory = paths.evaluated().join("1");
     fs::remove_tree(&directory)?;
@@ -343,7 +343,7 @@ fn copy(stand_in: &StandIn, directory: &Utf8Path, durability: Durability) -> any
     Ok(atomic::write(&directory.join(ABOUT), &text, 0o644, durability)?)
 }
 
-/// Removes stand-ins that nobody needs: of other systems, and all but the last ones.
+/// Removes stand-ins that are not needed: those of other systems, and all except the last ones.
 pub fn prune(in_effect: Option<&StandIn>, system: &str, paths: &Paths) -> anyhow::Result<()> {
     let all = all(paths)?;
     let count = all.len();

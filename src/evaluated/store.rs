@@ -1,4 +1,4 @@
-//! The Nix store: what is in it, and Nix's own way to put something there.
+//! The Nix store: its contents, and Nix's own way to add to it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::host::process;
 
 /// Until a realisation of texts and links is given up.
 const SMALL: Duration = Duration::from_secs(120);
-/// The same where Nix may build.
+/// The same if Nix may build.
 const BUILD: Duration = Duration::from_secs(4 * 60 * 60);
 /// Most bytes of a derivation.
 const DERIVATION: u64 = 64 << 20;

@@ -1,4 +1,4 @@
-//! NixOS's own switch-to-configuration, run for a stand-in.
+//! Runs NixOS's own switch-to-configuration for a stand-in.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::host::process::{self, Output};
 
 /// Until it is given up: units may take their time to stop and to start.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
-/// How long somebody else's switch is waited for.
+/// How long to wait for another switch.
 const PATIENCE: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_millis(200);
-/// What it says where somebody else switches.
+/// Its message if another switch is under way.
 const LOCKED: &str = "Could not acquire lock";
 
-/// What is asked of it.
+/// The action that it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// Do it.
@@ -24,17 +24,17 @@ pub enum What {
     DryActivate,
 }
 
-/// What came of it.
+/// The result of a switch.
 #[derive(Clone, Debug)]
 pub struct Switched {
     /// Whether it says that all is well.
     pub is_well: bool,
-    /// What it said, line by line.
+    /// Its output, line by line.
     pub said: Vec<String>,
 }
 
-/// Runs that of the system in `directory`, whichever. It takes its own lock; whoever has that is waited for. `may_go_on` is
-/// asked before each try.
+/// Runs the switch-to-configuration of the system in `directory`. It takes its own lock; dynix waits if another process
+/// holds that. `may_go_on` is asked before each try.
 pub fn run(directory: &Utf8Path, what: What, may_go_on: &dyn Fn() -> anyhow::Result<()>) -> anyhow::Result<Switched> {
     let word = match what {
         What::Test => "test",
@@ -61,7 +61,8 @@ fn switched(output: &Output, words: &str) -> anyhow::Result<Switched> {
     Ok(Switched { is_well: output.status.success(), said })
 }
 
-/// In a unit of its own, as nixos-rebuild does: it outlives whoever asked, and no limit of theirs is its own.
+/// The command runs in a unit of its own, as in nixos-rebuild: it outlives its caller, and the caller's limits do not
+/// apply.
 fn command(directory: &Utf8Path, word: &str) -> Vec<String> {
     const SYSTEMD_RUN: &str = "/run/current-system/systemd/bin/systemd-run";
     let unit = format!("--unit=dynix-switch-{}", std::process::id());
@@ -75,7 +76,7 @@ fn command(directory: &Utf8Path, word: &str) -> Vec<String> {
         "--no-ask-password",
         "--service-type=exec",
         &unit,
-        // What is below /run needs no power cut to be gone.
+        // Files below /run need not survive a power cut.
         "--setenv=NIXOS_NO_SYNC=1",
         program.as_str(),
         word,

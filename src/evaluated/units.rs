@@ -1,9 +1,9 @@
-//! The directory of units that NixOS makes, changed as a rebuild would (`generateUnits`, nixpkgs,
+//! NixOS's directory of units, changed as a rebuild would change it (`generateUnits`, nixpkgs,
 //! nixos/lib/systemd-lib.nix): pure.
 //!
-//! Takes the running system's directory and the units that differ; gives the directory, or says that it does not follow
-//! from these: what a unit of NixOS stands on top of (systemd's own, or a package's) is no part of the directory any more
-//! where it was replaced. Then Nix makes it.
+//! Takes the running system's directory and the units that differ; gives the directory, or says that it can't be
+//! computed from these. A unit of NixOS may replace one of systemd or of a package; the replaced one is not in the
+//! directory any more. Then Nix has to make the directory.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::change_set::{Sides, Unit};
 use crate::host::fs::tree::{Node, Tree};
 
-/// What a unit of NixOS adds to one of systemd's or of a package.
+/// The drop-in in which a unit of NixOS adds to one of systemd or of a package.
 const OVERRIDES: &str = "overrides.conf";
 
-/// The directory with the changes; `None` where only Nix can tell.
+/// The directory with the changes; `None` if only Nix can make it.
 #[must_use]
 pub fn changed(directory: &Tree, units: &BTreeMap<String, Sides<Unit>>) -> Option<Tree> {
     let mut tree = directory.clone();
@@ -69,7 +69,7 @@ fn unit(tree: &mut Tree, name: &str, before: Option<&Unit>, after: Option<&Unit>
             }
             is_added
         }
-        // Another's: this one comes on top of it.
+        // A unit of a package: this one adds to it.
         None => tree.contains_key(&own),
     };
     if let (Some(before), Some(after)) = (before, after)
@@ -106,7 +106,8 @@ fn aliases(tree: &mut Tree, name: &str, before: Option<&Unit>, after: Option<&Un
     Some(())
 }
 
-/// Links of a unit in `OTHER.wants` and such. One that goes may be systemd's own as well, as those of its own units are.
+/// Links of a unit in `OTHER.wants` and similar. A link that goes may also be one of systemd's own, for systemd's own
+/// units.
 fn links(tree: &mut Tree, name: &str, kind: &str, before: &[String], after: &[String]) -> Option<()> {
     let at = |other: &String| Utf8Path::new(&format!("{other}.{kind}")).join(name);
     for other in before.iter().filter(|other| !after.contains(other)) {

@@ -29,7 +29,7 @@ pub fn start() {
     }
 }
 
-/// A part ends here; whoever comes to a place first marks it, so a part that runs in several threads ends with the first.
+/// Ends a part. The first mark at a place counts, so a part that runs in several threads ends with the first.
 pub fn mark(part: &'static str) {
     if let Some(marks) = MARKS.get() {
         marks.lock().unwrap_or_else(PoisonError::into_inner).push(Mark { part, at: now() });

@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(ids(4, &[(3, Reject(1)), (4, Reject(3))]), [1, 2]);
         // What a rollback jumps over has not happened either.
         assert_eq!(ids(5, &[(3, Reject(1)), (4, Rollback(2))]), [1, 2, 5]);
-        // But a reject that counts holds behind a rollback.
+        // But a reject that counts holds after a rollback.
         assert_eq!(ids(5, &[(4, Rollback(2)), (5, Reject(1))]), [2]);
     }
 
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(Chain::walk(12, &[(12, Rollback(9))], 10), Err(BeforeBase));
         assert_eq!(Chain::walk(12, &[(12, Reject(10))], 10), Err(BeforeBase));
         assert!(Chain::walk(12, &[(12, Rollback(10))], 10).unwrap().from_base);
-        // Neither matters behind a return to nothing.
+        // Neither matters after a return to nothing.
         let chain = Chain::walk(13, &[(12, Rollback(0)), (13, Reject(3))], 10).unwrap();
         assert!(!chain.from_base && !chain.contains(11));
     }

@@ -1,4 +1,4 @@
-//! Which option paths can be recorded that no service of the plan has, and which never: pure.
+//! Says which option paths of no service can be recorded, and which never can: pure.
 
 use crate::attr_path::AttrPath;
 use crate::plan::Plan;
@@ -52,7 +52,7 @@ enum Class {
 /// Why a path may not be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The configuration does not say that it may.
+    /// The configuration does not allow it.
     #[error("it is not among dynamicism.options")]
     NotAllowed,
     /// A boot reads it.
@@ -69,7 +69,7 @@ pub fn any(plan: &Plan) -> bool {
     !plan.options.is_empty()
 }
 
-/// Whether `path` is one that is evaluated: it is of no service, and the configuration allows it.
+/// Checks that `path` may be evaluated: it is of no service, and the configuration allows it.
 pub fn check(plan: &Plan, path: &AttrPath) -> Result<(), Refusal> {
     let is_allowed = plan.options.iter().filter_map(|text| Pattern::parse(text).ok()).any(|one| one.covers(path));
     if !is_allowed {

@@ -93,7 +93,7 @@ pub struct Ran {
     pub touched: BTreeSet<String>,
     /// The units of which it is known that they read what they shall, or that they are down.
     pub settled: BTreeSet<String>,
-    /// Those that somebody stopped meanwhile.
+    /// The units that somebody stopped meanwhile.
     pub stopped: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Overrides that end: the records whose time is over are rejected, and dynix is run again when the next one is.
+//! Overrides that expire: rejects the records whose time is over, and runs dynix again when the next one expires.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;

@@ -75,7 +75,7 @@ impl Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
-    /// What it is of: `firewall.service`, `/etc/hosts`.
+    /// The name of the text: `firewall.service`, `/etc/hosts`.
     pub name: String,
     /// As built; empty where it is not there.
     pub old: String,
@@ -126,7 +126,7 @@ pub struct Report {
     /// Records that it was for, and that others took back before it had its turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_back: Vec<TakenBack>,
-    /// Whether it was ended early, and went back from what was under way.
+    /// Whether it was interrupted, and rolled back what was under way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
     /// Secrets that services wait for.

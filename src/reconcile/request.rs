@@ -1,4 +1,4 @@
-//! What an apply is asked for, and why nothing could be applied.
+//! The request of an apply, and the errors of an apply that did nothing.
 
 use std::collections::BTreeSet;
 

@@ -56,7 +56,7 @@ pub struct Reconciled {
     pub unsettled: BTreeSet<String>,
     /// Whether it failed for a reason that may be gone soon, and nothing was touched.
     pub may_be_retried: bool,
-    /// Whether it went back because the apply is to end early.
+    /// Whether it rolled back because the apply was interrupted.
     pub interrupted: bool,
     /// Warnings for the report.
     pub warnings: Vec<String>,

@@ -322,7 +322,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             assert!(matches!(State::load(&path), Err(StateError::Malformed { .. })), "{text}");
         }
-        // Whatever else a newer one has.
+        // The other keys of a newer version.
         std::fs::write(&path, format!(r#"{{"version":{},"journal":[]}}"#, VERSION + 1)).unwrap();
         let error = State::load(&path).unwrap_err().to_string();
         assert!(

@@ -248,7 +248,7 @@ pub(super) fn narrow(state: &mut State, held: &BTreeSet<String>) -> bool {
     trial.back.len() != before
 }
 
-/// Takes services off the trial: they went back already. Without any, it is over.
+/// Removes services from the trial: they rolled back already. A trial without services is over.
 pub(super) fn let_go<'s>(state: &mut State, services: impl Iterator<Item = &'s String>, machine: &Machine<'_>) {
     let Some(trial) = &mut state.trial else { return };
     services.for_each(|service| drop(trial.back.remove(service)));

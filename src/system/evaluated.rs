@@ -1,7 +1,7 @@
-//! Options of no service: what of them is wanted is put into effect beside the services, or looked at.
+//! Options of no service: puts their overrides into effect besides the services, or shows what that would do.
 //!
-//! Services come first, for they take milliseconds. Where what a rebuild would change can't be put into effect, nothing of
-//! it is, and the records are rejected with the reason.
+//! Services come first, because they take milliseconds. If the changes of a rebuild can't be put into effect, none of
+//! them is, and the records are rejected with the reason.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::reconcile::{Occasion, Request, locks};
 /// Until what is put into effect again after a switch is given up.
 const REAPPLY: Duration = Duration::from_secs(60 * 60);
 
-/// What an apply has to do besides its services.
+/// The work of an apply besides its services.
 pub(super) struct Pending {
     turn: Turn,
     wanted: Wanted,
@@ -54,7 +54,7 @@ fn is_concerned(plan: &Plan, request: &Request) -> bool {
     allowed::any(plan) && occasion
 }
 
-/// What lets a change on trial count.
+/// The records that make a trial count.
 fn preview(state: &State, start: Option<&trial::Start>) -> Vec<Draft> {
     let begun = state.on_trial();
     if begun.is_empty() {
@@ -65,7 +65,7 @@ fn preview(state: &State, start: Option<&trial::Start>) -> Vec<Draft> {
 }
 
 impl System<'_> {
-    /// Waits for its turn and looks; `None` where there is nothing that could change, or none of it is ours to change.
+    /// Waits for its turn and observes; `None` if nothing could change, or if dynix may change none of it.
     pub(super) fn pending(&self, request: &Request, activating: bool) -> anyhow::Result<Option<Pending>> {
         if activating || !is_concerned(&self.plan, request) || self.session.manager_to_ask().is_none() {
             return Ok(None);
@@ -171,7 +171,7 @@ impl System<'_> {
         evaluated::stand_in::prune(now.stand_in.as_ref(), now.system.as_str(), &system.paths)
     }
 
-    /// Rejects the records of what was not in effect before. What is on trial is rejected already.
+    /// Rejects the records of what was not in effect before. Those of a trial are rejected already.
     fn reject_evaluated(
         &self,
         (wanted, observed): (&Wanted, &Observed),
@@ -214,7 +214,7 @@ impl System<'_> {
         Ok(())
     }
 
-    /// What an apply would do, with `changes` recorded first.
+    /// The differences that an apply would make, with `changes` recorded first.
     pub(super) fn dry_run_evaluated(
         &self,
         request: &Request,
@@ -241,8 +241,8 @@ impl System<'_> {
         Ok(())
     }
 
-    /// Looks whether what the log comes to with `changes` could be put into effect: an error says why not. With `build`, Nix
-    /// may build and download what that needs.
+    /// Checks whether the fold of the log with `changes` could be put into effect: an error says why not. With `build`,
+    /// Nix may build and download what that needs.
     pub(super) fn try_out(&self, changes: &[Draft], build: bool) -> anyhow::Result<Option<StandIn>> {
         let turn = self.evaluated_turn()?;
         let mut all = self.state()?.on_trial();
@@ -254,8 +254,8 @@ impl System<'_> {
         })
     }
 
-    /// At the activation of a system: before systemd starts, what was kept is put into effect; what else is wanted comes
-    /// into effect once the system is up, or the switch is over.
+    /// The part of an activation: before systemd starts, what was kept takes effect. Everything else that is wanted
+    /// takes effect after the system is up, or after the switch.
     pub(super) fn activate_evaluated(&self, request: &Request, report: &mut Report) -> anyhow::Result<()> {
         if !allowed::any(&self.plan) || self.session.is_elsewhere() {
             return Ok(());
@@ -286,13 +286,13 @@ impl System<'_> {
         Ok(background.start()?)
     }
 
-    /// Waits until `system` is the one that runs; `false` where that does not come.
+    /// Waits until `system` is the running one; `false` if that does not happen.
     pub fn awaits_switch_to(&self, system: &Utf8Path) -> anyhow::Result<bool> {
         is_switched_to(system, &self.paths)
     }
 }
 
-/// What differs between two states of the system: texts that both have are none.
+/// The differences between two states of the system, without the texts that both have.
 fn differences(from: Option<&StandIn>, to: Option<&StandIn>) -> Vec<Difference> {
     let of = |one: Option<&StandIn>| one.map(|one| one.about.differences.clone()).unwrap_or_default();
     let (old, new) = (of(from), of(to));

@@ -59,7 +59,7 @@ pub struct Append {
     /// Whether it is applied at once.
     #[serde(default)]
     pub apply: bool,
-    /// Whether Nix may build and download what it needs. That is for whoever runs dynix themselves.
+    /// Whether Nix may build and download what it needs. Only the user who runs dynix directly may allow it.
     #[serde(skip)]
     pub build: bool,
     /// Goes back after this time unless it is confirmed.
@@ -128,7 +128,7 @@ pub struct Apply {
     /// The services' units start only after it. Only systemd asks for it.
     #[serde(skip)]
     pub before_units: bool,
-    /// Whether Nix may build and download what it needs. That is for whoever runs dynix themselves.
+    /// Whether Nix may build and download what it needs. Only the user who runs dynix directly may allow it.
     #[serde(skip)]
     pub build: bool,
     /// Goes back after this time unless it is confirmed.

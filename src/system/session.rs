@@ -310,7 +310,7 @@ fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileEr
     }
 }
 
-/// A log that somebody names: its directory has to be there, for a name that is misspelled must not make one.
+/// The path of a log that the user names. Its directory has to exist, so that a misspelt name does not make one.
 fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     let place = log_place(host, path)?;
     match place.parent() {

@@ -60,7 +60,7 @@ fn is_shutting_down(session: &Session) -> Result<bool, ManagerError> {
     session.manager_to_ask().map_or(Ok(false), ServiceManager::is_stopping)
 }
 
-/// Whether somebody has the lock of switch-to-configuration.
+/// Whether another process holds the lock of switch-to-configuration.
 pub(super) fn is_switching(paths: &Paths) -> Result<bool, LockError> {
     match lock::acquire(&paths.switch_lock(), Duration::ZERO, |_| ()) {
         Ok(_) => Ok(false),

@@ -22,7 +22,7 @@ const LIMIT: u64 = 64 << 20;
 /// Which daemon is asked.
 #[derive(Clone, Debug, Default)]
 pub struct Ask {
-    /// The one that somebody names.
+    /// The daemon that the user names.
     pub socket: Option<Utf8PathBuf>,
 }
 

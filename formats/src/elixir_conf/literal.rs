@@ -30,7 +30,7 @@ fn is_atom(code: &str) -> bool {
     })
 }
 
-/// What nixpkgs prints as it is: the names of applications and their keys, and atoms.
+/// Checks code that nixpkgs prints as it is: the names of applications and their keys, and atoms.
 pub fn check_code(code: &str) -> Result<(), RenderError> {
     if is_atom(code) || is_module(code) {
         Ok(())
@@ -77,7 +77,7 @@ pub fn doc(value: &Value) -> Result<Doc, RenderError> {
     })
 }
 
-/// What Nix's `toString` gives.
+/// The text of Nix's `toString`.
 fn number_text(number: NixNumber) -> String {
     let mut text = Vec::with_capacity(32);
     match number {
@@ -132,7 +132,7 @@ fn text_doc(text: &str) -> Doc {
     Doc::Text(text.to_owned().into(), columns)
 }
 
-/// Elixir refuses some characters where they are not escaped, and reads some others otherwise.
+/// Elixir refuses some characters without an escape, and reads others differently.
 fn check_text(text: &str) -> Result<(), RenderError> {
     let refused = text.chars().find(|ch| matches!(ch, '\0' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
     match refused {

@@ -20,7 +20,7 @@ pub(super) static FORMAT: Format = Format {
     misread,
 };
 
-/// What `mix format` has without a .formatter.exs.
+/// The line width of `mix format` without a .formatter.exs.
 const COLUMNS: usize = 98;
 
 fn write(out: &mut Vec<u8>, _: &Settings, value: &Value) -> Result<(), RenderError> {

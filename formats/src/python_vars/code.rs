@@ -3,8 +3,8 @@
 
 use super::literal;
 
-/// Code as black writes it on one line; none where there is more in it than is known here. `keeps_raw` is the dialect
-/// in which `r"..."` stays one.
+/// Code as black writes it on one line; `None` if it has parts that are not known here. `keeps_raw` is the dialect in
+/// which `r"..."` stays as it is.
 pub fn format(code: &str, keeps_raw: bool) -> Option<Vec<u8>> {
     let mut reader = Reader { rest: code, out: Vec::with_capacity(code.len()), keeps_raw };
     reader.read_conditional()?;

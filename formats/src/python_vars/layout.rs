@@ -45,7 +45,7 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// Code is written only where black leaves it on its line.
+    /// Code is written only if black leaves it on its line.
     fn check_code(&self, line: usize) -> Result<(), RenderError> {
         if fits(self.out.get(line..).unwrap_or_default())? {
             Ok(())
@@ -56,7 +56,8 @@ impl Layout<'_> {
         }
     }
 
-    /// Writes `value` behind what its line has already, if all fits with `end` behind it; else leaves the line as it was.
+    /// Writes `value` after the present text of the line, if all fits with `end` after it; otherwise leaves the line as
+    /// it was.
     fn write_if_fits(&mut self, line: usize, value: &Value, end: &[u8]) -> Result<bool, RenderError> {
         let start = self.out.len();
         if self.write_while(line, value)? {
@@ -176,7 +177,7 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// Where the line starts.
+    /// The place where the line starts.
     fn new_line(&mut self, depth: usize) -> usize {
         self.out.push(b'\n');
         let line = self.out.len();

@@ -26,7 +26,7 @@ pub(super) static FORMAT: Format = Format {
     misread,
 };
 
-/// Where the modules are that are imported.
+/// The attribute that holds the imported modules.
 const IMPORTS: &str = "_imports";
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {

@@ -45,7 +45,7 @@ impl Search {
                     let key = Scalar::text(name, self.style);
                     if key.is_simple_key() {
                         let column = self.check(&key, name, Context::key(indent), "has a name with");
-                        // The items of a list stand at the column of its key.
+                        // The items of a list are at the column of its key.
                         let inner = if item.is_array() { indent } else { indent + 2 };
                         self.visit(item, Context::value(column, indent), inner);
                     } else {

@@ -1,7 +1,7 @@
 //! The scalar styles that the characters of a string allow: `analyze_scalar` of PyYAML and ruamel.yaml, for block
 //! context.
 
-/// What the emitters want to know of a string that is not empty.
+/// The properties of a non-empty string that the emitters use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Analysis {
     /// May be written plain.

@@ -50,7 +50,7 @@ pub struct Hints<'h> {
     pub description: &'h str,
     /// Parameters of its format.
     pub parameters: &'h Map<String, Value>,
-    /// Whether it is as it is said, and nothing else is left out of it.
+    /// Whether the description already says which values are left out.
     pub says_what_is_left_out: bool,
 }
 
@@ -149,7 +149,7 @@ fn with(mut format: FormatSpec, parameters: &Map<String, Value>) -> Option<Forma
     format::check(&format).is_ok().then_some(format)
 }
 
-/// What reproduces the file; else the nearest miss is noted.
+/// The format that reproduces the file. If there is none, the nearest miss is noted.
 fn attempt(formats: &[FormatSpec], wanted: &Wanted, file: &Reached, miss: &mut Miss) -> Option<Vec<Found>> {
     let recognition = recognise(formats, &wanted.value, file.text.as_bytes());
     if !recognition.found.is_empty() {

@@ -154,7 +154,7 @@ fn undecided(file: &File, find: &Find, values: &BTreeMap<String, Value>) -> Vec<
     }
 }
 
-/// What is looked for: the file that is said, else one of each option.
+/// The values to search for: that of the declared file, or one of each option.
 fn made_of(service: &Service, find: &Find) -> Vec<ValueSpec> {
     match &find.value {
         // As it is: that is what it says.

@@ -29,7 +29,7 @@ pub enum Entry {
     Directory(Vec<Utf8PathBuf>),
     /// Something that is neither a configuration nor a script: a program, a package, a large file.
     Other,
-    /// Nothing.
+    /// The path does not exist.
     Absent,
 }
 

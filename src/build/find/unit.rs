@@ -9,7 +9,7 @@ pub struct Setting {
     pub value: String,
 }
 
-/// Who sees a path that a setting names.
+/// The reader of a path that a setting names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reader {
     /// A program of the unit, in its mount namespace: what is bound there is what it reads.
@@ -58,7 +58,7 @@ pub fn settings(text: &str) -> Vec<Setting> {
 }
 
 impl Setting {
-    /// Who sees the paths in it.
+    /// The reader of the paths in it.
     #[must_use]
     pub fn reader(&self) -> Reader {
         match self.key.as_str() {

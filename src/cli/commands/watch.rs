@@ -4,7 +4,7 @@ use super::apply;
 use crate::exit::Exit;
 use crate::system::session::Session;
 
-/// Watches until nothing is to be watched any more, or somebody wants it to end.
+/// Watches until nothing is to be watched any more, or until it is asked to end.
 pub fn run(session: &Session) -> anyhow::Result<Exit> {
     session.watch(|report| apply::show(report, &[], false, false).map(|_| ()))?;
     Ok(Exit::Done)

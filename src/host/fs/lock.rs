@@ -68,7 +68,7 @@ pub enum LockError {
     Held {
         /// The lock file.
         path: String,
-        /// Who holds it.
+        /// The process that holds it.
         holder: String,
         /// How long we waited.
         waited: Duration,
@@ -78,7 +78,7 @@ pub enum LockError {
     Ending {
         /// The lock file.
         path: String,
-        /// Who holds it.
+        /// The process that holds it.
         holder: String,
     },
 }

@@ -219,7 +219,7 @@ impl Bus {
         let _ = self.manager.reset_failed_unit(unit).await;
         let since = now();
         let started = match job.verb {
-            // Dependencies are as they were: what is down because somebody stopped it stays down.
+            // The dependencies do not change: a unit that somebody stopped stays down.
             Verb::Start => self.manager.start_unit(unit, "ignore-requirements").await,
             // If the unit is up, one that is stopped at this very moment stays stopped.
             Verb::Restart | Verb::TryRestart if !is_down => self.manager.try_restart_unit(unit, "replace").await,

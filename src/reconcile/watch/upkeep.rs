@@ -261,7 +261,7 @@ fn start(unit: &str, manager: &dyn ServiceManager, machine: &Machine<'_>) -> Res
     })
 }
 
-/// Sees to it that somebody watches what has to be watched, and says what is.
+/// Makes sure that a process watches what has to be watched, and gives what that is.
 pub(in crate::reconcile) fn begin(
     state: &mut State,
     machine: &Machine<'_>,

@@ -28,7 +28,7 @@ pub enum Kind {
     Refused,
     /// Another failure, in which nothing was touched.
     Failed,
-    /// The service went back to what it had.
+    /// The service rolled back.
     RolledBack,
     /// The service works on neither.
     RollbackFailed,
