@@ -31,7 +31,7 @@ pub fn read(text: &str) -> Result<Value, Vec<Problem>> {
 struct Node<'p, N> {
     place: Place,
     problems: &'p RefCell<Problems>,
-    /// What is wrong with the numbers that are yet to come.
+    /// The faults of the numbers that are yet to come.
     numbers: &'p RefCell<N>,
 }
 

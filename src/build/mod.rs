@@ -59,7 +59,7 @@ pub enum BuildError {
 
 fn list(problems: &[Problem]) -> String {
     problems.iter().fold(String::new(), |mut text, problem| {
-        // What goes over several lines, a difference, stays below its place.
+        // A problem of several lines, a difference, stays below its place.
         text.push_str("\n  ");
         text.push_str(&problem.to_string().trim_end().replace('\n', "\n    "));
         text
@@ -141,7 +141,7 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path, open: &find::Open) -> Result<(
         let mut found = Vec::new();
         for (file_name, file) in &service.files {
             let place = Place::top().keys(["services", name, "files", file_name]);
-            // What the unit itself says is in the description.
+            // The unit's own values are in the description.
             let nix = if file.attach.is_of_the_unit() { Ok(Vec::new()) } else { text(static_root, &file.static_file) };
             let nix = match nix {
                 Ok(nix) => nix,

@@ -14,7 +14,7 @@ use crate::host::fs::atomic::{self, Durability};
 use crate::host::fs::lock::{self, LockError};
 use crate::host::fs::{self, Context, FileError};
 
-/// What the output has at its top; a directory with anything else is none of ours.
+/// The names at the top of the output; a directory with any other name is not one of dynix.
 const TOP: [&str; 6] = ["activate", "bin", "lib", "plan.json", "plan.json.index", "proof.json"];
 
 /// How long another one that writes to the same directory is waited for.
@@ -43,7 +43,7 @@ pub enum WriteError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     files: BTreeMap<Utf8PathBuf, (String, u32)>,
-    /// What is for programs alone.
+    /// The files for programs alone.
     data: BTreeMap<Utf8PathBuf, Vec<u8>>,
 }
 
@@ -78,7 +78,7 @@ impl Tree {
         let root = parent.join(format!(".{}.dynix-new", out.file_name().unwrap_or("dynix-generate")));
         fs::remove_tree(&root)?;
         let written = self.write_at(&root, out, there);
-        // What was there before, or what could not be finished; what failed first is what counts.
+        // Removes the earlier output, or one that could not be finished. The first failure is the one to report.
         let removed = fs::remove_tree(&root);
         written?;
         Ok(removed?)

@@ -34,7 +34,7 @@ pub fn checks(plan: &mut Plan) -> Vec<String> {
     unused
 }
 
-/// Runs it where nothing else is, on files with the names that they will have.
+/// Runs the check in an empty directory, on files with the names that they will have.
 fn accepts(name: &str, service: &Service, check: &Check) -> Result<(), String> {
     let rendered = render(name, service, &static_values(service)).map_err(|error| error.to_string())?;
     let directory = tempfile::tempdir().map_err(|error| format!("there is no place to try it in: {error}"))?;

@@ -27,7 +27,7 @@ pub struct Answer {
 pub enum Problem {
     /// There is no such option.
     Missing {
-        /// What is overridden.
+        /// The overridden path.
         path: Vec<String>,
         /// How far there is something.
         below: Vec<String>,
@@ -38,21 +38,21 @@ pub enum Problem {
     },
     /// It is a set of options.
     Set {
-        /// What is overridden.
+        /// The overridden path.
         path: Vec<String>,
         /// The names in it.
         names: Vec<String>,
     },
     /// The option is read-only.
     ReadOnly {
-        /// What is overridden.
+        /// The overridden path.
         path: Vec<String>,
         /// The option.
         option: Vec<String>,
     },
     /// It is for modules alone.
     Internal {
-        /// What is overridden.
+        /// The overridden path.
         path: Vec<String>,
         /// The option.
         option: Vec<String>,
@@ -109,7 +109,7 @@ pub struct Sides<T> {
     /// The value without the overrides; `None` if it is missing.
     #[serde(default = "none")]
     pub before: Option<T>,
-    /// With.
+    /// The value with the overrides.
     #[serde(default = "none")]
     pub after: Option<T>,
 }

@@ -20,7 +20,7 @@ pub fn change_set(
     let overrides: Vec<Value> =
         overrides.iter().map(|(path, value, id)| json!({ "path": path, "value": value, "id": id })).collect();
     let arguments = json!({ "overrides": overrides });
-    // What texts are made of is written to the store; nothing is built.
+    // Nix writes the sources of texts to the store; it builds nothing.
     let answer = match ask_with(evaluator, "change", &arguments, directory, &["--read-write-mode"]) {
         Ok(answer) => answer,
         Err(Asking::Evaluator(EvaluatorError::Failed { words, .. })) => {

@@ -167,7 +167,7 @@ pub fn prepare(
         let changes = evaluation::change_set(evaluator, &wanted.overrides, directory)?;
         timings::mark("evaluation");
         if changes.system != system {
-            // No fault of the overrides.
+            // The overrides are not at fault.
             return Err(Unmade::Failed(anyhow::anyhow!(
                 "the configuration is another one than was switched to, and would come into effect with it: run \
                  `nixos-rebuild switch` (or `test`) first"

@@ -56,7 +56,7 @@ pub struct About {
     pub version: u64,
     /// The system that it stands in for.
     pub system: String,
-    /// Of which overrides it is.
+    /// The digest of its overrides.
     pub digest: String,
     /// Those overrides.
     pub values: Vec<(String, Value)>,

@@ -57,7 +57,7 @@ fn masked() -> Node {
 fn unit(tree: &mut Tree, name: &str, before: Option<&Unit>, after: Option<&Unit>) -> Option<()> {
     let (own, added) = (Utf8PathBuf::from(name), overrides(name));
     let is_added = match before {
-        // Of what it replaced, nothing is left to see.
+        // The directory does not show the unit that a disabled one replaced.
         Some(unit) if !unit.enable => {
             return after.is_some_and(|after| !after.enable).then_some(());
         }

@@ -41,7 +41,7 @@ pub enum EvaluatorError {
         program: String,
         /// How.
         status: ExitStatus,
-        /// What it said.
+        /// Its output.
         words: String,
     },
     /// It refused the expression.
@@ -49,7 +49,7 @@ pub enum EvaluatorError {
     Failed {
         /// The first word of the command.
         program: String,
-        /// What it said.
+        /// Its output.
         words: String,
     },
     /// Its output is no JSON.

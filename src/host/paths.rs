@@ -131,7 +131,7 @@ impl Paths {
         self.run().join("lock")
     }
 
-    /// What stands in for the system with the overrides that were evaluated.
+    /// The stand-ins for the system, with the overrides that were evaluated.
     #[must_use]
     pub fn evaluated(&self) -> Utf8PathBuf {
         self.run().join("evaluated")
@@ -149,7 +149,7 @@ impl Paths {
         self.root.join("var/lib/dynix/evaluated")
     }
 
-    /// What /etc is made of.
+    /// The source of /etc.
     #[must_use]
     pub fn etc_static(&self) -> Utf8PathBuf {
         self.root.join("etc/static")

@@ -22,7 +22,7 @@ const FUEL: u64 = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct TemplateError {
-    /// Where and why.
+    /// The place and the problem.
     pub problem: String,
 }
 
@@ -93,8 +93,8 @@ fn strict() -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// What one of our filters has quoted; only this goes through as it is. A type of its own, since minijinja's mark for
-/// safe strings can be had from its filters (`safe`, `escape`) as well.
+/// Text that one of our filters has quoted; only this passes unchanged. It has a type of its own, because minijinja's
+/// filters (`safe`, `escape`) can also make its mark for safe strings.
 #[derive(Debug)]
 struct Quoted(String);
 

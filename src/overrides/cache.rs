@@ -67,7 +67,7 @@ pub(super) struct LogStamp {
     file: FileState,
     /// Digest of the log's last bytes.
     tail: String,
-    /// The same as long as nothing but appends by dynix happened.
+    /// It stays the same as long as only dynix appends to the log.
     pub lineage: String,
     pub place: Place,
     pub ids: Ids,

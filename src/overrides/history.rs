@@ -46,7 +46,7 @@ impl LogFile {
             })?;
             let chain = difference.chain();
             rejections.retain(|one| chain.counts(one.by));
-            // Of several that reject the same record, the last one.
+            // The last one counts of several that reject the same record.
             rejections.sort_by_key(|one| (one.record, std::cmp::Reverse(one.by)));
             rejections.dedup_by_key(|one| one.record);
             Ok((look.again().at("look at", &self.path)?, chain, rejections))

@@ -105,7 +105,7 @@ impl Look {
         Source { file: &self.file, path: &log.path, size: self.now.size, until: None, further: &[] }
     }
 
-    /// The same look, for another time through.
+    /// The same file, for another pass.
     pub fn again(&self) -> std::io::Result<Self> {
         let file = self.file.try_clone()?;
         Ok(Self { file, held: None, end: self.end.clone(), now: self.now.clone(), ..*self })
@@ -157,7 +157,7 @@ impl LogFile {
         Self { values: self.values.trying_again(), ..self }
     }
 
-    /// The same, for who has its lock.
+    /// The same, for a caller that holds its lock.
     pub(super) fn with_lock(&self) -> Self {
         Self { locked: true, ..self.clone() }
     }
@@ -216,7 +216,7 @@ impl LogFile {
             if outcome.end.torn.is_some() && look.is_first {
                 return Err(self.unsteady());
             }
-            // With further records, what is known of the log itself is no more than before, but for the checkpoint.
+            // Further records add nothing to the facts about the log itself, except for the checkpoint.
             if further.is_empty() || stamp.is_some() {
                 self.remember(look, stamp, &outcome);
             }

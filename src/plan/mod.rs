@@ -434,11 +434,11 @@ pub enum Drop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Within {
-    /// Of the attributes of the set itself.
+    /// The attributes of the set itself.
     Top,
-    /// Of attribute sets within attribute sets (`lib.filterAttrsRecursive`).
+    /// Also those of attribute sets within attribute sets (`lib.filterAttrsRecursive`).
     Sets,
-    /// Of attribute sets within lists too.
+    /// Also those of attribute sets within lists.
     All,
 }
 
@@ -522,7 +522,7 @@ pub struct Proof {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Exempt {
-    /// As `dynix verify` says it: `unit`, `etc`, `package`, ...
+    /// The kind in `dynix verify`: `unit`, `etc`, `package`, ...
     pub kind: String,
     /// Which one.
     pub name: String,

@@ -33,7 +33,7 @@ pub(super) fn of(
     let for_a_while: Marks = marks.iter().map(|one| one.mark).collect();
     let mut rejects: BTreeMap<u64, (u64, bool)> = BTreeMap::new();
     let mut expressions: BTreeSet<u64> = BTreeSet::new();
-    // Of each record no more than this stays in memory: its id, and the services that it is about.
+    // Only this much of each record stays in memory: its id, and the services that it concerns.
     let mut concerned: Vec<(u64, &Failed)> = Vec::new();
     let about = |record: &Record| {
         let id = record.id;

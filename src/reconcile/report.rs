@@ -77,9 +77,9 @@ impl Outcome {
 pub struct Difference {
     /// The name of the text: `firewall.service`, `/etc/hosts`.
     pub name: String,
-    /// As built; empty where it is not there.
+    /// The built text; empty if it is missing.
     pub old: String,
-    /// With the overrides.
+    /// The text with the overrides.
     pub new: String,
 }
 

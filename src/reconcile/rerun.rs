@@ -14,7 +14,7 @@ use crate::host::templates::{self, TemplateError};
 
 /// The units that a system about to boot finds.
 const AT_BOOT: &str = "dynix-expiry";
-/// What tries again what failed before the boot; of a system that runs, the names go on with a number.
+/// The unit that retries what failed before the boot. On a running system, the names end in a number.
 const RETRY: &str = "dynix-retry";
 /// The service that tries what was postponed; there only between a boot and that.
 const AFTER_BOOT: &str = "dynix-after-boot.service";
@@ -27,7 +27,7 @@ const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 pub struct Rerun {
     /// Program and the options of every command.
     pub command: Vec<String>,
-    /// The same by the very program that runs, for what is run at once: the system's own may be another one by then.
+    /// The same with the very program that runs, for what is run at once: the system's own may be another one by then.
     pub at_once: Vec<String>,
     /// Whether systemd is yet to start on this very system: unit files are written for it.
     pub before_boot: bool,

@@ -97,7 +97,7 @@ pub struct Unrevealed {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct File {
-    /// As the record names it.
+    /// The path in the record.
     pub path: Utf8PathBuf,
     /// Whether there is a file, so that it has to change before it can be used.
     pub is_there: bool,

@@ -323,7 +323,7 @@ fn shown(text: &Text, other: &Text) -> String {
     let bare = |line: &'_ str| line.trim_end_matches(',').to_owned();
     let theirs: BTreeSet<String> = other.lines().map(bare).collect();
     let Some(line) = text.lines().map(bare).find(|line| !theirs.contains(line)) else { return "no line".to_owned() };
-    // Of a long one, what is around the difference.
+    // Only the part around the difference, if the text is long.
     let shared = |their: &&String| their.chars().zip(line.chars()).take_while(|(one, other)| one == other).count();
     let common = theirs.iter().max_by_key(shared).map_or(0, |nearest| shared(&nearest));
     let line = line.trim_start().replace(ANY_TEXT, "…");

@@ -24,7 +24,7 @@ pub struct Settled {
 /// The records that count from now on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Confirmed {
-    /// Of which services.
+    /// The services that they concern.
     pub services: Vec<String>,
     /// The records.
     pub records: Vec<u64>,

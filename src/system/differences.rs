@@ -21,9 +21,9 @@ pub struct Pair {
     pub service: String,
     /// The file, or the drop-in.
     pub name: String,
-    /// As it is; of a comparison with what is built, as built.
+    /// The present text; in a comparison with the built one, the built text.
     pub old: String,
-    /// As it would be; of a comparison with what is built, as it is.
+    /// The text after an apply; in a comparison with the built one, the present text.
     pub new: String,
 }
 

@@ -36,8 +36,8 @@ pub struct Location {
 }
 
 impl Location {
-    /// The same with absolute paths: what dynix starts later (timers, the verification in the background) has another
-    /// working directory.
+    /// The same with absolute paths: processes that dynix starts later (timers, the verification in the background)
+    /// have another working directory.
     pub fn absolute(mut self) -> anyhow::Result<Self> {
         let Self { root, plan, overrides } = &mut self;
         for path in [root, plan, overrides].into_iter().flatten() {
@@ -137,7 +137,7 @@ impl Session {
         self.open_with(plan::load)
     }
 
-    /// The same with those services of the plan alone that are required later ([`plan::Services`]).
+    /// The same, with only those services of the plan that are required later ([`plan::Services`]).
     pub fn open_in_part(&self) -> anyhow::Result<System<'_>> {
         self.open_with(plan::open)
     }

@@ -23,11 +23,11 @@ pub struct Setting {
     pub path: String,
     /// The description of its type.
     pub r#type: String,
-    /// As built.
+    /// The built value.
     pub r#static: Option<Value>,
-    /// As recorded.
+    /// The recorded value.
     pub effective: Option<Value>,
-    /// Of its type.
+    /// The default of its type.
     pub default: Option<Value>,
     /// Whether it may change at run time.
     pub dynamic: bool,

@@ -68,7 +68,7 @@ pub struct ServiceStatus {
     pub postponed: bool,
     /// The overrides.
     pub overrides: Vec<Override>,
-    /// What is changed of the system, where options of no service are in effect.
+    /// The changes of the system, if options of no service are in effect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
 }
@@ -79,9 +79,9 @@ pub struct ServiceStatus {
 pub struct Override {
     /// The option, and names below it.
     pub path: String,
-    /// As recorded.
+    /// The recorded value.
     pub value: Value,
-    /// As built.
+    /// The built value.
     pub r#static: Option<Value>,
     /// The record that it is from.
     pub record: u64,
@@ -98,7 +98,7 @@ pub struct Override {
     pub applied: bool,
 }
 
-/// Options of no service, where some are overridden or in effect.
+/// Options of no service, if some are overridden or in effect.
 fn of_no_service(
     plan: &Plan,
     paths: &Paths,

@@ -19,11 +19,11 @@ pub struct Found {
     /// The option that the path belongs to.
     #[serde(skip)]
     pub option: String,
-    /// As recorded: in effect after the next apply.
+    /// The recorded value: in effect after the next apply.
     pub value: Option<Value>,
     /// The value that the service has now.
     pub in_effect: Option<Value>,
-    /// As built.
+    /// The built value.
     pub r#static: Option<Value>,
     /// The ids of the records that the value, or part of it, comes from.
     pub records: Vec<u64>,

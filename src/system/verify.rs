@@ -263,7 +263,7 @@ impl System<'_> {
         }
         let View { folded, desired, last_id, .. } = view;
         let mut overlay: Overlay = folded.overlay;
-        // What is evaluated is put into effect as a rebuild would.
+        // Evaluated overrides take effect as in a rebuild, so they count as sound.
         for (path, _, _) in Wanted::of(plan, &overlay).overrides {
             overlay.unset(&path);
         }

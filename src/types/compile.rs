@@ -58,7 +58,7 @@ const OF_STRINGS: &[&str] = &["posixPattern", "minLength", "maxLength"];
 const OF_LISTS: &[&str] = &["items", "minItems", "maxItems", "uniqueItems"];
 const OF_SETS: &[&str] = &["properties", "required", "additionalProperties", "minProperties", "maxProperties"];
 
-/// Those of sets that are a rule for sets alone where there is no `type`.
+/// Keywords of sets that are a rule for sets alone if there is no `type`.
 const RULES: &[&str] = &["properties", "required", "additionalProperties"];
 
 /// The types, each with its own keywords.

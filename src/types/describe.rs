@@ -78,7 +78,7 @@ fn phrase(whole: &Type, node: &Node, around: &[&Node]) -> String {
     }
 }
 
-/// What all of several parts allow: beside a plain type, alternatives say nothing.
+/// The values that all of several parts allow: beside a plain type, alternatives add nothing.
 pub(super) fn together<'t>(whole: &'t Type, parts: impl Iterator<Item = (&'t Node, String)>) -> Vec<String> {
     let is_choice = |node: &Node| matches!(whole.resolve(node).kind, Kind::Either(_));
     let (choices, plain): (Vec<_>, Vec<_>) =
@@ -89,7 +89,7 @@ pub(super) fn together<'t>(whole: &'t Type, parts: impl Iterator<Item = (&'t Nod
     words
 }
 
-/// Null first, and what only the build can say last and only where there is nothing else.
+/// Null comes first. Types that only the build can judge come last, and only if there is no other.
 pub(super) fn alternatives(phrases: impl Iterator<Item = String>) -> String {
     let (mut nulls, mut rest): (Vec<String>, Vec<String>) = phrases.partition(|phrase| phrase == "null");
     if rest.iter().any(|one| one == ANYTHING) {

@@ -158,7 +158,7 @@ impl Type {
             Kind::All(parts) => {
                 let before = found.len();
                 for part in parts {
-                    // What is of none of the types has been said; the built value would be refused as well.
+                    // A fault of all the types is reported already; the built value would be refused as well.
                     if found.len() == before || !matches!(part.kind, Kind::AsBuilt(_)) {
                         self.judge(part, value, built, path, found);
                     }
@@ -315,7 +315,7 @@ impl Range {
     }
 }
 
-/// As `==` of Nix: 1 is 1.0.
+/// Equality as `==` of Nix has it: 1 is 1.0.
 fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => compare(one, other) == Ordering::Equal,

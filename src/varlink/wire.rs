@@ -86,7 +86,7 @@ pub enum Garbled {
     /// Too long.
     #[error("a message has more than {MESSAGE} bytes")]
     TooLong,
-    /// No call.
+    /// The message is not a call.
     #[error("a message is no Varlink call: {0}")]
     NoCall(String),
 }

@@ -30,13 +30,13 @@ pub struct Comparison {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(from = "Raw")]
 pub enum Difference {
-    /// With the overrides it can't be evaluated.
+    /// It can't be evaluated with the overrides.
     Fails,
     /// It has another value; null if it is missing.
     Changed {
         /// Without the overrides.
         before: Value,
-        /// With them.
+        /// The value with the overrides.
         after: Value,
     },
 }

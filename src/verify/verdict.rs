@@ -62,7 +62,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of values of which nothing is known, for this reason.
+    /// A verdict on values of which nothing is known, for this reason.
     #[must_use]
     pub fn unverified(record: u64, reason: String) -> Self {
         Self { record, reason: Some(reason), ..Self::default() }

@@ -55,7 +55,7 @@ fn component(name: &str) -> Result<(), String> {
     } else if name.starts_with('.') {
         "it starts with a dot".to_owned()
     } else if name.len() > 200 {
-        // With what is put before and after it, a name has to stay below `NAME_MAX`, 255 bytes.
+        // The build puts text before and after a name, and the whole has to stay below `NAME_MAX`, 255 bytes.
         "it has more than 200 bytes".to_owned()
     } else if let Some(ch) = name.chars().find(|&ch| ch == '/' || ch == '\\' || ch.is_control()) {
         format!("it has the character {ch:?}")

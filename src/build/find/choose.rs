@@ -83,7 +83,7 @@ fn compare(wanted: &[Wanted], hints: Hints<'_>, path: &Utf8Path, file: &Reached)
     let all = names(&wanted[0].value);
     let share = share(&all, &file.text);
     let mut miss = Box::new(Miss { path: path.to_owned(), share, nearest: None, ambiguous: Vec::new() });
-    // What has few of the names is something else, in whatever format. With no names at all, anything short would be it.
+    // A file with few of the names is something else, in whatever format. Without names, any short file would match.
     if is_empty(&wanted[0].value) {
         if !says_nothing(hints.description, path, file) {
             return Err(miss);
@@ -97,7 +97,7 @@ fn compare(wanted: &[Wanted], hints: Hints<'_>, path: &Utf8Path, file: &Reached)
             return matched(path, wanted, found.into_iter().next()).ok_or(miss);
         }
     }
-    // Where something speaks for a format, what comes near is shown in that one.
+    // If the hints suggest a format, the nearest miss is shown in that one.
     let shown = miss.nearest.clone();
     for wanted in wanted.iter().take(2) {
         if let Some(found) = attempt(&others, wanted, file, &mut miss) {
@@ -131,7 +131,7 @@ fn formats(hints: Hints<'_>, path: &Utf8Path) -> (Vec<FormatSpec>, Vec<FormatSpe
     let (mut likely, others): (Vec<FormatSpec>, Vec<FormatSpec>) =
         known.partition(|format| spoken_for.contains(&format.name.as_str()));
     likely.sort_by_key(|format| spoken_for.iter().position(|name| *name == format.name));
-    // What the type says of lists comes first, and is no more than a hint: a module may write what it likes.
+    // The type's hint about lists comes first. It is only a hint: a module may write what it likes.
     let mut as_typed: Vec<FormatSpec> =
         likely.iter().filter_map(|format| with(format.clone(), &lists(hints.description)?)).collect();
     as_typed.append(&mut likely);

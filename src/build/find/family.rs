@@ -60,8 +60,8 @@ pub fn by_type(description: &str) -> &'static [&'static str] {
     BY_TYPE.iter().find(|(words, _)| description.contains(words)).map_or(&[], |(_, formats)| formats)
 }
 
-/// What the type of an option says of the lists in an INI file or in lines of keys and values: that each element has a line,
-/// or that they are joined. (One that takes no list says nothing: an option that is declared beside it may take some.)
+/// The hint of an option's type about lists in an INI file or in lines of keys and values: each element has a line, or
+/// they are joined. (A type without lists gives no hint: an option that is declared beside it may take some.)
 #[must_use]
 pub fn lists(description: &str) -> Option<Map<String, Value>> {
     let has_lines = if description.contains("for duplicate keys") {

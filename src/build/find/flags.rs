@@ -30,7 +30,7 @@ pub struct Flags {
     place: Spot,
 }
 
-/// What a unit runs, and where that is said.
+/// The command of a unit, and the file that it is in.
 #[derive(Clone, Debug)]
 struct Started {
     script: Script,
@@ -39,7 +39,7 @@ struct Started {
     is_of_the_unit: bool,
 }
 
-/// Where the flags stand among the words, and how they are spelled.
+/// The place of the flags among the words, and their spelling.
 #[derive(Clone, Debug, PartialEq)]
 struct Spot {
     parameters: Map<String, Value>,
@@ -93,7 +93,7 @@ impl Flags {
     }
 }
 
-/// What a unit runs, if that is one command that can be read.
+/// The command of a unit, if it is a single command that can be parsed.
 fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<Started>, FileError> {
     let settings = settings(text);
     let mut commands = settings.iter().filter(|setting| setting.key == "ExecStart");
@@ -111,7 +111,7 @@ fn started(unit: &str, text: &str, store: &Store<'_>) -> Result<Option<Started>,
     Ok(Some(Started { script, said_in, is_of_the_unit: true }))
 }
 
-/// What a parameter is that a convention leaves out.
+/// The default of a parameter that a convention leaves out.
 fn default(parameter: &str) -> Value {
     match parameter {
         "dashes" => "gnu".into(),
@@ -140,7 +140,7 @@ fn conventions() -> impl Iterator<Item = Map<String, Value>> {
     })
 }
 
-/// Where the flags of all attributes stand, in the first convention in which they do.
+/// The place of the flags of all attributes, in the first convention that has one.
 fn spot(words: &[String], attributes: &Map<String, Value>, known: &Map<String, Value>) -> Option<Spot> {
     conventions().filter(|parameters| agrees(parameters, known, default)).find_map(|parameters| {
         let each: Vec<(&str, Vec<String>)> = attributes
@@ -176,7 +176,7 @@ fn from(
     let mut before: Option<&str> = None;
     for (name, theirs) in shown {
         while !words[end..].starts_with(theirs) {
-            // Only what stands between them.
+            // Flags of the module count only between those of the settings.
             let other = other(words.get(end)?, parameters)?;
             let is_between = before? < other.0.as_str()
                 && other.0.as_str() < *name
@@ -193,13 +193,13 @@ fn from(
     Some(Spot { parameters: parameters.clone(), begin, end, others })
 }
 
-/// A flag of the module's own in one word, where they are spelled so: its name and value.
+/// The name and value of a flag of the module's own, if the convention puts both into one word.
 fn other(word: &str, parameters: &Map<String, Value>) -> Option<(String, Value)> {
     let (name, value) = match word.split_once('=') {
         Some((flag, value)) => (flag.trim_start_matches('-'), Value::from(value)),
         None => (word.trim_start_matches('-'), Value::Bool(true)),
     };
-    // Only where it is written as it is read.
+    // The flag counts only if it is written as it is read.
     let is_written = of_one(parameters, name, &value)?;
     (is_written.as_slice() == [word]).then(|| (name.to_owned(), value))
 }

@@ -34,7 +34,7 @@ use reach::{Reach, Reached, reach};
 use reading::{Reading, readings};
 use store::Store;
 
-/// What the built values do not show of how files that were found are made, by service and file.
+/// The undecided conventions of files that were found, by service and file: the built values do not show them.
 pub type Open = BTreeMap<(String, String), Vec<&'static str>>;
 
 /// Fills in the files and units of every service that is to be looked through.
@@ -134,7 +134,8 @@ fn agrees(convention: &Map<String, Value>, known: &Map<String, Value>, default: 
     known.iter().all(|(name, value)| convention.get(name).cloned().unwrap_or_else(|| default(name)) == *value)
 }
 
-/// What the built values do not show of how a file that was found is made, and the service does not say.
+/// The undecided conventions of a file that was found: the built values do not show them, and the service does not
+/// state them.
 fn undecided(file: &File, find: &Find, values: &BTreeMap<String, Value>) -> Vec<&'static str> {
     match &file.attach {
         Attach::Bind(_) | Attach::Credential(_) if says_what_is_left_out(find) => Vec::new(),
@@ -157,7 +158,7 @@ fn undecided(file: &File, find: &Find, values: &BTreeMap<String, Value>) -> Vec<
 /// The values to search for: that of the declared file, or one of each option.
 fn made_of(service: &Service, find: &Find) -> Vec<ValueSpec> {
     match &find.value {
-        // As it is: that is what it says.
+        // Nothing is left out: the value as it is.
         Some(ValueSpec::Prune { from, drop, .. }) if drop.is_empty() => vec![from.as_ref().clone()],
         Some(spec) => vec![spec.clone()],
         None => service.options.keys().cloned().map(ValueSpec::Option).collect(),
@@ -207,7 +208,7 @@ fn attach(
     Ok(())
 }
 
-/// What is known of a file that was found.
+/// The facts about a file that was found.
 struct Found {
     format: FormatSpec,
     value: ValueSpec,
@@ -250,7 +251,7 @@ fn seen(one: &Match, find: &Find, reached: &Reached, readings: &[Reading]) -> Re
     }
 }
 
-/// Where the units see it. What is a link under /etc leads to the store, and so does a bound store path; what is copied
+/// The path at which the units see it. A link under /etc leads to the store, and so does a bound store path; a copy
 /// there does not.
 fn place(one: &Match, find: &Find, reached: &Reached) -> Utf8PathBuf {
     let is_copied = |place: &&Utf8PathBuf| {
@@ -261,7 +262,7 @@ fn place(one: &Match, find: &Find, reached: &Reached) -> Utf8PathBuf {
     reached.etc.iter().find(is_copied).unwrap_or(&one.path).clone()
 }
 
-/// The file's name, without the hash of its store path; numbered where there is one of that name already.
+/// The file's name, without the hash of its store path; numbered if the name is taken.
 fn free_name(path: &Utf8Path, files: &BTreeMap<String, File>) -> String {
     let name = path.file_name().unwrap_or("file");
     let plain = name

@@ -81,7 +81,7 @@ pub fn reach(find: &Find, store: &Store<'_>) -> Result<Reach, FileError> {
     Ok(reach)
 }
 
-/// The texts at a path and, where it is a directory, below it.
+/// The texts at a path and, if it is a directory, below it.
 fn texts(path: &Utf8Path, store: &Store<'_>) -> Result<Vec<(Utf8PathBuf, Rc<str>)>, FileError> {
     let mut found = Vec::new();
     let mut left = vec![(path.to_owned(), 0)];
@@ -115,7 +115,7 @@ fn follow(
         if !seen.insert(path.clone()) || seen.len() > FILES {
             continue;
         }
-        // What is at a path under /etc is in the store.
+        // A path under /etc is replaced by its source in the store.
         let place = etc.get(&path).copied().unwrap_or(&path);
         match store.at(place)? {
             Entry::Absent => drop(reach.absent.insert(place.to_owned())),

@@ -15,7 +15,7 @@ use crate::plan::{Find, OnChange};
 pub struct Reading {
     /// The unit.
     pub unit: String,
-    /// What a changed file means for it.
+    /// The action on the unit when the file changed.
     pub on_change: OnChange,
     /// How it is known that it reads it, for people.
     pub how: String,
@@ -79,7 +79,7 @@ fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Re
     let trigger = by(Reader::ReloadTrigger).or_else(|| by(Reader::RestartTrigger));
     // Only units that read the file have a way to it.
     let how = reads.or(trigger).map_or_else(String::new, said);
-    // What is copied before the start is copied by a restart only.
+    // A file that is copied before the start is copied again only by a restart.
     let is_copied = by(Reader::Preparation).is_some() || by(Reader::Privileged).is_some();
     let reloads = !is_copied && reloads(&settings, by(Reader::ReloadTrigger).is_some());
     let on_change = if reloads { OnChange::Reload } else { OnChange::Restart };
@@ -111,8 +111,8 @@ fn said(way: &Way) -> String {
     text
 }
 
-/// A file under /etc that no unit names: the program looks there by itself. It is the service's, where only one of its
-/// units goes on running.
+/// A file under /etc that no unit names: the program looks there by itself. It is the service's if only one of its
+/// units keeps running.
 fn alone(find: &Find, path: &Utf8Path, file: &Reached) -> Result<Reading, String> {
     let place = file.etc.first().map_or(path, Utf8PathBuf::as_path);
     let runs = |text: &str| {

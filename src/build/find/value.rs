@@ -11,7 +11,7 @@ use crate::plan::ValueSpec;
 pub struct Wanted {
     /// How it is made.
     pub spec: ValueSpec,
-    /// What it is for the static values.
+    /// The value for the static values.
     pub value: Value,
 }
 

@@ -17,7 +17,7 @@ use crate::host::fs::FileError;
 use crate::host::systemd::written;
 use crate::plan::{Attach, File, Find, FormatSpec, OnChange, OwnFiles, Unit, ValueSpec};
 
-/// What was found of an option.
+/// The findings for an option.
 #[derive(Clone, Debug)]
 pub struct Variables {
     /// How they are spelled.
@@ -83,7 +83,7 @@ impl Variables {
     }
 }
 
-/// What sets a unit's variables, the later on top (systemd.exec(5)).
+/// The sources of a unit's variables; a later one overrides an earlier one (systemd.exec(5)).
 #[derive(Debug, Default)]
 struct Environment {
     /// By the unit itself.
@@ -102,7 +102,7 @@ impl Environment {
                 ("EnvironmentFile", true) => environment.files.clear(),
                 ("EnvironmentFile", false) => {
                     let path = Utf8Path::new(value.trim_start_matches('-'));
-                    // What is elsewhere may be secret, and is another on each machine.
+                    // A file outside of the store may be secret, and differs between machines.
                     let known = if path.starts_with(&store.place)
                         && let Entry::Text(_, text) = store.at(path)?
                     {
@@ -118,8 +118,8 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Where a file of variables has to stand among the unit's own to take the place of what says `built`: on top of that,
-    /// and below the files after it, if there are any. `None` where the unit does not have them.
+    /// The place of a file of variables among the unit's own: over the source of `built`, and below the files after
+    /// that, if there are any. `None` if the unit does not have them.
     fn own_files(&self, built: &BTreeMap<String, String>) -> Option<OwnFiles> {
         let mut variables = self.own.clone();
         let has =
@@ -140,7 +140,7 @@ impl Environment {
     }
 }
 
-/// What a setting says, if no part of it is for systemd to fill in.
+/// The value of a setting, if it has no specifiers for systemd.
 fn without_specifiers(value: &str) -> Option<String> {
     let text = value.replace("%%", "\0");
     (!text.contains('%')).then(|| text.replace('\0', "%"))

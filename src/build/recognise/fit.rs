@@ -10,7 +10,7 @@ use super::score::{Score, Target};
 use crate::format::{self, Kind, Parameter, RenderError, conventions};
 use crate::plan::FormatSpec;
 
-/// What a format gives for a value.
+/// The text of a format for a value.
 #[derive(Clone, Debug)]
 pub struct Fit {
     pub format: FormatSpec,
@@ -81,7 +81,7 @@ fn free(given: &FormatSpec) -> impl Iterator<Item = &'static Parameter> {
     all.iter().filter(|parameter| !given.parameters.contains_key(parameter.name))
 }
 
-/// What is tried for a parameter.
+/// The values to try for a parameter.
 fn values(parameter: &Parameter, given: &FormatSpec, spec: &FormatSpec, value: &Value, text: &[u8]) -> Vec<Value> {
     match parameter.kind {
         Kind::Text | Kind::OptionalText => std::str::from_utf8(text)

@@ -13,14 +13,15 @@ use crate::plan::FormatSpec;
 const LOOKED_FOR: usize = 200;
 const WORTH_A_TRY: usize = 8;
 
-/// What `parameter` could be in `text`, the most frequent first. `spec` has the parameters so far, those of `given` for good.
+/// The possible values of `parameter` in `text`, the most frequent first. `spec` has the parameters so far; those of
+/// `given` are fixed.
 pub fn guesses(given: &FormatSpec, spec: &FormatSpec, parameter: &str, value: &Value, text: &str) -> Vec<String> {
     let Some(mark) = ('\u{e000}'..'\u{f8ff}').find(|&mark| !text.contains(mark)) else { return Vec::new() };
     let with_mark = assign(given, spec, parameter, &mark.to_string().into());
     let rendered = with_mark.iter().filter_map(|spec| String::from_utf8(format::render(spec, value).ok()?).ok());
     let rendered: Vec<String> = rendered.collect();
     let Some(marked) = rendered.iter().find(|rendered| rendered.contains(mark)) else {
-        // Where it shows nowhere, as between the elements of empty lists, anything is as good.
+        // If the parameter shows nowhere, as between the elements of empty lists, any value will do.
         return rendered.first().map(|_| " ".to_owned()).into_iter().collect();
     };
     let mut counts: HashMap<&str, usize> = HashMap::new();
@@ -37,7 +38,7 @@ pub fn guesses(given: &FormatSpec, spec: &FormatSpec, parameter: &str, value: &V
     guesses.into_iter().take(WORTH_A_TRY).map(|(guess, _)| guess.to_owned()).collect()
 }
 
-/// What stands between the `parts` of `line`, the same everywhere.
+/// The text between the `parts` of `line`, if it is the same everywhere.
 fn between<'l>(line: &'l str, parts: &[&str]) -> Option<&'l str> {
     let [first, .., last] = parts else { return None };
     let rest = line.strip_prefix(first)?;

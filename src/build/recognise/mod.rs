@@ -35,12 +35,12 @@ pub struct Recognition {
 /// A way to reproduce a text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Found {
-    /// With a dialect, where the format has some, and the parameters that it takes.
+    /// The format with its dialect, if it has some, and the parameters that it takes.
     pub format: FormatSpec,
     /// How equal it is.
     pub level: ProofLevel,
-    /// Parameters that were not given and that another value of theirs would have met as well, because nothing in this
-    /// value shows them: `booleans`, where there is no boolean. They have their defaults, or what came first.
+    /// Parameters that were not given and whose other values would give the same text, because nothing in this value
+    /// shows them: `booleans`, if there is no boolean. They have their defaults, or the first value that was tried.
     pub undecided: Vec<&'static str>,
     /// The candidate that it is from: the parameters that were given.
     #[serde(skip)]

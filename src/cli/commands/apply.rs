@@ -14,7 +14,7 @@ use crate::reconcile::{Occasion, Request};
 use crate::system::System;
 use crate::system::session::Session;
 
-/// Says what an apply would do, after a reset where that is what is asked for.
+/// Shows what an apply would do, after a reset if that is asked for.
 pub fn dry_run(
     services: &[String],
     reset: bool,
@@ -153,7 +153,7 @@ fn lines(report: &Report, dry: bool) -> String {
     }
 }
 
-/// What became of files, and what switch-to-configuration did to units.
+/// The changes of files, and what switch-to-configuration did to units.
 fn of_the_system(report: &Report) -> Vec<String> {
     let is_about = |line: &&String| line.contains(" units: ") || line.contains(" units were started: ");
     let changed = report.differences.iter().map(|one| format!("change {}", one.name));

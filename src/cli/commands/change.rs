@@ -27,7 +27,7 @@ pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> a
     if let Some(mut daemon) = ask.daemon(session.location())? {
         return show_change(daemon.change(request)?, manner, session);
     }
-    // Of the others, every service could be concerned.
+    // The other requests may concern any service.
     let system = match request {
         Request::Append(_) | Request::Apply(_) => session.open_in_part()?,
         _ => session.open()?,

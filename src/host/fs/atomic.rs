@@ -25,7 +25,7 @@ pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -
     directory.remove(&temporary)?;
     let written = write_through(&directory, &temporary, name, bytes, mode, durability);
     if written.is_err() {
-        // What failed first is what counts.
+        // The first failure is the one to report.
         let _ = directory.remove(&temporary);
     }
     written?;
@@ -43,7 +43,7 @@ pub fn create(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) 
     let created = write_beside(&directory, &temporary, bytes, mode, durability)
         .and_then(|()| directory.rename_new(&temporary, name));
     if !matches!(created, Ok(true)) {
-        // What failed first is what counts.
+        // The first failure is the one to report.
         let _ = directory.remove(&temporary);
     }
     let created = created?;

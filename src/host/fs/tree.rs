@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Context, FileError};
 
-/// What stands at a path of a tree. Directories are there for what is in them.
+/// A node at a path of a tree. A directory exists only through its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A symbolic link.

@@ -22,7 +22,7 @@ pub struct Background {
     pub deadline: Duration,
 }
 
-/// Of the machine's memory, what it may have at most; in parts of 2^32 - 1 (org.freedesktop.systemd1(5),
+/// The share of the machine's memory that it may use, in parts of 2^32 - 1 (org.freedesktop.systemd1(5),
 /// `MemoryMaxScale`).
 const MEMORY: u32 = u32::MAX / 2;
 

@@ -7,7 +7,7 @@ use zbus::{Variant, proxy};
 /// Name, description, load state, active state, sub state, following, object path, job id, job type, job path.
 pub type ListedUnit = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
-/// Of it what its states are read from.
+/// The properties of a listed unit from which its state is read.
 pub fn listed_unit(listed: &ListedUnit) -> Unit {
     Unit {
         name: listed.0.clone(),

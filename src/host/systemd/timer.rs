@@ -84,7 +84,7 @@ impl Timer {
         properties
     }
 
-    /// The same for the service. Whatever kills it or is in its way, it is started again.
+    /// The same for the service. It is started again whenever it is killed or fails.
     pub(super) fn service_properties(&self) -> Properties {
         let mut properties = transient::service(&self.description, &self.command);
         properties.extend(tried_again());

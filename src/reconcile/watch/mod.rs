@@ -49,7 +49,7 @@ pub struct Unproven {
     pub works: bool,
     /// The last record that was applied before: those since then are to blame.
     pub log_id: u64,
-    /// Of those, the ones that were made for it: they are to blame first.
+    /// The records among those that were made for it: they are to blame first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<u64>,
     /// Rejections of records that failed on top of this change. If this change turns out not to work, they were perhaps

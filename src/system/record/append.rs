@@ -114,7 +114,7 @@ fn record_evaluated(
 }
 
 impl System<'_> {
-    /// What recording a value and applying it would do.
+    /// The effects of recording a value and applying it.
     pub fn dry_run_of_append(&self, request: &Append) -> anyhow::Result<Report> {
         let path = lookup::parse(&request.path)?;
         let (service, draft) = if allowed::is_evaluated(&self.plan, &path) {
