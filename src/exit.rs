@@ -21,7 +21,7 @@ pub enum Exit {
     RollbackFailed = 5,
     /// A rebuild with the values in effect would give another system.
     Unsound = 6,
-    /// The new values are in place, and a unit's process goes on with others.
+    /// The new values are in place, but a unit's process runs on others.
     Unseen = 7,
 }
 

@@ -58,8 +58,8 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
     Ok(())
 }
 
-/// jq's part escapes what separates lines, keys and values; a newline is an escape at the end of a line that goes on.
-/// iconv's part is `\uXXXX` for all but ASCII, in UTF-16.
+/// jq's part escapes the characters that separate lines, keys and values; a newline is an escape at the end of a line
+/// that continues. iconv's part is `\uXXXX` for everything except ASCII, in UTF-16.
 fn write_escaped(out: &mut Vec<u8>, text: &str, key: bool) {
     let mut line_start = true;
     for ch in text.chars() {

@@ -377,7 +377,7 @@ fn write_between(out: &mut Vec<u8>, quote: &[u8], text: &str) {
     out.extend_from_slice(quote);
 }
 
-/// `lib.escapeShellArg`: bare if it is of harmless characters, else in single quotes.
+/// `lib.escapeShellArg`: bare if all characters are harmless, otherwise in single quotes.
 fn write_shell_word(out: &mut Vec<u8>, text: &str) {
     let harmless = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b',' | b'.' | b'_' | b'+' | b':' | b'@' | b'%' | b'/' | b'-')

@@ -178,9 +178,9 @@ fn write_shortest(out: &mut Vec<u8>, float: f64, positional_below: i32, point: b
     let _ = write!(out, "e{}{:02}", if shortest.exponent < 0 { '-' } else { '+' }, shortest.exponent.abs());
 }
 
-/// What nixpkgs' own Rust programs read where Nix's `toJSON` wrote `float`: `serde_json` 1.0.107 without its feature
-/// `float_roundtrip` multiplies the digits by a power of ten, so that it may be off by a bit (`f64_from_parts` in its
-/// de.rs). Where that overflows, it is an error there too.
+/// The value that nixpkgs' own Rust programs read after Nix's `toJSON` wrote `float`. `serde_json` 1.0.107 without its
+/// feature `float_roundtrip` multiplies the digits by a power of ten, so the value may be off by a bit
+/// (`f64_from_parts` in its de.rs). If that overflows, it is an error there too.
 pub fn as_generators_read(float: f64) -> Result<f64, RenderError> {
     reread(float).ok_or_else(|| RenderError::here(format!("{float:e} is beyond what nixpkgs' generator reads")))
 }
@@ -206,8 +206,8 @@ fn reread(float: f64) -> Option<f64> {
     result.is_finite().then_some(if float.is_sign_negative() { -result } else { result })
 }
 
-/// What `serde_json` 1.0.107 writes, which is `ryu`: positional from 1e-5 to below 1e16, else `d.ddde-7` (`format64` of
-/// ryu's `pretty` module).
+/// Writes as `serde_json` 1.0.107, which uses `ryu`: positional from 1e-5 to below 1e16, otherwise `d.ddde-7`
+/// (`format64` of ryu's `pretty` module).
 pub fn write_ryu(out: &mut Vec<u8>, float: f64) {
     let shortest = Shortest::of(float);
     if shortest.negative {
@@ -225,11 +225,11 @@ pub fn write_rust_debug(out: &mut Vec<u8>, float: f64) {
     let _ = write!(out, "{float:?}");
 }
 
-/// What jq 1.7 makes of a double that Nix's `toJSON` wrote.
+/// Writes a double as jq 1.7 does after Nix's `toJSON`.
 ///
-/// Nix writes the shortest digits, positional from 1e-4 to below 1e15 and with an exponent elsewhere
-/// (`format_buffer` of `nlohmann::json`). jq keeps the number as a decimal and writes it as decNumber does: positional
-/// if its exponent is not above zero and it is not below 1e-6, else with an exponent without padding (`1E+20`).
+/// Nix writes the shortest digits, positional from 1e-4 to below 1e15 and with an exponent elsewhere (`format_buffer`
+/// of `nlohmann::json`). jq keeps the number as a decimal and writes it as decNumber does: positional if its exponent
+/// is not above zero and it is not below 1e-6, otherwise with an exponent without padding (`1E+20`).
 pub fn write_jq(out: &mut Vec<u8>, float: f64) {
     let shortest = Shortest::of(float);
     if shortest.negative {

@@ -103,7 +103,7 @@ fn write_special(out: &mut Vec<u8>, kind: &Value, value: &Value) -> Result<(), R
     Ok(())
 }
 
-/// In single quotes, where only `'` and `\` have an escape.
+/// Writes a string in single quotes, in which only `'` and `\` have an escape.
 fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'\'');
     for byte in text.bytes() {

@@ -32,7 +32,7 @@ pub enum QuoteError {
     /// Another line would start in the middle of the value.
     #[error("has a line break, which this directive can't hold")]
     LineBreak,
-    /// The line would go on in the next one (systemd.syntax(7)).
+    /// The line would continue on the next one (systemd.syntax(7)).
     #[error("ends in a backslash, which would join the next line to it")]
     TrailingBackslash,
     /// systemd strips lines, and there is no quoting to keep it.

@@ -151,7 +151,8 @@ pub(super) fn is_bare(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// Bare, else `"..."`, else `'...'` where that saves escapes (`TomlKeyBuilder::as_default`).
+/// Writes a key bare if it can, otherwise as `"..."`, or as `'...'` if that saves escapes
+/// (`TomlKeyBuilder::as_default`).
 fn write_key(out: &mut Vec<u8>, name: &str) {
     let bytes = name.as_bytes();
     if !bytes.is_empty() && bytes.iter().copied().all(is_bare) {
@@ -172,8 +173,8 @@ pub(super) fn is_basic(bytes: &[u8]) -> bool {
     bytes.chunks(32).all(|chunk| !chunk.iter().fold(false, |any, &byte| any | matters(byte)))
 }
 
-/// The first of `"..."`, `'...'`, `"""..."""` and `'''...'''` that needs no escape; else an escaped one
-/// (`TomlStringBuilder::as_default`). A newline allows only the last two.
+/// Writes a string with the first of `"..."`, `'...'`, `"""..."""` and `'''...'''` that needs no escape, otherwise with
+/// an escaped one (`TomlStringBuilder::as_default`). A newline allows only the last two.
 fn write_string(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     if is_basic(bytes) {

@@ -71,7 +71,7 @@ impl Writer<'_> {
     }
 
     fn write_tables(&mut self, table: &Map<String, Value>, place: Place, breakable: bool) -> Result<(), RenderError> {
-        // An element's own tables come last (`item` sorts them so); else the order is that of the keys.
+        // An element's own tables come last (`item` sorts them so); otherwise the order is that of the keys.
         let (own, others): (Vec<_>, Vec<_>) =
             table.iter().partition(|(_, value)| place == Place::Element && value.is_object());
         let order = || others.iter().chain(&own);

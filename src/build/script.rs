@@ -146,7 +146,7 @@ impl Lexer<'_> {
         next
     }
 
-    /// A word; `None` where there are only joined lines.
+    /// A word; `None` if there are only joined lines.
     fn word(&mut self) -> Result<Option<String>, String> {
         let mut word: Option<String> = None;
         while let Some(&ch) = self.rest.peek() {

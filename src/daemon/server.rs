@@ -465,7 +465,7 @@ impl Clients {
         }
     }
 
-    /// Tells all streams; one that is not read is at its end.
+    /// Sends a reply to all streams. A stream that its client does not read is closed.
     fn tell(&mut self, reply: &Reply) {
         let message = encode(reply);
         let streams = self.connections.values_mut().filter(|connection| connection.stage == Stage::Streaming);

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 /// How a part of the script begins.
 const SNIPPET: &str = "#### Activation script snippet ";
-/// How what is behind the parts begins.
+/// The beginning of the text after the parts.
 const END: &str = "# Make this configuration the current configuration.";
 /// The part that sets up /etc.
 const ETC: &str = "etc";
-/// dynix's own part: it would take back what it finds.
+/// dynix's own part, which would undo the overrides in effect.
 const OWN: &str = "dynix";
 /// The end of a script that leaves /run/current-system as it is.
 const EXIT: &str = "\nexit $_status\n";

@@ -23,7 +23,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 const PATH: &str = "/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Most bytes that a program may write to one of its streams.
 const OUTPUT: usize = 64 << 20;
-/// How often who runs a program is asked whether to go on.
+/// The interval in which a waiting caller is asked whether to continue.
 pub const SLICE: Duration = Duration::from_millis(50);
 /// How much is read at a time.
 const BLOCK: usize = 64 << 10;
@@ -81,8 +81,8 @@ pub enum ProcessError {
     },
 }
 
-/// Whether a program that does not succeed says so itself. One that a signal killed does not, nor does a shell whose
-/// program did not start or was killed (the exit statuses 126, 127 and 128 + n, POSIX, 2.8.2).
+/// Whether a program that does not succeed reports that itself. A program that a signal killed does not, nor does a
+/// shell whose program did not start or was killed (the exit statuses 126, 127 and 128 + n, POSIX, 2.8.2).
 #[must_use]
 pub fn is_verdict(status: ExitStatus) -> bool {
     status.code().is_some_and(|code| !matches!(code, 126 | 127 | 129..=192))
@@ -139,7 +139,7 @@ fn start(
 fn environment() -> Vec<(&'static str, OsString)> {
     let own = std::env::var_os("PATH").filter(|_| !rustix::process::geteuid().is_root());
     let mut known = vec![("PATH", own.unwrap_or_else(|| PATH.into())), ("LANG", "C.UTF-8".into())];
-    // A unit that may not mount says so to Nix (`systemd::hardening`).
+    // A unit that may not mount tells Nix so (`systemd::hardening`).
     known.extend(std::env::var_os("NIX_REMOTE").filter(|store| store == "daemon").map(|store| ("NIX_REMOTE", store)));
     known
 }

@@ -32,7 +32,7 @@ pub(super) struct Source<'a> {
     pub further: &'a [Entry<'static>],
 }
 
-/// The state right after a record: all that is needed to go on from there.
+/// The state right after a record: all that is needed to continue from there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub place: Place,
@@ -85,8 +85,8 @@ pub(super) struct Outcome {
 /// Evaluates records that are expressions; gives `None` for one that has no value.
 pub(super) type Evaluate<'a> = &'a dyn Fn(&[Wanted], &End) -> Result<Vec<Option<Kind>>, LogError>;
 
-/// How much of the log a checkpoint leaves to be folded again (bytes): what is taken back most often is what came last,
-/// and taking it back must not cost a fold of the whole log.
+/// How much of the log a checkpoint leaves to be folded again (bytes). The last records are the ones that are undone
+/// most often, and undoing them must not cost a fold of the whole log.
 const REFOLDED: u64 = 64 * 1024;
 /// How much may be folded again before a new checkpoint is made.
 const CHECKPOINT_EVERY: u64 = 2 * REFOLDED;
@@ -261,7 +261,7 @@ impl Folding {
     }
 }
 
-/// The first pass: checks what refers to other records, and folds as long as nothing is taken back.
+/// The first pass: checks the records that refer to others, and folds as long as nothing is undone.
 pub(super) struct Difference {
     folding: Folding,
     /// Whether all records fold in their order.

@@ -29,7 +29,7 @@ pub(super) fn record(line: &str) -> Option<Entry<'_>> {
 /// The length of a time as dynix writes it.
 const TIME: usize = 20;
 
-/// The bytes that go on with a name.
+/// The bytes that continue a name.
 const IN_NAME: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;

@@ -37,7 +37,7 @@ const REFUSED: [(&str, Class); 28] = [
     ("warnings", Class::Never),
 ];
 
-/// Options below a refused one that are none of its kind.
+/// Options below a refused one that are allowed.
 const ALLOWED_BELOW: [&str; 2] = ["system.activationScripts", "system.userActivationScripts"];
 
 /// Why an option is never changed at run time.

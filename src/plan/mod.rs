@@ -46,7 +46,7 @@ pub enum Verify {
     /// They stay, and `dynix status` and the journal report it.
     #[default]
     Warn,
-    /// They are taken back, and recorded as rejected.
+    /// They roll back, and their records are rejected.
     Rollback,
     /// Nothing is verified.
     Off,

@@ -70,7 +70,7 @@ impl Source {
 }
 
 impl Services {
-    /// Those of the plan at `path`, none of which is read yet.
+    /// The services of the plan at `path`; none is read yet.
     #[must_use]
     pub fn behind(index: Index, path: Utf8PathBuf) -> Self {
         let slots = std::iter::repeat_with(OnceLock::new).take(index.services()).collect();

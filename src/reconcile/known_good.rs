@@ -82,7 +82,7 @@ pub enum KnownGoodError {
     /// The file system refuses.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is none of ours, or of a newer dynix.
+    /// The file is not one of dynix, or is of a newer dynix.
     #[error("{path} says nothing of what is known to work: {problem}; it is written anew when values are seen to work")]
     Malformed {
         /// The file.

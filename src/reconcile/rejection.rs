@@ -73,8 +73,9 @@ pub(super) fn of(
     Ok(rejections)
 }
 
-/// Rejections for services that fail without a record of their own since their last good apply: an override ended or was taken
-/// back, and uncovered an older one that was never tried. `folded`: what was tried; `known`: who is to blame already.
+/// Rejections for services that fail without a record of their own since their last good apply: an override expired or
+/// was undone, and uncovered an older one that was never tried. `folded`: the fold that was tried; `known`: the records
+/// that are already to blame.
 pub(super) fn uncovered(
     plan: &Plan,
     log: &LogFile,

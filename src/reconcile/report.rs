@@ -83,7 +83,7 @@ pub struct Difference {
     pub new: String,
 }
 
-/// A record that was taken back before it came into effect.
+/// A record that was undone before it took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TakenBack {
@@ -123,7 +123,7 @@ pub struct Report {
     pub left_out: Vec<LeftOut>,
     /// Records that this apply rejected.
     pub rejected: Vec<u64>,
-    /// Records that it was for, and that others took back before it had its turn.
+    /// Records of this apply that others undid before it had its turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_back: Vec<TakenBack>,
     /// Whether it was interrupted, and rolled back what was under way.

@@ -165,8 +165,8 @@ fn refuse_others(log: &LogFile, ids: &Marks, by: &str) -> Result<(), ApplyError>
     }
 }
 
-/// Puts a change on trial that is none of a service's, called `name`: begins a trial, or joins that of the same records. The
-/// records are rejected from the start already.
+/// Begins a trial for a change that is not of a service, with the name `name`, or joins the trial of the same records.
+/// The records are rejected from the start already.
 pub fn begin_for(
     name: &str,
     start: &Start,
@@ -392,7 +392,7 @@ fn go_back(
     Ok(())
 }
 
-/// Whether the log says so. One that can't be read says nothing.
+/// Whether the log has the trial confirmed. `false` if it can't be read.
 fn is_confirmed(log: &LogFile, trial: &Trial) -> bool {
     let marks: Marks = trial.marks.iter().map(|one| one.mark).collect();
     let newest = marks.last().copied().unwrap_or_default();

@@ -319,7 +319,7 @@ fn shown(text: &Text, other: &Text) -> String {
         Err(problem) => return format!("an error: {problem}"),
     };
     let other = other.as_ref().map(|other| String::from_utf8_lossy(other)).unwrap_or_default();
-    // The comma before the next element is none of the line.
+    // The comma before the next element is not part of the line.
     let bare = |line: &'_ str| line.trim_end_matches(',').to_owned();
     let theirs: BTreeSet<String> = other.lines().map(bare).collect();
     let Some(line) = text.lines().map(bare).find(|line| !theirs.contains(line)) else { return "no line".to_owned() };

@@ -136,11 +136,11 @@ pub struct Apply {
     pub confirm: Option<Duration>,
 }
 
-/// A change that awaits its confirmation is kept, or taken back at once.
+/// A request to keep the trial, or to roll it back at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Confirm {
-    /// Whether it is taken back.
+    /// Whether the trial rolls back.
     #[serde(default)]
     pub revert: bool,
     /// Only if the trial has this timer. Only a timer asks for it.

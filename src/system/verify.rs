@@ -175,7 +175,7 @@ impl System<'_> {
         self.session.progress().warn(&format!("nothing is proven: {}", messages::chain(error)));
     }
 
-    /// Takes back what came into effect since all was sound, but for what is proven to be sound or is sound by itself.
+    /// Rejects the records since the last sound state, except those that are proven sound or are sound by themselves.
     fn take_back(&self, sound_until: u64, verdict: &Verdict, proof: Option<&Proof>) -> anyhow::Result<Option<Report>> {
         self.session.heed_signals()?;
         let warn = |message: &str| self.session.progress().warn(message);

@@ -119,7 +119,7 @@ fn leave_out_consequences(findings: &mut Vec<Finding>) {
     }
 }
 
-/// Why a part may go on with the built values.
+/// Why a part may keep the built values.
 fn exemption<'p>(plan: &'p Plan, kind: &str, name: &str) -> Option<&'p str> {
     let exempt = plan.services.values().flat_map(|service| &service.exempt);
     exempt.filter(|one| one.kind == kind && one.name == name).map(|one| one.reason.as_str()).next()

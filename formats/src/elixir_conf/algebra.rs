@@ -100,7 +100,7 @@ enum Breaks {
     Flat,
     /// As new lines.
     Broken,
-    /// As their text, but for what is in an enabled `NextBreakFits`.
+    /// As their text, except the contents of an enabled `NextBreakFits`.
     FlatNoBreak,
     /// As their text, but groups are broken.
     BreakNoFlat,

@@ -52,7 +52,7 @@ pub fn keyword(name: &str) -> Result<Doc, RenderError> {
     Ok(Doc::ascii(if is_identifier(text) { format!("{text}:") } else { format!("\"{text}\":") }))
 }
 
-/// What is in double quotes; none of operators, which are names without quotes.
+/// The text in double quotes; `None` for operators, which are names without quotes.
 fn quoted(name: &str) -> Option<&str> {
     let text = name.strip_prefix('"')?.strip_suffix('"')?;
     let is_simple =

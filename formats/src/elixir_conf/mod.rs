@@ -89,7 +89,7 @@ fn statement(application: &str, key: &str, value: &Value) -> Result<Doc, RenderE
     let [application, space, key] = left;
     let (arguments, next_break_fits) = match value {
         Value::Object(attrs) if is_keywords(attrs) => {
-            // Where each starts on a line of its own already, because strings have line breaks, they are kept so.
+            // If each starts on a line of its own already, because strings have line breaks, they stay so.
             let (last, others) = (attrs.len() - 1, attrs.values().map(line_breaks));
             let lines = last > 0 && others.take(last).all(|lines| lines > 0);
             let separator = if lines { Doc::Line } else { Doc::strict(" ") };

@@ -158,7 +158,7 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// A single item gets a comma only where there was one: black splits at commas first, and that adds the last.
+    /// A single item gets a comma only if there was one: black splits at commas first, and that adds the last.
     fn comma(&self, items: usize) -> &'static [u8] {
         if self.explodes || items > 1 { b"," } else { b"" }
     }

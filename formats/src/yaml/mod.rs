@@ -135,7 +135,7 @@ fn write_document(out: &mut Vec<u8>, value: &Value, style: Style) -> Result<(), 
         }
         value => {
             let plain = writer.write_scalar(value, Context::document(style))?;
-            // A plain document could go on, so PyYAML ends it.
+            // A plain document could continue, so PyYAML ends it.
             writer.out.extend_from_slice(if plain { b"\n...\n" } else { b"\n" });
         }
     }

@@ -15,7 +15,7 @@ const WIDTH: usize = 80;
 /// The longest simple key, tag included (`check_simple_key`): `!!str` counts as 5, and 128 is too long.
 const SIMPLE_KEY: usize = 128 - 5;
 
-/// Where a scalar is written.
+/// The place in which a scalar is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context {
     /// The column at which the writer stands.

@@ -21,7 +21,7 @@ pub struct Match {
     pub value: ValueSpec,
 }
 
-/// A file that is none of the option's.
+/// A file that does not hold the option's value.
 #[derive(Clone, Debug)]
 pub struct Miss {
     /// The path in the store.
@@ -118,7 +118,7 @@ fn matched(path: &Utf8Path, wanted: &Wanted, found: Option<Found>) -> Option<Mat
     Some(Match { path: path.to_owned(), found: found?, value: wanted.spec.clone() })
 }
 
-/// A value without content is in a file only if the file's name says so.
+/// Whether a short file can hold a value without content: only if the file's name fits the option's type.
 fn says_nothing(description: &str, path: &Utf8Path, file: &Reached) -> bool {
     let likely = by_type(description);
     file.text.len() < 200 && !likely.is_empty() && by_name(path).iter().any(|format| likely.contains(format))

@@ -158,7 +158,7 @@ fn spot(words: &[String], attributes: &Map<String, Value>, known: &Map<String, V
     })
 }
 
-/// The words of one flag; `None` where it can't be written.
+/// The words of one flag; `None` if it can't be written.
 fn of_one(parameters: &Map<String, Value>, name: &str, value: &Value) -> Option<Vec<String>> {
     flags::words(parameters, &json!([{ "flags": { name: value } }])).ok()
 }

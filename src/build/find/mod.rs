@@ -98,8 +98,8 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
     found.try_for_each(|(unit, spec)| restartable(unit, spec, find))
 }
 
-/// A unit whose module keeps a change from restarting it (`restartIfChanged`, nixos/lib/systemd-unit-options.nix) is not
-/// restarted for a value either, unless somebody says so.
+/// Checks that a unit may be restarted. A unit whose module prevents a restart after a change (`restartIfChanged`,
+/// nixos/lib/systemd-unit-options.nix) is not restarted for a value either, unless the description asks for it.
 fn restartable(unit: &str, spec: &Unit, find: &Find) -> Result<(), String> {
     let settings = unit::settings(find.units.get(unit).map_or("", String::as_str));
     let must_not = unit::last(&settings, "X-RestartIfChanged").is_some_and(|value| !is_yes(value));

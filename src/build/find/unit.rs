@@ -5,7 +5,7 @@
 pub struct Setting {
     /// `ExecStart`
     pub key: String,
-    /// The value, lines that go on joined.
+    /// The value, with continued lines joined.
     pub value: String,
 }
 

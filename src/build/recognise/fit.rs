@@ -91,7 +91,7 @@ fn values(parameter: &Parameter, given: &FormatSpec, spec: &FormatSpec, value: &
     }
 }
 
-/// `spec` with the parameter; where that does not go together with another one, without the other, unless it is given.
+/// `spec` with the parameter. If another parameter excludes it, that one is removed, unless it is given.
 pub fn assign(given: &FormatSpec, spec: &FormatSpec, parameter: &str, value: &Value) -> Vec<FormatSpec> {
     conventions::assign(spec, parameter, value, |name| !given.parameters.contains_key(name))
 }

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::system::activate::Activated;
 use crate::system::session::Session;
 
-/// Does the right thing for who runs it.
+/// Activates for the activation script, or for the unit in its place.
 pub fn run(arguments: arguments::Activate, session: &Session) -> anyhow::Result<Exit> {
     let activated = if arguments.in_unit { session.activated_by_unit()? } else { arguments.system };
     let Some(system) = session.open_for_activation(activated)? else { return Ok(Exit::Done) };

@@ -213,7 +213,7 @@ fn lines<'w>(words: impl Iterator<Item = &'w str>) -> String {
     words.flat_map(|word| [word, "\n"]).collect()
 }
 
-/// Records the value of a step, and gives the line that says so.
+/// Records the value of a step, and gives the line about it.
 fn record(step: &Step, root: &Utf8Path, system: &System<'_>) -> anyhow::Result<String> {
     let Command::Append(Lazy(arguments)) = command_line(root, &["append", step.path, step.value])?.command else {
         bail!("append is no command");

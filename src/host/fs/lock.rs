@@ -38,7 +38,7 @@ pub struct Patience<'p> {
 }
 
 impl<'p> Patience<'p> {
-    /// At most `most`, and only until `is_over` says so.
+    /// Waits at most `most`, and only until `is_over` gives true.
     #[must_use]
     pub fn until(most: Duration, is_over: &'p dyn Fn() -> bool) -> Self {
         Self { most, is_over }

@@ -17,7 +17,7 @@ use super::{Job, JobFault, ManagerError, Verb};
 use crate::host::timings;
 use crate::time::clock::{Clock, SystemClock};
 
-/// How often who waits for jobs looks whether to go on.
+/// The interval in which a caller that waits for jobs checks whether to continue.
 const SLICE: Duration = Duration::from_millis(50);
 /// How often who waits for jobs looks whether they are still there: the signal of one that ends while systemd is executed
 /// anew never comes.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::systemd::Observed;
 use crate::reconcile::state::InEffect;
 
-/// Changes on top of each other that can be taken back one by one. More of them than this become one.
+/// How many changes on top of each other can roll back one by one. More than this are merged.
 const MOST: usize = 8;
 
 /// The watch over one service.
@@ -80,7 +80,7 @@ impl Watch {
     pub fn push(&mut self, change: Unproven) {
         self.changes.push(change);
         if self.changes.len() > MOST {
-            // The oldest two can only be taken back together.
+            // The oldest two can only roll back together.
             let newer = self.changes.remove(1);
             self.changes[0].doubtful.extend(newer.doubtful);
         }
@@ -132,7 +132,7 @@ impl Watch {
     /// When to look again at the latest.
     #[must_use]
     pub fn next_look(&self, now: f64) -> f64 {
-        // A unit that is about to change is looked at often; systemd says so, too.
+        // A unit that is about to change is observed often; systemd also sends signals about it.
         if now < self.end { self.end } else { now + 1.0 }
     }
 }

@@ -68,7 +68,7 @@ pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> any
     recorded.records = trial::record_checked((system, caller), &mut trial, until, decide, check)?;
     recorded.notes.append(&mut told);
     if !request.apply {
-        // An apply says so itself.
+        // An apply reports these notes itself.
         recorded.notes.append(&mut notes);
     }
     timings::mark("append to the log");

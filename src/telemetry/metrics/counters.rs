@@ -23,7 +23,7 @@ pub struct Counters {
     pub last_change: BTreeMap<String, f64>,
     /// Of applies that changed something.
     pub durations: Durations,
-    /// Records that were taken back because a rebuild would not agree with them.
+    /// Records that were rejected because a rebuild would differ with them.
     #[serde(default)]
     pub unsound: u64,
 }
