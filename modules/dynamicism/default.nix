@@ -294,12 +294,7 @@ in
       '';
     };
 
-    package = mkOption {
-      type = types.package;
-      default = pkgs.dynix or (pkgs.callPackage ../../package.nix { });
-      defaultText = lib.literalExpression "pkgs.dynix";
-      description = "The dynix package to use.";
-    };
+    package = lib.mkPackageOption { dynix = pkgs.dynix or (pkgs.callPackage ../../package.nix { }); } "dynix" { };
 
     applyDynamicConfiguration = mkOption {
       type = types.functionTo types.package;
