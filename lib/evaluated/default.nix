@@ -141,7 +141,13 @@ let
         text = plain (entry.text or null);
       };
   etc =
-    config: mapAttrs (_: etcEntry) (removeAttrs config.environment.etc [ "systemd/system" "systemd/user" ]);
+    config:
+    mapAttrs (_: etcEntry) (
+      removeAttrs config.environment.etc [
+        "systemd/system"
+        "systemd/user"
+      ]
+    );
   unitsOf =
     units:
     mapAttrs (
@@ -205,11 +211,12 @@ in
       script = after.system.activationScripts.script;
       dryScript = after.system.dryActivationScript or "";
       named =
-        lib.concatMap (name: lib.optional (after.systemd.units ? ${name}) (after.systemd.units.${name}.text or null)) (
-          attrNames units
-        )
+        lib.concatMap (
+          name: lib.optional (after.systemd.units ? ${name}) (after.systemd.units.${name}.text or null)
+        ) (attrNames units)
         ++ lib.concatMap (
-          name: lib.optional (after.systemd.user.units ? ${name}) (after.systemd.user.units.${name}.text or null)
+          name:
+          lib.optional (after.systemd.user.units ? ${name}) (after.systemd.user.units.${name}.text or null)
         ) (attrNames userUnits)
         ++ lib.concatMap (
           name:
@@ -263,9 +270,9 @@ in
           # Only its name: nothing else is asked for, for nothing else need be possible to evaluate.
           else if attrNames wholes == [ "name" ] then
             lib.filterAttrs (name: _: name == "networking.hostName") (
-              differences
-                { "networking.hostName" = config.networking.hostName or null; }
-                { "networking.hostName" = after.networking.hostName or null; }
+              differences { "networking.hostName" = config.networking.hostName or null; } {
+                "networking.hostName" = after.networking.hostName or null;
+              }
             )
           else
             differences (pieces.restParts config).option (pieces.restParts after).option;

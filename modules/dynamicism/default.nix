@@ -294,7 +294,9 @@ in
       '';
     };
 
-    package = lib.mkPackageOption { dynix = pkgs.dynix or (pkgs.callPackage ../../package.nix { }); } "dynix" { };
+    package = lib.mkPackageOption {
+      dynix = pkgs.dynix or (pkgs.callPackage ../../package.nix { });
+    } "dynix" { };
 
     applyDynamicConfiguration = mkOption {
       type = types.functionTo types.package;

@@ -334,6 +334,7 @@ in
           {
             systemd.services.own = {
               serviceConfig.ExecStart = "/bin/own ${json}";
+              serviceConfig.ExecReload = "/bin/kill -HUP $MAINPID";
             };
             dynamicism.for.own = {
               enable = true;

@@ -12,7 +12,9 @@
   imports = [ ../../modules/dynamicism ];
 
   config.environment.etc.packaged = lib.mkIf config.services.packaged.enable {
-    source = pkgs.runCommand "packaged" { src = ./evaluated-subject.nix; } "echo built by itself > $out";
+    source = pkgs.runCommand "packaged" {
+      src = ./evaluated-subject.nix;
+    } "echo built by itself > $out";
   };
 
   config.dynamicism.options = [ "*" ];

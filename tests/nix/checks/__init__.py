@@ -1,0 +1,1 @@
+"""The checks of tests/nix/run, by what they are about."""
