@@ -13,7 +13,7 @@ const WIDTHS: [u64; 6] = [2, 4, 8, 80, 100, 120];
 
 /// Every convention of a parameter of this kind; none if it changes no text, or always shows.
 #[must_use]
-pub fn of(kind: Kind) -> Vec<Value> {
+pub fn candidates(kind: Kind) -> Vec<Value> {
     match kind {
         Kind::Boolean => vec![true.into(), false.into()],
         Kind::Choice(choices) => choices.iter().map(|choice| Value::from(*choice)).collect(),

@@ -128,7 +128,7 @@ fn for_each_word(parameters: &Map<String, Value>, value: &Value, sink: &mut Sink
     };
     for (index, item) in items.iter().enumerate() {
         match item {
-            Value::Object(item) => Conventions::of(parameters, item)
+            Value::Object(item) => Conventions::new(parameters, item)
                 .and_then(|conventions| match item.get("flags") {
                     Some(Value::Object(flags)) => flags.iter().try_for_each(|(name, value)| {
                         let flag = conventions.flag(name)?;
@@ -167,7 +167,7 @@ struct Conventions<'a> {
 
 impl<'a> Conventions<'a> {
     /// The item's own parameters, and the format's for the rest.
-    fn of(parameters: &'a Map<String, Value>, item: &'a Map<String, Value>) -> Result<Self, RenderError> {
+    fn new(parameters: &'a Map<String, Value>, item: &'a Map<String, Value>) -> Result<Self, RenderError> {
         let named: &[&str] = if item.contains_key("flags") { &["flags", "dashes"] } else { &["flag", "value"] };
         for name in item.keys() {
             if !named.contains(&name.as_str()) && !matches!(name.as_str(), "separator" | "booleans" | "join") {
@@ -265,7 +265,7 @@ fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
         else {
             continue;
         };
-        let Ok(conventions) = Conventions::of(settings.parameters, item) else { continue };
+        let Ok(conventions) = Conventions::new(settings.parameters, item) else { continue };
         for (name, value) in flags {
             let Ok(flag) = conventions.flag(name) else { continue };
             let message = if name.starts_with('-') {

@@ -38,11 +38,11 @@ pub(super) static FORMAT: Format = Format {
 };
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
-    write_sections(out, &Conventions::of(settings), names_escaped(settings), value)
+    write_sections(out, &Conventions::new(settings), names_escaped(settings), value)
 }
 
 fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
-    misread_sections(&Conventions::of(settings), names_escaped(settings), value)
+    misread_sections(&Conventions::new(settings), names_escaped(settings), value)
 }
 
 pub(super) fn names_escaped(settings: &Settings) -> bool {

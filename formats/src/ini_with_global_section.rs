@@ -21,7 +21,7 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
     if let Some(name) = parts.keys().find(|name| !matches!(name.as_str(), "globalSection" | "sections")) {
         return Err(RenderError::here("is not known here; there are globalSection and sections")).at(name);
     }
-    let conventions = Conventions::of(settings);
+    let conventions = Conventions::new(settings);
     if let Some(global) = parts.get("globalSection") {
         conventions.write_attrs(out, global).at("globalSection")?;
         // Also where no section follows, and where no line came of its lists.
@@ -36,7 +36,7 @@ fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), Re
 }
 
 fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
-    let conventions = Conventions::of(settings);
+    let conventions = Conventions::new(settings);
     let mut all = Vec::new();
     let mut put = |name: &str, error: RenderError| all.extend(Err::<(), _>(error).at(name).err());
     conventions.find_misreadings(&value["globalSection"], &mut |error| put("globalSection", error));

@@ -30,7 +30,7 @@ enum Version {
 }
 
 impl Version {
-    fn of(settings: &Settings) -> Self {
+    fn from_settings(settings: &Settings) -> Self {
         match settings.parameters.get("version").and_then(Value::as_u64) {
             Some(1) => Self::One,
             _ => Self::Two,
@@ -39,7 +39,7 @@ impl Version {
 }
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
-    Writer { out, version: Version::of(settings) }.write_nodes(value, 0)
+    Writer { out, version: Version::from_settings(settings) }.write_nodes(value, 0)
 }
 
 struct Writer<'a> {
@@ -251,7 +251,7 @@ fn is_identifier(text: &str, version: Version) -> bool {
 
 /// Strings without quotes that are no names for a reader; characters that it does not take even between quotes.
 fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
-    let mut reader = Misreadings { version: Version::of(settings), found: Vec::new() };
+    let mut reader = Misreadings { version: Version::from_settings(settings), found: Vec::new() };
     reader.nodes(value, &mut Vec::new());
     reader.found
 }

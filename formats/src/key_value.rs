@@ -27,11 +27,11 @@ pub(super) static FORMAT: Format = Format {
 };
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
-    Conventions::of(settings).write_attrs(out, value)
+    Conventions::new(settings).write_attrs(out, value)
 }
 
 fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
     let mut all = Vec::new();
-    Conventions::of(settings).find_misreadings(value, &mut |error| all.push(error));
+    Conventions::new(settings).find_misreadings(value, &mut |error| all.push(error));
     all
 }

@@ -210,7 +210,7 @@ impl Scalar {
     }
 
     /// None for what is no scalar.
-    fn of(value: &Value) -> Result<Option<Self>, RenderError> {
+    fn read(value: &Value) -> Result<Option<Self>, RenderError> {
         Ok(match value {
             Value::Bool(_) => Some(Self::Boolean),
             Value::String(_) => Some(Self::String),
@@ -234,7 +234,7 @@ impl Scalar {
 fn check_array(items: &[Value]) -> Result<(), RenderError> {
     let mut first = None;
     for (index, item) in items.iter().enumerate() {
-        let Some(scalar) = Scalar::of(item).at_index(index)? else {
+        let Some(scalar) = Scalar::read(item).at_index(index)? else {
             return Err(RenderError::here("is no scalar, so an array can't hold it; use a list")).at_index(index);
         };
         if *first.get_or_insert(scalar) != scalar {

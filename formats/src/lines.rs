@@ -128,7 +128,7 @@ pub fn validate(settings: &Settings) -> Result<(), SpecError> {
 }
 
 impl<'a> Conventions<'a> {
-    pub fn of(settings: &'a Settings) -> Self {
+    pub fn new(settings: &'a Settings) -> Self {
         let booleans = settings.string("booleans");
         let bare = booleans == Some(KEY_OR_COMMENT);
         // Among the elements of a list that is one value, booleans have no key.

@@ -91,7 +91,7 @@ struct Shortest {
 }
 
 impl Shortest {
-    fn of(float: f64) -> Self {
+    fn new(float: f64) -> Self {
         // `d.ddde-308`, on the stack.
         let mut text = [0_u8; 32];
         let mut rest = &mut text[..];
@@ -164,7 +164,7 @@ pub fn write_nix_json(out: &mut Vec<u8>, float: f64) {
 }
 
 fn write_shortest(out: &mut Vec<u8>, float: f64, positional_below: i32, point: bool) {
-    let shortest = Shortest::of(float);
+    let shortest = Shortest::new(float);
     if shortest.negative {
         out.push(b'-');
     }
@@ -209,7 +209,7 @@ fn reread(float: f64) -> Option<f64> {
 /// Writes as `serde_json` 1.0.107, which uses `ryu`: positional from 1e-5 to below 1e16, otherwise `d.ddde-7`
 /// (`format64` of ryu's `pretty` module).
 pub fn write_ryu(out: &mut Vec<u8>, float: f64) {
-    let shortest = Shortest::of(float);
+    let shortest = Shortest::new(float);
     if shortest.negative {
         out.push(b'-');
     }
@@ -231,7 +231,7 @@ pub fn write_rust_debug(out: &mut Vec<u8>, float: f64) {
 /// of `nlohmann::json`). jq keeps the number as a decimal and writes it as decNumber does: positional if its exponent
 /// is not above zero and it is not below 1e-6, otherwise with an exponent without padding (`1E+20`).
 pub fn write_jq(out: &mut Vec<u8>, float: f64) {
-    let shortest = Shortest::of(float);
+    let shortest = Shortest::new(float);
     if shortest.negative {
         out.push(b'-');
     }

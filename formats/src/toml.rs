@@ -158,7 +158,7 @@ fn write_key(out: &mut Vec<u8>, name: &str) {
     if !bytes.is_empty() && bytes.iter().copied().all(is_bare) {
         return out.extend_from_slice(bytes);
     }
-    let needs = Needs::of(bytes);
+    let needs = Needs::scan(bytes);
     let control = needs.control || needs.newline;
     if !control && (needs.backslash || needs.double_quotes > 0) && needs.single_quotes == 0 {
         quote(out, b"'", bytes);
@@ -180,7 +180,7 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
     if is_basic(bytes) {
         return quote(out, b"\"", bytes);
     }
-    let needs = Needs::of(bytes);
+    let needs = Needs::scan(bytes);
     let verbatim = !needs.control && !needs.backslash;
     if verbatim && needs.double_quotes == 0 && !needs.newline {
         // A tab gets an escape all the same.
@@ -223,7 +223,7 @@ struct Needs {
 }
 
 impl Needs {
-    fn of(bytes: &[u8]) -> Self {
+    fn scan(bytes: &[u8]) -> Self {
         let mut needs = Self::default();
         let mut run = 0;
         let mut previous = 0;

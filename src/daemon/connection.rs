@@ -51,7 +51,7 @@ impl Connection {
     /// A client that has just come.
     pub fn new(stream: UnixStream) -> std::io::Result<Self> {
         stream.set_nonblocking(true)?;
-        let peer = Peer::of(&stream)?;
+        let peer = Peer::from_stream(&stream)?;
         let (inbox, outbox) = (Inbox::default(), Vec::new());
         Ok(Self { peer, stage: Stage::Open, stream, inbox, outbox, written: 0, moved: Instant::now() })
     }

@@ -34,7 +34,7 @@ pub struct Service {
 impl Look {
     /// Observes the present system.
     #[must_use]
-    pub fn of<'s>(last_record: u64, services: impl Iterator<Item = &'s String>, state: &State) -> Self {
+    pub fn from_state<'s>(last_record: u64, services: impl Iterator<Item = &'s String>, state: &State) -> Self {
         let service = |name: &String| {
             let known = state.services.get(name);
             let last_failure =
@@ -57,7 +57,7 @@ pub struct Event {
     kind: &'static str,
     last_record: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<Said>,
+    record: Option<RecordView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub fn begin(now: &Look) -> Event {
 
 /// The events between two observations. `records`: those that are newer than `before`.
 #[must_use]
-pub fn between(before: &Look, now: &Look, records: Vec<Said>) -> Vec<Event> {
+pub fn between(before: &Look, now: &Look, records: Vec<RecordView>) -> Vec<Event> {
     let last_record = now.last_record;
     let recorded = records.into_iter().map(|record| Event {
         kind: "recorded",
@@ -105,7 +105,7 @@ pub fn between(before: &Look, now: &Look, records: Vec<Said>) -> Vec<Event> {
 /// A record, in the shape that the interface has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Said {
+pub struct RecordView {
     id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<String>,
@@ -142,10 +142,10 @@ struct Rejection {
     reason: String,
 }
 
-impl Said {
+impl RecordView {
     /// A record without its secrets; whether it counts; why it was rejected.
     #[must_use]
-    pub fn of(record: Record, counts: bool, rejected: Option<&String>) -> Self {
+    pub fn from_record(record: Record, counts: bool, rejected: Option<&String>) -> Self {
         let holds = counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
         let Record { id, time, by, until, kind } = record;
         let rejected = rejected.cloned();
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(between(&before, &before, Vec::new()), []);
         let mut now = Look { last_record: 2, services: BTreeMap::from([("a".to_owned(), service(Some(1), 2))]) };
         let record = Record { id: 2, time: None, by: None, until: None, kind: Kind::Rollback(0) };
-        let told = between(&before, &now, vec![Said::of(record, true, None)]);
+        let told = between(&before, &now, vec![RecordView::from_record(record, true, None)]);
         assert_eq!(
             serde_json::to_value(told).unwrap(),
             json!([

@@ -21,7 +21,7 @@ impl Peer {
     /// `SO_PEERGROUPS` would have its groups as they were when it connected. No safe interface has that option, so they are
     /// read from /proc when the connection is taken (`proc_pid_status(5)`): of the process that has the id of the one that
     /// connected, and only while its user is that one's. A process that is gone by then has its effective group alone.
-    pub fn of(stream: &UnixStream) -> std::io::Result<Self> {
+    pub fn from_stream(stream: &UnixStream) -> std::io::Result<Self> {
         let credentials = socket_peercred(stream)?;
         let (user, group) = (credentials.uid.as_raw(), credentials.gid.as_raw());
         // Root may do everything, so its groups do not matter.
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_peer_of_a_pair_is_this_process() {
         let (one, _other) = UnixStream::pair().unwrap();
-        let peer = Peer::of(&one).unwrap();
+        let peer = Peer::from_stream(&one).unwrap();
         assert_eq!(peer.user, rustix::process::geteuid().as_raw());
         assert!(peer.groups.contains(&rustix::process::getegid().as_raw()));
     }

@@ -55,7 +55,7 @@ fn answer(query: &Query, session: &Session) -> Reply {
         Query::Get(path) => session.open().and_then(|system| Ok(interface::found(&system.value(path)?))),
         Query::Status => session.open().and_then(|system| Ok(interface::found(&system.status()?.0))),
         Query::Log { after, limit } => page(*after, *limit, session).map(|found| interface::found(&found)),
-        Query::Metrics => session.open().and_then(|system| Ok(Reply::of(json!({ "text": system.metrics()? })))),
+        Query::Metrics => session.open().and_then(|system| Ok(Reply::new(json!({ "text": system.metrics()? })))),
     };
     found.unwrap_or_else(|error| failed(&error))
 }
@@ -67,17 +67,17 @@ fn failed(error: &anyhow::Error) -> Reply {
 /// Some records.
 #[derive(Serialize)]
 struct Page {
-    records: Vec<events::Said>,
+    records: Vec<events::RecordView>,
     complete: bool,
 }
 
 fn page(after: u64, records: usize, session: &Session) -> anyhow::Result<Page> {
     let system = session.open()?;
-    let secrets = Secrets::of(&system.plan);
+    let secrets = Secrets::new(&system.plan);
     let page = system.log().page(after, Most { records, bytes: PAGE })?;
     let said = page.records.into_iter().map(|(record, counts)| {
         let rejected = page.rejections.get(&record.id);
-        events::Said::of(secrets.shown_record(record), counts, rejected)
+        events::RecordView::from_record(secrets.shown_record(record), counts, rejected)
     });
     Ok(Page { records: said.collect(), complete: page.complete })
 }
@@ -89,7 +89,7 @@ fn changes(seen: &mut Option<events::Look>, session: &Session, outbox: &Outbox) 
         log.settle();
     }
     let last_record = log.fold()?.last_id;
-    let now = events::Look::of(last_record, system.plan.services.keys(), &system.state()?);
+    let now = events::Look::from_state(last_record, system.plan.services.keys(), &system.state()?);
     if let Some(before) = seen.as_ref().filter(|before| **before != now) {
         let (recorded, mut behind) = (events::Look { last_record, ..before.clone() }, before.last_record);
         while behind < last_record {
@@ -105,12 +105,12 @@ fn changes(seen: &mut Option<events::Look>, session: &Session, outbox: &Outbox) 
     Ok(seen.insert(now).clone())
 }
 
-fn tell(before: &events::Look, now: &events::Look, records: Vec<events::Said>, outbox: &Outbox) {
+fn tell(before: &events::Look, now: &events::Look, records: Vec<events::RecordView>, outbox: &Outbox) {
     for event in events::between(before, now, records) {
         outbox.tell(Message::Event(stream(&event)));
     }
 }
 
 fn stream(event: &events::Event) -> Reply {
-    Reply { continues: true, ..Reply::of(json!({ "event": event })) }
+    Reply { continues: true, ..Reply::new(json!({ "event": event })) }
 }

@@ -50,7 +50,7 @@ impl Uses {
         let lines: Vec<Vec<Use>> = json_file::lines(file)?;
         let mut uses = Self { file: file.to_owned(), lines: lines.len(), known: Vec::new() };
         for Use { user, rule, pattern, times } in lines.into_iter().flatten() {
-            uses.of(user, &Used { rule, pattern }).extend(times);
+            uses.times(user, &Used { rule, pattern }).extend(times);
         }
         Ok(uses)
     }
@@ -94,7 +94,7 @@ impl Uses {
     /// How long a part can't be used again, and why; `None` if it can.
     fn wait(&mut self, user: u32, part: &Used, spec: &DaemonSpec, now: Duration) -> Option<(Duration, String)> {
         let (rate, text) = rate(spec, &part.rule, &part.pattern)?;
-        let times = self.of(user, part);
+        let times = self.times(user, part);
         expire(times, rate, now);
         let first = times.front().filter(|_| times.len() >= rate.times as usize)?;
         let retry = rate.period.saturating_sub(now.saturating_sub(*first));
@@ -122,12 +122,12 @@ impl Uses {
         json_file::add_line(&self.file, &parts.iter().map(of).collect::<Vec<Use>>())?;
         self.lines += 1;
         for part in parts {
-            self.of(user, part).push_back(now);
+            self.times(user, part).push_back(now);
         }
         Ok(())
     }
 
-    fn of(&mut self, user: u32, part: &Used) -> &mut VecDeque<Duration> {
+    fn times(&mut self, user: u32, part: &Used) -> &mut VecDeque<Duration> {
         let is_it = |one: &Use| one.user == user && one.rule == part.rule && one.pattern == part.pattern;
         let at = self.known.iter().position(is_it).unwrap_or_else(|| {
             let Used { rule, pattern } = part.clone();

@@ -64,12 +64,12 @@ pub struct Wanted {
 impl Wanted {
     /// Those of an overlay that are of no service.
     #[must_use]
-    pub fn of(plan: &Plan, overlay: &Overlay) -> Self {
+    pub fn new(plan: &Plan, overlay: &Overlay) -> Self {
         let mut wanted = Self::default();
         if !allowed::any(plan) {
             return wanted;
         }
-        let places = crate::plan::options::OptionIndex::of(plan);
+        let places = crate::plan::options::OptionIndex::new(plan);
         for (path, one) in overlay.leaves() {
             if places.find(&path).is_some() {
                 continue;
@@ -158,7 +158,7 @@ pub fn prepare(
     let evaluator = plan.evaluator.as_ref();
     let evaluator =
         evaluator.context("this system's plan has no evaluator (dynamicism.evaluator), which these options need")?;
-    let store = NixStore::of(evaluator);
+    let store = NixStore::new(evaluator);
     let known = known(paths, wanted)?.filter(|one| stand_in::is_there(&store, one));
     let stand_in = if let Some(known) = known {
         known
@@ -344,10 +344,10 @@ mod tests {
         let mut overlay = Overlay::default();
         overlay.put(&["networking", "domain"], json!("x"), 1);
         overlay.put(&["other"], json!("x"), 2);
-        let wanted = Wanted::of(&plan, &overlay);
+        let wanted = Wanted::new(&plan, &overlay);
         assert_eq!(wanted.overrides, [(AttrPath::parse("networking.domain").unwrap(), json!("x"), 1)]);
         assert_eq!(wanted.left_out[0].id, 2);
         let none: Plan = serde_json::from_value(json!({"version": 1, "services": {}})).unwrap();
-        assert_eq!(Wanted::of(&none, &overlay), Wanted::default());
+        assert_eq!(Wanted::new(&none, &overlay), Wanted::default());
     }
 }

@@ -27,7 +27,7 @@ pub struct NixStore {
 impl NixStore {
     /// The one of an evaluator.
     #[must_use]
-    pub fn of(evaluator: &Evaluator) -> Self {
+    pub fn new(evaluator: &Evaluator) -> Self {
         let program = evaluator.command.iter().find(|word| word.ends_with("nix-instantiate"));
         let beside = program.and_then(|program| program.strip_suffix("nix-instantiate"));
         Self { program: format!("{}nix-store", beside.unwrap_or_default()) }

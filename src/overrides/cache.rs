@@ -32,7 +32,7 @@ pub(super) struct FileState {
 }
 
 impl FileState {
-    pub fn of(metadata: &std::fs::Metadata) -> Self {
+    pub fn from_metadata(metadata: &std::fs::Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),

@@ -71,7 +71,7 @@ impl Entry<'_> {
 
 impl Entry<'static> {
     /// The entry that a reader gets after `change`, which has been checked, is recorded.
-    pub fn of(change: &Draft) -> Self {
+    pub fn from_draft(change: &Draft) -> Self {
         let operation = match change {
             Draft::Set(path, value) => Operation::Set { path: names(path), value: nix::normalized(value.clone()) },
             Draft::Replace(path, value) => {

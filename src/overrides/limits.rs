@@ -34,7 +34,7 @@ pub enum Unrecordable {
 impl Unrecordable {
     /// Why `change` can't be written.
     #[must_use]
-    pub fn of(change: &Draft, error: &nix::ValueError) -> Self {
+    pub fn new(change: &Draft, error: &nix::ValueError) -> Self {
         Self::Value { path: change.path().cloned().unwrap_or_default(), problem: error.to_string() }
     }
 }

@@ -148,7 +148,7 @@ impl LogFile {
     /// The same, with the stored values of expressions for the system at `paths`.
     #[must_use]
     pub fn keeping_for(self, paths: &Paths) -> Self {
-        Self { values: self.values.of(paths), ..self }
+        Self { values: self.values.for_system(paths), ..self }
     }
 
     /// The same for an apply: an expression that failed before is tried again.
@@ -176,7 +176,7 @@ impl LogFile {
     /// The fold of the log with `changes` at its end. It writes nothing.
     pub fn preview(&self, changes: &[Draft]) -> Result<Folded, LogError> {
         changes.iter().try_for_each(limits::check)?;
-        self.fold_with(&changes.iter().map(Entry::of).collect::<Vec<_>>())
+        self.fold_with(&changes.iter().map(Entry::from_draft).collect::<Vec<_>>())
             .and_then(|folded| self.with_values(folded, changes.len()))
     }
 
@@ -424,7 +424,7 @@ impl LogFile {
     }
 
     pub(super) fn state_of(&self, file: &File) -> Result<FileState, LogError> {
-        Ok(FileState::of(&file.metadata().at("look at", &self.path)?))
+        Ok(FileState::from_metadata(&file.metadata().at("look at", &self.path)?))
     }
 }
 

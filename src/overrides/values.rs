@@ -67,7 +67,7 @@ impl Values {
     }
 
     /// The same, with values of the system that `paths` lead to.
-    pub fn of(self, paths: &Paths) -> Self {
+    pub fn for_system(self, paths: &Paths) -> Self {
         Self { system: Some(paths.clone()), ..self }
     }
 
@@ -165,7 +165,7 @@ mod tests {
         std::fs::create_dir_all(root.join("etc/dynix")).unwrap();
         std::fs::write(root.join("etc/dynix/plan.json"), "{}").unwrap();
         let paths = Paths::new(&root, None, None);
-        let values = Values::new(&paths.cache()).of(&paths);
+        let values = Values::new(&paths.cache()).for_system(&paths);
         (directory, values)
     }
 

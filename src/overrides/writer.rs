@@ -97,7 +97,7 @@ impl LogFile {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        self.try_expressions(&changes.iter().map(Entry::of).collect::<Vec<_>>())?;
+        self.try_expressions(&changes.iter().map(Entry::from_draft).collect::<Vec<_>>())?;
         let lock = self.lock_to_append(waiting)?;
         let marking = Marking { by, until, rejected: None };
         Ok(self.add(false, &marking, &lock, &mut |_, _| Ok::<_, LogError>(changes.to_vec()))?.records)
@@ -273,8 +273,8 @@ impl LogFile {
             if id > LAST_ID {
                 return Err(LogError::Full { path: self.path.to_string() });
             }
-            self.check_target(&Entry::of(change).operation, id, &ids)?;
-            write_line(&mut text, id, stamp, change).map_err(|error| Unrecordable::of(change, &error))?;
+            self.check_target(&Entry::from_draft(change).operation, id, &ids)?;
+            write_line(&mut text, id, stamp, change).map_err(|error| Unrecordable::new(change, &error))?;
             ids.push(id);
             Ok(id)
         };
@@ -407,7 +407,7 @@ impl LogFile {
     /// Whether a file is still the one that the log's name leads to: an editor may have put another one there.
     fn is_the_log(&self, file: &FileState) -> Result<bool, FileError> {
         match std::fs::symlink_metadata(&self.path) {
-            Ok(there) => Ok(FileState::of(&there).is_same_file(file)),
+            Ok(there) => Ok(FileState::from_metadata(&there).is_same_file(file)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error).at("look at", &self.path),
         }

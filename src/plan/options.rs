@@ -53,7 +53,7 @@ pub struct OptionIndex<'p>(Vec<OptionRef<'p>>);
 impl<'p> OptionIndex<'p> {
     /// Those of a plan.
     #[must_use]
-    pub fn of(plan: &'p Plan) -> Self {
+    pub fn new(plan: &'p Plan) -> Self {
         let mut places: Vec<OptionRef<'p>> = all(plan).collect();
         places.sort_by(|one, other| one.path.cmp(&other.path));
         Self(places)

@@ -146,7 +146,7 @@ pub(super) fn revive(
     pass.tell(report);
     let services = to_blame.iter().map(|(failed, _)| failed.service.clone()).collect();
     for (failed, tried) in to_blame {
-        reject(log, rejection::of(plan, log, &[failed], tried, &[])?, by, report)?;
+        reject(log, rejection::find(plan, log, &[failed], tried, &[])?, by, report)?;
     }
     Ok(services)
 }
@@ -181,7 +181,7 @@ pub(super) fn to_try(
     for failed in given_up {
         let outcome = Outcome::Refused { reason: failed.reason.clone() };
         report.services.insert(failed.service.clone(), outcome);
-        reject(log, rejection::of(plan, log, &[failed], recorded.last_id, &[])?, by, report)?;
+        reject(log, rejection::find(plan, log, &[failed], recorded.last_id, &[])?, by, report)?;
     }
     Ok(state.postponed)
 }

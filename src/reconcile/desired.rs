@@ -45,7 +45,7 @@ pub struct Desired {
 #[must_use]
 pub fn desired(plan: &Plan, overlay: &Overlay, only: Option<&BTreeSet<String>>, files: &dyn Reveal) -> Desired {
     let mut desired = Desired::default();
-    let places = OptionIndex::of(plan);
+    let places = OptionIndex::new(plan);
     let mut overridden: BTreeSet<usize> = BTreeSet::new();
     for (path, one) in overlay.leaves() {
         if let Some(position) = places.position(&path) {

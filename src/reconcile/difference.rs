@@ -109,7 +109,7 @@ fn target(
 ) -> Result<(Target, BTreeMap<String, String>), Outcome> {
     let as_built = render::identities_as_built(service)
         .map_err(|error| Outcome::Failed { reason: format!("its built values: {error}") })?;
-    let target = values.map_or(Ok(Target::default()), |values| Target::of(name, service, values, key));
+    let target = values.map_or(Ok(Target::default()), |values| Target::render(name, service, values, key));
     Ok((target.map_err(|error| Outcome::Refused { reason: error.to_string() })?, as_built))
 }
 
@@ -122,7 +122,12 @@ struct Target {
 }
 
 impl Target {
-    fn of(name: &str, service: &Service, values: &BTreeMap<String, Value>, key: &Key) -> Result<Self, Unrenderable> {
+    fn render(
+        name: &str,
+        service: &Service,
+        values: &BTreeMap<String, Value>,
+        key: &Key,
+    ) -> Result<Self, Unrenderable> {
         let rendered = render::render(name, service, values)?;
         let files = render::identities(service, &rendered, key);
         let Rendered { files: contents, drop_ins, notes } = rendered;
@@ -142,7 +147,7 @@ impl Difference<'_> {
         let (true, Some(directory)) = (change.stages(), change.directory(paths)) else { return Ok(()) };
         let mut files = Vec::with_capacity(contents.len());
         for (name, bytes) in contents {
-            let Ownership { mode, uid, gid } = ownership::of(&service.files[&name], paths)?;
+            let Ownership { mode, uid, gid } = ownership::resolve(&service.files[&name], paths)?;
             files.push(StagedFile { name, bytes, mode, uid, gid });
         }
         if let Some(check) = &service.check {

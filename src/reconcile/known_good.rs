@@ -265,7 +265,7 @@ pub fn choose(
         for sighting in known.good(&service, &system).take(LOOKS) {
             let Some(overlay) = earlier.overlay(plan, &service, sighting)? else { continue };
             let only = BTreeSet::from([service.clone()]);
-            let mut before = desired(plan, overlay, Some(&only), &SecretFiles::of(paths));
+            let mut before = desired(plan, overlay, Some(&only), &SecretFiles::new(paths));
             // Its secret is not there.
             if before.awaited.contains_key(&service) {
                 continue;

@@ -149,7 +149,7 @@ fn reconcile(
     while !passed.failed.is_empty() {
         let trial = passed.state.trial.as_ref().filter(|trial| over.as_ref() != Some(*trial));
         let marks = trial.map_or_else(|| marks.clone(), |trial| trial.marks.clone());
-        let mut rejections = rejection::of(plan, log, &passed.failed, view.last_id, &marks)?;
+        let mut rejections = rejection::find(plan, log, &passed.failed, view.last_id, &marks)?;
         rejections.extend(rejection::uncovered(plan, log, &passed.failed, &view.folded, &rejections)?);
         let is_last = !own.take().is_some_and(|own| rejection::own_first(&mut rejections, &passed.failed, &own));
         if !rejections.is_empty() {

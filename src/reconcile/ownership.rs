@@ -17,7 +17,7 @@ pub struct Ownership {
 
 /// The ownership of `file` in the plan. On a tree that is not the system (`--root`), users other than root own the
 /// files themselves, because they can give them to nobody else.
-pub fn of(file: &File, paths: &Paths) -> Result<Ownership, String> {
+pub fn resolve(file: &File, paths: &Paths) -> Result<Ownership, String> {
     let mode = u32::from_str_radix(&file.mode, 8).map_err(|_| format!("the mode {:?} is not octal", file.mode))?;
     let (us, our_group) = (rustix::process::geteuid(), rustix::process::getegid());
     if paths.root() != "/" && !us.is_root() {

@@ -330,7 +330,7 @@ impl<'p> Pass<'p> {
 
 /// The services that have overrides, whether they hold or not.
 fn overridden<'p>(plan: &'p Plan, view: &View) -> BTreeSet<&'p str> {
-    let places = OptionIndex::of(plan);
+    let places = OptionIndex::new(plan);
     let leaves = view.recorded().leaves().into_iter();
     let found = leaves.filter_map(|(path, _)| Some(places.find(&path)?.service_name));
     let pending = view.folded.unevaluated.iter().flat_map(|one| &one.paths);

@@ -23,7 +23,7 @@ pub(super) struct Rejection {
 /// Rejects all records that took effect since each failed service's last good apply and concern it. That includes the
 /// records that only `marks` reject, for a while. Which one of several is to blame can't be known: they took effect
 /// together. Records after `tried` are not rejected.
-pub(super) fn of(
+pub(super) fn find(
     plan: &Plan,
     log: &LogFile,
     failed: &[Failed],

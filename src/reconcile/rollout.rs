@@ -166,7 +166,7 @@ impl Rollout<'_> {
 
     /// The units of a change, and all that depends on them.
     fn units<'u>(&'u self, change: &'u Change<'_>) -> impl Iterator<Item = &'u str> {
-        change.units.keys().chain(self.dependents.of(change.name)).map(String::as_str)
+        change.units.keys().chain(self.dependents.units(change.name)).map(String::as_str)
     }
 
     /// Whether the change may be interrupted. A rollback may not, and neither may a change without fallback.

@@ -131,7 +131,7 @@ pub(super) fn begin(
         })
         .collect();
     let marked: BTreeSet<u64> = start.marks.iter().map(|one| one.record).collect();
-    let mut rejects = rejection::of(plan, log, &concerned, last, &start.marks)?;
+    let mut rejects = rejection::find(plan, log, &concerned, last, &start.marks)?;
     rejects.retain(|one| !marked.contains(&one.id));
     if start.only_own {
         refuse_others(log, &rejects.iter().map(|one| one.id).collect(), by)?;

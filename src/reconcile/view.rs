@@ -54,7 +54,7 @@ pub fn view(
         require(plan, &folded, only)?;
         // The unrecorded changes have ids as well.
         let last_id = folded.last_id.saturating_sub(changes.len() as u64);
-        let mut desired = desired(plan, &folded.overlay, only, &SecretFiles::of(paths));
+        let mut desired = desired(plan, &folded.overlay, only, &SecretFiles::new(paths));
         timings::mark("values and types");
         let refused: BTreeSet<u64> = desired.left_out.iter().map(|one| one.id).collect();
         left_out.append(&mut desired.left_out);

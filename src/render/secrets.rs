@@ -139,7 +139,7 @@ pub struct SecretFiles {
 impl SecretFiles {
     /// Those below the root of `paths`.
     #[must_use]
-    pub fn of(paths: &Paths) -> Self {
+    pub fn new(paths: &Paths) -> Self {
         Self { root: paths.root().to_owned() }
     }
 
@@ -259,7 +259,7 @@ pub struct Secrets(BTreeSet<AttrPath>);
 impl Secrets {
     /// Those of all options.
     #[must_use]
-    pub fn of(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan) -> Self {
         let options = plan.services.values().flat_map(|service| &service.options);
         let paths = options.filter_map(|(name, option)| Some((AttrPath::parse(name).ok()?, option)));
         Self(paths.flat_map(|(path, option)| option.secret.iter().map(move |mark| path.join(mark))).collect())

@@ -157,7 +157,7 @@ fn ways(present: &Way, undecided: &[String], name: &str) -> Vec<Way> {
     }
     let parameters = format::find(&present.format.name).map_or(&[][..], |format| format.parameters);
     let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name) else { return Vec::new() };
-    conventions::of(parameter.kind).iter().flat_map(|value| present.with(parameter, value, undecided)).collect()
+    conventions::candidates(parameter.kind).iter().flat_map(|value| present.with(parameter, value, undecided)).collect()
 }
 
 /// The ways that differ in several things at once: all of them, or only those that differ in two if there are too many.

@@ -83,7 +83,7 @@ impl System<'_> {
 
     fn wanted(&self, log: &LogFile, changes: &[Draft]) -> anyhow::Result<Wanted> {
         let view = view(&self.plan, &self.paths, log, changes, Some(&BTreeSet::new()))?;
-        Ok(Wanted::of(&self.plan, &view.folded.overlay))
+        Ok(Wanted::new(&self.plan, &view.folded.overlay))
     }
 
     /// Puts into effect what is wanted, after the services had theirs.

@@ -55,7 +55,7 @@ impl System<'_> {
 
 /// The records that each service's change is from, each with an option that it sets.
 fn causes<'p>(plan: &'p Plan, before: &State, folded: &Folded) -> BTreeMap<&'p str, BTreeSet<(u64, String)>> {
-    let places = OptionIndex::of(plan);
+    let places = OptionIndex::new(plan);
     let mut causes: BTreeMap<&str, BTreeSet<(u64, String)>> = BTreeMap::new();
     for (path, one) in folded.overlay.leaves() {
         let Some(service) = places.find(&path).map(|place| place.service_name) else { continue };

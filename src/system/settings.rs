@@ -40,7 +40,7 @@ impl System<'_> {
         let services = [service.to_owned()];
         let only = lookup::services(plan, &services)?;
         let View { folded, .. } = self.view(only.as_ref())?;
-        let secrets = Secrets::of(plan);
+        let secrets = Secrets::new(plan);
         let wanted = pattern.to_lowercase();
         let mut settings = Vec::new();
         for name in plan.services.get(service).into_iter().flat_map(|service| service.options.keys()) {

@@ -105,7 +105,7 @@ fn of_no_service(
     overlay: &Overlay,
     records: &BTreeMap<u64, Record>,
 ) -> anyhow::Result<Option<ServiceStatus>> {
-    let wanted = Wanted::of(plan, overlay);
+    let wanted = Wanted::new(plan, overlay);
     if !allowed::any(plan) || !fs::exists(&paths.current_system())? {
         return Ok(None);
     }
@@ -180,8 +180,8 @@ impl System<'_> {
             }
             Err(error) => warnings.push(format!("how the units are is not known: {error}")),
         }
-        let secrets = Secrets::of(plan);
-        let places = OptionIndex::of(plan);
+        let secrets = Secrets::new(plan);
+        let places = OptionIndex::new(plan);
         for (path, one) in folded.overlay.leaves() {
             let Some(place) = places.find(&path) else { continue };
             let record = records.get(&one.id);

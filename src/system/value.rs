@@ -66,7 +66,7 @@ impl System<'_> {
         };
         let at =
             |value: &Value| place.below(&path).names().iter().try_fold(value, |value, name| value.get(name)).cloned();
-        let secrets = Secrets::of(plan);
+        let secrets = Secrets::new(plan);
         let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
         let is_intact = files::is_intact(place.service_name, place.service, &state, paths)?;
         let records: Vec<u64> = folded

@@ -204,7 +204,7 @@ impl System<'_> {
     /// The records since the last sound state whose values other things may depend on, as far as the proof knows.
     fn suspects(&self, sound_until: u64, verdict: &Verdict, proof: Option<&Proof>) -> anyhow::Result<Vec<u64>> {
         let records = self.log().find_holding(|id| id > sound_until && id <= verdict.record)?;
-        let places = OptionIndex::of(&self.plan);
+        let places = OptionIndex::new(&self.plan);
         let is_free = |path: &AttrPath| proof.is_some_and(|proof| self.is_free(&places, proof, path));
         let suspects =
             records.iter().filter(|record| record.paths().is_empty() || !record.paths().into_iter().all(is_free));
@@ -240,7 +240,7 @@ impl System<'_> {
 
     fn judged_by_proof(&self, view: &View, proof: &Proof) -> Option<Verdict> {
         let overlay = &view.folded.overlay;
-        let places = OptionIndex::of(&self.plan);
+        let places = OptionIndex::new(&self.plan);
         let is_free = |path: &AttrPath| allowed::is_evaluated(&self.plan, path) || self.is_free(&places, proof, path);
         let sound = overlay.leaves().iter().all(|(path, _)| is_free(path));
         sound.then(|| Verdict { by_proof: !overlay.is_empty(), ..Verdict::judged(view.last_id, Judgement::default()) })
@@ -264,10 +264,10 @@ impl System<'_> {
         let View { folded, desired, last_id, .. } = view;
         let mut overlay: Overlay = folded.overlay;
         // Evaluated overrides take effect as in a rebuild, so they count as sound.
-        for (path, _, _) in Wanted::of(plan, &overlay).overrides {
+        for (path, _, _) in Wanted::new(plan, &overlay).overrides {
             overlay.unset(&path);
         }
-        let secrets = Secrets::of(plan);
+        let secrets = Secrets::new(plan);
         let mut judgement = Judgement::default();
         let leaves: Vec<AttrPath> = overlay.leaves().into_iter().map(|(path, _)| path).collect();
         for path in leaves.iter().filter(|path| secrets.concern(path)) {

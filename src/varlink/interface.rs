@@ -98,7 +98,7 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
     }
     let parameters = Parameters(call.parameters.unwrap_or_else(|| json!({})));
     match (interface, method) {
-        (SERVICE, "GetInfo") => Ok(Asked::Known(Reply::of(json!({
+        (SERVICE, "GetInfo") => Ok(Asked::Known(Reply::new(json!({
             "vendor": "dynix",
             "product": "dynix",
             "version": env!("CARGO_PKG_VERSION"),
@@ -154,7 +154,7 @@ fn description(interface: &str) -> Result<Asked, Reply> {
         SERVICE => SERVICE_DESCRIPTION,
         _ => return Err(service_error("InterfaceNotFound", "interface", interface)),
     };
-    Ok(Asked::Known(Reply::of(json!({ "description": text }))))
+    Ok(Asked::Known(Reply::new(json!({ "description": text }))))
 }
 
 fn service_error(name: &str, key: &str, value: &str) -> Reply {
@@ -193,7 +193,7 @@ impl Parameters {
 #[must_use]
 pub fn answered(answer: &Answer) -> Reply {
     let (name, reason) = match answer.exit() {
-        Exit::Done => return Reply::of(json!({ "answer": answer })),
+        Exit::Done => return Reply::new(json!({ "answer": answer })),
         Exit::Refused => ("Refused", answer.reason()),
         Exit::RolledBack => ("RolledBack", answer.reason()),
         Exit::RollbackFailed => ("RollbackFailed", answer.reason()),
@@ -229,7 +229,7 @@ pub fn failed(exit: Exit, reason: &str) -> Reply {
 /// The reply to a question.
 #[must_use]
 pub fn found(what: &impl Serialize) -> Reply {
-    Reply::of(json!(what))
+    Reply::new(json!(what))
 }
 
 fn error(name: &str, parameters: &Value) -> Reply {

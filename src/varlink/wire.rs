@@ -52,7 +52,7 @@ pub struct Reply {
 impl Reply {
     /// The only reply, or the last one.
     #[must_use]
-    pub fn of(parameters: Value) -> Self {
+    pub fn new(parameters: Value) -> Self {
         Self { parameters, ..Self::default() }
     }
 

@@ -322,7 +322,9 @@ fn conventions(name: &str) -> impl Strategy<Value = Map<String, Value>> + use<> 
         .iter()
         .map(|parameter| {
             let mut ways = vec![None];
-            ways.extend(format::conventions::of(parameter.kind).into_iter().filter(|way| !way.is_null()).map(Some));
+            ways.extend(
+                format::conventions::candidates(parameter.kind).into_iter().filter(|way| !way.is_null()).map(Some),
+            );
             let texts = [" ", ", ", "=", " = ", ":"];
             let texts = move |way: Option<Value>, index: usize| match way {
                 Some(Value::String(text)) if text == format::conventions::ANY_TEXT => Some(texts[index].into()),

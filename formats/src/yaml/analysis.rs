@@ -47,7 +47,7 @@ fn is_special(ch: char, ruamel: bool) -> bool {
 
 impl Analysis {
     /// `text` is not empty.
-    pub(super) fn of(text: &str, ruamel: bool) -> Self {
+    pub(super) fn new(text: &str, ruamel: bool) -> Self {
         let bytes = text.as_bytes();
         let dots = bytes.starts_with(b"---") || bytes.starts_with(b"...");
         if !is_printable(bytes) {

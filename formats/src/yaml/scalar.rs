@@ -79,7 +79,7 @@ impl<'a> Scalar<'a> {
         if text.is_empty() {
             return Self { text, chars: 0, quotes: Quotes::Single, multi_line: false, style };
         }
-        let analysis = Analysis::of(text, style.is_ruamel());
+        let analysis = Analysis::new(text, style.is_ruamel());
         let quotes = if analysis.plain && resolve::is_string(text, style) {
             Quotes::None
         } else if !analysis.single_quoted || style.is_ruamel() && text.contains(['\'', '\n']) {
@@ -270,7 +270,7 @@ enum Run {
 }
 
 impl Run {
-    fn of(ch: char) -> Self {
+    fn from_char(ch: char) -> Self {
         match ch {
             ' ' => Self::Spaces,
             ch if is_break(ch) => Self::Breaks,
@@ -283,13 +283,13 @@ impl Run {
 fn runs(text: &str) -> impl Iterator<Item = (&str, Run)> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let kind = Run::of(rest.chars().next()?);
+        let kind = Run::from_char(rest.chars().next()?);
         let from = match kind {
             // All line breaks but the newline start with C2 or E2 in UTF-8.
             Run::Other => rest.bytes().position(|byte| matches!(byte, b' ' | b'\n' | 0xc2 | 0xe2)),
             _ => Some(0),
         };
-        let end = from.and_then(|from| rest[from..].find(|ch| Run::of(ch) != kind).map(|end| from + end));
+        let end = from.and_then(|from| rest[from..].find(|ch| Run::from_char(ch) != kind).map(|end| from + end));
         let (run, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;
         Some((run, kind))

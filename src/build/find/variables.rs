@@ -35,7 +35,7 @@ pub fn find(value: &Value, find: &Find, store: &Store<'_>) -> Result<Option<Vari
     }
     let mut environments = Vec::new();
     for (unit, text) in find.units.iter().filter(|(unit, _)| names::unit(unit).is_ok()) {
-        environments.push((unit, Environment::of(text, store)?));
+        environments.push((unit, Environment::parse(text, store)?));
     }
     let default = |_: &str| environment::BOOLEANS[0].into();
     for parameters in conventions().filter(|parameters| agrees(parameters, &find.parameters, default)) {
@@ -93,7 +93,7 @@ struct Environment {
 }
 
 impl Environment {
-    fn of(text: &str, store: &Store<'_>) -> Result<Self, FileError> {
+    fn parse(text: &str, store: &Store<'_>) -> Result<Self, FileError> {
         let mut environment = Self::default();
         for Setting { key, value } in settings(text) {
             match (key.as_str(), value.is_empty()) {

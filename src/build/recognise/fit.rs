@@ -52,7 +52,7 @@ pub fn undecided(given: &FormatSpec, found: &FormatSpec, rendered: &[u8], value:
     let is_free = |name: &str| !given.parameters.contains_key(name);
     let mut open: BTreeSet<&str> = BTreeSet::new();
     for parameter in free(given) {
-        let ways = conventions::of(parameter.kind);
+        let ways = conventions::candidates(parameter.kind);
         let ways = ways.iter().flat_map(|way| conventions::assign(found, parameter.name, way, is_free));
         let same: Vec<FormatSpec> =
             ways.filter(|way| format::render(way, value).is_ok_and(|text| text == rendered)).collect();
@@ -87,7 +87,7 @@ fn values(parameter: &Parameter, given: &FormatSpec, spec: &FormatSpec, value: &
         Kind::Text | Kind::OptionalText => std::str::from_utf8(text)
             .map(|text| guesses(given, spec, parameter.name, value, text).into_iter().map(Value::from).collect())
             .unwrap_or_default(),
-        kind => conventions::of(kind),
+        kind => conventions::candidates(kind),
     }
 }
 

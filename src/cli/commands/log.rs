@@ -29,7 +29,7 @@ struct Shown<'r> {
 /// Prints the log, record by record: it may have millions.
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
-    let (log, secrets) = (system.log(), Secrets::of(&system.plan));
+    let (log, secrets) = (system.log(), Secrets::new(&system.plan));
     log.fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());

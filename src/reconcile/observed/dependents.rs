@@ -51,14 +51,14 @@ impl Dependents {
 
     /// Those of a service, in an order in which they can be started.
     #[must_use]
-    pub fn of(&self, service: &str) -> &[String] {
+    pub fn units(&self, service: &str) -> &[String] {
         self.0.get(service).map_or(&[], Vec::as_slice)
     }
 
     /// Starts what is down of a service's dependents.
     #[must_use]
     pub fn revive(&self, service: &str, manager: &dyn ServiceManager, interrupted: &dyn Fn() -> bool) -> Revival {
-        let noted = self.of(service);
+        let noted = self.units(service);
         let mut revival = Revival::default();
         if noted.is_empty() {
             return revival;
@@ -113,13 +113,14 @@ pub fn sequence(plan: &Plan, changes: &[Change<'_>], dependents: &Dependents) ->
         .collect();
     let mut users: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (number, change) in changes.iter().enumerate() {
-        let units: BTreeSet<&str> = change.units.keys().chain(dependents.of(change.name)).map(String::as_str).collect();
+        let units: BTreeSet<&str> =
+            change.units.keys().chain(dependents.units(change.name)).map(String::as_str).collect();
         for unit in units {
             users.entry(unit).or_default().push(number);
         }
     }
     let depends_on = |later: usize, earlier: usize| {
-        changes[later].units.keys().any(|unit| dependents.of(changes[earlier].name).contains(unit))
+        changes[later].units.keys().any(|unit| dependents.units(changes[earlier].name).contains(unit))
     };
     for users in users.values() {
         for (position, one) in users.iter().enumerate() {

@@ -167,7 +167,7 @@ fn reject(
     let on_trial = on_trial.filter(|trial| trial.back.contains_key(&service));
     let marks = on_trial.map(|trial| trial.marks.as_slice()).unwrap_or_default();
     let failed = [failed];
-    let mut rejections = rejection::of(plan, log, &failed, tried, marks)?;
+    let mut rejections = rejection::find(plan, log, &failed, tried, marks)?;
     let in_effect = if marks.is_empty() { log.fold()? } else { log.preview(&trial::confirmation(marks, "tried"))? };
     let uncovered = rejection::uncovered(plan, log, &failed, &in_effect, &rejections)?;
     rejections.extend(uncovered.into_iter().filter(|one| one.id <= tried));

@@ -48,7 +48,7 @@ pub fn record(request: &Append, system: &System<'_>, caller: &Caller<'_>) -> any
     let mut recorded = Recorded::default();
     recorded.notes.extend(flows(system, &place, &path));
     let mut trial = trial::start(request.confirm, system)?;
-    let (secrets, files) = (Secrets::of(plan), SecretFiles::of(paths));
+    let (secrets, files) = (Secrets::new(plan), SecretFiles::new(paths));
     let mut told = Vec::new();
     // Folded once, for what the value is read by and for what it is checked in.
     let present = RefCell::new(Folded::default());
@@ -124,7 +124,7 @@ impl System<'_> {
             if !place.option.may_change(place.below(&path).names()) {
                 return Err(not_dynamic(&path, &place).into());
             }
-            let (secrets, files, log) = (Secrets::of(&self.plan), SecretFiles::of(&self.paths), self.log());
+            let (secrets, files, log) = (Secrets::new(&self.plan), SecretFiles::new(&self.paths), self.log());
             let asked = Asked { path: &path, place: &place, log: &log, secrets: &secrets };
             let present = log.fold()?;
             let draft = change(request, &present, &asked)?.change;
@@ -200,7 +200,7 @@ struct Planned {
 }
 
 impl Planned {
-    fn of(change: Draft) -> Self {
+    fn new(change: Draft) -> Self {
         Self { change, notes: Vec::new() }
     }
 }
@@ -230,7 +230,7 @@ fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Resul
         if !file.is_absolute() {
             return Err(Refused(format!("{file} is not an absolute path, and the log is read from anywhere")).into());
         }
-        return Ok(Planned::of(Draft::Replace(path.clone(), secrets::reference(file))));
+        return Ok(Planned::new(Draft::Replace(path.clone(), secrets::reference(file))));
     }
     if place.option.is_secret(&below) || request.expression.is_some() && place.option.concerns_secret(&below) {
         return Err(Refused(format!(
@@ -246,7 +246,7 @@ fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Resul
         _ => None,
     };
     if let (Some(text), None) = (request.expression.clone(), &evident) {
-        return Ok(Planned::of(Draft::Expression { path: path.clone(), text, replace: request.replace }));
+        return Ok(Planned::new(Draft::Expression { path: path.clone(), text, replace: request.replace }));
     }
     let part = match kind(place)?.below(below.names()) {
         Below::Part(part) => part,

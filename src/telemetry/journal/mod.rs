@@ -99,7 +99,7 @@ impl Kind {
 
     /// The entry for the outcome of a service.
     #[must_use]
-    pub fn of(outcome: &Outcome) -> Self {
+    pub fn from_outcome(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Applied => Self::Applied,
             Outcome::Refused { .. } => Self::Refused,
@@ -122,7 +122,7 @@ impl Entry {
     /// The entry for the outcome of a service. `causes`: the records that it is about, each with its options.
     #[must_use]
     pub fn outcome(service: &str, outcome: &Outcome, by: &str, causes: &[(u64, String)], took: Duration) -> Self {
-        let kind = Kind::of(outcome);
+        let kind = Kind::from_outcome(outcome);
         let options: Vec<&str> = causes.iter().map(|(_, option)| option.as_str()).collect();
         let about = if options.is_empty() { String::new() } else { format!(" ({})", options.join(", ")) };
         let reason = outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();

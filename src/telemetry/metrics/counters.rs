@@ -59,7 +59,7 @@ impl Counters {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         for (service, outcome) in &report.services {
             let results = self.results.entry(service.clone()).or_default();
-            *results.entry(Kind::of(outcome).result().to_owned()).or_default() += 1;
+            *results.entry(Kind::from_outcome(outcome).result().to_owned()).or_default() += 1;
             if matches!(outcome, Outcome::Applied | Outcome::RollbackFailed { .. }) {
                 self.last_change.insert(service.clone(), now);
             }

@@ -111,7 +111,7 @@ fn counted(text: &mut Text, counters: &Counters) {
 }
 
 fn overridden<'p>(plan: &'p Plan, folded: &Folded) -> BTreeMap<&'p str, usize> {
-    let places = OptionIndex::of(plan);
+    let places = OptionIndex::new(plan);
     folded.overlay.leaves().into_iter().fold(BTreeMap::new(), |mut counts, (path, _)| {
         if let Some(place) = places.find(&path) {
             *counts.entry(place.service_name).or_default() += 1;
