@@ -73,7 +73,7 @@ impl Ids {
 
 /// The result of a fold.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct FoldResult {
     pub state: State,
     pub end: End,
     /// The state to continue from the next time, if it is worth remembering.
@@ -93,14 +93,14 @@ const CHECKPOINT_EVERY: u64 = 2 * REFOLDED;
 
 /// Folds the records of `source` on top of `base`, which has to be a state of this very log. `evaluate` gives the values
 /// of records that are not plain data.
-pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate<'_>) -> Result<Outcome, LogError> {
+pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate<'_>) -> Result<FoldResult, LogError> {
     let unfolded = source.size - base.map_or(0, |base| base.place.offset);
     let mark = (unfolded > CHECKPOINT_EVERY).then(|| source.size - REFOLDED);
     let mut difference = Difference::new(base, mark);
     let end = each(source, base, |entry, found| difference.visit(source.path, entry, found))?;
     if difference.plain {
         difference.folding.settled();
-        return Ok(Outcome {
+        return Ok(FoldResult {
             state: difference.folding.state,
             end,
             checkpoint: difference.marked,
@@ -135,7 +135,7 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     // from. Evaluated values hold for one moment and are not kept, and further records may never be in the log.
     let at_end = mark.is_some() && wanted.is_empty() && source.further.is_empty();
     let checkpoint = at_mark.or_else(|| at_end.then(|| state.clone()));
-    Ok(Outcome { state, end, checkpoint, pending: folding.pending })
+    Ok(FoldResult { state, end, checkpoint, pending: folding.pending })
 }
 
 /// Checks the log after `base`, or all of it, without evaluating anything, and shows every record there to `see`.
@@ -181,7 +181,7 @@ struct Folding {
     /// Leaves that were set last, and are not in the overlay yet. If the same leaf is set again and again, only the
     /// last value has to go through the tree, because it replaces all earlier ones.
     leaves: HashMap<String, (Value, u64)>,
-    /// See [`Outcome::pending`].
+    /// See [`FoldResult::pending`].
     pending: Vec<(u64, AttrPath)>,
 }
 

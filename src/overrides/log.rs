@@ -15,7 +15,7 @@ use super::LogError;
 use super::cache::{Cache, FileState, Good, LogStamp};
 use super::entry::{Entry, Operation};
 use super::expressions::{self, ExpressionError, Wanted, With};
-use super::fold::{self, Outcome, Source, State};
+use super::fold::{self, FoldResult, Source, State};
 use super::limits;
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
@@ -283,13 +283,17 @@ impl LogFile {
     }
 
     /// The fold, and the expressions that have no value.
-    fn folding(&self, source: &Source<'_>, base: Option<&State>) -> Result<(Outcome, Vec<ExpressionError>), LogError> {
+    fn folding(
+        &self,
+        source: &Source<'_>,
+        base: Option<&State>,
+    ) -> Result<(FoldResult, Vec<ExpressionError>), LogError> {
         let left_out = RefCell::default();
         let outcome = fold::fold(source, base, &|wanted, end| self.evaluate(wanted, end, &left_out))?;
         Ok((outcome, left_out.into_inner()))
     }
 
-    fn folded(&self, outcome: Outcome, unevaluated: Vec<ExpressionError>) -> Folded {
+    fn folded(&self, outcome: FoldResult, unevaluated: Vec<ExpressionError>) -> Folded {
         let State { ids, overlay, ends, .. } = outcome.state;
         let torn = outcome.end.torn;
         let warning = |torn: &Torn| {
@@ -309,7 +313,7 @@ impl LogFile {
     }
 
     /// Stores the findings for the next run. That needs the lock, and is skipped if another process holds it.
-    fn remember(&self, look: &Look, stamp: Option<LogStamp>, outcome: &Outcome) {
+    fn remember(&self, look: &Look, stamp: Option<LogStamp>, outcome: &FoldResult) {
         if outcome.end.torn.is_some() || stamp.is_some() && outcome.checkpoint.is_none() {
             return;
         }

@@ -27,7 +27,7 @@ use crate::render::secrets::Secrets;
 use crate::telemetry::journal::Entry;
 use crate::verify::evaluation::{self, Evaluated};
 use crate::verify::proof::Proof;
-use crate::verify::verdict::{self, Outcome, Verdict};
+use crate::verify::verdict::{self, Soundness, Verdict};
 use crate::verify::{Finding, Judgement, judge};
 
 /// Until what runs in the background is killed: a proof and a comparison, each with a deadline of its own.
@@ -164,7 +164,7 @@ impl System<'_> {
         if !self.session.is_elsewhere() {
             Entry::verified(&verdict).send();
         }
-        let unsound = verdict.verdict == Outcome::Unsound;
+        let unsound = verdict.verdict == Soundness::Unsound;
         let take_back = unsound && self.plan.verify == plan::Verify::Rollback && !verdict.judgement.stale;
         let before = self.sound_until()?;
         self.keep(verdict.clone())?;
@@ -218,7 +218,7 @@ impl System<'_> {
     fn keep(&self, verdict: Verdict) -> anyhow::Result<()> {
         let system = self.identity()?;
         let sound_until = match verdict.verdict {
-            Outcome::Sound => verdict.record,
+            Soundness::Sound => verdict.record,
             _ => self.sound_until()?,
         };
         verdict::save(&self.paths.verdict(), &Verdict { sound_until, system, ..verdict })?;
@@ -327,7 +327,7 @@ fn to_blame(
     for &id in suspects.iter().filter(|_| suspects.len() <= MOST) {
         let others = suspects.iter().filter(|other| **other != id);
         let alone = judged(&others.map(|other| reject(*other, String::new())).collect::<Vec<_>>())?;
-        if alone.verdict == Outcome::Unsound {
+        if alone.verdict == Soundness::Unsound {
             to_blame.push(reject(id, alone.reasons()));
         }
     }

@@ -11,7 +11,7 @@ use crate::host::fs::{FileError, json_file};
 /// Whether a rebuild would change more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Outcome {
+pub enum Soundness {
     /// It would change nothing more.
     Sound,
     /// It would.
@@ -21,7 +21,7 @@ pub enum Outcome {
     Unverified,
 }
 
-impl Outcome {
+impl Soundness {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Sound, Self::Unsound, Self::Unverified];
 
@@ -41,7 +41,7 @@ impl Outcome {
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
     /// Whether a rebuild would change more.
-    pub verdict: Outcome,
+    pub verdict: Soundness,
     /// The last record of the log that it speaks of.
     pub record: u64,
     /// The last record up to which all was sound; 0 for none.
@@ -71,7 +71,7 @@ impl Verdict {
     /// By what was found.
     #[must_use]
     pub fn judged(record: u64, judgement: Judgement) -> Self {
-        let verdict = if judgement.findings.is_empty() { Outcome::Sound } else { Outcome::Unsound };
+        let verdict = if judgement.findings.is_empty() { Soundness::Sound } else { Soundness::Unsound };
         Self { verdict, record, judgement, ..Self::default() }
     }
 
@@ -93,18 +93,18 @@ impl Verdict {
             let _ = writeln!(text, "note: {note}");
         }
         let _ = match (self.verdict, &self.reason) {
-            (Outcome::Sound, _) if self.by_proof => {
+            (Soundness::Sound, _) if self.by_proof => {
                 writeln!(text, "sound: nothing else follows these values, whatever they are")
             }
-            (Outcome::Sound, _) => {
+            (Soundness::Sound, _) => {
                 writeln!(text, "sound: a rebuild with the recorded values would change nothing else")
             }
-            (Outcome::Unsound, _) => writeln!(
+            (Soundness::Unsound, _) => writeln!(
                 text,
                 "not sound: put the values into the configuration and run `nixos-rebuild switch`, or take them back with \
                  `dynix unset PATH` or `dynix rollback`"
             ),
-            (Outcome::Unverified, reason) => {
+            (Soundness::Unverified, reason) => {
                 writeln!(text, "not verified: {}", reason.as_deref().unwrap_or("nothing could be found out"))
             }
         };

@@ -5,7 +5,7 @@ use crate::cli::arguments::Verify;
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::system::session::Session;
-use crate::verify::verdict::Outcome;
+use crate::verify::verdict::Soundness;
 
 /// Evaluates, judges and prints; in the background it keeps what it found, and does what the plan says.
 pub fn run(arguments: &Verify, session: &Session) -> anyhow::Result<Exit> {
@@ -18,9 +18,9 @@ pub fn run(arguments: &Verify, session: &Session) -> anyhow::Result<Exit> {
     }
     let verdict = system.verify()?;
     let exit = match verdict.verdict {
-        Outcome::Sound => Exit::Done,
-        Outcome::Unsound => Exit::Unsound,
-        Outcome::Unverified => Exit::Failed,
+        Soundness::Sound => Exit::Done,
+        Soundness::Unsound => Exit::Unsound,
+        Soundness::Unverified => Exit::Failed,
     };
     if arguments.json {
         super::print_json(&verdict)?

@@ -37,7 +37,7 @@ pub enum Kind {
     /// Somebody asked for what they may not have.
     Denied,
     /// Whether a rebuild would change more than dynix did.
-    Verified(verdict::Outcome),
+    Verified(verdict::Soundness),
 }
 
 impl Kind {
@@ -50,9 +50,9 @@ impl Kind {
         Self::RollbackFailed,
         Self::Unseen,
         Self::Denied,
-        Self::Verified(verdict::Outcome::Sound),
-        Self::Verified(verdict::Outcome::Unsound),
-        Self::Verified(verdict::Outcome::Unverified),
+        Self::Verified(verdict::Soundness::Sound),
+        Self::Verified(verdict::Soundness::Unsound),
+        Self::Verified(verdict::Soundness::Unverified),
     ];
 
     /// Its id (sd-id128(3)).
@@ -66,9 +66,9 @@ impl Kind {
             Self::RollbackFailed => "6539a9f231994beb864aacb82a0e1a8a",
             Self::Unseen => "5d1f0c0f3c0e4d0a9a4b7d2f6b8e91c3",
             Self::Denied => "3d13a8b80c9f410fae5f7fb0a32b5b7f",
-            Self::Verified(verdict::Outcome::Sound) => "073892d81ed54fd9971729f23c04d6cd",
-            Self::Verified(verdict::Outcome::Unsound) => "33b2c8cf90144b8a86d21f6b3fe8913e",
-            Self::Verified(verdict::Outcome::Unverified) => "b1df57f85d6d475382848f551963f93c",
+            Self::Verified(verdict::Soundness::Sound) => "073892d81ed54fd9971729f23c04d6cd",
+            Self::Verified(verdict::Soundness::Unsound) => "33b2c8cf90144b8a86d21f6b3fe8913e",
+            Self::Verified(verdict::Soundness::Unverified) => "b1df57f85d6d475382848f551963f93c",
         }
     }
 
@@ -90,7 +90,7 @@ impl Kind {
     /// As in syslog(3).
     fn priority(self) -> u8 {
         match self {
-            Self::Applied | Self::Verified(verdict::Outcome::Sound) => 6,
+            Self::Applied | Self::Verified(verdict::Soundness::Sound) => 6,
             Self::Denied | Self::Verified(_) => 4,
             Self::Refused | Self::Failed | Self::RolledBack | Self::Unseen => 3,
             Self::RollbackFailed => 2,

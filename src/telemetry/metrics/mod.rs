@@ -14,7 +14,7 @@ use crate::overrides::Folded;
 use crate::plan::Plan;
 use crate::plan::options::OptionIndex;
 use crate::reconcile::state::State;
-use crate::verify::verdict::{Outcome, Verdict};
+use crate::verify::verdict::{Soundness, Verdict};
 
 /// The file's name in the directory of the textfile collector.
 pub const FILE: &str = "dynix.prom";
@@ -77,7 +77,7 @@ fn verified(text: &mut Text, verdict: Option<&Verdict>) {
         "gauge",
         "Whether a rebuild would change more: 1 for what was found last; 0 for all where nothing was.",
     );
-    for outcome in Outcome::ALL {
+    for outcome in Soundness::ALL {
         let is_it = verdict.is_some_and(|verdict| verdict.verdict == outcome);
         text.sample(name, &[("verdict", outcome.name())], u8::from(is_it));
     }
