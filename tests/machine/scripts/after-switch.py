@@ -8,7 +8,9 @@ import time
 
 CONFIGURATION = r"""
 let
-  slow = builtins.foldl' (sum: number: sum + number) 0 (builtins.genList (number: number) 1000000);
+  # Seconds, in little memory.
+  sum = builtins.foldl' builtins.add 0;
+  slow = sum (builtins.genList (number: sum (builtins.genList (other: number + other) 3000)) 5000);
 in
 {
   config.lib.dynamicism = {
