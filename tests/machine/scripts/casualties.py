@@ -135,7 +135,8 @@ with subtest("`systemctl stop` while its apply starts it, and while it is probed
         t.assertEqual(ended(f"stopped-{number}"), ("success", "0"))
         assert state("subject") in ["inactive", "failed"], state("subject")
         t.assertEqual(rejected(), before)
-        assert "was stopped by somebody else" in machine.succeed(f"journalctl --unit=stopped-{number} --output=cat")
+        said = f"journalctl --unit=stopped-{number} --output=cat | grep --quiet 'was stopped by somebody else'"
+        machine.wait_until_succeeds(said, timeout=20)
         machine.succeed("dynix rollback --apply")
         machine.succeed("systemctl start subject.service")
         t.assertEqual(shown(), good)

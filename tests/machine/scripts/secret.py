@@ -82,6 +82,7 @@ def install_by_unit(name: str, order: str, command: str, target: str) -> None:
 
 # What is known to work is what the next boot starts on.
 machine.succeed(f"{APPEND} --wait")
+machine.wait_until_fails("dynix status | grep -q 'watched for'", timeout=30)
 
 with subtest("at boot the unit starts with a secret that the unit of sops-nix installs"):
     install_by_unit("sops-install-secrets.service", "Before=vault.service\\n", INSTALL, "sysinit.target")

@@ -37,6 +37,9 @@ pub struct Ended {
     pub stderr: String,
     /// Every call on files below the root, in order.
     pub calls: Vec<Call>,
+    /// Whether a call that is no write was to be made short: it was killed there. What a run reads depends on the time, for
+    /// what was written just now is not taken from a cache.
+    pub is_misplaced: bool,
 }
 
 /// linux/ptrace.h, `PTRACE_SYSCALL_INFO_*`.
@@ -51,6 +54,7 @@ pub fn run(command: &Command, root: &Utf8Path, mut fate: impl FnMut(&Call) -> Fa
     // What is to be done when a call of a thread returns, and which call it was.
     let mut within: HashMap<Pid, (usize, Fate)> = HashMap::new();
     let mut running = false;
+    let mut is_misplaced = false;
     let code = loop {
         // Only children of this thread: other tests wait for theirs.
         let (thread, signal) = match waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)).unwrap() {
@@ -67,7 +71,7 @@ pub fn run(command: &Command, root: &Utf8Path, mut fate: impl FnMut(&Call) -> Fa
                 // The process may have been killed meanwhile.
                 let Ok(info) = ptrace::syscall_info(thread) else { continue };
                 match info.op {
-                    ENTRY => enter(thread, root, &mut fate, &mut calls, &mut within, pid),
+                    ENTRY => is_misplaced |= enter(thread, root, &mut fate, &mut calls, &mut within, pid),
                     EXIT => leave(thread, &mut calls, &mut within, pid),
                     _ => {}
                 }
@@ -79,7 +83,7 @@ pub fn run(command: &Command, root: &Utf8Path, mut fate: impl FnMut(&Call) -> Fa
         assert!(matches!(resumed, Ok(()) | Err(Errno::ESRCH)), "{resumed:?}");
     };
     let (stdout, stderr) = (read_from_start(&mut stdout), read_from_start(&mut stderr));
-    Ended { code, stdout, stderr, calls }
+    Ended { code, stdout, stderr, calls, is_misplaced }
 }
 
 /// Starts a shell that stops, to become the program once it is traced.
@@ -112,6 +116,7 @@ fn start(command: &Command, stdout: &std::fs::File, stderr: &std::fs::File) -> P
 
 type Within = HashMap<Pid, (usize, Fate)>;
 
+/// Gives whether the fate was not one of this call.
 fn enter(
     thread: Pid,
     root: &Utf8Path,
@@ -119,13 +124,18 @@ fn enter(
     calls: &mut Vec<Call>,
     within: &mut Within,
     pid: Pid,
-) {
-    let Ok(mut registers) = ptrace::getregs(thread) else { return };
-    let Some(call) = decode(thread, &registers) else { return };
+) -> bool {
+    let Ok(mut registers) = ptrace::getregs(thread) else { return false };
+    let Some(call) = decode(thread, &registers) else { return false };
     if !call.path.starts_with(root) {
-        return;
+        return false;
     }
-    let fate = fate(&call);
+    let mut fate = fate(&call);
+    let is_write = call.name == "write" || call.name == "pwrite64";
+    let is_misplaced = matches!(fate, Fate::Short(_) | Fate::ShortAndKill(_)) && !is_write;
+    if is_misplaced {
+        fate = Fate::Kill;
+    }
     match fate {
         Fate::Pass => {}
         Fate::Kill => kill(pid, Signal::SIGKILL).unwrap(),
@@ -135,13 +145,13 @@ fn enter(
             ptrace::setregs(thread, registers).unwrap();
         }
         Fate::Short(length) | Fate::ShortAndKill(length) => {
-            assert!(call.name == "write" || call.name == "pwrite64", "{} can't be made short", call.name);
             registers.rdx = length;
             ptrace::setregs(thread, registers).unwrap();
         }
     }
     within.insert(thread, (calls.len(), fate));
     calls.push(call);
+    is_misplaced
 }
 
 fn leave(thread: Pid, calls: &mut [Call], within: &mut Within, pid: Pid) {
