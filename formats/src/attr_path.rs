@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::nix;
 
@@ -59,10 +60,22 @@ pub enum AttrPathFault {
     TooLong(usize),
 }
 
+/// The part of a value below some names, outermost first.
+#[must_use]
+pub fn within<'v>(names: &[String], value: &'v Value) -> Option<&'v Value> {
+    names.iter().try_fold(value, |value, name| value.get(name))
+}
+
 impl AttrPath {
     /// Reads an attribute path in Nix's syntax. Keywords are taken as names, quoted or not.
     pub fn parse(text: &str) -> Result<Self, AttrPathError> {
         parse(text).map_err(|fault| AttrPathError { text: text.to_owned(), fault })
+    }
+
+    /// The part of a value at this path, the whole for the empty path.
+    #[must_use]
+    pub fn within<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+        within(&self.0, value)
     }
 
     /// The names, outermost first.

@@ -90,7 +90,7 @@ impl<'c> Case<'c> {
             return Ok(free);
         }
         let System { plan, paths, .. } = system;
-        let spec = plan.daemon.clone().unwrap_or_else(policy::nobody);
+        let spec = plan.daemon.clone().unwrap_or_default();
         let method = match request {
             Request::Append(_) => Method::Append,
             Request::Unset(_) => Method::Unset,

@@ -5,7 +5,6 @@
 //! brings back, not by its name.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Number, Value};
@@ -17,12 +16,6 @@ use crate::plan::rule::Pattern;
 use crate::plan::{Bounds, DaemonSpec, Method, Rule};
 use crate::types::number::compare;
 use crate::varlink::answer::Denied;
-
-/// A daemon that only root may ask for anything.
-#[must_use]
-pub fn nobody() -> DaemonSpec {
-    DaemonSpec { allow: BTreeMap::new(), window: 0.02, idle: 60.0, connections_per_user: 256 }
-}
 
 /// One thing that a request would change.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use rustix::process::{Resource, getrlimit};
 
+use super::Daemon;
 use super::activation::{given_socket, own_socket};
 use super::limits::Limits;
 use super::sessions::Sessions;
-use super::{Daemon, policy};
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::varlink::interface;
@@ -48,7 +48,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
 fn daemon(options: Options) -> anyhow::Result<Daemon> {
     let session = options.sessions.session();
     let system = session.open()?;
-    let spec = system.plan.daemon.unwrap_or_else(policy::nobody);
+    let spec = system.plan.daemon.unwrap_or_default();
     // A value that is too large for a Duration means for ever.
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let window = options.window.unwrap_or_else(|| seconds(spec.window));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::record::{Kind, Record};
-use crate::attr_path::AttrPath;
+use crate::attr_path::{self, AttrPath};
 
 /// A tree of overrides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ impl Overlay {
                     None => return Self::default(),
                 },
                 Node::Value(value, id) => {
-                    let rest = path.0[index..].iter().try_fold(value, |value, name| value.get(name));
+                    let rest = attr_path::within(&path.0[index..], value);
                     return rest.map_or_else(Self::default, |value| Self { root: Node::Value(value.clone(), *id) });
                 }
             }

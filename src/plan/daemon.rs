@@ -23,6 +23,18 @@ pub struct DaemonSpec {
     pub connections_per_user: usize,
 }
 
+/// Only root may ask for anything.
+impl Default for DaemonSpec {
+    fn default() -> Self {
+        Self {
+            allow: BTreeMap::new(),
+            window: default_window(),
+            idle: default_idle(),
+            connections_per_user: default_connections(),
+        }
+    }
+}
+
 fn default_window() -> f64 {
     0.02
 }

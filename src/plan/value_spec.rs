@@ -97,8 +97,8 @@ impl ValueSpec {
             Self::Select { from, path } => {
                 let from = below(from.evaluate(values), || "select.from".to_owned())?;
                 Ok(match from {
-                    Cow::Borrowed(from) => at(from, path).map_or(Cow::Owned(Value::Null), Cow::Borrowed),
-                    Cow::Owned(from) => Cow::Owned(at(&from, path).cloned().unwrap_or(Value::Null)),
+                    Cow::Borrowed(from) => path.within(from).map_or(Cow::Owned(Value::Null), Cow::Borrowed),
+                    Cow::Owned(from) => Cow::Owned(path.within(&from).cloned().unwrap_or(Value::Null)),
                 })
             }
             Self::Prune { from, drop, within } => {
@@ -149,10 +149,6 @@ impl ValueSpec {
             Self::Merge(layers) => layers.iter().flat_map(Self::options).collect(),
         }
     }
-}
-
-fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
-    path.names().iter().try_fold(value, |value, name| value.get(name))
 }
 
 /// Merges a value onto another: attribute sets are merged, anything else is replaced.

@@ -178,7 +178,7 @@ impl Reveal for SecretFiles {
 /// at a path that is marked.
 pub fn reveal(option: &OptionSpec, mut value: Value, files: &dyn Reveal) -> Result<Value, Unrevealed> {
     for mark in &option.secret {
-        let built = mark.names().iter().try_fold(&option.static_value, |value, name| value.get(name));
+        let built = mark.within(&option.static_value);
         let found = mark.names().iter().try_fold(&mut value, |value, name| value.get_mut(name));
         if let Some(found) = found {
             put_secrets(found, built, files).map_err(|(problem, file)| Unrevealed {
@@ -195,7 +195,7 @@ pub fn reveal(option: &OptionSpec, mut value: Value, files: &dyn Reveal) -> Resu
 #[must_use]
 pub fn file_at(option: &OptionSpec, value: &Value, path: &AttrPath) -> Option<Utf8PathBuf> {
     let mut marks = option.secret.iter().filter(|mark| path.starts_with(mark) || mark.starts_with(path));
-    marks.find_map(|mark| file_within(mark.names().iter().try_fold(value, |value, name| value.get(name))?))
+    marks.find_map(|mark| file_within(mark.within(value)?))
 }
 
 fn file_within(value: &Value) -> Option<Utf8PathBuf> {

@@ -52,7 +52,7 @@ impl System<'_> {
             for below_option in paths_below(&place.option.schema, &[built, &whole]) {
                 let path = place.path.join(&below_option);
                 let at = |value: &Value| {
-                    let value = below_option.names().iter().try_fold(value, |value, name| value.get(name))?;
+                    let value = below_option.within(value)?;
                     Some(secrets.shown(&path, value))
                 };
                 let setting = Setting {

@@ -226,5 +226,5 @@ fn units(plan: &Plan, session: &Session) -> Result<Vec<(String, String, String)>
 }
 
 fn static_value(place: &OptionRef<'_>, path: &AttrPath) -> Option<Value> {
-    place.below(path).names().iter().try_fold(&place.option.static_value, |value, name| value.get(name)).cloned()
+    place.below(path).within(&place.option.static_value).cloned()
 }

@@ -64,8 +64,7 @@ impl System<'_> {
                 Err(_) => whole.clone(),
             }
         };
-        let at =
-            |value: &Value| place.below(&path).names().iter().try_fold(value, |value, name| value.get(name)).cloned();
+        let at = |value: &Value| place.below(&path).within(value).cloned();
         let secrets = Secrets::new(plan);
         let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
         let is_intact = files::is_intact(place.service_name, place.service, &state, paths)?;

@@ -16,7 +16,7 @@ pub fn check(place: &Place, spec: &Service, problems: &mut Problems) {
             if let Some(problem) = service::no_such_name(&option.schema, mark) {
                 problems.add(&place, problem);
             }
-            let built = mark.names().iter().try_fold(&option.static_value, |value, name| value.get(name));
+            let built = mark.within(&option.static_value);
             if !built.is_none_or(may_be_built) {
                 problems.add(
                     &place,

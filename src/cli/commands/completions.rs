@@ -54,7 +54,7 @@ pub fn paths(current: &OsStr) -> Vec<CompletionCandidate> {
         for below_option in paths_below(&option.schema, &[&option.static_value]) {
             let whole = path.join(&below_option).to_string();
             if whole.starts_with(current) && option.may_change(below_option.names()) && offered.len() < OFFERED {
-                let built = below_option.names().iter().try_fold(&option.static_value, |value, name| value.get(name));
+                let built = below_option.within(&option.static_value);
                 let help = built.map(|built| StyledStr::from(format!("built {}", brief(built))));
                 offered.push(CompletionCandidate::new(whole).help(help));
             }

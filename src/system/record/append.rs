@@ -205,11 +205,6 @@ impl Planned {
     }
 }
 
-/// The part of a value at a path.
-fn at<'v>(value: &'v Value, path: &AttrPath) -> Option<&'v Value> {
-    path.names().iter().try_fold(value, |value, name| value.get(name))
-}
-
 /// The change to record: the value, parsed by the option's type, or the path of a secret.
 fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Result<Planned> {
     let Asked { path, place, .. } = *asked;
@@ -258,13 +253,13 @@ fn change(request: &Append, folded: &Folded, asked: &Asked<'_>) -> anyhow::Resul
             return Err(Refused(format!("{path}: {} has no {name}; {hint}", place.option_name)).into());
         }
     };
-    let built = at(&place.option.static_value, &below);
+    let built = below.within(&place.option.static_value);
     let mut notes = Vec::new();
     let value = match (request.value.as_ref().or(evident.as_ref()), &request.text) {
         (Some(value), None) => value.clone(),
         (None, Some(text)) => {
             let whole = effective(place, &folded.overlay).ok();
-            let present = whole.as_ref().and_then(|whole| at(whole, &below));
+            let present = whole.as_ref().and_then(|whole| below.within(whole));
             let read = text::read(text, &For { part: &part, built, present }).map_err(|error| {
                 if place.option.concerns_secret(&below) {
                     // The text may have one in it.
@@ -337,7 +332,7 @@ fn kind<'p>(place: &OptionRef<'p>) -> anyhow::Result<&'p Type> {
 fn standing(asked: &Asked<'_>) -> String {
     let Asked { path, place, log, secrets } = *asked;
     let below = place.below(path);
-    let at = |value: &Value| match below.names().iter().try_fold(value, |value, name| value.get(name)) {
+    let at = |value: &Value| match below.within(value) {
         Some(value) => brief(&secrets.shown(path, value)),
         None => "not set".to_owned(),
     };

@@ -129,7 +129,9 @@ class Machine:
         """Runs a shell command with `set -euo pipefail`; its exit status and standard output."""
         self.connect()
         assert self._init is not None
-        shell = ["bash", "-c", f"set -euo pipefail; {command}"]
+        # What was logged just now may be on its way still.
+        settled = "journalctl --sync 2> /dev/null || true; " if "journalctl" in command else ""
+        shell = ["bash", "-c", f"set -euo pipefail; {settled}{command}"]
         limited = shell if timeout is None else ["timeout", str(timeout), *shell]
         if not check_output:
             detached = f"{shlex.join(limited)} >/dev/null 2>&1 &"
