@@ -42,7 +42,7 @@ pub type Token = u64;
 
 /// A call that changes something.
 #[derive(Debug)]
-pub struct Change {
+pub struct Submission {
     /// Whose.
     pub token: Token,
     /// The user who asks.
@@ -89,7 +89,7 @@ pub enum Message {
 #[derive(Debug, Default)]
 pub struct Queues {
     /// Requests that change something, one at a time.
-    pub changes: Queue<Change>,
+    pub changes: Queue<Submission>,
     /// Requests that only read.
     pub looks: Queue<Look>,
     /// Whether the daemon was asked to end.
@@ -401,7 +401,7 @@ impl Server<'_> {
                 Ok(Asked::Change(request)) => {
                     connection.stage = Stage::Busy { oneway };
                     let peer = connection.peer.clone();
-                    self.queues.changes.push(user, Change { token, peer, request: *request });
+                    self.queues.changes.push(user, Submission { token, peer, request: *request });
                     None
                 }
                 Ok(Asked::Read(query)) => {

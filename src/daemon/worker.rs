@@ -12,7 +12,7 @@ use super::channel::Outbox;
 use super::gate::{Case, Gate};
 use super::guard::{Broken, guarded};
 use super::peer::{Names, Peer};
-use super::server::{Change, Message, Queues, Token};
+use super::server::{Message, Queues, Submission, Token};
 use super::sessions::Sessions;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -85,7 +85,7 @@ impl<'w> Worker<'w> {
     }
 
     /// Works on some requests. However that ends, each of them is answered.
-    fn serve(&self, batch: Vec<Change>) {
+    fn serve(&self, batch: Vec<Submission>) {
         *self.owed.borrow_mut() = batch.iter().map(|change| change.token).collect();
         if let Err(broken) = guarded(|| self.work(batch)) {
             for token in self.owed.take() {
@@ -94,7 +94,7 @@ impl<'w> Worker<'w> {
         }
     }
 
-    fn work(&self, batch: Vec<Change>) {
+    fn work(&self, batch: Vec<Submission>) {
         let session = self.sessions.session().ending(self.queues.ending.clone());
         let system = match session.open() {
             Ok(system) => system,
@@ -123,8 +123,8 @@ impl<'w> Worker<'w> {
     }
 
     /// Records a request, and answers it if nothing has to be applied for it.
-    fn record(&self, change: Change, names: Names, system: &System<'_>) -> Option<Pending> {
-        let Change { token, peer, request } = change;
+    fn record(&self, submission: Submission, names: Names, system: &System<'_>) -> Option<Pending> {
+        let Submission { token, peer, request } = submission;
         let by = names.by();
         let case = match self.gate.admit(&request, &peer, &names, system) {
             Ok(case) => case,
@@ -329,7 +329,7 @@ mod tests {
         };
         let uses = Uses::load(&root.join("run/dynix/uses.json")).unwrap();
         let worker = Worker::new(sessions, &queues, &outbox, Duration::ZERO, Gate { uses: uses.into() });
-        let of = |token, user, request| Change { token, peer: Peer { user, groups: Vec::new() }, request };
+        let of = |token, user, request| Submission { token, peer: Peer { user, groups: Vec::new() }, request };
         let append = || Request::Append(Append { path: WORKERS.into(), value: Some(json!(5)), ..Append::default() });
         let answers = |batch| {
             worker.serve(batch);

@@ -236,7 +236,7 @@ fn note_unfinished(paths: &Paths, directory: &Utf8Path) -> Result<(), fs::FileEr
 
 /// The result of a switch.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum SwitchResult {
     /// It is in effect.
     Done(Vec<String>),
     /// Units did not come up, and what was before is in effect again.
@@ -247,16 +247,21 @@ pub enum Outcome {
 
 /// Switches to `target`, a stand-in for the running system or that system itself. It rolls back if units do not come
 /// up.
-pub fn switch(paths: &Paths, observed: &Observed, target: Option<&StandIn>, _turn: &Turn) -> anyhow::Result<Outcome> {
+pub fn switch(
+    paths: &Paths,
+    observed: &Observed,
+    target: Option<&StandIn>,
+    _turn: &Turn,
+) -> anyhow::Result<SwitchResult> {
     let before = switching::failed_units()?;
     let gone = go(paths, observed, observed.stand_in.as_ref(), target)?;
     timings::mark("switch");
-    let Err(reason) = verdict(&gone, &before) else { return Ok(Outcome::Done(gone.said)) };
+    let Err(reason) = verdict(&gone, &before) else { return Ok(SwitchResult::Done(gone.said)) };
     let back = go(paths, observed, target, observed.stand_in.as_ref());
     let back = back.and_then(|gone| verdict(&gone, &before).map_err(anyhow::Error::msg));
     Ok(match back {
-        Ok(()) => Outcome::WentBack(reason),
-        Err(error) => Outcome::Stuck(format!("{reason}; going back: {error:#}")),
+        Ok(()) => SwitchResult::WentBack(reason),
+        Err(error) => SwitchResult::Stuck(format!("{reason}; going back: {error:#}")),
     })
 }
 

@@ -144,16 +144,16 @@ impl System<'_> {
         }
         report.warnings.extend(target.iter().flat_map(|one| one.about.notes.iter().cloned()));
         let outcome = match evaluated::switch(&system.paths, &observed, target.as_ref(), &turn) {
-            Ok(evaluated::Outcome::Done(said)) => {
+            Ok(evaluated::SwitchResult::Done(said)) => {
                 report.switched = said;
                 report.differences = differences(observed.stand_in.as_ref(), target.as_ref());
                 Outcome::Applied
             }
-            Ok(evaluated::Outcome::WentBack(reason)) => {
+            Ok(evaluated::SwitchResult::WentBack(reason)) => {
                 system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
                 Outcome::RolledBack { reason }
             }
-            Ok(evaluated::Outcome::Stuck(reason)) => {
+            Ok(evaluated::SwitchResult::Stuck(reason)) => {
                 system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
                 Outcome::RollbackFailed { reason }
             }

@@ -48,7 +48,7 @@ impl Ask {
 
 /// The result of a change.
 #[derive(Debug)]
-pub struct Change {
+pub struct Response {
     /// The part that was done.
     pub answer: Option<Answer>,
     /// Why not all of it was done.
@@ -65,7 +65,7 @@ impl Client {
     }
 
     /// Asks for a change.
-    pub fn change(&mut self, request: &Request) -> anyhow::Result<Change> {
+    pub fn change(&mut self, request: &Request) -> anyhow::Result<Response> {
         let sent = self.0.get_mut().write_all(&encode(&interface::call(request)));
         // A daemon that refuses a client says why before it reads a call.
         let turned_away = sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
@@ -85,12 +85,12 @@ impl Client {
     }
 }
 
-fn understood(reply: &Reply) -> anyhow::Result<Change> {
+fn understood(reply: &Reply) -> anyhow::Result<Response> {
     let said = |name: &str| reply.parameters.get(name).filter(|value| !value.is_null());
     let answer: Option<Answer> = said("answer").map(|answer| serde_json::from_value(answer.clone())).transpose()?;
     let Some(error) = &reply.error else {
         return match answer {
-            Some(answer) => Ok(Change { answer: Some(answer), problem: None }),
+            Some(answer) => Ok(Response { answer: Some(answer), problem: None }),
             None => bail!("cannot understand the daemon: {}", reply.parameters),
         };
     };
@@ -105,5 +105,5 @@ fn understood(reply: &Reply) -> anyhow::Result<Change> {
         Some(_) if !reason.is_empty() => anyhow!(reason),
         _ => anyhow!("the daemon refuses: {error} {}", reply.parameters),
     };
-    Ok(Change { answer, problem: Some(problem) })
+    Ok(Response { answer, problem: Some(problem) })
 }

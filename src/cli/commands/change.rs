@@ -11,7 +11,7 @@ use crate::system::record::Recorded;
 use crate::system::request::{Request, Wait};
 use crate::system::session::Session;
 use crate::varlink::answer::Answer;
-use crate::varlink::client::{Ask, Change};
+use crate::varlink::client::{Ask, Response};
 
 /// How the command line shows the result of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Manner {
 /// Runs a request of the command line, here or by the daemon, and shows its result.
 pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> anyhow::Result<Exit> {
     if let Some(mut daemon) = ask.daemon(session.location())? {
-        return show_change(daemon.change(request)?, manner, session);
+        return show_response(daemon.change(request)?, manner, session);
     }
     // The other requests may concern any service.
     let system = match request {
@@ -58,8 +58,8 @@ fn show_records(records: &[u64], what: &str, notes: &[String], manner: Manner) -
 }
 
 /// Shows the result of a change that the daemon made.
-fn show_change(change: Change, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
-    let Change { answer, problem } = change;
+fn show_response(response: Response, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
+    let Response { answer, problem } = response;
     let shown = match answer {
         Some(answer) => show_answer(answer, manner, session)?,
         None => None,

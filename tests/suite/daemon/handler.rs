@@ -8,7 +8,7 @@ use std::time::Duration;
 use dynix::daemon::channel::{Mailbox, Outbox, connect};
 use dynix::daemon::gate::Gate;
 use dynix::daemon::peer::Peer;
-use dynix::daemon::server::{Change, Message, Queues};
+use dynix::daemon::server::{Message, Queues, Submission};
 use dynix::daemon::sessions::Sessions;
 use dynix::daemon::uses::Uses;
 use dynix::daemon::worker::Worker;
@@ -62,7 +62,7 @@ impl Handler {
         let Ok(Asked::Change(request)) = interface::understand(call) else { panic!("it is no change") };
         let token = self.asked.get();
         self.asked.set(token + 1);
-        self.queues.changes.push(peer.user, Change { token, peer, request: *request });
+        self.queues.changes.push(peer.user, Submission { token, peer, request: *request });
         token
     }
 

@@ -10,7 +10,7 @@ use dynix::build::{Input, generate};
 use dynix::daemon::channel::{Mailbox, connect};
 use dynix::daemon::gate::Gate;
 use dynix::daemon::peer::Peer;
-use dynix::daemon::server::{Change, Message, Queues};
+use dynix::daemon::server::{Message, Queues, Submission};
 use dynix::daemon::sessions::Sessions;
 use dynix::daemon::uses::Uses;
 use dynix::daemon::worker::Worker;
@@ -107,7 +107,7 @@ pub fn check(data: &[u8]) {
         place
             .queues
             .changes
-            .push(user, Change { token: 0, peer: Peer { user, groups: Vec::new() }, request: *request.clone() });
+            .push(user, Submission { token: 0, peer: Peer { user, groups: Vec::new() }, request: *request.clone() });
         let reply = loop {
             if let Message::Reply(_, reply) = place.mailbox.messages.recv().unwrap() {
                 break reply;
