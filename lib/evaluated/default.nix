@@ -13,21 +13,16 @@
 let
   inherit (builtins)
     attrNames
-    deepSeq
     filter
     getContext
     head
     isAttrs
     mapAttrs
     tail
-    tryEval
     unsafeDiscardStringContext
     ;
   pieces = import ../verify/pieces.nix { inherit lib; };
-  inherit (pieces) plain;
-
-  try = value: tryEval (deepSeq value value);
-  orElse = default: tried: if tried.success then tried.value else default;
+  inherit (pieces) orElse plain try;
 
   # Why an override of this path can't be evaluated, as far as the option tree says; null where it can.
   problem =
@@ -232,11 +227,6 @@ in
       context = mapAttrs (_: one: one.outputs or [ ]) (
         getContext (lib.concatStrings (filter (one: one != null) named))
       );
-
-      assertions = {
-        before = try (pieces.failedAssertions options);
-        after = try (pieces.failedAssertions with_.options);
-      };
     in
     if problems != [ ] then
       {
@@ -276,15 +266,7 @@ in
             )
           else
             differences (pieces.restParts config).option (pieces.restParts after).option;
-        failedAssertions =
-          if !assertions.before.success then
-            [ ]
-          else if !assertions.after.success then
-            [ "the assertions can't be evaluated" ]
-          else
-            lib.subtractLists assertions.before.value assertions.after.value;
-        warnings = lib.subtractLists (pieces.warnings options) (
-          orElse [ ] (try (pieces.warnings with_.options))
-        );
+        failedAssertions = pieces.newFailedAssertions options with_.options;
+        warnings = pieces.newWarnings options with_.options;
       };
 }

@@ -19,13 +19,11 @@ let
     attrNames
     attrValues
     concatMap
-    deepSeq
     elem
     filter
     listToAttrs
     mapAttrs
     toJSON
-    tryEval
     unsafeDiscardStringContext
     ;
   inherit (lib) showOption;
@@ -34,7 +32,7 @@ let
   leaf = import ./leaf.nix { inherit lib; };
 
   inherit (leaf) evaluates;
-  try = value: tryEval (deepSeq value value);
+  inherit (pieces) try;
 
   services = config.dynamicism.description.services;
   unitsOf = service: attrNames services.${service}.units ++ found.${service}.units or [ ];

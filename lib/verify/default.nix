@@ -21,9 +21,8 @@ let
     tryEval
     ;
   pieces = import ./pieces.nix { inherit lib; };
+  inherit (pieces) orElse try;
   file = import ./files.nix { inherit lib; };
-
-  try = value: tryEval (deepSeq value value);
 
   # Overrides ({ path, value, id }) as dynix has them in effect, at a priority below every other.
   toModule = overrides: {
@@ -122,8 +121,6 @@ let
       files = mapAttrs (_: file: pieces.plain file.static) service.files;
     };
 
-  orElse = default: tried: if tried.success then tried.value else default;
-
   merge = lib.foldl' (all: kinds: all // mapAttrs (kind: one: all.${kind} or { } // one) kinds) { };
 in
 {
@@ -157,10 +154,6 @@ in
           if one.units == [ ] then units else removeAttrs units one.units // besidesFound overrides one
         ) compared.unit (lib.attrValues byService);
       };
-      assertions = {
-        before = try (pieces.failedAssertions options);
-        after = try (pieces.failedAssertions overridden.options);
-      };
       rest = try (pieces.rest overridden.config);
       restIsEqual = rest.success && rest.value == pieces.rest config;
       named = merge [
@@ -189,16 +182,8 @@ in
         lib.attrValues (pieces.parts config)
       );
       # Those that the overrides are to blame for.
-      failedAssertions =
-        if !assertions.before.success then
-          [ ]
-        else if !assertions.after.success then
-          [ "the assertions can't be evaluated" ]
-        else
-          lib.subtractLists assertions.before.value assertions.after.value;
-      newWarnings = lib.subtractLists (pieces.warnings options) (
-        orElse [ ] (try (pieces.warnings overridden.options))
-      );
+      failedAssertions = pieces.newFailedAssertions options overridden.options;
+      newWarnings = pieces.newWarnings options overridden.options;
       services = mapAttrs (name: _: {
         before = ofService config name;
         after = orElse null (try (ofService overridden.config name));

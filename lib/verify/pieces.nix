@@ -5,6 +5,7 @@
 { lib }:
 let
   inherit (builtins)
+    deepSeq
     isAttrs
     isFunction
     isList
@@ -13,8 +14,13 @@ let
     listToAttrs
     mapAttrs
     toString
+    tryEval
     unsafeDiscardStringContext
     ;
+
+  # A value as a whole, if it can be evaluated.
+  try = value: tryEval (deepSeq value value);
+  orElse = default: tried: if tried.success then tried.value else default;
 
   # Any value as one that can be compared and printed.
   plain =
@@ -122,9 +128,19 @@ let
         )
       ) names
     );
+
+  failedAssertions =
+    options:
+    map (one: plain one.message) (lib.filter (one: !one.assertion) (merged options.assertions));
+  warnings = options: plain (merged options.warnings);
 in
 {
-  inherit merged plain;
+  inherit
+    merged
+    orElse
+    plain
+    try
+    ;
 
   # Of what system.build.toplevel is made, that of which single parts can be told apart: all that is in /etc, units among
   # it, and all packages.
@@ -214,8 +230,23 @@ in
     );
   };
 
-  failedAssertions =
-    options:
-    map (one: plain one.message) (lib.filter (one: !one.assertion) (merged options.assertions));
-  warnings = options: plain (merged options.warnings);
+  inherit failedAssertions warnings;
+
+  # The assertions that fail after a change, and did not before it.
+  newFailedAssertions =
+    before: after:
+    let
+      was = try (failedAssertions before);
+      now = try (failedAssertions after);
+    in
+    if !was.success then
+      [ ]
+    else if !now.success then
+      [ "the assertions can't be evaluated" ]
+    else
+      lib.subtractLists was.value now.value;
+
+  # The same of warnings.
+  newWarnings =
+    before: after: lib.subtractLists (warnings before) (orElse [ ] (try (warnings after)));
 }

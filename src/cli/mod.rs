@@ -3,5 +3,4 @@
 pub mod arguments;
 pub mod commands;
 mod lazy;
-mod terminal;
 mod verb;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::host::messages;
-use crate::reconcile::action::Action;
-use crate::system::progress::Progress;
+use crate::system::progress::Messages;
 use crate::system::session::{Given, Location, Session};
 
 /// How the system is reached.
@@ -22,29 +20,7 @@ impl Sessions {
     /// A new one.
     #[must_use]
     pub fn session(&self) -> Session {
-        let journal = Arc::new(Journal { verbose: self.verbose });
+        let journal = Arc::new(Messages { verbose: self.verbose });
         Session::new(self.location.clone(), journal).managed_by(self.given.clone())
-    }
-}
-
-/// Reports progress to the journal: the caller waits for an answer.
-#[derive(Clone, Copy, Debug)]
-struct Journal {
-    verbose: bool,
-}
-
-impl Progress for Journal {
-    fn warn(&self, message: &str) {
-        messages::warn(message);
-    }
-
-    fn inform(&self, message: &str) {
-        messages::info(message);
-    }
-
-    fn step(&self, action: &Action) {
-        if self.verbose {
-            messages::info(action);
-        }
     }
 }

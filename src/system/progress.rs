@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::host::messages;
 use crate::reconcile::action::Action;
 
 /// The receiver of progress. The result of a request is not progress: the request returns it as data.
@@ -31,4 +32,27 @@ impl Progress for Silent {
     fn inform(&self, _message: &str) {}
 
     fn step(&self, _action: &Action) {}
+}
+
+/// Reports to standard error: to the terminal of the user who runs a command, to the journal under systemd.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Messages {
+    /// Whether every step is of interest.
+    pub verbose: bool,
+}
+
+impl Progress for Messages {
+    fn warn(&self, message: &str) {
+        messages::warn(message);
+    }
+
+    fn inform(&self, message: &str) {
+        messages::info(message);
+    }
+
+    fn step(&self, action: &Action) {
+        if self.verbose {
+            messages::info(action);
+        }
+    }
 }

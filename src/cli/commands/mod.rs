@@ -31,8 +31,8 @@ use std::io::Write;
 use anyhow::Context;
 
 use crate::cli::arguments::{self, Cli, Command, Lazy};
-use crate::cli::terminal::Terminal;
 use crate::exit::Exit;
+use crate::system::progress::Messages;
 use crate::system::request::{self, Request};
 use crate::system::session::{self, Session};
 use crate::varlink::client::{Ask, SOCKET};
@@ -121,7 +121,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 /// The session of one run, with a terminal.
 pub fn session(global: &arguments::Global) -> anyhow::Result<Session> {
-    let progress = Terminal { verbose: global.verbose };
+    let progress = Messages { verbose: global.verbose };
     Ok(Session::new(global.location().absolute()?, std::sync::Arc::new(progress)))
 }
 

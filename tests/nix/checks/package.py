@@ -21,8 +21,7 @@ def check_vm_tests():
         except SyntaxError as error:
             raise Wrong(f"the script of {name}: {error}") from None
         says = any(word in test["script"] for word in ("dynix ", "dynamicism"))
-        asserts = any(word in test["script"] for word in ("subtest(", "t.assert"))
-        expect(says and asserts, f"the script of {name} tests nothing")
+        expect(says and "subtest(" in test["script"], f"the script of {name} tests nothing")
         count += len(test["derivations"])
     said = f"{', '.join(given)}: {count} derivations"
     instead = {test["instead"] for test in given.values()} - {None}

@@ -68,7 +68,7 @@ else:
             continue
         result = {"number": number, "class": kind, "what": what}
         results.append(result)
-        with log.nested(f"{number} {kind}: {what}"):
+        with subtest(f"{number} {kind}: {what}"):
             began = time.monotonic()
             said = ""
             code = 0

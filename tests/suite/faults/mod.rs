@@ -138,11 +138,7 @@ fn interrupt(
         if !wanted(number, interruption) {
             continue;
         }
-        let mut attempts = (0..5).map(|_| {
-            prepare();
-            tracer::run(&command, &root, fates(interruption))
-        });
-        let ended = attempts.find(|ended| !ended.is_misplaced).expect("each run makes other calls");
+        let ended = interrupted(&prepare, &command, &root, interruption);
         let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             invariants::check(&stage, &ends, &ended);
         }));
@@ -154,6 +150,20 @@ fn interrupt(
         *counts.entry(interruption.kind()).or_default() += 1;
     }
     counts
+}
+
+/// Interrupts a command, after `prepare`, at the very call that the interruption is of.
+fn interrupted(
+    prepare: &dyn Fn(),
+    command: &std::process::Command,
+    root: &Utf8Path,
+    interruption: Interruption,
+) -> tracer::Ended {
+    let mut attempts = (0..5).map(|_| {
+        prepare();
+        tracer::run(command, root, fates(interruption))
+    });
+    attempts.find(|ended| !ended.is_misplaced).expect("each run makes other calls")
 }
 
 /// Interrupts `generate`, with another output there before or none: there is the old one or the new one.
@@ -184,8 +194,7 @@ fn interrupt_generate(
         if !wanted(number, interruption) {
             continue;
         }
-        stage.put_back();
-        let ended = tracer::run(&command, &root, fates(interruption));
+        let ended = interrupted(&|| stage.put_back(), &command, &root, interruption);
         let checked = std::panic::catch_unwind(|| {
             let now = everything(&out);
             assert!(now == after || now == before && ended.code != Some(0), "{now:?}");
