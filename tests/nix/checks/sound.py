@@ -39,7 +39,7 @@ def check_unsaid():
         proof = json.loads(command([*on_system("unsaid", Path(directory)), "prove", "--json"]))
         flows = flows_of(proof)
         own = {"scripted.settings.main.nice": {"unit": ["scripted.service"]}, "scripted.settings.main.workers": {}}
-        same({path: flows[path] for path in own}, "what flows on")
+        same({path: flows[path] for path in own}, own, "what flows on")
     return f"{len(UNSAID)} sets of values"
 
 
