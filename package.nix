@@ -56,7 +56,8 @@ rustPlatform.buildRustPackage (finalAttrs: {
   ];
 
   # For the program alone: as an input of the build, the static library would be found by build scripts too.
-  env = lib.optionalAttrs (static && stdenv.hostPlatform.isGnu) {
+  # An empty `env` is no default: older standard environments take it for a variable.
+  ${if static && stdenv.hostPlatform.isGnu then "env" else null} = {
     RUSTFLAGS = "-C target-feature=+crt-static -L native=${stdenv.cc.libc.static}/lib";
   };
 
