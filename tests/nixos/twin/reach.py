@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/reach.md from the results of the twin test: reach.py RESULTS.json (see docs/machine-tests.md)."""
+"""Writes docs/reach.md from the results of the twin test: reach.py RESULTS.json [ORIGIN] (see docs/machine-tests.md)."""
 
 import csv
 import json
@@ -33,6 +33,8 @@ The share of a class is its mean share of the definitions in 62 public configura
 
 def main():
     results = json.loads(Path(sys.argv[1]).read_text())
+    # Where they are from.
+    origin = sys.argv[2] if len(sys.argv) > 2 else ""
     by_class = {}
     for one in results:
         outcome = one["outcome"] if not one.get("back") else f"{one['outcome']}, something left"
@@ -52,7 +54,7 @@ def main():
     said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(total.items()))
     end = [
         "",
-        f"{sum(total.values())} changes: {said}.",
+        f"{sum(total.values())} changes: {said}. {origin}".strip(),
         "",
         f"Classes that have cases, all of which are equal or refused: {shown_share:.1%} of what is defined; those with a case that is "
         f"equal: {equal_share:.1%}.",
