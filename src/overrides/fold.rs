@@ -16,7 +16,7 @@ use super::entry::{Entry, Operation, attr_path, plain_names};
 use super::expressions::Wanted;
 use super::hand;
 use super::overlay::Overlay;
-use super::reader::{End, Found, Place, Reader};
+use super::reader::{Digest, End, Found, Place, Reader};
 use super::record::{Kind, Record, leaves_at};
 use crate::attr_path::AttrPath;
 
@@ -30,6 +30,8 @@ pub(super) struct Source<'a> {
     pub until: Option<u64>,
     /// Records that follow those of the log.
     pub further: &'a [Entry<'static>],
+    /// Takes what is read of the log.
+    pub digest: Option<&'a Digest>,
 }
 
 /// The state right after a record: all that is needed to continue from there.
@@ -159,7 +161,8 @@ pub(super) fn each(
     mut visit: impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
 ) -> Result<End, LogError> {
     let from = base.map_or_else(Place::default, |base| base.place);
-    let end = Reader::new(source.file, source.path, source.size, from).read(|entry, found| {
+    let reader = Reader::new(source.file, source.path, source.size, from).digesting(source.digest);
+    let end = reader.read(|entry, found| {
         if source.until.is_some_and(|until| found.id > until) {
             return Ok(ControlFlow::Break(()));
         }

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use super::LogError;
 use super::chain::Chain;
-use super::entry::{Entry, Operation};
+use super::entry::Operation;
 use super::fold::{self, Difference, Source};
 use super::log::{LogFile, Look};
-use super::reader::{End, Found, Place, Reader};
+use super::reader::{Digest, Place, Reader};
 use super::record::{Kind, Record};
 use crate::host::fs::Context;
 
@@ -36,8 +36,9 @@ impl LogFile {
     /// Shows every record as it is written, oldest first, to `see`, until `see` breaks. It evaluates nothing.
     pub fn each(&self, mut see: impl FnMut(Record, Fate<'_>) -> ControlFlow<()>) -> Result<(), LogError> {
         let surveyed = self.steadily(|look| {
-            let (mut rejections, mut from) = (Vec::new(), 0);
-            let (difference, _) = fold::difference(&look.source(self), None, |entry, found| {
+            let (mut rejections, mut from, digest) = (Vec::new(), 0, Digest::default());
+            let source = Source { digest: Some(&digest), ..look.source(self) };
+            let (difference, _) = fold::difference(&source, None, |entry, found| {
                 let to = found.after.offset;
                 if let Operation::Reject { id: record, .. } = entry.operation {
                     rejections.push(Rejection { record, by: found.id, from, to });
@@ -49,25 +50,19 @@ impl LogFile {
             // The last one counts of several that reject the same record.
             rejections.sort_by_key(|one| (one.record, std::cmp::Reverse(one.by)));
             rejections.dedup_by_key(|one| one.record);
-            Ok((look.again().at("look at", &self.path)?, chain, rejections))
+            Ok((look.again().at("look at", &self.path)?, chain, rejections, digest))
         })?;
-        let Some((look, chain, rejections)) = surveyed else { return Ok(()) };
-        self.read(&look, |entry, found| {
+        let Some((look, chain, rejections, surveyed)) = surveyed else { return Ok(()) };
+        let shown = Digest::default();
+        fold::each(&Source { digest: Some(&shown), ..look.source(self) }, None, |entry, found| {
             let rejection = rejections.binary_search_by_key(&found.id, |one| one.record).ok();
             let reason = rejection.map(|index| self.reason(&look, &rejections[index])).transpose()?;
             let fate = Fate { counts: chain.counts(found.id), rejected: reason.as_deref() };
             Ok(see(entry.into_record(found.id), fate))
         })?;
-        // Records that were already shown can't be shown again.
-        if look.is_steady(&self.state_of(&look.file)?) { Ok(()) } else { Err(self.unsteady()) }
-    }
-
-    fn read(
-        &self,
-        look: &Look,
-        visit: impl FnMut(Entry<'_>, Found) -> Result<ControlFlow<()>, LogError>,
-    ) -> Result<End, LogError> {
-        Reader::new(&look.file, &self.path, look.now.size, Place::default()).read(visit)
+        // Records that were already shown can't be shown again. Another time of the file alone is no edit: who appends
+        // sets it right after the text.
+        if shown == surveyed || look.is_steady(&self.state_of(&look.file)?) { Ok(()) } else { Err(self.unsteady()) }
     }
 
     fn reason(&self, look: &Look, rejection: &Rejection) -> Result<String, LogError> {
@@ -182,5 +177,63 @@ impl Difference {
             })?;
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::os::unix::fs::FileExt as _;
+    use std::time::{Duration, SystemTime};
+
+    use camino::Utf8PathBuf;
+
+    use super::*;
+    use crate::overrides::HEADER;
+
+    /// More than is read at once.
+    const RECORDS: usize = 20_000;
+
+    /// How many records are shown of a log if `meanwhile` happens to its file after the first.
+    fn shown(meanwhile: impl Fn(&std::fs::File)) -> Result<usize, LogError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(directory.path().join("dynamic.nix")).unwrap();
+        let mut text = HEADER.to_owned();
+        for id in 1..=RECORDS {
+            writeln!(text, "{{ id = {id}; set.a.b = {id}; }}").unwrap();
+        }
+        std::fs::write(&path, text).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let mut count = 0;
+        LogFile::new(&path, &path.with_file_name("cache"), None).each(|_, _| {
+            if count == 0 {
+                meanwhile(&file);
+            }
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        Ok(count)
+    }
+
+    #[test]
+    fn an_append_meanwhile_is_no_edit_of_what_is_shown() {
+        let later = SystemTime::now() + Duration::from_secs(1);
+        assert_eq!(shown(|file| file.set_modified(later).unwrap()).unwrap(), RECORDS);
+        let append = |file: &std::fs::File| {
+            let size = file.metadata().unwrap().len();
+            file.write_all_at(b"{ id = 20001; set.a.b = 4; }\n", size).unwrap();
+        };
+        assert_eq!(shown(append).unwrap(), RECORDS);
+    }
+
+    #[test]
+    fn what_was_edited_meanwhile_is_not_shown_as_one_log() {
+        let cut = |file: &std::fs::File| file.set_len(HEADER.len() as u64).unwrap();
+        assert!(matches!(shown(cut), Err(LogError::Unsteady { .. })));
+        let edit = |file: &std::fs::File| {
+            let last = file.metadata().unwrap().len() - "7; }\n".len() as u64;
+            file.write_all_at(b"7", last).unwrap();
+        };
+        assert!(matches!(shown(edit), Err(LogError::Unsteady { .. })));
     }
 }

@@ -37,7 +37,9 @@ const PARAMETERS: &str = "{ overrides, config, lib, pkgs, ... }";
 /// How long another process that appends is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a log that changes under our eyes is read again.
-pub(super) const TRIES: usize = 5;
+pub(super) const TRIES: u32 = 5;
+/// How long a reader without the lock waits before it reads again; each time longer.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// The fold of the log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,7 +104,7 @@ pub(super) struct Look {
 impl Look {
     /// All records of the log.
     pub fn source<'s>(&'s self, log: &'s LogFile) -> Source<'s> {
-        Source { file: &self.file, path: &log.path, size: self.now.size, until: None, further: &[] }
+        Source { file: &self.file, path: &log.path, size: self.now.size, until: None, further: &[], digest: None }
     }
 
     /// The same file, for another pass.
@@ -242,6 +244,10 @@ impl LogFile {
         for attempt in 0..TRIES {
             let is_first = attempt == 0;
             let held = if is_first || self.locked { None } else { self.lock(PATIENCE, |_| {}).ok() };
+            if !is_first && !self.locked && held.is_none() {
+                // Who may not take the lock gives who has it the time to finish.
+                std::thread::sleep(RETRY * attempt);
+            }
             let Some(look) = self.look(is_first, held)? else { return Ok(None) };
             let seen = read(&look);
             let makes_no_sense =
@@ -277,7 +283,8 @@ impl LogFile {
         let file = rustix::fs::memfd_create("dynamic.nix", MemfdFlags::CLOEXEC).at("begin", &self.path)?;
         let mut file = File::from(file);
         file.write_all(HEADER.as_bytes()).at("begin", &self.path)?;
-        let source = Source { file: &file, path: &self.path, size: HEADER.len() as u64, until: None, further };
+        let source =
+            Source { file: &file, path: &self.path, size: HEADER.len() as u64, until: None, further, digest: None };
         let (outcome, left_out) = self.folding(&source, None)?;
         Ok(self.folded(outcome, left_out))
     }

@@ -67,7 +67,7 @@ impl LogFile {
         after: u64,
         most: Most,
     ) -> Result<Option<Page>, LogError> {
-        let source = Source { file, path: &self.path, size, until: None, further: &[] };
+        let source = Source { file, path: &self.path, size, until: None, further: &[], digest: None };
         let (mut records, mut rejections): (Vec<Record>, Vec<(u64, u64, String)>) = (Vec::new(), Vec::new());
         let (mut complete, mut from) = (true, base.map_or(0, |base| base.place.offset));
         let (difference, _) = fold::difference(&source, base, |entry, found| {

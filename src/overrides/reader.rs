@@ -4,8 +4,10 @@
 //! Takes the file and the place to begin; gives each record with its id and place to a visitor. It checks everything on
 //! the way: syntax, encoding, ids, times.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::os::unix::fs::FileExt;
 
@@ -89,6 +91,19 @@ pub(super) struct Reader<'f> {
     base: u64,
     place: Place,
     parameters: Option<String>,
+    /// Takes every byte that is read.
+    digest: Option<&'f Digest>,
+}
+
+/// Takes the bytes that a [`Reader`] reads. Two that read the same part of a file in the same way are equal if they read
+/// the same.
+#[derive(Debug, Default)]
+pub(super) struct Digest(RefCell<DefaultHasher>);
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.borrow().finish() == other.0.borrow().finish()
+    }
 }
 
 /// Takes a record and its place, and says whether it wants another one.
@@ -115,7 +130,13 @@ impl<'f> Reader<'f> {
             base: from.offset,
             place: from,
             parameters: None,
+            digest: None,
         }
+    }
+
+    /// The same, which gives `digest` all that it reads.
+    pub fn digesting(self, digest: Option<&'f Digest>) -> Self {
+        Self { digest, ..self }
     }
 
     /// Gives every record to `visit`, until it breaks.
@@ -286,6 +307,9 @@ impl<'f> Reader<'f> {
                 return Err(LogError::Unsteady { path: self.path.to_string() });
             }
             got += read;
+        }
+        if let Some(Digest(digest)) = self.digest {
+            digest.borrow_mut().write(&self.buffer[filled..]);
         }
         Ok(amount > 0)
     }

@@ -195,7 +195,7 @@ impl LogFile {
             let place = Place { offset: state.size, ..place };
             return Ok(Some(Known { state, lineage: Some(lineage), place, ids, open_line, torn: None }));
         }
-        let source = Source { file, path: &self.path, size: state.size, until: None, further: &[] };
+        let source = Source { file, path: &self.path, size: state.size, until: None, further: &[], digest: None };
         let surveyed = fold::difference(&source, None, |_, _| {});
         if self.state_of(file)? != state {
             return Ok(None);
@@ -377,7 +377,7 @@ impl LogFile {
             return Ok(false);
         }
         let size = found.at + text.len() as u64;
-        let source = Source { file: &found.file, path: &self.path, size, until: None, further: &[] };
+        let source = Source { file: &found.file, path: &self.path, size, until: None, further: &[], digest: None };
         Ok(fold::difference(&source, None, |_, _| {}).is_ok_and(|(_, end)| end.torn.is_none()))
     }
 

@@ -22,18 +22,6 @@ pub trait Progress: Debug + Send + Sync {
     fn step(&self, action: &Action);
 }
 
-/// Reports no progress.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
-
-impl Progress for Silent {
-    fn warn(&self, _message: &str) {}
-
-    fn inform(&self, _message: &str) {}
-
-    fn step(&self, _action: &Action) {}
-}
-
 /// Reports to standard error: to the terminal of the user who runs a command, to the journal under systemd.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Messages {

@@ -322,13 +322,13 @@ fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::progress::Silent;
+    use crate::system::progress::Messages;
 
     #[test]
     fn what_is_run_later_needs_no_working_directory() {
         let location =
             Location { plan: Some("a/plan.json".into()), overrides: Some("../log.nix".into()), ..Location::default() };
-        let session = Session::new(location.absolute().unwrap(), Arc::new(Silent));
+        let session = Session::new(location.absolute().unwrap(), Arc::new(Messages::default()));
         let command = session.recall(false).unwrap().command;
         assert_eq!((command[1].as_str(), command[3].as_str()), ("--plan", "--overrides"));
         for path in [&command[2], &command[4]] {
