@@ -179,9 +179,16 @@ in
     };
 
     overridesFile = mkOption {
-      type = types.strMatching "/.+";
-      default = "/etc/nixos/dynamic.nix";
-      description = "The file of the override log. It only grows. It must not be in the Nix store.";
+      type = types.nullOr (types.strMatching "/.+");
+      default = null;
+      example = "/persist/dynix/dynamic.nix";
+      description = ''
+        The file of the override log. It only grows. It must not be in the Nix store.
+
+        With `null` it is `/etc/nixos/dynamic.nix` where `/etc/nixos` can keep it. If `/etc/nixos` can be changed by others than
+        root (a link into somebody's home), is on a file system in memory, or can't be written, it is
+        `/var/lib/dynix/dynamic.nix`. A log that is there already is used, so that overrides stay when `/etc/nixos` changes.
+      '';
     };
 
     keep = mkOption {
@@ -387,8 +394,8 @@ in
           message = "dynamicism.activation is \"script\", and with system.nixos-init.enable no activation script is run: no override would be in effect after a boot. Set dynamicism.activation = \"units\".";
         }
         {
-          assertion = cfg.overridesFile != options.dynamicism.overridesFile.default || etcIsWritable;
-          message = "dynamicism.overridesFile is ${cfg.overridesFile}, and with system.etc.overlay.mutable = false nothing can be written there. Set it to a file elsewhere, such as /var/lib/dynix/dynamic.nix.";
+          assertion = cfg.overridesFile == null || etcIsWritable || !lib.hasPrefix "/etc/" cfg.overridesFile;
+          message = "dynamicism.overridesFile is ${cfg.overridesFile}, and with system.etc.overlay.mutable = false nothing can be written there. Set it to null, or to a file elsewhere.";
         }
       ];
       environment.systemPackages = [ cfg.package ];
@@ -440,7 +447,7 @@ in
         unitConfig = {
           DefaultDependencies = false;
           RequiresMountsFor = [
-            (dirOf cfg.overridesFile)
+            (if cfg.overridesFile == null then "/etc/nixos" else dirOf cfg.overridesFile)
             "/var/cache/dynix"
             "/var/lib/dynix"
           ];

@@ -189,11 +189,15 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
         tree.text(&format!("lib/systemd/system/{unit}.d/10-dynix.conf"), text, 0o444);
     }
     daemon::add(&mut tree, plan, input)?;
-    let places = Paths::new(Utf8Path::new("/"), None, plan.overrides_file.clone());
+    let places = Paths::new(Utf8Path::new("/"), None, None);
+    let logs = plan
+        .overrides_file
+        .clone()
+        .map_or_else(|| vec![places.overrides().to_owned(), places.state_log()], |log| vec![log]);
     let context = json!({
         "dynix": input.dynix,
         "plan": input.plan,
-        "log": places.overrides(),
+        "logs": logs,
         "run": places.run(),
         "measured": plan.metrics.is_some(),
     });

@@ -102,7 +102,7 @@ pub struct Global {
     /// The compiled plan [default: /etc/dynix/plan.json]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_PLAN")]
     pub plan: Option<Utf8PathBuf>,
-    /// The override log [default: /etc/nixos/dynamic.nix]
+    /// The override log [default: /etc/nixos/dynamic.nix, or /var/lib/dynix/dynamic.nix where /etc/nixos can't keep it]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_OVERRIDES")]
     pub overrides: Option<Utf8PathBuf>,
     /// Send the request to the daemon at this socket; for `dynix daemon`, listen here [default for users other than

@@ -83,6 +83,12 @@ impl Paths {
         &self.overrides
     }
 
+    /// The log of overrides where /etc/nixos can't keep one.
+    #[must_use]
+    pub fn state_log(&self) -> Utf8PathBuf {
+        self.root.join("var/lib/dynix/dynamic.nix")
+    }
+
     /// Disposable data that makes reading the log fast.
     #[must_use]
     pub fn cache(&self) -> Utf8PathBuf {

@@ -70,7 +70,7 @@ pub struct Plan {
     /// See [`Verify`].
     #[serde(default)]
     pub verify: Verify,
-    /// The log of overrides; `None` for /etc/nixos/dynamic.nix.
+    /// The log of overrides; `None` for /etc/nixos/dynamic.nix, or /var/lib/dynix/dynamic.nix where /etc/nixos can't keep it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides_file: Option<Utf8PathBuf>,
     /// Option paths that can be overridden besides those of the services, as [`rule::Pattern`] reads them.

@@ -24,6 +24,7 @@ pub mod withdraw;
 
 mod evaluated;
 mod exclusive;
+mod log_location;
 mod measure;
 mod notice;
 mod signals;

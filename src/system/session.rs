@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::System;
+use super::log_location::{self, LogLocation};
 use super::progress::Progress;
 use super::signals::Heeded;
 use crate::host::accounts::Database;
@@ -144,10 +145,14 @@ impl Session {
 
     fn open_with(&self, read: Read) -> anyhow::Result<System<'_>> {
         let (plan, path, root) = self.load_plan(read)?;
-        let overrides = match &self.location.overrides {
-            Some(file) => named_log(Utf8Path::new("/"), file)?,
-            None => log_place(&root, &usual_log(&plan, &root))?,
+        let LogLocation { path: overrides, warning } = match (&self.location.overrides, &plan.overrides_file) {
+            (Some(file), _) => named_log(Utf8Path::new("/"), file)?.into(),
+            (None, Some(file)) => log_location::resolved(&root, &below(&root, file))?.into(),
+            (None, None) => log_location::find(&root)?,
         };
+        if let Some(warning) = warning {
+            self.progress.warn(&warning);
+        }
         let paths = Paths::new(&root, Some(path), Some(overrides));
         Ok(System { plan, paths, session: self })
     }
@@ -156,8 +161,18 @@ impl Session {
     /// could be kept.
     pub fn nothing_recorded(&self) -> anyhow::Result<bool> {
         let (plan, _, root) = self.load_plan(plan::open)?;
-        let log = self.location.overrides.clone().unwrap_or_else(|| usual_log(&plan, &root));
-        Ok(!fs::exists(&log)? && !fs::exists(&Paths::new(&root, None, None).state())?)
+        let usual = Paths::new(&root, None, None);
+        let logs = match (&self.location.overrides, &plan.overrides_file) {
+            (Some(file), _) => vec![file.clone()],
+            (None, Some(file)) => vec![below(&root, file)],
+            (None, None) => vec![usual.overrides().to_owned(), usual.state_log()],
+        };
+        for path in logs.iter().chain([&usual.state()]) {
+            if fs::exists(path)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The plan, its path, and the root.
@@ -292,27 +307,14 @@ impl Session {
     }
 }
 
-/// The default path of a system's log.
-fn usual_log(plan: &Plan, root: &Utf8Path) -> Utf8PathBuf {
-    let usual = Paths::new(root, None, None);
-    plan.overrides_file.as_ref().map_or_else(|| usual.overrides().to_owned(), |file| usual.below_root(file))
-}
-
-/// The path of the log. Links may lead to its directory (/etc/nixos often is one), but the log itself may not be a
-/// link.
-fn log_place(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => {
-            let parent = if parent == "" { Utf8Path::new(".") } else { parent };
-            Ok(fs::resolve(root, parent)?.join(name))
-        }
-        _ => Ok(path.to_owned()),
-    }
+/// A path of the plan on the system below `root`.
+fn below(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    Paths::new(root, None, None).below_root(path)
 }
 
 /// The path of a log that the user names. Its directory has to exist, so that a misspelt name does not make one.
 fn named_log(host: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
-    let place = log_place(host, path)?;
+    let place = log_location::resolved(host, path)?;
     match place.parent() {
         Some(parent) if !fs::exists(parent)? => bail!("--overrides {path}: there is no directory {parent}"),
         _ => Ok(place),

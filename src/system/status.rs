@@ -29,6 +29,8 @@ use crate::verify::verdict::Verdict;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
+    /// The override log.
+    pub log: String,
     /// By name.
     pub services: BTreeMap<String, ServiceStatus>,
     /// The trial, which rolls back unless it is confirmed.
@@ -203,7 +205,11 @@ impl System<'_> {
         }
         let awaiting = state.trial.as_ref().map(Trial::awaiting);
         let verified = self.known_verdict()?;
-        Ok((Status { services, awaiting, left_out: desired.left_out, awaited: desired.awaited, verified }, warnings))
+        let log = paths.overrides().to_string();
+        Ok((
+            Status { log, services, awaiting, left_out: desired.left_out, awaited: desired.awaited, verified },
+            warnings,
+        ))
     }
 }
 

@@ -477,6 +477,7 @@ in
         script = (with' bashless).system.activationScripts ? dynix;
       };
       read-only = refused read-only;
+      overrides-there = refused (read-only // { dynamicism.overridesFile = "/etc/nixos/dynamic.nix"; });
       elsewhere = refused (read-only // { dynamicism.overridesFile = "/var/lib/dynix/dynamic.nix"; });
     };
 

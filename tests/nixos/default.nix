@@ -26,6 +26,7 @@ lib.genAttrs
     "flake"
     "gotosocial"
     "harmonia"
+    "log-location"
     "reapply"
     "rebuild"
     "secret"

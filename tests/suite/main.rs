@@ -26,6 +26,7 @@ mod interface;
 mod known_good;
 mod layers;
 mod log;
+mod log_location;
 mod machine;
 mod messages;
 mod notices;

@@ -175,8 +175,9 @@ fn activation_says_nothing_of_a_place_where_nothing_was_ever_recorded() {
     std::fs::set_permissions(&nixos, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let run = finish(system.command(&["activate"]).env("NIXOS_ACTION", "switch")).ends(0);
     assert_eq!(run.stderr, "");
-    // Who records something there is told.
-    let run = system.run(&["append", WORKERS, "20"]).ends(1);
+    // Who names it as the place to record something is told.
+    let log = nixos.join("dynamic.nix");
+    let run = system.run(&["--overrides", log.as_str(), "append", WORKERS, "20"]).ends(1);
     assert!(run.stderr.contains("others may write to it"), "{}", run.stderr);
 }
 

@@ -125,6 +125,7 @@ fn a_link_of_somebody_else_is_not_followed() {
     let system = System::new();
     let real = system.path("real");
     std::fs::create_dir(&real).unwrap();
+    std::fs::write(real.join("dynamic.nix"), "{ overrides, ... }: overrides\n").unwrap();
     let nixos = system.path("etc/nixos");
     symlink(&real, &nixos).unwrap();
     std::os::unix::fs::lchown(&nixos, Some(NOBODY), None).unwrap();

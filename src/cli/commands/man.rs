@@ -43,6 +43,7 @@ fn main_page(command: clap::Command) -> io::Result<Vec<u8>> {
     rest.control("SH", ["FILES"]);
     for (path, meaning) in [
         ("/etc/nixos/dynamic.nix", "the recorded overrides; append-only"),
+        ("/var/lib/dynix/dynamic.nix", "the same where /etc/nixos cannot keep it"),
         ("/etc/dynix/plan.json", "the plan that nixos-rebuild compiled from the modules"),
         ("/run/dynix", "rendered generations and the state of what is in effect"),
         ("/var/lib/dynix", "the values that are known to work, for the next boot"),

@@ -9,6 +9,7 @@ pub mod directory_cache;
 pub mod generation;
 pub mod json_file;
 pub mod lock;
+pub mod mount;
 pub mod notify;
 pub mod tree;
 
