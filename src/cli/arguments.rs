@@ -6,12 +6,12 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 pub use super::lazy::Lazy;
 use super::verb;
-use crate::cli::commands::completions;
+use crate::cli::commands::offers;
 use crate::system::request::Wait;
 use crate::system::session::Location;
 use crate::time::duration::{AWAITS, HOLDS};
@@ -25,16 +25,18 @@ const STYLES: Styles = Styles::styled()
 const EXAMPLES: &str = "\
 Examples:
   Raise a limit now:
-    dynix append services.harmonia.settings.workers 20 --apply
+    dynix set services.harmonia.settings.workers 20 --apply
   Change an address, and roll back if that cuts me off:
-    dynix append services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
+    dynix set services.gotosocial.settings.bind-address 10.0.0.7 --apply --confirm 60s
     dynix confirm
   Enable debug logging for an hour:
-    dynix append services.distccd.logLevel debug --for 1h --apply
+    dynix set services.distccd.logLevel debug --for 1h --apply
   See what is overridden, by whom, and what is in effect:
     dynix status
   See what an apply would do:
     dynix apply --dry-run
+  Take back the last change, and leave the others:
+    dynix undo --apply
   Go back to what nixos-rebuild built:
     dynix reset
 
@@ -61,10 +63,8 @@ pub struct Cli {
 
 /// Verbs of other tools, each with what to run here.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("set", "dynix append PATH VALUE --apply"),
-    ("edit", "dynix append PATH VALUE --apply"),
-    ("undo", "dynix rollback, or dynix unset PATH"),
-    ("revert", "dynix rollback, dynix reset, or dynix confirm --revert"),
+    ("edit", "dynix set PATH VALUE --apply"),
+    ("revert", "dynix undo, dynix rollback, dynix reset, or dynix confirm --revert"),
     ("remove", "dynix unset PATH"),
     ("delete", "dynix unset PATH"),
     ("history", "dynix log"),
@@ -112,9 +112,22 @@ pub struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
+    /// What the output is: for people, or JSON for programs; --json is short for that
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
     /// Print every step
     #[arg(short, long, global = true)]
     pub verbose: bool,
+}
+
+/// What the output is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
 }
 
 impl Global {
@@ -128,12 +141,22 @@ impl Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Record values for options, all of them or none
+    Set(Lazy<Set>),
     /// Record a value for an option
     Append(Lazy<Append>),
     /// Remove an override
     Unset(Lazy<Unset>),
+    /// Take back one record, and leave later ones
+    Undo(Lazy<Undo>),
+    /// Bring back a record that was taken back
+    Redo(Lazy<Redo>),
+    /// Take back one record for a reason
+    Reject(Lazy<Reject>),
     /// Return to the overrides of an earlier record
     Rollback(Lazy<Rollback>),
+    /// Remove overrides that say what is built by now
+    Prune(Lazy<Prune>),
     /// Remove all overrides and apply the built values
     Reset(Lazy<Reset>),
     /// Reconcile running services with the override log
@@ -208,6 +231,23 @@ pub struct Recording {
     #[arg(long, value_name = "DURATION", requires = "apply", value_parser = wait)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub wait: Option<Wait>,
+    /// How it is told.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// What is said about a record, and whether it is looked at first.
+#[derive(Clone, Debug, Args)]
+pub struct Telling {
+    /// Say why: the text is kept with the record, and shown by log, status and the journal
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Print what recording and applying it would do, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Show what recording and applying it would do, then ask
+    #[arg(long, conflicts_with = "dry_run")]
+    pub ask: bool,
 }
 
 fn wait(text: &str) -> Result<Wait, String> {
@@ -217,6 +257,54 @@ fn wait(text: &str) -> Result<Wait, String> {
     }
 }
 
+/// `dynix set`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+VALUE is read by the option's type. `-` reads it from standard input, and `@FILE` from a file; with --string it is that text.
+Several values become one record: all of them are checked first, and they hold together or not at all.
+
+Examples:
+  dynix set services.harmonia.settings.workers 20 --apply
+  dynix set services.harmonia.settings.workers=20 services.harmonia.settings.priority=10
+  dynix set services.gotosocial.settings.port --string 8080 --message 'the balancer moves'
+  dynix set services.harmonia.settings.workers --expr '2 * 8'
+  dynix set services.distccd.allowedClients @clients.json --ask
+  dynix set services.example.settings.password --secret-file /run/secrets/example")]
+pub struct Set {
+    /// The option path, possibly below an option, and the value; names with special characters need quotes, as in Nix
+    #[arg(value_names = ["PATH VALUE|PATH=VALUE"], required = true, allow_negative_numbers = true)]
+    #[arg(add = ArgValueCompleter::new(offers::assignments))]
+    pub words: Vec<String>,
+    /// Take the value of a secret option from FILE; the log holds only the file name
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["string", "from_json", "expr"])]
+    pub secret_file: Option<Utf8PathBuf>,
+    /// Read VALUE as a string
+    #[arg(long, conflicts_with_all = ["from_json", "expr"])]
+    pub string: bool,
+    /// Read VALUE as JSON
+    #[arg(long, conflicts_with = "expr")]
+    pub from_json: bool,
+    /// Read VALUE as a Nix expression; dynix evaluates it when it applies
+    #[arg(long)]
+    pub expr: bool,
+    /// Replace the whole value, dropping all attributes of the built one
+    #[arg(long)]
+    pub replace: bool,
+    /// End the override after DURATION (`30min`, `1h`, `2days`)
+    #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
+    pub duration: Option<Duration>,
+    /// Let Nix build or download what an option of no service needs
+    #[arg(long)]
+    pub build: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
 /// How VALUE is taken.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Reading {
@@ -224,7 +312,7 @@ pub struct Reading {
     #[arg(long, conflicts_with_all = ["json", "expr"])]
     pub string: bool,
     /// Read VALUE as JSON
-    #[arg(long, conflicts_with = "expr")]
+    #[arg(long, visible_alias = "from-json", conflicts_with = "expr")]
     pub json: bool,
     /// Read VALUE as a Nix expression; dynix evaluates it when it applies
     #[arg(long)]
@@ -243,11 +331,11 @@ Examples:
   dynix append services.example.settings.password --secret-file /run/secrets/example")]
 pub struct Append {
     /// The option path, possibly below an option; names with special characters need quotes, as in Nix
-    #[arg(add = ArgValueCompleter::new(completions::paths))]
+    #[arg(add = ArgValueCompleter::new(offers::paths))]
     pub path: String,
     /// The value, read by the option's type: where that is open, as JSON if it parses, else as a string
     #[arg(allow_hyphen_values = true, required_unless_present = "secret_file")]
-    #[arg(add = ArgValueCompleter::new(completions::values))]
+    #[arg(add = ArgValueCompleter::new(offers::values))]
     pub value: Option<String>,
     /// Take the value of a secret option from FILE; the log holds only the file name
     #[arg(long, value_name = "FILE", conflicts_with_all = ["value", "string", "json", "expr"])]
@@ -261,9 +349,6 @@ pub struct Append {
     /// End the override after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
     pub duration: Option<Duration>,
-    /// Print what recording and applying it would do, and change nothing
-    #[arg(long, conflicts_with = "apply")]
-    pub dry_run: bool,
     /// Let Nix build or download what an option of no service needs
     #[arg(long)]
     pub build: bool,
@@ -274,10 +359,20 @@ pub struct Append {
 
 /// `dynix unset`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix unset services.harmonia.settings.workers --apply
+  dynix unset services.harmonia.settings.workers --previous     the override before it holds again")]
 pub struct Unset {
     /// The option path; overrides below it are removed too
-    #[arg(add = ArgValueCompleter::new(completions::paths))]
+    #[arg(add = ArgValueCompleter::new(offers::overridden))]
     pub path: String,
+    /// Return to the override before it, if there was one
+    #[arg(long)]
+    pub previous: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
     /// How it is recorded.
     #[command(flatten)]
     pub recording: Recording,
@@ -287,23 +382,112 @@ pub struct Unset {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  dynix rollback           undo the last record
-  dynix rollback 12        return to the state after record 12 (see `dynix log`)
-  dynix rollback 0         remove all overrides")]
+  dynix rollback           return to the state before the last record
+  dynix rollback 12        return to the state after record 12 (see `dynix log`): later records are taken back
+  dynix rollback 0         remove all overrides
+
+On a terminal it asks before it takes back what others recorded. `dynix undo ID` takes back one record alone.")]
 pub struct Rollback {
     /// Record to return to [default: the one before the last]
+    #[arg(add = ArgValueCompleter::new(offers::records))]
     pub id: Option<u64>,
+    /// Do not ask before records of others are taken back
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
     /// How it is recorded.
     #[command(flatten)]
     pub recording: Recording,
+}
+
+/// `dynix undo`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix undo               take back the last record that counts; again, the one before
+  dynix undo 12 --apply    take back record 12 (see `dynix log`), and leave later ones
+  dynix redo               bring back what was taken back last")]
+pub struct Undo {
+    /// The record [default: the last one that counts]
+    #[arg(add = ArgValueCompleter::new(offers::records))]
+    pub id: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix redo`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix redo               bring back the record that was taken back last
+  dynix redo 12 --apply    bring back record 12, whoever or whatever rejected it")]
+pub struct Redo {
+    /// The record [default: the one that was taken back last]
+    #[arg(add = ArgValueCompleter::new(offers::rejected))]
+    pub id: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix reject`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  dynix reject 12 --message 'the upstream allows 10 connections' --apply")]
+pub struct Reject {
+    /// The record
+    #[arg(add = ArgValueCompleter::new(offers::records))]
+    pub id: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix prune`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An override that says what nixos-rebuild built changes nothing; `dynix status` shows it as built in. Recording its end keeps
+it from standing in the way of the next change of the configuration.
+
+Example:
+  dynix prune --dry-run")]
+pub struct Prune {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
+    pub services: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How it is told.
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 /// `dynix reset`
 #[derive(Debug, Args)]
 pub struct Reset {
     /// Only these services; all by default
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
     pub services: Vec<String>,
+    /// Say why: the text is kept with the record, and shown by log, status and the journal
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Show what it would do, then ask
+    #[arg(long, conflicts_with = "dry_run")]
+    pub ask: bool,
     /// How it is applied.
     #[command(flatten)]
     pub applying: Applying,
@@ -314,7 +498,7 @@ pub struct Reset {
 #[derive(Debug, Args)]
 pub struct Apply {
     /// Only these services; all by default
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
     pub services: Vec<String>,
     /// Only end overrides whose time is over
     #[arg(long, hide = true, conflicts_with_all = ["services", "confirm"])]
@@ -334,6 +518,9 @@ pub struct Apply {
     /// A part of the boot: the services' units start only after this
     #[arg(long, hide = true, conflicts_with_all = ["confirm", "expired", "retry", "after_boot"])]
     pub before_units: bool,
+    /// Show what it would do, then ask
+    #[arg(long, conflicts_with = "dry_run")]
+    pub ask: bool,
     /// How it is applied.
     #[command(flatten)]
     pub applying: Applying,
@@ -395,7 +582,7 @@ pub struct Daemon {
 #[derive(Debug, Args)]
 pub struct Get {
     /// The option path, possibly below an option
-    #[arg(add = ArgValueCompleter::new(completions::paths))]
+    #[arg(add = ArgValueCompleter::new(offers::paths))]
     pub path: String,
     /// Print JSON, with the built value and the origin of the present one
     #[arg(long)]
@@ -418,7 +605,7 @@ Examples:
   dynix options gotosocial port        only settings with `port` in name, type or value")]
 pub struct Options {
     /// The service
-    #[arg(add = ArgValueCompleter::new(completions::services))]
+    #[arg(add = ArgValueCompleter::new(offers::services))]
     pub service: String,
     /// Only settings with this text in name, type or value
     pub pattern: Option<String>,
@@ -431,7 +618,7 @@ pub struct Options {
 #[derive(Debug, Args)]
 pub struct Diff {
     /// Only these services; all by default
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(completions::services))]
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
     pub services: Vec<String>,
     /// Show what an apply would change, instead of what is in effect
     #[arg(long)]

@@ -113,6 +113,8 @@ pub struct RecordView {
     by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
     holds: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected: Option<String>,
@@ -147,9 +149,9 @@ impl RecordView {
     #[must_use]
     pub fn from_record(record: Record, counts: bool, rejected: Option<&String>) -> Self {
         let holds = counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
-        let Record { id, time, by, until, kind } = record;
+        let Record { id, time, by, until, message, kind } = record;
         let rejected = rejected.cloned();
-        let mut said = Self { id, time, by, until, holds, rejected, ..Self::default() };
+        let mut said = Self { id, time, by, until, message, holds, rejected, ..Self::default() };
         match kind {
             Kind::Set(leaves) => {
                 let leaves = leaves.into_iter().map(|(path, value)| Assignment { path: path.to_string(), value });
@@ -183,7 +185,7 @@ mod tests {
         let before = Look { last_record: 1, services: BTreeMap::from([("a".to_owned(), service(None, 0))]) };
         assert_eq!(between(&before, &before, Vec::new()), []);
         let mut now = Look { last_record: 2, services: BTreeMap::from([("a".to_owned(), service(Some(1), 2))]) };
-        let record = Record { id: 2, time: None, by: None, until: None, kind: Kind::Rollback(0) };
+        let record = Record { id: 2, time: None, by: None, until: None, message: None, kind: Kind::Rollback(0) };
         let told = between(&before, &now, vec![RecordView::from_record(record, true, None)]);
         assert_eq!(
             serde_json::to_value(told).unwrap(),

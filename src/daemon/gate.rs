@@ -19,7 +19,7 @@ use crate::overrides::{Draft, LogError, LogFile};
 use crate::plan::options;
 use crate::plan::{DaemonSpec, Method, Plan};
 use crate::reconcile::state::{State, Trial};
-use crate::system::request::Request;
+use crate::system::request::{Assignment, Request};
 use crate::system::{System, lookup};
 use crate::varlink::answer::Denied;
 
@@ -92,9 +92,10 @@ impl<'c> Case<'c> {
         let System { plan, paths, .. } = system;
         let spec = plan.daemon.clone().unwrap_or_default();
         let method = match request {
-            Request::Append(_) => Method::Append,
-            Request::Unset(_) => Method::Unset,
-            Request::Rollback(_) => Method::Rollback,
+            Request::Append(_) | Request::Set(_) => Method::Append,
+            Request::Unset(_) | Request::Prune(_) => Method::Unset,
+            // They are judged by what comes and goes with them.
+            Request::Rollback(_) | Request::Undo(_) | Request::Redo(_) | Request::Reject(_) => Method::Rollback,
             Request::Reset(_) => Method::Reset,
             Request::Apply(_) => Method::Apply,
             Request::Confirm(_) => return Ok(free),
@@ -165,11 +166,18 @@ impl Limits<'_> {
 
 /// Only root may have files read or programs run with root's rights.
 fn only_root(request: &Request, names: &Names) -> Result<(), Denied> {
-    let Request::Append(one) = request else { return Ok(()) };
-    let what = match (&one.expression, &one.secret_file) {
-        (Some(_), _) => "give a Nix expression",
-        (_, Some(_)) => "name a secret's file",
-        (None, None) => return Ok(()),
+    let (has_expression, has_file) = match request {
+        Request::Append(one) => (one.expression.is_some(), one.secret_file.is_some()),
+        Request::Set(one) => {
+            let any = |has: fn(&Assignment) -> bool| one.changes.iter().any(has);
+            (any(|one| one.expression.is_some()), any(|one| one.secret_file.is_some()))
+        }
+        _ => return Ok(()),
+    };
+    let what = match (has_expression, has_file) {
+        (true, _) => "give a Nix expression",
+        (_, true) => "name a secret's file",
+        (false, false) => return Ok(()),
     };
     Err(Denied::NotAllowed(format!("{} may not {what}; only root may", names.user)))
 }
@@ -177,7 +185,7 @@ fn only_root(request: &Request, names: &Names) -> Result<(), Denied> {
 /// The effects of changes: now, and after a confirmation of the trial, whose records are before them in the log.
 fn effects(log: &LogFile, changes: &[Draft], trial: &[Draft]) -> Result<Vec<Effect>, LogError> {
     let mut effects = Vec::new();
-    let edited: Vec<AttrPath> = changes.iter().filter_map(Draft::path).cloned().collect();
+    let edited: Vec<AttrPath> = changes.iter().flat_map(Draft::paths).cloned().collect();
     for confirmation in [&[], trial] {
         let confirmed = [changes, confirmation].concat();
         let (before, after) = (log.preview(confirmation)?, log.preview(&confirmed)?);

@@ -77,6 +77,13 @@ pub fn given(change: &Draft) -> Vec<Effect> {
             collect(path, value, &mut leaves);
             leaves
         }
+        Draft::SetAll(values) => {
+            let mut leaves = Vec::new();
+            for (path, value) in values {
+                collect(path, value, &mut leaves);
+            }
+            leaves
+        }
         Draft::Replace(path, value) => vec![effect(path, Some(value))],
         Draft::Unset(path) => vec![effect(path, None)],
         // Only root may record expressions. The other changes are judged by the folds.
@@ -308,7 +315,7 @@ mod tests {
         let found = |change: Draft, edit: &dyn Fn(&mut Overlay)| {
             let mut after = before.clone();
             edit(&mut after);
-            let edited: Vec<AttrPath> = change.path().cloned().into_iter().collect();
+            let edited: Vec<AttrPath> = change.paths().into_iter().cloned().collect();
             let effects = effects(&before, &after, &edited).into_iter();
             effects.map(|one| (one.path.to_string(), one.value)).collect::<Vec<_>>()
         };

@@ -200,20 +200,28 @@ impl<'w> Worker<'w> {
 fn applies_together(request: &Request) -> bool {
     match request {
         Request::Append(one) => one.confirm.is_none(),
+        Request::Set(one) => one.confirm.is_none(),
         Request::Unset(one) => one.confirm.is_none(),
         Request::Apply(one) => one.confirm.is_none() && !one.services.is_empty(),
         Request::Rollback(one) => !one.apply,
-        Request::Reset(_) | Request::Confirm(_) => false,
+        Request::Undo(one) => !one.apply,
+        Request::Redo(one) => !one.apply,
+        Request::Reject(one) => !one.apply,
+        Request::Reset(_) | Request::Prune(_) | Request::Confirm(_) => false,
     }
 }
 
 fn applies(request: &Request) -> bool {
     match request {
         Request::Append(one) => one.apply,
+        Request::Set(one) => one.apply,
         Request::Unset(one) => one.apply,
         Request::Rollback(one) => one.apply,
+        Request::Undo(one) => one.apply,
+        Request::Redo(one) => one.apply,
+        Request::Reject(one) => one.apply,
         Request::Reset(_) | Request::Apply(_) => true,
-        Request::Confirm(_) => false,
+        Request::Prune(_) | Request::Confirm(_) => false,
     }
 }
 
@@ -254,7 +262,7 @@ fn again_alone(one: &Pending, system: &System<'_>) -> Answer {
 /// Records the permitted changes. A user with limited rights applies only their own changes, and ends no trial.
 fn recorded(request: &Request, case: &Case<'_>, by: &str, system: &System<'_>) -> anyhow::Result<Recorded> {
     let judge = |log: &LogFile, changes: &[overrides::Draft]| case.judge(log, changes);
-    let mut recorded = system.record(request, &Caller { by, judge: &judge })?;
+    let mut recorded = system.record(request, &Caller::judged(by, &judge))?;
     if let (Some(apply), Some(only)) = (&mut recorded.apply, case.only()) {
         apply.services.get_or_insert(only);
         apply.trial.iter_mut().for_each(|trial| trial.only_own = true);
@@ -265,7 +273,7 @@ fn recorded(request: &Request, case: &Case<'_>, by: &str, system: &System<'_>) -
 
 fn noted(recorded: &Recorded) -> Answer {
     let (records, what, notes) = (recorded.records.clone(), recorded.what.clone(), recorded.notes());
-    Answer { records, what, notes, ..Answer::default() }
+    Answer { records, what, changed: recorded.changed.clone(), notes, ..Answer::default() }
 }
 
 fn confirmed(outcome: anyhow::Result<Settled>) -> Answer {

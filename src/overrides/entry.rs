@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::record::{Draft, Kind, Record, leaves_at};
 use crate::attr_path::AttrPath;
@@ -20,6 +20,7 @@ pub(super) struct Entry<'a> {
     pub time: Option<Cow<'a, str>>,
     pub by: Option<Cow<'a, str>>,
     pub until: Option<Cow<'a, str>>,
+    pub message: Option<Cow<'a, str>>,
     pub operation: Operation<'a>,
 }
 
@@ -64,8 +65,9 @@ impl Entry<'_> {
             }
             Operation::Expression(text) => Kind::Expression(text),
         };
-        let [time, by, until] = [self.time, self.by, self.until].map(|mark| mark.map(Cow::into_owned));
-        Record { id, time, by, until, kind }
+        let marks = [self.time, self.by, self.until, self.message];
+        let [time, by, until, message] = marks.map(|mark| mark.map(Cow::into_owned));
+        Record { id, time, by, until, message, kind }
     }
 }
 
@@ -74,6 +76,7 @@ impl Entry<'static> {
     pub fn from_draft(change: &Draft) -> Self {
         let operation = match change {
             Draft::Set(path, value) => Operation::Set { path: names(path), value: nix::normalized(value.clone()) },
+            Draft::SetAll(values) => Operation::Set { path: Vec::new(), value: nix::normalized(tree(values)) },
             Draft::Replace(path, value) => {
                 Operation::Replace { path: names(path), value: nix::normalized(value.clone()) }
             }
@@ -91,7 +94,29 @@ impl Entry<'static> {
                 ))
             }
         };
-        Self { id: None, time: None, by: None, until: None, operation }
+        Self { id: None, time: None, by: None, until: None, message: None, operation }
+    }
+}
+
+/// The set that has each value at its path.
+pub(super) fn tree(values: &[(AttrPath, Value)]) -> Value {
+    let mut tree = Map::new();
+    for (path, value) in values {
+        put(&mut tree, path.names(), value);
+    }
+    Value::Object(tree)
+}
+
+fn put(tree: &mut Map<String, Value>, names: &[String], value: &Value) {
+    match names {
+        [] => {}
+        [last] => drop(tree.insert(last.clone(), value.clone())),
+        [first, rest @ ..] => {
+            let below = tree.entry(first).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(below) = below {
+                put(below, rest, value);
+            }
+        }
     }
 }
 

@@ -234,7 +234,7 @@ impl Folding {
             Operation::Unset(path) => self.settled().overlay.unset(&attr_path(path)),
             Operation::Expression(text) => match kinds.next() {
                 Some(Some(kind)) => {
-                    self.settled().overlay.fold(&Record { id, time: None, by: None, until: None, kind });
+                    self.settled().overlay.fold(&Record { id, time: None, by: None, until: None, message: None, kind });
                 }
                 _ => self.pending.extend(hand::paths(&text).into_iter().map(|path| (id, path))),
             },

@@ -91,6 +91,9 @@ pub(super) fn is_expression(text: &str) -> Result<(), String> {
     }
 }
 
+/// Attributes that hold a plain value.
+const PLAIN: [&str; 9] = ["id", "rollback", "reject", "time", "by", "until", "message", "reason", "unset"];
+
 /// The definitions of a record so far.
 #[derive(Default)]
 struct Parts {
@@ -98,6 +101,7 @@ struct Parts {
     time: Option<String>,
     by: Option<String>,
     until: Option<String>,
+    message: Option<String>,
     reason: Option<String>,
     reject: Option<u64>,
     rollback: Option<u64>,
@@ -120,10 +124,10 @@ impl Parts {
         if first == "replace" {
             return self.add_replace(&rest.ok_or("has an attribute whose name is computed")?, value);
         }
-        if !matches!(first.as_str(), "id" | "rollback" | "reject" | "time" | "by" | "until" | "reason" | "unset") {
+        if !PLAIN.contains(&first.as_str()) {
             return Err(format!(
-                "has an attribute {}; a record has id, time, by, until, and one of set, replace, unset, rollback, reject \
-                 (with reason)",
+                "has an attribute {}; a record has id, time, by, until, message, and one of set, replace, unset, rollback, \
+                 reject (with reason)",
                 nix::quoted(&first)
             ));
         }
@@ -138,6 +142,7 @@ impl Parts {
             "time" => put(&mut self.time, &first, text(plain()?, &first)?),
             "by" => put(&mut self.by, &first, text(plain()?, &first)?),
             "until" => put(&mut self.until, &first, text(plain()?, &first)?),
+            "message" => put(&mut self.message, &first, text(plain()?, &first)?),
             "reason" => put(&mut self.reason, &first, text(plain()?, &first)?),
             _ => put(&mut self.unset, &first, path_names(plain()?, &first)?),
         }
@@ -202,6 +207,7 @@ impl Parts {
             time: self.time.map(Cow::Owned),
             by: self.by.map(Cow::Owned),
             until: self.until.map(Cow::Owned),
+            message: self.message.map(Cow::Owned),
             operation,
         })
     }

@@ -35,7 +35,7 @@ impl Unrecordable {
     /// Why `change` can't be written.
     #[must_use]
     pub fn new(change: &Draft, error: &nix::ValueError) -> Self {
-        Self::Value { path: change.path().cloned().unwrap_or_default(), problem: error.to_string() }
+        Self::Value { path: first(change), problem: error.to_string() }
     }
 }
 
@@ -43,19 +43,18 @@ impl Unrecordable {
 pub fn check(change: &Draft) -> Result<(), Unrecordable> {
     let problem = match change {
         Draft::Set(_, value) => unless_empty(value),
+        Draft::SetAll(values) => {
+            values.iter().try_for_each(|(_, value)| unless_empty(value)).and_then(|()| unless_overlapping(values))
+        }
         Draft::Expression { text, .. } => hand::is_expression(text),
         _ => Ok(()),
     };
-    let path = change.path().cloned().unwrap_or_default();
+    let path = first(change);
+    let paths = change.paths();
     let mut text = String::new();
-    let stamp = Stamp { time: "", by: "", until: None };
+    let stamp = Stamp { time: "", by: "", until: None, message: None };
     problem
-        .and_then(|()| match path.names().iter().find(|name| nix::is_reserved(name)) {
-            Some(name) => Err(nix::ValueError::Reserved(name.clone()).to_string()),
-            None if path.names().len() > nix::MAX_DEPTH => Err(nix::ValueError::TooDeep.to_string()),
-            None if change.path().is_some() && path.names().is_empty() => Err("an override needs a path".to_owned()),
-            None => Ok(()),
-        })
+        .and_then(|()| paths.into_iter().try_for_each(possible))
         .and_then(|()| write_line(&mut text, 0, &stamp, change).map_err(|error| error.to_string()))
         .and_then(|()| match change {
             // The expression has to be readable again.
@@ -67,6 +66,49 @@ pub fn check(change: &Draft) -> Result<(), Unrecordable> {
         })
         .map_err(|problem| Unrecordable::Value { path, problem })?;
     if text.len() > LINE { Err(Unrecordable::TooLarge { size: text.len() }) } else { Ok(()) }
+}
+
+/// The path that messages name.
+fn first(change: &Draft) -> AttrPath {
+    change.paths().first().map(|path| (*path).clone()).unwrap_or_default()
+}
+
+fn possible(path: &AttrPath) -> Result<(), String> {
+    match path.names().iter().find(|name| nix::is_reserved(name)) {
+        Some(name) => Err(nix::ValueError::Reserved(name.clone()).to_string()),
+        None if path.names().len() > nix::MAX_DEPTH => Err(nix::ValueError::TooDeep.to_string()),
+        None if path.names().is_empty() => Err("an override needs a path".to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// In one record, a path has one value.
+fn unless_overlapping(values: &[(AttrPath, Value)]) -> Result<(), String> {
+    let mut paths: Vec<&AttrPath> = values.iter().map(|(path, _)| path).collect();
+    paths.sort();
+    match paths.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
+        Some(pair) if pair[0] == pair[1] => Err(format!("{} is given twice", pair[0])),
+        Some(pair) => Err(format!("{} is below {}, which has a value as well; give one of them", pair[1], pair[0])),
+        None => Ok(()),
+    }
+}
+
+/// Most characters of a message.
+pub const MESSAGE: usize = 1000;
+
+/// A message as it is recorded, or why it can't be.
+pub fn message(text: &str) -> Result<&str, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err("the message is empty".to_owned()),
+        length if length > MESSAGE => {
+            Err(format!("the message has {length} characters; at most {MESSAGE} are possible"))
+        }
+        _ if text.contains(|ch: char| ch.is_control()) => {
+            Err("the message has a line break or another control character; it is one line of text".to_owned())
+        }
+        _ => Ok(text),
+    }
 }
 
 fn unless_empty(value: &Value) -> Result<(), String> {

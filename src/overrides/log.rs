@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::LogError;
 use super::cache::{Cache, FileState, Good, LogStamp};
-use super::entry::{Entry, Operation};
+use super::entry::{Entry, Operation, tree};
 use super::expressions::{self, ExpressionError, Wanted, With};
 use super::fold::{self, FoldResult, Source, State};
 use super::limits;
@@ -21,6 +21,7 @@ use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
 use super::record::{Draft, Kind, Record, leaves_at};
 use super::values::Values;
+use crate::attr_path::AttrPath;
 use crate::host::evaluator::Evaluator;
 use crate::host::fs::lock::{self, Lock, LockError};
 use crate::host::fs::{Context, Directory, Untrusted};
@@ -71,12 +72,13 @@ impl Folded {
         limits::check(change)?;
         let kind = match change {
             Draft::Set(path, value) => Kind::Set(leaves_at(path.clone(), nix::normalized(value.clone()))),
+            Draft::SetAll(values) => Kind::Set(leaves_at(AttrPath::default(), nix::normalized(tree(values)))),
             Draft::Replace(path, value) => Kind::Replace(path.clone(), nix::normalized(value.clone())),
             Draft::Unset(path) => Kind::Unset(path.clone()),
             Draft::Rollback(_) | Draft::Reject { .. } | Draft::Expression { .. } => return Ok(None),
         };
         let mut overlay = self.overlay.clone();
-        overlay.fold(&Record { id: self.last_id + 1, time: None, by: None, until: None, kind });
+        overlay.fold(&Record { id: self.last_id + 1, time: None, by: None, until: None, message: None, kind });
         Ok(Some(overlay))
     }
 

@@ -33,7 +33,7 @@ pub use chain::Unknown;
 pub use error::LogError;
 pub use expressions::ExpressionError;
 pub use history::Fate;
-pub use limits::Unrecordable;
+pub use limits::{Unrecordable, message};
 pub use log::{Folded, HEADER, LogFile};
 pub use overlay::{Conflict, Overlay, Override};
 pub use page::{Most, Page};

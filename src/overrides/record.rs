@@ -21,6 +21,9 @@ pub struct Record {
     /// When it ends (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// What who made it says about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Its kind, with its content.
     #[serde(flatten)]
     pub kind: Kind,
@@ -72,7 +75,7 @@ impl Record {
             Some(other) => Err(format!("its {name} is {other}, expected a string")),
         };
         let (time, by, until) = (text("time")?, text("by")?, text("until")?);
-        let reason = text("reason")?;
+        let (message, reason) = (text("message")?, text("reason")?);
         let mut kinds = attributes.into_iter();
         let Some((name, value)) = kinds.next() else {
             return Err("it says nothing; expected one of set, replace, unset, rollback or reject".to_owned());
@@ -92,7 +95,7 @@ impl Record {
         if reason.is_some() && !matches!(kind, Kind::Reject { .. }) {
             return Err("only a reject has a reason".to_owned());
         }
-        Ok(Self { id, time, by, until, kind })
+        Ok(Self { id, time, by, until, message, kind })
     }
 }
 
@@ -168,6 +171,8 @@ fn path(value: Value) -> Result<AttrPath, String> {
 pub enum Draft {
     /// A value for a path; not an attribute set.
     Set(AttrPath, Value),
+    /// Values for several paths, of which none is below another.
+    SetAll(Vec<(AttrPath, Value)>),
     /// The whole value at a path.
     Replace(AttrPath, Value),
     /// A Nix expression for the value at a path, on one line; whether as a whole.
@@ -193,14 +198,15 @@ pub enum Draft {
 }
 
 impl Draft {
-    /// The path that it is about.
+    /// The paths that it is about; none for one that is about records.
     #[must_use]
-    pub fn path(&self) -> Option<&AttrPath> {
+    pub fn paths(&self) -> Vec<&AttrPath> {
         match self {
             Self::Set(path, _) | Self::Replace(path, _) | Self::Unset(path) | Self::Expression { path, .. } => {
-                Some(path)
+                vec![path]
             }
-            Self::Rollback(_) | Self::Reject { .. } => None,
+            Self::SetAll(values) => values.iter().map(|(path, _)| path).collect(),
+            Self::Rollback(_) | Self::Reject { .. } => Vec::new(),
         }
     }
 }
@@ -214,6 +220,8 @@ pub struct Stamp<'s> {
     pub by: &'s str,
     /// The end (RFC 3339).
     pub until: Option<&'s str>,
+    /// What the author says about it.
+    pub message: Option<&'s str>,
 }
 
 /// Writes a record's line, its end included.
@@ -228,11 +236,26 @@ pub fn write_line(text: &mut String, id: u64, stamp: &Stamp<'_>, change: &Draft)
         text.push_str("; until = ");
         write_string(text, until)?;
     }
+    if let Some(message) = stamp.message {
+        text.push_str("; message = ");
+        write_string(text, message)?;
+    }
     text.push_str("; ");
     match change {
         Draft::Set(path, value) => {
             write_set(text, path)?;
             write_value(text, value)?;
+        }
+        Draft::SetAll(values) => {
+            text.push_str("set = {");
+            for (path, value) in values {
+                text.push(' ');
+                write_names(text, path)?;
+                text.push_str(" = ");
+                write_value(text, value)?;
+                text.push(';');
+            }
+            text.push_str(" }");
         }
         Draft::Expression { path, text: expression, replace: false } => {
             write_set(text, path)?;
@@ -274,12 +297,19 @@ fn write_expression(text: &mut String, expression: &str) {
 }
 
 fn write_set(text: &mut String, path: &AttrPath) -> Result<(), ValueError> {
-    text.push_str("set");
-    for name in &path.0 {
-        text.push('.');
+    text.push_str("set.");
+    write_names(text, path)?;
+    text.push_str(" = ");
+    Ok(())
+}
+
+fn write_names(text: &mut String, path: &AttrPath) -> Result<(), ValueError> {
+    for (index, name) in path.0.iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
         write_name(text, name)?;
     }
-    text.push_str(" = ");
     Ok(())
 }
 

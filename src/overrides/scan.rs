@@ -94,7 +94,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn record(&mut self) -> Option<Entry<'a>> {
-        let (mut id, mut time, mut by, mut until, mut reason) = (None, None, None, None, None);
+        let (mut id, mut time, mut by, mut until, mut message, mut reason) = (None, None, None, None, None, None);
         let (mut operation, mut rejected) = (None, None);
         if let Some((number, text)) = self.beginning() {
             (id, time) = (Some(number), Some(Cow::Borrowed(text)));
@@ -108,6 +108,7 @@ impl<'a> Scanner<'a> {
                 "time" => put(&mut time, self.assigned(Self::string)?)?,
                 "by" => put(&mut by, self.assigned(Self::string)?)?,
                 "until" => put(&mut until, self.assigned(Self::string)?)?,
+                "message" => put(&mut message, self.assigned(Self::string)?)?,
                 "reason" => put(&mut reason, self.assigned(Self::string)?)?,
                 "set" => put(&mut operation, self.set()?)?,
                 "replace" => put(&mut operation, self.assigned(Self::replace)?)?,
@@ -123,7 +124,7 @@ impl<'a> Scanner<'a> {
             (Some(operation), None, None) => operation,
             _ => return None,
         };
-        Some(Entry { id, time, by, until, operation })
+        Some(Entry { id, time, by, until, message, operation })
     }
 
     /// `{ id = 1; time = "2026-11-21T10:00:00Z"; `, as all records of dynix begin.

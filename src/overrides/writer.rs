@@ -40,6 +40,8 @@ pub struct Marking<'m> {
     pub by: &'m str,
     /// When they stop to count.
     pub until: Option<SystemTime>,
+    /// What the author says about them.
+    pub message: Option<&'m str>,
     /// Each is rejected from the start, for this reason.
     pub rejected: Option<&'m str>,
 }
@@ -99,7 +101,7 @@ impl LogFile {
         }
         self.try_expressions(&changes.iter().map(Entry::from_draft).collect::<Vec<_>>())?;
         let lock = self.lock_to_append(waiting)?;
-        let marking = Marking { by, until, rejected: None };
+        let marking = Marking { by, until, message: None, rejected: None };
         Ok(self.add(false, &marking, &lock, &mut |_, _| Ok::<_, LogError>(changes.to_vec()))?.records)
     }
 
@@ -263,9 +265,9 @@ impl LogFile {
 
     fn lines(&self, known: &Known, changes: &[Draft], marking: &Marking<'_>) -> Result<Lines, LogError> {
         let time = time::text(SystemTime::now());
-        let Marking { by, until, rejected } = *marking;
+        let Marking { by, until, message, rejected } = *marking;
         let until = until.map(time::text);
-        let stamp = Stamp { time: &time, by, until: until.as_deref() };
+        let stamp = Stamp { time: &time, by, until: until.as_deref(), message };
         let mut text = String::from(if known.open_line { "\n" } else { "" });
         let mut ids = known.ids.clone();
         let mut add = |change: &Draft, stamp: &Stamp<'_>| -> Result<u64, LogError> {
@@ -284,7 +286,7 @@ impl LogFile {
         }
         if let Some(reason) = rejected {
             // A rejection has no end of its own.
-            let stamp = Stamp { until: None, ..stamp };
+            let stamp = Stamp { until: None, message: None, ..stamp };
             for &id in &written.records {
                 written.rejections.push(add(&Draft::Reject { id, reason: reason.to_owned() }, &stamp)?);
             }

@@ -144,6 +144,9 @@ pub struct Report {
     /// The output of NixOS's switch-to-configuration, or of its dry run, if options of no service change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub switched: Vec<String>,
+    /// How many microseconds it took, with the jobs of units; only where a service manager is.
+    #[serde(default, rename = "tookUSec", skip_serializing_if = "Option::is_none")]
+    pub took: Option<u64>,
     /// Warnings for people.
     pub warnings: Vec<String>,
 }

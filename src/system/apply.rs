@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::System;
 use super::evaluated::Pending;
 use super::exclusive::Exclusive;
-use super::{System, lookup};
 use crate::overrides::Draft;
 use crate::reconcile::report::Report;
 use crate::reconcile::{self, Request, locks};
@@ -46,8 +46,10 @@ impl System<'_> {
         let log = system.log().trying_again();
         system.with_machine(activating, |machine| {
             let (start, before) = (Instant::now(), system.state()?);
-            let report = reconcile::apply(&system.plan, &log, request, machine, &turn.locks, system.waits())?;
-            system.tell(&request.by, (&before, &report, start.elapsed()));
+            let mut report = reconcile::apply(&system.plan, &log, request, machine, &turn.locks, system.waits())?;
+            let took = start.elapsed();
+            report.took = machine.manager.and_then(|_| u64::try_from(took.as_micros()).ok());
+            system.tell(&request.by, (&before, &report, took));
             Ok(report)
         })
     }
@@ -57,15 +59,5 @@ impl System<'_> {
         self.with_machine(false, |machine| {
             Ok(reconcile::dry_run(&self.plan, &self.log().trying_again(), changes, request, machine)?)
         })
-    }
-
-    /// The report of a simulated apply of these services, or of all if none is named; after a reset of them if `reset`
-    /// is set.
-    pub fn dry_run_of(&self, services: &[String], reset: bool) -> anyhow::Result<Report> {
-        let request = self.request(lookup::services(&self.plan, services)?);
-        let changes = if reset { self.reset_changes(&self.log(), services)? } else { Vec::new() };
-        let mut report = self.dry_run(&request, &changes)?;
-        self.dry_run_evaluated(&request, &changes, &mut report)?;
-        Ok(report)
     }
 }

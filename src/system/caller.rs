@@ -15,13 +15,23 @@ pub struct Caller<'c> {
     pub by: &'c str,
     /// Judges what the user may change.
     pub judge: Judge<'c>,
+    /// What the user says about the change.
+    pub message: Option<&'c str>,
+    /// Whether nothing is recorded: only what would be is found out.
+    pub only_looks: bool,
 }
 
 impl<'c> Caller<'c> {
     /// Somebody who may change everything: who can write the log without us.
     #[must_use]
     pub fn trusted(by: &'c str) -> Self {
-        Self { by, judge: &|_, _| Ok(()) }
+        Self::judged(by, &|_, _| Ok(()))
+    }
+
+    /// Somebody whose changes are judged.
+    #[must_use]
+    pub fn judged(by: &'c str, judge: Judge<'c>) -> Self {
+        Self { by, judge, message: None, only_looks: false }
     }
 
     /// An apply of some services, or of all.

@@ -1,6 +1,6 @@
 //! Compares the configuration in effect with the built one, or with what an apply would make of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use super::{System, lookup};
 use crate::evaluated::{self, SYSTEM};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
+use crate::overrides::Draft;
 use crate::plan::{Service, allowed};
 use crate::reconcile::report::Difference;
 use crate::reconcile::state::State;
@@ -34,13 +35,23 @@ impl System<'_> {
     /// The texts that differ, of these services or of all. `pending`: what is in effect and what an apply would give,
     /// instead of what is built and what is in effect.
     pub fn differences(&self, services: &[String], pending: bool) -> anyhow::Result<Vec<Pair>> {
+        let only = lookup::services(&self.plan, services)?;
+        self.differences_with(&[], only.as_ref(), pending)
+    }
+
+    /// The same with `changes` recorded first.
+    pub(super) fn differences_with(
+        &self,
+        changes: &[Draft],
+        only: Option<&BTreeSet<String>>,
+        pending: bool,
+    ) -> anyhow::Result<Vec<Pair>> {
         let System { plan, paths, session } = self;
-        let only = lookup::services(plan, services)?;
         let state = self.state()?;
-        let View { desired, folded, .. } = self.view(only.as_ref())?;
+        let View { desired, folded, .. } = self.view_with(changes, only)?;
         folded.unevaluated.iter().for_each(|one| session.progress().warn(&format!("left out: {one}")));
         let mut pairs = Vec::new();
-        let taken = plan.services.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only.contains(*name)));
+        let taken = plan.services.iter().filter(|(name, _)| only.is_none_or(|only| only.contains(*name)));
         for (name, service) in taken {
             let built = texts(name, service, &static_values(service))?;
             let present = in_effect(name, service, &state, paths, &built)?;
@@ -57,7 +68,7 @@ impl System<'_> {
             };
             pairs.extend(differing(name, service, &old, &new));
         }
-        if !pending && only.as_ref().is_none_or(|only| only.contains(SYSTEM)) {
+        if !pending && only.is_none_or(|only| only.contains(SYSTEM)) {
             pairs.extend(self.of_no_service()?);
         }
         Ok(pairs)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::System;
-use crate::host::messages;
-use crate::overrides::Folded;
+use crate::host;
+use crate::overrides::{Folded, LogFile, Most};
 use crate::plan::Plan;
 use crate::plan::options::OptionIndex;
 use crate::reconcile::concerns;
@@ -34,23 +34,39 @@ impl System<'_> {
             some => log.find(|id| some.contains(&id)).unwrap_or_default(),
         };
         let mut causes = causes(&self.plan, before, &folded);
+        let messages = messages(&log, &causes.values().flatten().map(|(id, _)| *id).collect());
         for (service, outcome) in &report.services {
             let mut causes = causes.remove(service.as_str()).unwrap_or_default();
             for record in &rejected {
                 let paths = record.paths().into_iter().filter(|path| concerns(&self.plan, service, path));
                 causes.extend(paths.map(|path| (record.id, path.to_string())));
             }
-            Entry::outcome(service, outcome, by, &Vec::from_iter(causes), took).send();
+            let causes = Vec::from_iter(causes);
+            let of = |id: &u64| {
+                messages.get(id).or_else(|| rejected.iter().find(|record| record.id == *id)?.message.as_ref())
+            };
+            let ids: BTreeSet<u64> = causes.iter().map(|(id, _)| *id).collect();
+            let said: Vec<&str> = ids.iter().filter_map(of).map(String::as_str).collect();
+            Entry::outcome(service, outcome, by, &causes, &said, took).send();
         }
     }
 
     /// Warns if the metrics could not be written.
     pub(super) fn unless_written(&self, counted: anyhow::Result<()>) {
         if let Err(error) = counted {
-            let problem = messages::chain(&error);
+            let problem = host::messages::chain(&error);
             self.session.progress().warn(&format!("what there is to measure can't be written: {problem}"));
         }
     }
+}
+
+/// What was said about these records, as far as it is near the end of the log.
+fn messages(log: &LogFile, ids: &BTreeSet<u64>) -> BTreeMap<u64, String> {
+    const MOST: Most = Most { records: 1000, bytes: 1 << 20 };
+    let Some(first) = ids.first() else { return BTreeMap::new() };
+    let page = log.page(first.saturating_sub(1), MOST).unwrap_or_default();
+    let records = page.records.into_iter().map(|(record, _)| record).filter(|record| ids.contains(&record.id));
+    records.filter_map(|record| Some((record.id, record.message?))).collect()
 }
 
 /// The records that each service's change is from, each with an option that it sets.

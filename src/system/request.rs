@@ -11,16 +11,45 @@ use serde_json::Value;
 pub enum Request {
     /// See [`Append`].
     Append(Append),
+    /// See [`Set`].
+    Set(Set),
     /// See [`Unset`].
     Unset(Unset),
     /// See [`Rollback`].
     Rollback(Rollback),
+    /// See [`Undo`].
+    Undo(Undo),
+    /// See [`Redo`].
+    Redo(Redo),
+    /// See [`Reject`].
+    Reject(Reject),
+    /// See [`Prune`].
+    Prune(Prune),
     /// See [`Reset`].
     Reset(Reset),
     /// See [`Apply`].
     Apply(Apply),
     /// See [`Confirm`].
     Confirm(Confirm),
+}
+
+impl Request {
+    /// What the user says about it.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Append(one) => one.message.as_deref(),
+            Self::Set(one) => one.message.as_deref(),
+            Self::Unset(one) => one.message.as_deref(),
+            Self::Rollback(one) => one.message.as_deref(),
+            Self::Undo(one) => one.message.as_deref(),
+            Self::Redo(one) => one.message.as_deref(),
+            Self::Prune(one) => one.message.as_deref(),
+            Self::Reset(one) => one.message.as_deref(),
+            // It is the reason.
+            Self::Reject(_) | Self::Apply(_) | Self::Confirm(_) => None,
+        }
+    }
 }
 
 /// How long a command waits for the verdict on the units that it changed.
@@ -65,6 +94,67 @@ pub struct Append {
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl From<Append> for Set {
+    fn from(append: Append) -> Self {
+        let Append { path, text, value, expression, secret_file, replace, .. } = append;
+        let change = Assignment { path, text, value, expression, secret_file, replace, unset: false };
+        let Append { duration, apply, build, confirm, message, .. } = append;
+        Self { changes: vec![change], duration, apply, build, confirm, message }
+    }
+}
+
+/// New values for options, in one record: all of them hold, or none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Set {
+    /// The values.
+    pub changes: Vec<Assignment>,
+    /// How long they hold.
+    #[serde(default, rename = "durationUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Duration>,
+    /// Whether they are applied at once.
+    #[serde(default)]
+    pub apply: bool,
+    /// Whether Nix may build and download what it needs. Only the user who runs dynix directly may allow it.
+    #[serde(skip)]
+    pub build: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One value of several: one of `text`, `value`, `expression`, `secret_file` and `unset`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assignment {
+    /// The option, and names below it.
+    pub path: String,
+    /// The value as a person writes it: read by the option's type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The value as it is. A null value differs from a missing one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub value: Option<Value>,
+    /// A Nix expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
+    /// The file that has the value of an option that is marked as secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<Utf8PathBuf>,
+    /// Whether nothing is left of the built value's attributes.
+    #[serde(default)]
+    pub replace: bool,
+    /// Whether the override at the path no longer holds, instead of a new value.
+    #[serde(default)]
+    pub unset: bool,
 }
 
 /// An override no longer holds.
@@ -73,12 +163,18 @@ pub struct Append {
 pub struct Unset {
     /// The path of the option, or of a part of it.
     pub path: String,
+    /// Whether the override before it holds again, if there was one.
+    #[serde(default)]
+    pub previous: bool,
     /// Whether it is applied at once.
     #[serde(default)]
     pub apply: bool,
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Back to what held after an earlier record.
@@ -94,6 +190,73 @@ pub struct Rollback {
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One record no longer counts; later ones do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Undo {
+    /// The id of the record; without it, the last one that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Whether it is applied at once.
+    #[serde(default)]
+    pub apply: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One record that was taken back counts again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Redo {
+    /// The id of the record; without it, the one that was taken back last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Whether it is applied at once.
+    #[serde(default)]
+    pub apply: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One record no longer counts, for a reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reject {
+    /// The id of the record.
+    pub id: u64,
+    /// Whether it is applied at once.
+    #[serde(default)]
+    pub apply: bool,
+    /// Goes back after this time unless it is confirmed.
+    #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Duration>,
+    /// The reason.
+    pub message: String,
+}
+
+/// Overrides that say what is built no longer hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Prune {
+    /// Only these services; all if empty.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Back to what was built, and applied.
@@ -106,6 +269,9 @@ pub struct Reset {
     /// Goes back after this time unless it is confirmed.
     #[serde(default, rename = "confirmUSec", with = "microseconds", skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Duration>,
+    /// What the user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A request to put the records into effect.

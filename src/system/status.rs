@@ -96,6 +96,12 @@ pub struct Override {
     /// When it ends (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// What the user said about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether the build has this value by now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub built_in: bool,
     /// Whether the service has it.
     pub applied: bool,
 }
@@ -135,6 +141,8 @@ fn of_no_service(
             by: record.and_then(|record| record.by.clone()),
             time: record.and_then(|record| record.time.clone()),
             until: record.and_then(|record| record.until.clone()),
+            message: record.and_then(|record| record.message.clone()),
+            built_in: false,
             applied: is_applied(&path.to_string(), value),
         }
     });
@@ -195,6 +203,8 @@ impl System<'_> {
                 by: record.and_then(|record| record.by.clone()),
                 time: record.and_then(|record| record.time.clone()),
                 until: record.and_then(|record| record.until.clone()),
+                message: record.and_then(|record| record.message.clone()),
+                built_in: static_value(place, &path).as_ref() == Some(one.value),
                 applied: one.id <= state.log_id(place.service_name)
                     && files::is_intact(place.service_name, place.service, &state, paths)?,
             };

@@ -9,6 +9,7 @@ use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
 use crate::reconcile::report::Report;
 use crate::system::confirm::Confirmed;
+use crate::system::record::Changed;
 
 /// The result of a change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Answer {
     /// A summary of the records.
     #[serde(default)]
     pub what: String,
+    /// What changed, in the order of the paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Changed>,
     /// Notes for people.
     pub notes: Vec<String>,
     /// The report of the apply; `None` if there was none.
@@ -86,6 +90,7 @@ pub fn part(report: &Report, services: Option<&BTreeSet<String>>, records: &[u64
             .filter(|(service, _)| services.contains(*service))
             .map(|(service, seconds)| (service.clone(), *seconds))
             .collect(),
+        took: report.took,
         warnings: report.warnings.clone(),
     }
 }

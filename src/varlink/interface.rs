@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Denied};
 use super::wire::{Call, Reply};
 use crate::exit::Exit;
-use crate::system::request::{Append, Apply, Confirm, Request, Reset, Rollback, Unset};
+use crate::system::request::{Append, Apply, Confirm, Prune, Redo, Reject, Request, Reset, Rollback, Set, Undo, Unset};
 
 /// The interface's name.
 pub const NAME: &str = "io.dynix.Settings";
@@ -107,6 +107,11 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
         })))),
         (SERVICE, "GetInterfaceDescription") => description(&parameters.text("interface")?),
         (NAME, "Append") => parameters.read::<Append>().map(|one| Request::Append(one).into()),
+        (NAME, "Set") => parameters.read::<Set>().map(|one| Request::Set(one).into()),
+        (NAME, "Undo") => parameters.read::<Undo>().map(|one| Request::Undo(one).into()),
+        (NAME, "Redo") => parameters.read::<Redo>().map(|one| Request::Redo(one).into()),
+        (NAME, "Reject") => parameters.read::<Reject>().map(|one| Request::Reject(one).into()),
+        (NAME, "Prune") => parameters.read::<Prune>().map(|one| Request::Prune(one).into()),
         (NAME, "Unset") => parameters.read::<Unset>().map(|one| Request::Unset(one).into()),
         (NAME, "Rollback") => parameters.read::<Rollback>().map(|one| Request::Rollback(one).into()),
         (NAME, "Reset") => parameters.read::<Reset>().map(|one| Request::Reset(one).into()),
@@ -138,6 +143,11 @@ impl From<Request> for Asked {
 pub fn call(request: &Request) -> Call {
     let (method, parameters) = match request {
         Request::Append(one) => ("Append", json!(one)),
+        Request::Set(one) => ("Set", json!(one)),
+        Request::Undo(one) => ("Undo", json!(one)),
+        Request::Redo(one) => ("Redo", json!(one)),
+        Request::Reject(one) => ("Reject", json!(one)),
+        Request::Prune(one) => ("Prune", json!(one)),
         Request::Unset(one) => ("Unset", json!(one)),
         Request::Rollback(one) => ("Rollback", json!(one)),
         Request::Reset(one) => ("Reset", json!(one)),
@@ -272,7 +282,7 @@ mod tests {
     fn every_method_of_the_interface_is_understood() {
         let methods: Vec<&str> =
             DESCRIPTION.lines().filter_map(|line| line.strip_prefix("method ")?.split('(').next()).collect();
-        assert_eq!(methods.len(), 11);
+        assert_eq!(methods.len(), 16);
         for method in methods {
             let parameters = json!({ "path": "a" });
             let asked = ask(&format!("{NAME}.{method}"), parameters);

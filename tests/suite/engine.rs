@@ -252,7 +252,7 @@ impl World<'_> {
         let path = AttrPath(["services", SERVICES[service], "settings", "mode"].map(str::to_owned).to_vec());
         let change = [Draft::Set(path, json!(mode.text()))];
         let until = until.map(|time| self.memory.now() + time);
-        let marking = Marking { by: "me", until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
+        let marking = Marking { by: "me", until, message: None, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
         let written = self.log.decide(&marking, |_| (), |_| Ok::<_, LogError>(change.to_vec())).unwrap();
         let record = written.records[0];
         if let Some(window) = trial {

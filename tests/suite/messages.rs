@@ -83,8 +83,8 @@ fn a_list_or_a_boolean_is_answered_with_what_to_type() {
 #[test]
 fn verbs_of_other_tools_lead_to_ours() {
     for (verb, here) in [
-        ("set", "dynix append PATH VALUE --apply"),
-        ("undo", "dynix rollback"),
+        ("edit", "dynix set PATH VALUE --apply"),
+        ("remove", "dynix unset PATH"),
         ("revert", "dynix confirm --revert"),
         ("history", "dynix log"),
         ("export", "dynix status --json"),
@@ -113,19 +113,23 @@ fn a_value_that_is_not_set_ends_alike_for_people_and_programs() {
 fn what_is_recorded_is_told_with_its_id_and_what_to_run_next() {
     let system = System::new();
     let run = system.run(&["append", WORKERS, "20"]).ends(0);
-    assert_eq!(run.stdout, format!("recorded 1: {WORKERS}\n"));
+    assert_eq!(run.stdout, format!("recorded 1: {WORKERS}: 4 -> 20 (integer)\n"));
     assert_eq!(run.stderr, "not in effect yet; run `dynix apply harmonia`\n");
     let run = system.run(&["unset", WORKERS]).ends(0);
-    assert_eq!(run.stdout, format!("recorded 2: unset {WORKERS}\n"));
+    assert_eq!(run.stdout, format!("recorded 2: unset {WORKERS}\n  {WORKERS}: 20 -> 4 (integer, as built)\n"));
     assert_eq!(run.stderr, "not in effect yet; run `dynix apply harmonia`\n");
     let run = system.run(&["rollback", "1"]).ends(0);
     assert_eq!(
-        (run.stdout.as_str(), run.stderr.as_str()),
-        ("recorded 3: rollback to 1\n", "not in effect yet; run `dynix apply`\n")
+        (run.stdout, run.stderr),
+        (
+            format!("recorded 3: rollback to 1\n  {WORKERS}: 4 -> 20 (integer)\n"),
+            "takes back record 2 (root)\nnot in effect yet; run `dynix apply`\n".to_owned()
+        )
     );
     let run = system.run(&["append", WORKERS, "21", "--apply"]).ends(0);
     assert!(
-        run.stdout.starts_with(&format!("recorded 4: {WORKERS}\nharmonia: ")) && run.stderr.is_empty(),
+        run.stdout.starts_with(&format!("recorded 4: {WORKERS}: 20 -> 21 (integer)\nharmonia: "))
+            && run.stderr.is_empty(),
         "{}",
         run.stdout
     );

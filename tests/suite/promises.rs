@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const PAGES: [&str; 5] =
-    ["README.md", "docs/daemon.md", "docs/overrides.md", "docs/reliability.md", "docs/security.md"];
+const PAGES: [&str; 6] =
+    ["README.md", "docs/commands.md", "docs/daemon.md", "docs/overrides.md", "docs/reliability.md", "docs/security.md"];
 
 /// A part of a page: a paragraph, an item of a list, or a row of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,12 @@ pub fn run(arguments: arguments::Activate, session: &Session) -> anyhow::Result<
     };
     match activated {
         Activated::Nothing => Ok(Exit::Done),
-        Activated::WouldDo(report) => apply::show(&report, &[], false, true),
+        Activated::WouldDo(report) => {
+            apply::show(&report, crate::cli::commands::change::Records::default(), false, true)
+        }
         Activated::Did(report) => {
-            let exit = apply::show_to_its_end(&report, &[], false, session);
+            let exit =
+                apply::show_to_its_end(&report, crate::cli::commands::change::Records::default(), false, session);
             system.verify_soon();
             // Nobody waits for this apply, and systemd starts dynix when a secret appears.
             exit.map(|_| report.exit_in_background())

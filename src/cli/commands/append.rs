@@ -18,6 +18,7 @@ pub fn request(arguments: &arguments::Append) -> Result<Append, Refused> {
         apply: recording.apply,
         build: *build,
         confirm: recording.confirm,
+        message: recording.telling.message.clone(),
         ..Append::default()
     };
     let Some(text) = value.clone() else { return Ok(request) };

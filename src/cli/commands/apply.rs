@@ -2,7 +2,7 @@
 
 use clap::ColorChoice;
 
-use super::change::Manner;
+use super::change::{Manner, Records};
 use super::screen;
 use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
@@ -12,24 +12,15 @@ use crate::reconcile::action::Action;
 use crate::reconcile::report::{Outcome, Report};
 use crate::reconcile::{Occasion, Request};
 use crate::system::System;
+use crate::system::record::Changed;
 use crate::system::session::Session;
 
-/// Shows what an apply would do, after a reset if that is asked for.
-pub fn dry_run(
-    services: &[String],
-    reset: bool,
-    (json, color): (bool, ColorChoice),
-    session: &Session,
-) -> anyhow::Result<Exit> {
-    show_dry(&session.open()?.dry_run_of(services, reset)?, (json, color))
-}
-
 /// Prints what would be done.
-pub fn show_dry(report: &Report, (json, color): (bool, ColorChoice)) -> anyhow::Result<Exit> {
+pub fn show_dry(report: &Report, records: Records<'_>, (json, color): (bool, ColorChoice)) -> anyhow::Result<Exit> {
     if !json {
         super::print(screen_of(report, color).as_bytes())?;
     }
-    show(report, &[], json, true)
+    show(report, records, json, true)
 }
 
 /// The texts that would change.
@@ -40,8 +31,8 @@ fn screen_of(report: &Report, color: ColorChoice) -> String {
 }
 
 /// Applies, and shows the report. `records`: those that were made for it.
-pub fn run(request: &Request, records: &[u64], manner: Manner, system: &System<'_>) -> anyhow::Result<Exit> {
-    let Manner { json, wait } = manner;
+pub fn run(request: &Request, records: Records<'_>, manner: Manner, system: &System<'_>) -> anyhow::Result<Exit> {
+    let Manner { json, wait, .. } = manner;
     let session = system.session;
     session.heed_signals()?;
     let mut report = system.apply(request)?;
@@ -64,7 +55,7 @@ pub fn run(request: &Request, records: &[u64], manner: Manner, system: &System<'
 }
 
 /// Prints a report, and gives its exit code; an error if a signal ended the apply early.
-pub fn show_to_its_end(report: &Report, records: &[u64], json: bool, session: &Session) -> anyhow::Result<Exit> {
+pub fn show_to_its_end(report: &Report, records: Records<'_>, json: bool, session: &Session) -> anyhow::Result<Exit> {
     let exit = show(report, records, json, false);
     match session.interrupted().filter(|_| report.interrupted) {
         Some(interrupted) => Err(interrupted.into()),
@@ -73,7 +64,7 @@ pub fn show_to_its_end(report: &Report, records: &[u64], json: bool, session: &S
 }
 
 /// Prints a report, and gives its exit code; `records`: those that were made for it.
-pub fn show(report: &Report, records: &[u64], json: bool, dry: bool) -> anyhow::Result<Exit> {
+pub fn show(report: &Report, records: Records<'_>, json: bool, dry: bool) -> anyhow::Result<Exit> {
     for warning in &report.warnings {
         messages::warn(warning);
     }
@@ -85,7 +76,7 @@ pub fn show(report: &Report, records: &[u64], json: bool, dry: bool) -> anyhow::
     }
     report.taken_back.iter().for_each(messages::error);
     if json {
-        super::print_json(&Summary { exit: report.exit() as u8, records, report })?;
+        print_json(records, Some(report))?;
     } else {
         super::print(lines(report, dry).as_bytes())?;
     }
@@ -116,10 +107,22 @@ pub fn show(report: &Report, records: &[u64], json: bool, dry: bool) -> anyhow::
 
 #[derive(serde::Serialize)]
 struct Summary<'r> {
+    version: u32,
     exit: u8,
     records: &'r [u64],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    changed: &'r [Changed],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'r [String],
     #[serde(flatten)]
-    report: &'r Report,
+    report: Option<&'r Report>,
+}
+
+/// Prints the records that were made, and the report of the apply if there was one.
+pub fn print_json(records: Records<'_>, report: Option<&Report>) -> anyhow::Result<Exit> {
+    let Records { ids, changed, notes, .. } = records;
+    let exit = report.map_or(Exit::Done, Report::exit) as u8;
+    super::print_json(&Summary { version: super::VERSION, exit, records: ids, changed, notes, report })
 }
 
 fn lines(report: &Report, dry: bool) -> String {
@@ -142,7 +145,8 @@ fn lines(report: &Report, dry: bool) -> String {
             .chain(left_to_do(report, service))
             .collect();
         let steps = if service == SYSTEM { of_the_system(report) } else { steps };
-        let done = if steps.is_empty() { "noted".to_owned() } else { steps.join(", ") };
+        let took = took(report, service).map(|took| format!(" in {took}")).unwrap_or_default();
+        let done = if steps.is_empty() { "noted".to_owned() } else { steps.join(", ") + &took };
         let watched = report.watched.get(service).map(|seconds| format!("; in effect, watched for {seconds} s"));
         text.extend([service.as_str(), ": ", &done, &watched.unwrap_or_default(), "\n"]);
     }
@@ -151,6 +155,18 @@ fn lines(report: &Report, dry: bool) -> String {
     } else {
         text
     }
+}
+
+/// How long it took, where a unit had to do something.
+fn took(report: &Report, service: &str) -> Option<String> {
+    let is_job =
+        |action: &Action| matches!(action, Action::Start { .. } | Action::Restart { .. } | Action::Reload { .. });
+    let acts = report.actions.iter().any(|action| action.service() == Some(service) && is_job(action));
+    report.took.filter(|_| acts).map(|took| match took / 1000 {
+        0 => format!("{took} us"),
+        ms @ 1..10_000 => format!("{ms} ms"),
+        ms => format!("{} s", ms / 1000),
+    })
 }
 
 /// The changes of files, and what switch-to-configuration did to units.

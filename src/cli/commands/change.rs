@@ -1,13 +1,15 @@
 //! Makes a change, here or by the daemon, and shows its result.
 
-use super::{apply, confirm};
+use clap::ColorChoice;
+
+use super::{apply, confirm, diff, terminal};
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::host::timings;
 use crate::reconcile::report::Report;
 use crate::system::caller::Caller;
 use crate::system::confirm::Settled;
-use crate::system::record::Recorded;
+use crate::system::record::{Changed, Looked, Recorded};
 use crate::system::request::{Request, Wait};
 use crate::system::session::Session;
 use crate::varlink::answer::Answer;
@@ -18,18 +20,57 @@ use crate::varlink::client::{Ask, Response};
 pub struct Manner {
     /// As JSON, for programs.
     pub json: bool,
+    /// When to use colour.
+    pub color: ColorChoice,
     /// Whether it waits until that is known of the units, too.
     pub wait: Option<Wait>,
+    /// Whether it is shown before anything is done.
+    pub look: Look,
+}
+
+/// Whether a request is shown before anything is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Look {
+    /// It is done at once.
+    #[default]
+    Not,
+    /// It is shown, and then asked whether it shall be done.
+    First,
+    /// It is only shown.
+    Only,
+}
+
+/// The records that a request made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Records<'r> {
+    /// Their ids.
+    pub ids: &'r [u64],
+    /// A summary.
+    pub what: &'r str,
+    /// What they change.
+    pub changed: &'r [Changed],
+    /// Notes for people.
+    pub notes: &'r [String],
 }
 
 /// Runs a request of the command line, here or by the daemon, and shows its result.
 pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> anyhow::Result<Exit> {
+    if manner.look != Look::Not {
+        let exit = look(request, manner, session)?;
+        if manner.look == Look::Only {
+            return Ok(exit);
+        }
+        if !terminal::agrees("do that?")? {
+            messages::info("nothing was done");
+            return Ok(Exit::Failed);
+        }
+    }
     if let Some(mut daemon) = ask.daemon(session.location())? {
         return show_response(daemon.change(request)?, manner, session);
     }
     // The other requests may concern any service.
     let system = match request {
-        Request::Append(_) | Request::Apply(_) => session.open_in_part()?,
+        Request::Append(_) | Request::Set(_) | Request::Apply(_) => session.open_in_part()?,
         _ => session.open()?,
     };
     timings::mark("plan");
@@ -41,19 +82,47 @@ pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> a
         return confirm::show(&system.confirm(one, found.as_deref(), &caller)?, manner.json);
     }
     let recorded = system.record(request, &caller)?;
+    let notes = recorded.notes();
+    let records = Records { ids: &recorded.records, what: &recorded.what, changed: &recorded.changed, notes: &notes };
+    let Some(request) = &recorded.apply else { return show_records(records, manner, true) };
     // A closed standard output is no reason to leave the rest undone.
-    let said = show_records(&recorded.records, &recorded.what, &recorded.notes(), manner);
-    let Some(request) = recorded.apply else { return said };
-    let exit = apply::run(&request, &recorded.records, manner, &system)?;
+    let said = show_records(records, manner, false);
+    let exit = apply::run(request, records, manner, &system)?;
     said.map(|_| exit)
 }
 
-fn show_records(records: &[u64], what: &str, notes: &[String], manner: Manner) -> anyhow::Result<Exit> {
-    let said = match (manner.json, Recorded::line(records, what)) {
-        (false, Some(line)) => super::print(line.as_bytes()),
+/// Shows what would be recorded, and what an apply would do then.
+fn look(request: &Request, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
+    if manner.look == Look::First {
+        terminal::required("--ask")?;
+    }
+    let Looked { recorded, report, differences } = session.open()?.look(request)?;
+    recorded.notes.iter().for_each(messages::info);
+    let json = manner.json && manner.look == Look::Only;
+    if !json {
+        let changed = recorded
+            .changed
+            .iter()
+            .map(ToString::to_string)
+            .flat_map(|line| [line, "\n".to_owned()])
+            .collect::<String>();
+        // `dynix apply --dry-run` says the steps, and `dynix diff --pending` the texts.
+        let texts = !matches!(request, Request::Apply(_)) || manner.look == Look::First;
+        let differences = if texts { diff::text(&differences, diff::PENDING, manner.color) } else { String::new() };
+        super::print((messages::visible(&changed).into_owned() + &differences).as_bytes())?;
+    }
+    let records = Records { changed: &recorded.changed, ..Records::default() };
+    apply::show_dry(&report, records, (json, manner.color))
+}
+
+/// Shows the records. `whole`: no apply follows, which would show them as JSON.
+fn show_records(records: Records<'_>, manner: Manner, whole: bool) -> anyhow::Result<Exit> {
+    let said = match (manner.json, Recorded::line(records.ids, records.what, records.changed)) {
+        (false, Some(line)) => super::print(messages::visible(&line).as_bytes()),
+        (true, _) if whole => apply::print_json(records, None),
         _ => Ok(Exit::Done),
     };
-    notes.iter().for_each(messages::info);
+    records.notes.iter().for_each(messages::info);
     said
 }
 
@@ -61,7 +130,7 @@ fn show_records(records: &[u64], what: &str, notes: &[String], manner: Manner) -
 fn show_response(response: Response, manner: Manner, session: &Session) -> anyhow::Result<Exit> {
     let Response { answer, problem } = response;
     let shown = match answer {
-        Some(answer) => show_answer(answer, manner, session)?,
+        Some(answer) => show_answer(answer, manner, problem.is_none(), session)?,
         None => None,
     };
     match (shown, problem) {
@@ -72,10 +141,11 @@ fn show_response(response: Response, manner: Manner, session: &Session) -> anyho
 }
 
 /// Shows the report of an apply; `None` if there was none.
-fn show_answer(answer: Answer, manner: Manner, session: &Session) -> anyhow::Result<Option<Exit>> {
-    let Manner { json, wait } = manner;
-    show_records(&answer.records, &answer.what, &answer.notes, manner)?;
-    let Answer { records, report, confirmed, .. } = answer;
+fn show_answer(answer: Answer, manner: Manner, is_all: bool, session: &Session) -> anyhow::Result<Option<Exit>> {
+    let Manner { json, wait, .. } = manner;
+    let Answer { records, what, changed, notes, report, confirmed, .. } = answer;
+    let records = Records { ids: &records, what: &what, changed: &changed, notes: &notes };
+    show_records(records, manner, is_all && report.is_none() && confirmed.is_none())?;
     match (confirmed, report) {
         (Some(confirmed), report) => {
             let settled = Settled { confirmed: Some(confirmed), report: report.unwrap_or_else(Report::default) };
@@ -85,7 +155,7 @@ fn show_answer(answer: Answer, manner: Manner, session: &Session) -> anyhow::Res
             if let Some(wait) = wait {
                 session.open()?.await_verdict(&mut report, wait, || false)?;
             }
-            apply::show(&report, &records, json, false).map(Some)
+            apply::show(&report, records, json, false).map(Some)
         }
         (None, None) => Ok(None),
     }

@@ -220,7 +220,7 @@ fn record(step: &Step, root: &Utf8Path, system: &System<'_>) -> anyhow::Result<S
     };
     let request = Request::Append(append::request(&arguments)?);
     let recorded = system.record(&request, &Caller::trusted(&system.session.user()))?;
-    Recorded::line(&recorded.records, &recorded.what).context("nothing was recorded")
+    Recorded::line(&recorded.records, &recorded.what, &recorded.changed).context("nothing was recorded")
 }
 
 fn check(
@@ -245,7 +245,7 @@ fn go_static(root: &Utf8Path, system: &System<'_>) -> anyhow::Result<()> {
     let System { plan, paths, session } = system;
     say("$ dynix reset\n")?;
     let Command::Reset(Lazy(arguments)) = command_line(root, &["reset"])?.command else { bail!("reset is no command") };
-    let request = Request::Reset(request::Reset { services: arguments.services, confirm: None });
+    let request = Request::Reset(request::Reset { services: arguments.services, ..request::Reset::default() });
     ensure!(
         change::run(&request, change::Manner::default(), &Ask::default(), session)? == Exit::Done,
         "the reset failed"

@@ -69,6 +69,9 @@ fn line(shown: &Shown<'_>) -> String {
     if let Some(until) = &record.until {
         let _ = write!(text, " (until {until})");
     }
+    if let Some(message) = &record.message {
+        let _ = write!(text, "  # {}", within(message));
+    }
     let has_values = !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
     match shown.rejected {
         Some(reason) => drop(write!(text, "  [rejected: {}]", within(reason))),
@@ -84,7 +87,9 @@ fn within(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }
 
-fn said(kind: &Kind) -> String {
+/// What a record says.
+#[must_use]
+pub fn said(kind: &Kind) -> String {
     match kind {
         Kind::Set(leaves) => {
             let leaves = leaves.iter().map(|(path, value)| format!("{path} = {}", brief(value)));

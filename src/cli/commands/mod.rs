@@ -13,11 +13,14 @@ pub mod get;
 pub mod log;
 pub mod man;
 pub mod metrics;
+pub mod offers;
 pub mod options;
 pub mod prove;
 pub mod recognise;
 pub mod render;
+pub mod rollback;
 pub mod services;
+pub mod set;
 pub mod status;
 pub mod verify;
 pub mod watch;
@@ -25,53 +28,36 @@ pub mod withdraw;
 
 mod input;
 mod screen;
+mod terminal;
 
 use std::io::Write;
 
 use anyhow::Context;
 
-use crate::cli::arguments::{self, Cli, Command, Lazy};
+use crate::cli::arguments::{self, Cli, Command, Lazy, Output};
 use crate::exit::Exit;
 use crate::system::progress::Messages;
 use crate::system::request::{self, Request};
 use crate::system::session::{self, Session};
 use crate::varlink::client::{Ask, SOCKET};
-use change::Manner;
+use change::{Look, Manner};
 
 /// Runs what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     let session = session(&global)?;
     let ask = Ask { socket: global.socket.as_deref().map(session::absolute).transpose()? };
+    let shown = Shown { json: global.output == Output::Json, color: global.color };
     match command {
-        Command::Append(Lazy(arguments)) => {
-            let manner = Manner { json: false, wait: arguments.recording.wait };
-            let request = append::request(&arguments)?;
-            if arguments.dry_run {
-                return apply::show_dry(&session.open()?.dry_run_of_append(&request)?, (false, global.color));
-            }
-            change::run(&Request::Append(request), manner, &ask, &session)
-        }
-        Command::Unset(Lazy(arguments::Unset { path, recording: arguments::Recording { apply, confirm, wait } })) => {
-            let manner = Manner { json: false, wait };
-            change::run(&Request::Unset(request::Unset { path, apply, confirm }), manner, &ask, &session)
-        }
-        Command::Rollback(Lazy(arguments::Rollback {
-            id,
-            recording: arguments::Recording { apply, confirm, wait },
-        })) => {
-            let manner = Manner { json: false, wait };
-            change::run(&Request::Rollback(request::Rollback { id, apply, confirm }), manner, &ask, &session)
-        }
-        Command::Reset(Lazy(arguments::Reset {
-            services,
-            applying: arguments::Applying { dry_run, confirm, wait, json },
-        })) => {
-            if dry_run {
-                return apply::dry_run(&services, true, (json, global.color), &session);
-            }
-            change::run(&Request::Reset(request::Reset { services, confirm }), Manner { json, wait }, &ask, &session)
-        }
+        command @ (Command::Set(_)
+        | Command::Append(_)
+        | Command::Unset(_)
+        | Command::Undo(_)
+        | Command::Redo(_)
+        | Command::Reject(_)
+        | Command::Rollback(_)
+        | Command::Prune(_)
+        | Command::Reset(_)) => record(command, &shown, &ask, &session),
         Command::Apply(Lazy(arguments::Apply {
             services,
             expired,
@@ -80,6 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             before_units,
             build,
             switched,
+            ask: asks,
             applying,
         })) => {
             if let Some(system) = switched
@@ -88,24 +75,47 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
                 return Ok(Exit::Done);
             }
             let arguments::Applying { dry_run, confirm, wait, json } = applying;
-            if dry_run {
-                return apply::dry_run(&services, false, (json, global.color), &session);
-            }
+            let telling = arguments::Telling { message: None, dry_run, ask: asks };
+            let manner = Manner { wait, ..shown.told(json, &telling) };
             let request = request::Apply { services, expired, retry, after_boot, before_units, build, confirm };
-            change::run(&Request::Apply(request), Manner { json, wait }, &ask, &session)
+            change::run(&Request::Apply(request), manner, &ask, &session)
         }
         Command::Confirm(Lazy(arguments::Confirm { revert, of, json })) => {
-            change::run(&Request::Confirm(request::Confirm { revert, of }), Manner { json, wait: None }, &ask, &session)
+            change::run(&Request::Confirm(request::Confirm { revert, of }), shown.plainly(json), &ask, &session)
         }
-        Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
-        Command::Status(Lazy(arguments)) => status::run(&arguments, &session),
-        Command::Services(Lazy(arguments)) => services::run(&arguments, &session),
-        Command::Options(Lazy(arguments)) => options::run(&arguments, &session),
-        Command::Log(Lazy(arguments)) => log::run(&arguments, &session),
+        Command::Get(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            get::run(&arguments, &session)
+        }
+        Command::Status(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            status::run(&arguments, &session)
+        }
+        Command::Services(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            services::run(&arguments, &session)
+        }
+        Command::Options(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            options::run(&arguments, &session)
+        }
+        Command::Log(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            log::run(&arguments, &session)
+        }
         Command::Metrics => metrics::run(&session),
-        Command::Diff(Lazy(arguments)) => diff::run(&arguments, global.color, &session),
-        Command::Prove(Lazy(arguments)) => prove::run(&arguments, &session),
-        Command::Verify(Lazy(arguments)) => verify::run(&arguments, &session),
+        Command::Diff(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            diff::run(&arguments, global.color, &session)
+        }
+        Command::Prove(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            prove::run(&arguments, &session)
+        }
+        Command::Verify(Lazy(mut arguments)) => {
+            arguments.json |= shown.json;
+            verify::run(&arguments, &session)
+        }
         Command::Generate(Lazy(arguments)) => generate::run(&arguments),
         Command::Daemon(_) => anyhow::bail!("the daemon is run by the program itself"),
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
@@ -118,6 +128,96 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Man(Lazy(arguments)) => man::run(&arguments),
     }
 }
+
+/// Runs a verb that records something.
+fn record(command: Command, shown: &Shown, ask: &Ask, session: &Session) -> anyhow::Result<Exit> {
+    let (request, manner) = match command {
+        Command::Set(Lazy(arguments)) => {
+            let manner = shown.manner(arguments.json, &arguments.recording);
+            (Request::Set(set::request(&arguments)?), manner)
+        }
+        Command::Append(Lazy(arguments)) => {
+            let manner = shown.manner(false, &arguments.recording);
+            (Request::Append(append::request(&arguments)?), manner)
+        }
+        Command::Unset(Lazy(arguments::Unset { path, previous, json, recording })) => {
+            let manner = shown.manner(json, &recording);
+            let arguments::Recording { apply, confirm, telling, .. } = recording;
+            let request = request::Unset { path, previous, apply, confirm, message: telling.message };
+            (Request::Unset(request), manner)
+        }
+        Command::Undo(Lazy(arguments::Undo { id, json, recording })) => {
+            let manner = shown.manner(json, &recording);
+            let arguments::Recording { apply, confirm, telling, .. } = recording;
+            let request = request::Undo { id, apply, confirm, message: telling.message };
+            (Request::Undo(request), manner)
+        }
+        Command::Redo(Lazy(arguments::Redo { id, json, recording })) => {
+            let manner = shown.manner(json, &recording);
+            let arguments::Recording { apply, confirm, telling, .. } = recording;
+            let request = request::Redo { id, apply, confirm, message: telling.message };
+            (Request::Redo(request), manner)
+        }
+        Command::Reject(Lazy(arguments::Reject { id, json, recording })) => {
+            let manner = shown.manner(json, &recording);
+            let arguments::Recording { apply, confirm, telling, .. } = recording;
+            let message = telling.message.unwrap_or_else(|| "rejected".to_owned());
+            let request = request::Reject { id, apply, confirm, message };
+            (Request::Reject(request), manner)
+        }
+        Command::Rollback(Lazy(arguments::Rollback { id, yes, json, recording })) => {
+            let manner = shown.manner(json, &recording);
+            let arguments::Recording { apply, confirm, telling, .. } = recording;
+            let request = request::Rollback { id, apply, confirm, message: telling.message };
+            return rollback::run(request, yes, manner, ask, session);
+        }
+        Command::Prune(Lazy(arguments::Prune { services, json, telling })) => {
+            let manner = shown.told(json, &telling);
+            let request = request::Prune { services, message: telling.message };
+            (Request::Prune(request), manner)
+        }
+        Command::Reset(Lazy(arguments::Reset {
+            services,
+            message,
+            ask: asks,
+            applying: arguments::Applying { dry_run, confirm, wait, json },
+        })) => {
+            let telling = arguments::Telling { message: None, dry_run, ask: asks };
+            let manner = Manner { wait, ..shown.told(json, &telling) };
+            (Request::Reset(request::Reset { services, confirm, message }), manner)
+        }
+        _ => anyhow::bail!("this verb records nothing"),
+    };
+    change::run(&request, manner, ask, session)
+}
+
+/// The options of every command that say how results are shown.
+struct Shown {
+    json: bool,
+    color: clap::ColorChoice,
+}
+
+impl Shown {
+    fn plainly(&self, json: bool) -> Manner {
+        Manner { json: json || self.json, color: self.color, ..Manner::default() }
+    }
+
+    fn told(&self, json: bool, telling: &arguments::Telling) -> Manner {
+        let look = match (telling.dry_run, telling.ask) {
+            (true, _) => Look::Only,
+            (false, true) => Look::First,
+            (false, false) => Look::Not,
+        };
+        Manner { look, ..self.plainly(json) }
+    }
+
+    fn manner(&self, json: bool, recording: &arguments::Recording) -> Manner {
+        Manner { wait: recording.wait, ..self.told(json, &recording.telling) }
+    }
+}
+
+/// The version of the JSON that verbs print (docs/json.md).
+pub const VERSION: u32 = 1;
 
 /// The session of one run, with a terminal.
 pub fn session(global: &arguments::Global) -> anyhow::Result<Session> {

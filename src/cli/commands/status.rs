@@ -59,10 +59,14 @@ fn text(status: &Status) -> String {
             notes.extend(one.by.as_ref().map(|by| format!("by {by}")));
             notes.extend(one.time.clone());
             notes.extend(one.until.as_deref().map(screen::remaining));
+            if one.built_in {
+                notes.push("built in by now; `dynix prune` ends it".to_owned());
+            }
             if !one.applied {
                 notes.push("recorded, not applied".to_owned());
             }
-            let _ = writeln!(text, "    {}", notes.join(", "));
+            let said = one.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            let _ = writeln!(text, "    {}{said}", notes.join(", "));
         }
         for unit in &service.drop_ins {
             let _ = writeln!(text, "  drop-in for {unit}");

@@ -12,7 +12,9 @@ pub fn run(arguments: &Verify, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     if arguments.background {
         return match system.verify_in_background(arguments.system.as_deref())? {
-            Some(report) => apply::show_to_its_end(&report, &[], false, session),
+            Some(report) => {
+                apply::show_to_its_end(&report, crate::cli::commands::change::Records::default(), false, session)
+            }
             None => Ok(Exit::Done),
         };
     }

@@ -17,19 +17,22 @@ pub fn record(request: &Reset, system: &System<'_>, caller: &Caller<'_>) -> anyh
     let mut trial = trial::start(request.confirm, system)?;
     let mut recorded = Recorded::default();
     let decide = |log: &LogFile| system.reset_changes(log, &request.services);
-    recorded.records = trial::record((system, caller), &mut trial, decide)?;
-    if recorded.records.is_empty() {
+    let made = trial::record((system, caller), &mut trial, decide)?;
+    if made.drafts.is_empty() {
         recorded.notes.push("nothing is overridden".to_owned());
     } else {
         "reset".clone_into(&mut recorded.what);
     }
-    let mut apply = caller.apply(services);
-    // The way out of anything: also of a change of these services that awaits its confirmation.
-    if trial.is_none() {
-        apply.occasion = Occasion::Reset;
+    let is_tried = trial.is_some();
+    let mut recorded = recorded.then(made, true, services, trial, caller);
+    if let Some(apply) = &mut recorded.apply {
+        // The records are no values that could be to blame.
+        apply.records.clear();
+        // The way out of anything: also of a change of these services that awaits its confirmation.
+        if !is_tried {
+            apply.occasion = Occasion::Reset;
+        }
     }
-    apply.trial = trial;
-    recorded.apply = Some(apply);
     Ok(recorded)
 }
 

@@ -1,7 +1,8 @@
-//! Writes a change into the log, as a trial or not.
+//! Writes a change into the log, as a trial or not; or finds out what would be written.
 
 use std::time::{Duration, SystemTime};
 
+use super::changed::{self, Changed};
 use crate::overrides::{Draft, LogFile, Marking};
 use crate::reconcile::ApplyError;
 use crate::reconcile::state::Mark;
@@ -9,6 +10,17 @@ use crate::reconcile::trial::{NOT_CONFIRMED, Start};
 use crate::system::caller::Caller;
 use crate::system::{Refused, System};
 use crate::time::duration::AWAITS;
+
+/// What was recorded, or would be.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// The ids of the records; none if only a look was asked for.
+    pub records: Vec<u64>,
+    /// The records.
+    pub drafts: Vec<Draft>,
+    /// What they change.
+    pub changed: Vec<Changed>,
+}
 
 /// The start of a trial, if one is asked for. An error that no trial is possible comes before anything is recorded.
 pub fn start(window: Option<Duration>, system: &System<'_>) -> anyhow::Result<Option<Start>> {
@@ -31,28 +43,47 @@ pub fn record(
     (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,
     decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Draft>>,
-) -> anyhow::Result<Vec<u64>> {
-    record_checked((system, caller), trial, None, decide, |_, _| Ok(()))
+) -> anyhow::Result<Made> {
+    record_checked((system, caller), trial, None, decide, |log, drafts| compared(system, log, drafts))
 }
 
-/// The same for changes that end at `until`. `check` sees them after the caller's rights are checked.
+/// What changes with `drafts` at the end of the log.
+pub fn compared(system: &System<'_>, log: &LogFile, drafts: &[Draft]) -> anyhow::Result<Vec<Changed>> {
+    if drafts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (before, after) = (log.fold()?, log.preview(drafts)?);
+    let given: Vec<_> = drafts.iter().flat_map(Draft::paths).collect();
+    Ok(changed::between(system, &before.overlay, &after.overlay, &given))
+}
+
+/// The same for changes that end at `until`. `check` sees them after the caller's rights are checked, and says what
+/// they change.
 pub fn record_checked(
     (system, caller): (&System<'_>, &Caller<'_>),
     trial: &mut Option<Start>,
     until: Option<SystemTime>,
     mut decide: impl FnMut(&LogFile) -> anyhow::Result<Vec<Draft>>,
-    mut check: impl FnMut(&LogFile, &[Draft]) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<u64>> {
-    let marking = Marking { by: caller.by, until, rejected: trial.is_some().then_some(NOT_CONFIRMED) };
-    let written = system.log().decide(&marking, system.waits(), |log| {
-        let changes = decide(log)?;
-        (caller.judge)(log, &changes)?;
-        check(log, &changes)?;
-        anyhow::Ok(changes)
-    })?;
+    mut check: impl FnMut(&LogFile, &[Draft]) -> anyhow::Result<Vec<Changed>>,
+) -> anyhow::Result<Made> {
+    let mut made = Made::default();
+    let mut find = |log: &LogFile| {
+        made.drafts = decide(log)?;
+        (caller.judge)(log, &made.drafts)?;
+        made.changed = check(log, &made.drafts)?;
+        anyhow::Ok(made.drafts.clone())
+    };
+    if caller.only_looks {
+        find(&system.log())?;
+        return Ok(made);
+    }
+    let rejected = trial.is_some().then_some(NOT_CONFIRMED);
+    let marking = Marking { by: caller.by, until, message: caller.message, rejected };
+    let written = system.log().decide(&marking, system.waits(), &mut find)?;
     if let Some(start) = trial {
         let marks = written.records.iter().zip(&written.rejections);
         start.marks.extend(marks.map(|(&record, &mark)| Mark { record, mark }));
     }
-    Ok(written.records)
+    made.records = written.records;
+    Ok(made)
 }

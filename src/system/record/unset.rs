@@ -7,10 +7,10 @@ use crate::attr_path::AttrPath;
 use crate::evaluated::SYSTEM;
 use crate::overrides::{Draft, Folded, LogFile};
 use crate::plan::{allowed, options};
-use crate::system::System;
 use crate::system::caller::Caller;
 use crate::system::lookup;
 use crate::system::request::Unset;
+use crate::system::{Refused, System};
 
 /// Records it.
 pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
@@ -19,12 +19,19 @@ pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyh
     let mut recorded = Recorded::default();
     let mut concerned = Vec::new();
     let decide = |log: &LogFile| {
-        concerned = concerned_by(&path, &log.fold()?);
-        Ok(if concerned.is_empty() { Vec::new() } else { vec![Draft::Unset(path.clone())] })
+        let folded = log.fold()?;
+        concerned = concerned_by(&path, &folded);
+        Ok(match concerned.as_slice() {
+            [] => Vec::new(),
+            _ if request.previous => previous(&path, &folded, log)?,
+            _ => vec![Draft::Unset(path.clone())],
+        })
     };
-    recorded.records = trial::record((system, caller), &mut trial, decide)?;
+    let made = trial::record((system, caller), &mut trial, decide)?;
     if concerned.is_empty() {
         recorded.notes.push(format!("nothing is overridden at {path}; see `dynix status`"));
+    } else if request.previous {
+        recorded.what = format!("the previous value of {path}");
     } else {
         recorded.what = format!("unset {path}");
     }
@@ -33,14 +40,39 @@ pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyh
     if concerned.iter().chain([&path]).any(|path| allowed::is_evaluated(&system.plan, path)) {
         services.insert(SYSTEM.to_owned());
     }
-    if request.apply {
-        let mut apply = caller.apply(Some(services));
-        apply.trial = trial;
-        recorded.apply = Some(apply);
-    } else if !recorded.records.is_empty() {
-        recorded.next = Some(["dynix apply".to_owned()].into_iter().chain(services).collect::<Vec<_>>().join(" "));
+    Ok(recorded.then(made, request.apply, Some(services), trial, caller))
+}
+
+/// The records that make of the overrides at a path and below what they were before the last of them was recorded.
+fn previous(path: &AttrPath, folded: &Folded, log: &LogFile) -> anyhow::Result<Vec<Draft>> {
+    let of = |folded: &Folded| -> Vec<(AttrPath, serde_json::Value, u64)> {
+        let leaves = folded.overlay.leaves().into_iter().filter(|(leaf, _)| leaf.starts_with(path));
+        leaves.map(|(leaf, one)| (leaf, one.value.clone(), one.id)).collect()
+    };
+    let now = of(folded);
+    let Some(last) = now.iter().map(|(.., id)| *id).max() else {
+        return Err(Refused(format!(
+            "{path} is a part of an override that is one whole; give the path that `dynix status` shows"
+        ))
+        .into());
+    };
+    let before = of(&log.preview(&[Draft::Reject { id: last, reason: String::new() }])?);
+    let mut drafts: Vec<Draft> = Vec::new();
+    let is_gone = |leaf: &AttrPath| !before.iter().any(|(there, ..)| leaf.starts_with(there));
+    drafts.extend(now.iter().filter(|(leaf, ..)| is_gone(leaf)).map(|(leaf, ..)| Draft::Unset(leaf.clone())));
+    let changed = before
+        .into_iter()
+        .filter(|(leaf, value, _)| !now.iter().any(|(there, same, _)| there == leaf && same == value));
+    let (whole, plain): (Vec<_>, Vec<_>) = changed.partition(|(_, value, _)| value.is_object());
+    drafts.extend(whole.into_iter().map(|(leaf, value, _)| Draft::Replace(leaf, value)));
+    let mut plain: Vec<(AttrPath, serde_json::Value)> =
+        plain.into_iter().map(|(leaf, value, _)| (leaf, value)).collect();
+    match plain.len() {
+        0 => {}
+        1 => drafts.extend(plain.pop().map(|(leaf, value)| Draft::Set(leaf, value))),
+        _ => drafts.push(Draft::SetAll(plain)),
     }
-    Ok(recorded)
+    Ok(drafts)
 }
 
 /// The overrides that would no longer hold, or would lose a name.

@@ -119,15 +119,24 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry for the outcome of a service. `causes`: the records that it is about, each with its options.
+    /// The entry for the outcome of a service. `causes`: the records that it is about, each with its options; `said`:
+    /// what was said about them.
     #[must_use]
-    pub fn outcome(service: &str, outcome: &Outcome, by: &str, causes: &[(u64, String)], took: Duration) -> Self {
+    pub fn outcome(
+        service: &str,
+        outcome: &Outcome,
+        by: &str,
+        causes: &[(u64, String)],
+        said: &[&str],
+        took: Duration,
+    ) -> Self {
         let kind = Kind::from_outcome(outcome);
         let options: Vec<&str> = causes.iter().map(|(_, option)| option.as_str()).collect();
         let about = if options.is_empty() { String::new() } else { format!(" ({})", options.join(", ")) };
         let reason = outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let quoted: String = said.iter().flat_map(|text| ["  # ", text]).collect();
         let mut fields = vec![
-            ("MESSAGE", format!("{service} {}{about} by {by}{reason}", words(outcome))),
+            ("MESSAGE", format!("{service} {}{about} by {by}{reason}{quoted}", words(outcome))),
             ("DYNIX_SERVICE", service.to_owned()),
             ("DYNIX_BY", by.to_owned()),
             ("DYNIX_DURATION_US", took.as_micros().to_string()),
@@ -135,6 +144,7 @@ impl Entry {
         let mut ids: Vec<u64> = causes.iter().map(|(id, _)| *id).collect();
         ids.dedup();
         fields.extend(ids.into_iter().take(NAMED).map(|id| ("DYNIX_ID", id.to_string())));
+        fields.extend(said.iter().take(NAMED).map(|text| ("DYNIX_MESSAGE", (*text).to_owned())));
         fields.extend(options.into_iter().take(NAMED).map(|option| ("DYNIX_OPTION", option.to_owned())));
         Self { kind, fields }
     }
@@ -216,15 +226,21 @@ mod tests {
     fn an_entry_says_what_programs_look_for() {
         let causes = [(7, "services.x.a".to_owned()), (7, "services.x.b".to_owned())];
         let outcome = Outcome::RolledBack { reason: "it\nhung".to_owned() };
-        let bytes = Entry::outcome("x", &outcome, "root", &causes, Duration::from_micros(1500)).bytes();
+        let bytes = Entry::outcome("x", &outcome, "root", &causes, &["why"], Duration::from_micros(1500)).bytes();
         let text = String::from_utf8_lossy(&bytes);
-        for line in
-            ["PRIORITY=3", "DYNIX_SERVICE=x", "DYNIX_RESULT=rolled-back", "DYNIX_ID=7", "DYNIX_DURATION_US=1500"]
-        {
+        for line in [
+            "PRIORITY=3",
+            "DYNIX_MESSAGE=why",
+            "DYNIX_SERVICE=x",
+            "DYNIX_RESULT=rolled-back",
+            "DYNIX_ID=7",
+            "DYNIX_DURATION_US=1500",
+        ] {
             assert!(text.contains(&format!("{line}\n")), "{line}: {text}");
         }
         assert_eq!((text.matches("DYNIX_ID=").count(), text.matches("DYNIX_OPTION=").count()), (1, 2));
-        let message = "x did not work on new values and went back (services.x.a, services.x.b) by root: it\nhung";
+        let message =
+            "x did not work on new values and went back (services.x.a, services.x.b) by root: it\nhung  # why";
         let framed = [b"MESSAGE\n", &(message.len() as u64).to_le_bytes()[..], message.as_bytes(), b"\n"].concat();
         assert!(bytes.windows(framed.len()).any(|part| part == framed), "{text}");
     }
@@ -233,7 +249,7 @@ mod tests {
     fn what_is_long_is_cut_and_nothing_begins_a_field() {
         let outcome = Outcome::Failed { reason: format!("{}\nDYNIX_BY=root\n", "ä".repeat(100_000)) };
         let causes: Vec<(u64, String)> = (0..10_000).map(|id| (id, "services.x.a".repeat(100))).collect();
-        let bytes = Entry::outcome("x", &outcome, "mallory", &causes, Duration::ZERO).bytes();
+        let bytes = Entry::outcome("x", &outcome, "mallory", &causes, &[], Duration::ZERO).bytes();
         assert!(bytes.len() < 200_000, "{}", bytes.len());
     }
 

@@ -80,7 +80,7 @@ with subtest("a stream tells what changes, whoever changes it"):
     machine.succeed("pkill -x varlinkctl")
 
 with subtest("an allowed user needs no sudo"):
-    t.assertIn("recorded 3", dynix(f"append {WORKERS} 8 --apply", "balancer"))
+    t.assertIn("recorded 3", dynix(f"set {WORKERS} 8 --apply -m 'the fair'", "balancer"))
     machine.wait_for_open_port(5000)
     t.assertEqual(workers(), 8)
     t.assertEqual(call("Log", {"after": 2})["records"][0]["by"], "balancer via daemon")
@@ -109,6 +109,8 @@ with subtest("the journal tells of changes, to people and to programs"):
     t.assertEqual(entry["DYNIX_RESULT"], "applied")
     t.assertEqual(entry["DYNIX_OPTION"], WORKERS)
     t.assertEqual(entry["DYNIX_BY"], "balancer via daemon")
+    t.assertEqual(entry["DYNIX_MESSAGE"], "the fair")
+    t.assertEqual(call("Log", {"after": 2})["records"][0]["message"], "the fair")
     t.assertGreater(int(entry["DYNIX_DURATION_US"]), 0)
     # NixOS compiles the catalogue of systemd alone.
     if machine.execute("test -e /usr/lib/systemd/catalog/dynix.catalog")[0] == 0:

@@ -40,6 +40,28 @@ fn every_method_changes_what_it_says() {
     client.call("Append", &json!({"path": JOBS, "value": 3, "durationUSec": 3_600_000_000_u64}));
     client.call("Reset", &json!({}));
     assert_eq!(client.call("Status", &json!({}))["parameters"]["services"]["distccd"]["overrides"], json!([]));
+    let last = || daemon.system.run(&["log", "--json"]).ends(0).json().as_array().unwrap().len();
+    let changes = json!([{"path": WORKERS, "value": 4}, {"path": JOBS, "text": "3"}]);
+    let set = client.call("Set", &json!({"changes": changes, "apply": true, "message": "both"}));
+    let answer = &set["parameters"]["answer"];
+    let expected = json!([
+        {"path": JOBS, "before": 12, "after": 3, "service": "distccd"},
+        {"path": WORKERS, "before": 4, "after": 4, "service": "harmonia"},
+    ]);
+    assert_eq!((&answer["records"], &answer["changed"]), (&json!([last()]), &expected), "{set}");
+    assert_eq!(client.call("Log", &json!({"after": last() - 1}))["parameters"]["records"][0]["message"], "both");
+    assert_eq!(client.call("Undo", &json!({"apply": true}))["error"], json!(null));
+    assert_eq!(client.get(JOBS)["value"], 12);
+    assert_eq!(client.call("Redo", &json!({"apply": true, "message": "again"}))["error"], json!(null));
+    assert_eq!(client.get(JOBS)["value"], 3);
+    assert_eq!(client.call("Prune", &json!({}))["parameters"]["answer"]["records"], json!([last()]));
+    let id = last() - 3;
+    assert_eq!(client.call("Reject", &json!({"id": id, "message": "no", "apply": true}))["error"], json!(null));
+    assert_eq!(client.get(JOBS)["value"], 12);
+    let previous = |value: u32| client.call("Append", &json!({"path": JOBS, "value": value}));
+    let _ = [5, 6].map(previous);
+    client.call("Unset", &json!({"path": JOBS, "previous": true}));
+    assert_eq!(client.get(JOBS)["value"], 5);
 }
 
 #[test]
@@ -126,6 +148,17 @@ fn the_command_line_says_the_same_by_way_of_the_daemon() {
         &["unset", JOBS],
         &["rollback", "99"],
         &["rollback", "--apply"],
+        &["set", WORKERS, "6", JOBS, "8", "--apply", "-m", "both"],
+        &["set", WORKERS, "6", JOBS, "8", "--json"],
+        &["set", WORKERS, "9", "--dry-run"],
+        &["undo", "--json"],
+        &["undo", "--apply"],
+        &["undo", "99"],
+        &["redo", "--apply"],
+        &["unset", JOBS, "--previous", "--output", "json"],
+        &["reject", "1"],
+        &["prune"],
+        &["set", WORKERS, "7", "-m", ""],
         &["append", JOBS, "7", "--apply", "--confirm", "60s"],
         &["confirm"],
         &["reset", "nothing"],
@@ -139,6 +172,8 @@ fn the_command_line_says_the_same_by_way_of_the_daemon() {
                 run.stdout = run.stdout.replace(system.root().as_str(), "ROOT");
                 run.stderr = run.stderr.replace(system.root().as_str(), "ROOT");
             }
+            // Records say that they came by way of the daemon.
+            run.stderr = run.stderr.replace(" via daemon", "");
         }
         assert_eq!(
             (one.code, &one.stdout, &one.stderr),

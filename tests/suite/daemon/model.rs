@@ -319,7 +319,7 @@ impl World {
         if changes.is_empty() && matches!(ask, Ask::Unset(_)) {
             return Verdict::Let(Vec::new());
         }
-        let edited: Vec<AttrPath> = changes.iter().filter_map(Draft::path).cloned().collect();
+        let edited: Vec<AttrPath> = changes.iter().flat_map(Draft::paths).cloned().collect();
         let confirmed = self.state().trial.map(|trial| trial.confirmation()).unwrap_or_default();
         let mut all: BTreeSet<String> = BTreeSet::new();
         let mut places: Vec<Touched> = Vec::new();

@@ -300,3 +300,41 @@ fn beside_root_a_limited_user_changes_only_what_it_may() {
         }
     }
 }
+
+#[test]
+fn one_value_of_several_that_is_not_theirs_refuses_all() {
+    let system = system();
+    let handler = Handler::on(&system);
+    let ask = |method: &str, parameters: Value| {
+        let reply = handler.ask(BALANCER, method, parameters);
+        error(&reply).map(str::to_owned)
+    };
+    let both = json!([{"path": WORKERS, "value": 5}, {"path": JOBS, "value": 1}]);
+    assert_eq!(ask("Set", json!({"changes": both})).as_deref(), Some("NotAllowed"));
+    let large = json!([{"path": WORKERS, "value": 65}]);
+    assert_eq!(ask("Set", json!({"changes": large})).as_deref(), Some("Refused"));
+    for change in [json!({"path": WORKERS, "expression": "1"}), json!({"path": WORKERS, "secretFile": "/etc/shadow"})] {
+        assert_eq!(ask("Set", json!({"changes": [change]})).as_deref(), Some("NotAllowed"));
+    }
+    assert_eq!(ask("Set", json!({"changes": [{"path": JOBS, "unset": true}]})).as_deref(), Some("NotAllowed"));
+    assert_eq!(ask("Set", json!({"changes": []})).as_deref(), Some("Refused"));
+    assert_eq!(ask("Set", json!({"changes": [{"path": WORKERS, "value": 5}]})), None);
+    // What root recorded is taken back, or brought back, by nobody else.
+    system.run(&["set", JOBS, "3"]).ends(0);
+    for (method, parameters) in [
+        ("Undo", json!({})),
+        ("Undo", json!({"id": 2})),
+        ("Reject", json!({"id": 2, "message": "no"})),
+        ("Prune", json!({})),
+    ] {
+        let refused = ask(method, parameters.clone());
+        assert!(refused.as_deref() == Some("NotAllowed") || method == "Prune", "{method} {parameters}: {refused:?}");
+    }
+    system.run(&["undo", "2"]).ends(0);
+    assert_eq!(ask("Redo", json!({})).as_deref(), Some("NotAllowed"));
+    assert_eq!(recorded(&system, JOBS), 12);
+    assert_eq!(ask("Undo", json!({"id": 1})), None);
+    assert_eq!(recorded(&system, WORKERS), 4);
+    assert_eq!(ask("Redo", json!({"id": 1})), None);
+    assert_eq!(recorded(&system, WORKERS), 5);
+}

@@ -292,7 +292,7 @@ pub fn check(data: &[u8]) {
         (10..10 + u64::from(bytes.byte() % 4)).for_each(|id| drop(bytes.change(&mut after, id)));
         Vec::new()
     };
-    let edited: Vec<AttrPath> = changes.iter().filter_map(Draft::path).cloned().collect();
+    let edited: Vec<AttrPath> = changes.iter().flat_map(Draft::paths).cloned().collect();
     let mut effects = policy::effects(&before, &after, &edited);
     effects.extend(changes.iter().flat_map(policy::given));
     let mut expected: Vec<Touched> = touched(&before, &after, &edited).into_iter().collect();
