@@ -87,7 +87,13 @@ let
     let
       place = "dynamicism.for.${service.name}.files.${lib.strings.escapeNixIdentifier name}";
       units = if file.units == null then lib.attrNames service.value.units else file.units;
-      static = if file.static == null then namedByUnits place name units else "${file.static}";
+      static =
+        if file.static != null then
+          "${file.static}"
+        else if file.attach.etc != null then
+          "${(etcEntry place file.attach.etc).source}"
+        else
+          namedByUnits place name units;
       onlyOption =
         if lib.length service.value.options == 1 then
           { option = showOption (lib.head service.value.options); }
@@ -102,10 +108,34 @@ let
       attach =
         if file.attach.environment != null then
           { inherit (file.attach) environment; }
+        else if file.attach.etc != null then
+          { etc = "/etc/${(etcEntry place file.attach.etc).target}"; }
         else
           { bind = if file.attach.bind == null then static else file.attach.bind; };
     }
     // lib.optionalAttrs (file.units != null) { inherit (file) units; };
+
+  # The entry of a file under /etc that is a link which can be swapped: one that NixOS makes in an /etc that is no overlay.
+  etcEntry =
+    place: path:
+    let
+      named = lib.filter (one: (one.enable or true) && "/etc/${one.target}" == path) (
+        lib.attrValues config.environment.etc
+      );
+    in
+    if config.system.etc.overlay.enable or false then
+      throw "${place}.attach.etc: with system.etc.overlay.enable, ${path} is no link that could lead elsewhere; use attach.bind"
+    else if named == [ ] then
+      throw "${place}.attach.etc: environment.etc has no ${path}"
+    else if
+      !(lib.elem (lib.head named).mode [
+        "symlink"
+        "direct-symlink"
+      ])
+    then
+      throw "${place}.attach.etc: ${path} has a mode of its own (environment.etc), so it is a copy and no link; use attach.bind"
+    else
+      lib.head named;
 
   # A renamed option is an alias of another (lib.modules, doRename); what it stands for is read, without the trace that
   # reading the alias gives.

@@ -75,6 +75,16 @@ let
               the unit still names the same path as before.
             '';
           };
+          etc = mkOption {
+            type = types.nullOr (types.strMatching "/etc/.+");
+            default = null;
+            example = "/etc/ssh/sshd_config";
+            description = ''
+              Instead of `bind`: the path of a file under /etc. The link there leads to the rendered file while an override is
+              in effect, so every program reads that, not only the units. The units get no mount namespace of their own. It
+              has to be a link that NixOS makes: not a file with a `mode`, and not with `system.etc.overlay`.
+            '';
+          };
           environment = mkOption {
             type = types.nullOr (
               types.submodule {

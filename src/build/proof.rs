@@ -16,7 +16,7 @@ pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, 
     let values = static_values(service);
     let value = file.value.evaluate(&values).map_err(|error| error.to_string())?;
     match &file.attach {
-        Attach::Bind(_) | Attach::Credential(_) => prove_text(file, &value, nix),
+        Attach::Bind(_) | Attach::Credential(_) | Attach::Etc(_) => prove_text(file, &value, nix),
         Attach::Variables { built, .. } => {
             let ours =
                 format::environment::variables(&file.format.parameters, &value).map_err(|error| error.to_string())?;

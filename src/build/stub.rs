@@ -63,7 +63,8 @@ pub fn stubs(
         for unit in service.units.keys() {
             let failed = |source| (format!("stub of {unit}"), source);
             let stub = stub(name, service, unit, texts).map_err(|problem| failed(TemplateError { problem }))?;
-            if service.files.values().all(|file| !file.is_read_by(unit)) {
+            let is_in_the_unit = |file: &File| file.is_read_by(unit) && !matches!(file.attach, Attach::Etc(_));
+            if !service.files.values().any(is_in_the_unit) {
                 continue;
             }
             let text = templates::unit(include_str!("../../templates/stub.conf"), &stub).map_err(failed)?;
@@ -90,6 +91,8 @@ fn stub<'p>(
                 let text = text.ok_or_else(|| format!("the text of {} is not known", file.static_file))?;
                 stub.credentials.push(Credential { id, source, text });
             }
+            // The link is for everybody.
+            Attach::Etc(_) => {}
             Attach::Bind(target) => stub.binds.push(Bind { source, target: target.as_str() }),
             Attach::Environment { variable, command, environment, .. } => {
                 let Some((program, arguments)) = command.split_first() else { continue };

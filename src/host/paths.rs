@@ -173,6 +173,12 @@ impl Paths {
         self.run().join(service)
     }
 
+    /// The file that a link under /etc leads to, as the link says it: the root is that of its readers.
+    #[must_use]
+    pub fn etc_target(&self, service: &str, file: &str) -> Utf8PathBuf {
+        Utf8Path::new("/run/dynix").join(service).join("current").join(file)
+    }
+
     /// The kernel's own values of settings that a service changed.
     #[must_use]
     pub fn kernel_settings(&self, service: &str) -> Utf8PathBuf {

@@ -172,6 +172,8 @@ pub enum Attach {
     /// `LoadCredential=ID:/run/dynix/SERVICE/current/FILE`, with the static text as the fallback if that file is
     /// missing.
     Credential(String),
+    /// The link at this path under /etc leads to the file, for every reader.
+    Etc(Utf8PathBuf),
 }
 
 /// The values of a unit's own `EnvironmentFile=`, as they are written: systemd reads them in order, the later on top.

@@ -130,6 +130,15 @@ impl Plan {
         self.services.candidates().unwrap_or(&self.candidates)
     }
 
+    /// Whether a link under /etc leads to a service's file: `name` as in `environment.etc`.
+    #[must_use]
+    pub fn has_link(&self, name: &str) -> bool {
+        let mut files = self.services.values().flat_map(|service| service.files.values());
+        files.any(
+            |file| matches!(&file.attach, Attach::Etc(path) if path.strip_prefix("/etc").is_ok_and(|one| one == name)),
+        )
+    }
+
     /// For how long the units of a service are watched after an apply; `None` if they are not.
     #[must_use]
     pub fn watch(&self, service: &str) -> Option<f64> {

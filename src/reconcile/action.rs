@@ -32,6 +32,17 @@ pub enum Action {
         /// The generation; `None` for the static files.
         generation: Option<u64>,
     },
+    /// Let a link under /etc lead to the service's file, or to the static one.
+    Link {
+        /// The service.
+        service: String,
+        /// The name of the file.
+        file: String,
+        /// The link.
+        path: Utf8PathBuf,
+        /// Whether it leads to the static file.
+        is_static: bool,
+    },
     /// Write a drop-in.
     InstallDropIn {
         /// The service.
@@ -99,6 +110,7 @@ impl Action {
             Self::Stage { service, .. }
             | Self::Check { service, .. }
             | Self::Swap { service, .. }
+            | Self::Link { service, .. }
             | Self::InstallDropIn { service, .. }
             | Self::RemoveDropIn { service, .. }
             | Self::Bind { service, .. }
@@ -132,6 +144,8 @@ impl fmt::Display for Step<'_> {
             Action::Check { command, .. } => write!(f, "check with {}", command.join(" ")),
             Action::Swap { generation: Some(generation), .. } => write!(f, "switch to generation {generation}"),
             Action::Swap { generation: None, .. } => f.write_str("switch to the static files"),
+            Action::Link { path, is_static: false, .. } => write!(f, "let {path} lead to it"),
+            Action::Link { path, is_static: true, .. } => write!(f, "let {path} lead to the static file"),
             Action::InstallDropIn { path, .. } => write!(f, "write {path}"),
             Action::RemoveDropIn { path, .. } => write!(f, "remove {path}"),
             Action::ReloadConfiguration => f.write_str("reload systemd's unit files"),

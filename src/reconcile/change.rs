@@ -82,7 +82,8 @@ impl<'p> Change<'p> {
             if read.is_empty() && !drop_ins.contains(unit.as_str()) && !pending {
                 continue;
             }
-            let bound = read.iter().all(|file| matches!(service.files[*file].attach, Attach::Bind(_)));
+            let read_again = |file: &&str| matches!(service.files[*file].attach, Attach::Bind(_) | Attach::Etc(_));
+            let bound = read.iter().all(read_again);
             let reload = spec.on_change == OnChange::Reload && bound && !drop_ins.contains(unit.as_str()) && !pending;
             units.insert(unit.clone(), if reload { Verb::Reload } else { Verb::TryRestart });
         }

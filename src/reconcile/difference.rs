@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::change::{Change, Sides};
 use super::desired::Desired;
+use super::links;
 use super::observed::{Observed, observe, observe_at};
 use super::ownership::{self, Ownership};
 use super::report::Outcome;
@@ -83,6 +84,11 @@ pub fn difference<'p>(
         }
         let sides = Sides { from: &from, to: &to, confirmed: &confirmed, as_built: &as_built, pending: &pending };
         let Some(change) = Change::between(name, service, sides) else { continue };
+        let obstacle = if change.to.generation.is_some() { links::obstacle(name, service, paths)? } else { None };
+        if let Some(reason) = obstacle {
+            difference.faults.insert(name.clone(), Outcome::Failed { reason });
+            continue;
+        }
         if let Err(reason) = difference.prepare(&change, service, contents, paths) {
             difference.faults.insert(name.clone(), Outcome::Failed { reason });
             continue;

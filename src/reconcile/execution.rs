@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::Action;
 use super::change::Change;
 use super::rerun::Rerun;
+use crate::host::fs::etc_link::EtcLink;
 use crate::host::fs::generation::{self, StagedFile};
 use crate::host::fs::{self, atomic};
 use crate::host::interruption::Interruption;
@@ -172,6 +173,11 @@ fn perform(action: &Action, material: &Material<'_, '_>, machine: &Machine<'_>) 
         }
         Action::Swap { service, generation } => {
             generation::swap(&paths.service(service), *generation).map_err(|error| error.to_string())
+        }
+        Action::Link { service, file, path, is_static } => {
+            let link = EtcLink { root: paths.root(), file: path, dynamic: paths.etc_target(service, file) };
+            let done = if *is_static { link.go_back() } else { link.to_dynix() };
+            done.map_err(|error| error.to_string())
         }
         Action::InstallDropIn { service, unit, path } => {
             let text = material.change(service).and_then(|change| change.to.drop_ins.get(unit));

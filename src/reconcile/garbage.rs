@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::links;
 use super::planning::drop_in_path;
 use super::state::{State, StateError};
 use crate::host::fs::{self, atomic, generation};
@@ -23,6 +24,7 @@ pub(super) fn clean(plan: &Plan, paths: &Paths) -> Result<(), StateError> {
             generation::forget(&directory)?;
         }
     }
+    links::clean(plan, paths)?;
     let planned = plan.services.values().flat_map(|service| service.drop_ins.keys());
     let installed = state.services.values().flat_map(|service| service.in_effect.drop_ins.keys());
     let units: BTreeSet<&String> = planned.chain(installed).collect();

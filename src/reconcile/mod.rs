@@ -36,6 +36,7 @@ pub mod watch;
 mod expiry;
 mod garbage;
 mod kernel;
+mod links;
 mod missing_secrets;
 mod pass;
 mod rejection;
@@ -83,6 +84,9 @@ pub fn apply(
     require(plan, request, machine)?;
     // Best effort: failing to clean up is only a warning.
     report.warnings.extend(garbage::clean(plan, machine.paths).err().map(|error| error.to_string()));
+    if request.occasion == (Occasion::Switch { static_wins: false }) {
+        report.warnings.extend(links::restore(plan, machine.paths).err().map(|error| error.to_string()));
+    }
     reconcile(plan, log, request.clone(), machine, &mut report, &mut waiting)?;
     Ok(report)
 }

@@ -53,7 +53,15 @@ pub fn switch(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> 
 pub fn file_steps(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Action> {
     let mut actions: Vec<Action> = Vec::new();
     for change in changes.iter().filter(|change| change.from.generation != change.to.generation) {
-        actions.push(Action::Swap { service: change.name.to_owned(), generation: change.to.generation });
+        let swap = Action::Swap { service: change.name.to_owned(), generation: change.to.generation };
+        // A link never leads to what is not there.
+        if change.to.generation.is_some() {
+            actions.push(swap);
+            actions.extend(change.links());
+        } else {
+            actions.extend(change.links());
+            actions.push(swap);
+        }
     }
     let files = actions.len();
     actions.extend(changes.iter().flat_map(|change| change.drop_in_actions(paths)));
@@ -91,6 +99,18 @@ impl Change<'_> {
         })
     }
 
+    /// The links under /etc, each to what shall be read.
+    fn links(&self) -> impl Iterator<Item = Action> + '_ {
+        let is_static = self.to.generation.is_none();
+        let files = self.service.into_iter().flat_map(|service| &service.files);
+        files.filter_map(move |(name, file)| match &file.attach {
+            Attach::Etc(path) => {
+                Some(Action::Link { service: self.name.to_owned(), file: name.clone(), path: path.clone(), is_static })
+            }
+            _ => None,
+        })
+    }
+
     /// The binds that each reloading unit needs first: it sees the files that were bound when it was started.
     fn binds<'c>(&'c self, paths: &'c Paths) -> impl Iterator<Item = Action> + 'c {
         let directory = self.directory(paths);
@@ -107,7 +127,7 @@ impl Change<'_> {
                         .map_or_else(|| file.static_file.clone(), |directory| directory.join(name)),
                     target: target.clone(),
                 }),
-                Attach::Environment { .. } | Attach::Variables { .. } | Attach::Credential(_) => None,
+                Attach::Environment { .. } | Attach::Variables { .. } | Attach::Credential(_) | Attach::Etc(_) => None,
             })
         })
     }

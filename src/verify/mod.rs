@@ -141,11 +141,28 @@ fn finding(
                 own::Remaining::Foreign => foreign_unit(comparison, name, before, after),
             }
         }
+        // dynix's file is there as well, for every reader.
+        Difference::Changed { before, after } if kind == "etc" && plan.has_link(name) => {
+            let changes = summary::changes(&without_content(before), &without_content(after));
+            if changes.is_empty() {
+                return None;
+            }
+            changes
+        }
         // Reported with the unit that is made of it.
         Difference::Changed { .. } if kind == "firewall" => return None,
         Difference::Changed { before, after } => summary::changes(before, after),
     };
     Some(Finding { kind: kind.to_owned(), name: name.to_owned(), changes })
+}
+
+/// A file under /etc by its place and permissions alone.
+fn without_content(file: &Value) -> Value {
+    let mut file = file.clone();
+    if let Some(parts) = file.as_object_mut() {
+        parts.retain(|name, _| name != "source" && name != "text");
+    }
+    file
 }
 
 /// The firewall's units are made of options that show more than the unit.

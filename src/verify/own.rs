@@ -100,7 +100,7 @@ fn in_the_unit(file: &File, values: &BTreeMap<String, Value>) -> Result<Option<(
             let words = flags::words(&file.format.parameters, &*value()?).map_err(|error| error.to_string())?;
             Ok(Some((Said::Command(built.clone()), Said::Command([command.clone(), words].concat()))))
         }
-        Attach::Bind(_) | Attach::Credential(_) | Attach::Environment { .. } => Ok(None),
+        Attach::Bind(_) | Attach::Credential(_) | Attach::Etc(_) | Attach::Environment { .. } => Ok(None),
     }
 }
 

@@ -65,6 +65,9 @@ impl Proof {
                 names.retain(|name| *name != exempt.name);
             }
         }
+        if let Some(names) = flows.get_mut("etc") {
+            names.retain(|name| !plan.has_link(name));
+        }
         // A fact about a whole option counts only for what is in it.
         let mut within = flows.remove("within").unwrap_or_default();
         within.retain(|name| AttrPath::parse(name).map_or(true, |option| path.starts_with(&option)));

@@ -46,13 +46,14 @@ fn everything() -> Plan {
         mode: "0444".to_owned(),
         owner: "root".to_owned(),
         group: "root".to_owned(),
-        attach: match index % 4 {
+        attach: match index % 5 {
             0 => Attach::Bind("/t".into()),
             1 => Attach::Variables {
                 built: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
                 files: BTreeMap::from([("x.service".to_owned(), OwnFiles::default())]),
             },
             2 => Attach::Credential("c".to_owned()),
+            3 => Attach::Etc("/etc/x".into()),
             _ => Attach::Environment {
                 variable: "V".to_owned(),
                 command: vec!["/bin/x".to_owned(), "y".to_owned()],

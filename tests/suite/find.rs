@@ -131,6 +131,12 @@ fn a_file_under_etc_is_bound_over_its_source() {
     let (plan, _) = store.generate(&copied).unwrap();
     assert_eq!(only(&plan).1["attach"]["bind"], "/etc/x/x.toml");
 
+    // For a unit that starts sessions, the link is swapped.
+    let mut sessions = named.clone();
+    sessions["find"]["units"] = json!({ "sshd.service": unit("ExecStart=/bin/x -c /etc/x/x.toml") });
+    let (plan, stubs) = store.generate(&sessions).unwrap();
+    assert_eq!((&only(&plan).1["attach"], stubs.as_str()), (&json!({ "etc": "/etc/x/x.toml" }), ""));
+
     // A program that knows the place by itself.
     let lone = unit("ExecStart=/bin/x");
     let mut unnamed = named.clone();

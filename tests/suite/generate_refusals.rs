@@ -254,6 +254,23 @@ fn places_modes_and_owners_are_checked() {
 }
 
 #[test]
+fn a_link_that_cannot_be_swapped_is_refused() {
+    let place = r#"services.harmonia.files."harmonia.toml".attach.etc"#;
+    for (path, problem) in [
+        ("/nix/store/x", "/nix/store/x is not below /etc; attach it by bind"),
+        ("/etc", "/etc is not below /etc; attach it by bind"),
+        ("/etc/static/a", "what is below /etc/static has no links of its own that could be swapped"),
+        ("/etc/systemd/system/a", "what is below /etc/systemd/system has no links of its own that could be swapped"),
+    ] {
+        refused(&with(&format!("{FILE}/attach"), json!({ "etc": path })), &[&format!("{place}: {problem}")]);
+    }
+    let mut spoilt = with(&format!("{FILE}/attach"), json!({ "etc": "/etc/x" }));
+    let file = spoilt.pointer(FILE).unwrap().clone();
+    spoilt["services"]["harmonia"]["files"]["again.toml"] = file;
+    refused(&spoilt, &[&format!("{place}: /etc/x leads to the file again.toml of harmonia already")]);
+}
+
+#[test]
 fn two_files_in_one_place_are_refused() {
     let mut spoilt = description();
     let file = spoilt.pointer(FILE).unwrap().clone();

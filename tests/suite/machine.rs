@@ -89,6 +89,8 @@ tests! {
     daemon_gotosocial = "daemon-gotosocial",
     daemon_harmonia = "daemon-harmonia",
     daemons = "daemons",
+    etc = "etc",
+    etc_reapply = "etc-reapply",
     expiry = "expiry",
     many_at_once = "many",
     expressions = "expressions",

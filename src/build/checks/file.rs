@@ -128,6 +128,21 @@ fn attach(place: &Place, file: &File, problems: &mut Problems) {
                 problems.add(&place, "systemd reads it before anything is bound; attach it by variables");
             }
         }
+        Attach::Etc(path) => {
+            let place = place.key("etc");
+            let own = ["/etc/dynix", "/etc/nixos", "/etc/static", "/etc/systemd/system", "/etc/systemd/user"];
+            if let Err(problem) = names::path(path) {
+                problems.add(&place, problem);
+            } else if path.parent().is_none_or(|above| !above.starts_with("/etc")) {
+                problems.add(&place, format!("{path} is not below /etc; attach it by bind"));
+            } else if let Some(other) = own.iter().find(|other| path.starts_with(other)) {
+                problems.add(&place, format!("what is below {other} has no links of its own that could be swapped"));
+            }
+            if matches!(file.format.name.as_str(), "flags" | "environment") {
+                problems
+                    .add(&place, format!("what has the format {} is no file that a program reads", file.format.name));
+            }
+        }
         Attach::Credential(id) => {
             let place = place.key("credential");
             // credential_name_valid, src/shared/creds-util.c: a file name that is a valid fd name.

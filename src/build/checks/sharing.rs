@@ -13,6 +13,7 @@ use crate::plan::{Attach, File, Plan, Service};
 pub fn check(plan: &Plan, problems: &mut Problems) {
     options(plan, problems);
     order(plan, problems);
+    links(plan, problems);
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, service) in &plan.services {
         let place = Place::top().keys(["services", name]);
@@ -46,6 +47,20 @@ fn options(plan: &Plan, problems: &mut Problems) {
                 problems.add(&one.1, format!("the option lies within {}, which is at {}", outer.0, outer.1));
             }
             _ => outer = Some(one),
+        }
+    }
+}
+
+/// A link under /etc leads to one file.
+fn links(plan: &Plan, problems: &mut Problems) {
+    let mut taken: BTreeMap<&Utf8Path, (&str, &str)> = BTreeMap::new();
+    for (service, spec) in &plan.services {
+        for (name, file) in &spec.files {
+            let Attach::Etc(path) = &file.attach else { continue };
+            if let Some((other, file)) = taken.insert(path, (service, name)) {
+                let problem = format!("{path} leads to the file {file} of {other} already");
+                problems.add(&Place::top().keys(["services", service, "files", name, "attach"]).key("etc"), problem);
+            }
         }
     }
 }
@@ -85,8 +100,8 @@ fn files(place: &Place, unit: &str, service: &Service, problems: &mut Problems) 
                     problems.add(&place.key("credential"), problem);
                 }
             }
-            // One that is set twice is the later one.
-            Attach::Variables { .. } => {}
+            // A link is for all (see `links`); a variable that is set twice is the later one.
+            Attach::Etc(_) | Attach::Variables { .. } => {}
             Attach::Environment { variable, .. } => {
                 // A unit has one command line, and so one file of words; in one variable, they would not even be two.
                 match words.replace((name, variable)) {

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value};
 
-use super::checks::namespace::is_yes;
+use super::checks::namespace::{Loss, is_yes, loss};
 use super::problem::{Place, Problem, Problems};
 use super::recognise;
 use crate::format;
@@ -138,9 +138,10 @@ fn agrees(convention: &Map<String, Value>, known: &Map<String, Value>, default: 
 /// state them.
 fn undecided(file: &File, find: &Find, values: &BTreeMap<String, Value>) -> Vec<&'static str> {
     match &file.attach {
-        Attach::Bind(_) | Attach::Credential(_) if says_what_is_left_out(find) => Vec::new(),
-        Attach::Bind(_) | Attach::Credential(_) if value::leaves_open(&file.value, values) => vec!["prune"],
-        Attach::Bind(_) | Attach::Credential(_) => Vec::new(),
+        Attach::Bind(_) | Attach::Credential(_) | Attach::Etc(_) => {
+            let is_open = !says_what_is_left_out(find) && value::leaves_open(&file.value, values);
+            if is_open { vec!["prune"] } else { Vec::new() }
+        }
         Attach::Variables { .. } | Attach::Environment { .. } => {
             let (mut given, mut format) = (find.parameters.clone(), file.format.clone());
             if let Attach::Environment { variable, .. } = &file.attach {
@@ -242,13 +243,30 @@ fn seen(one: &Match, find: &Find, reached: &Reached, readings: &[Reading]) -> Re
     credentials.dedup();
     match credentials.as_slice() {
         [Some(id)] => Ok(Attach::Credential((*id).clone())),
-        [None] => Ok(Attach::Bind(place(one, find, reached))),
+        [None] => {
+            Ok(link(find, reached, readings).map_or_else(|| Attach::Bind(place(one, find, reached)), Attach::Etc))
+        }
         _ => Err(format!(
             "{} is read in several ways, each of which takes a file of its own: {}",
             one.path,
             readings.iter().map(|reading| reading.how.as_str()).collect::<Vec<_>>().join("; ")
         )),
     }
+}
+
+/// The link under /etc, for a unit that a bind would take something from: what it mounts, and what its sessions mount.
+fn link(find: &Find, reached: &Reached, readings: &[Reading]) -> Option<Utf8PathBuf> {
+    let is_for_others = |reading: &Reading| {
+        let text = find.units.get(&reading.unit).map(String::as_str);
+        matches!(loss(&reading.unit, text), Some(Loss::Purpose(_)))
+    };
+    let is_link = |place: &&Utf8PathBuf| {
+        find.etc.values().any(|file| {
+            Utf8Path::new("/etc").join(&file.target) == **place
+                && matches!(file.mode.as_str(), "symlink" | "direct-symlink")
+        })
+    };
+    reached.etc.iter().find(is_link).filter(|_| readings.iter().any(is_for_others)).cloned()
 }
 
 /// The path at which the units see it. A link under /etc leads to the store, and so does a bound store path; a copy

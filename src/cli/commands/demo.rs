@@ -190,7 +190,7 @@ fn texts(plan: &Plan, paths: &Paths) -> anyhow::Result<BTreeMap<(String, String)
             let bytes = fs::read(&path)?.with_context(|| format!("{path} is not there"))?;
             let text = String::from_utf8(bytes)?;
             let text = match &file.attach {
-                Attach::Bind(_) | Attach::Variables { .. } | Attach::Credential(_) => text,
+                Attach::Bind(_) | Attach::Variables { .. } | Attach::Credential(_) | Attach::Etc(_) => text,
                 Attach::Environment { .. } if current.is_none() => {
                     let script = build::script::read(&text).map_err(anyhow::Error::msg)?;
                     lines(script.words.iter().skip(1).map(String::as_str))

@@ -62,6 +62,7 @@ fn of_file(file: &File) -> Shown<'_> {
             Attach::Environment { .. } => "environment",
             Attach::Variables { .. } => "variables",
             Attach::Credential(_) => "credential",
+            Attach::Etc(_) => "etc",
         },
         static_file: file.static_file.as_str(),
         level: file.proof.as_ref().map(|proof| proof.level),

@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod directory;
 pub mod directory_cache;
+pub mod etc_link;
 pub mod generation;
 pub mod json_file;
 pub mod lock;

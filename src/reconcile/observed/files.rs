@@ -10,22 +10,27 @@ use camino::Utf8Path;
 use crate::host::fs::{FileError, Untrusted, generation};
 use crate::host::paths::Paths;
 use crate::plan::{File, Service};
+use crate::reconcile::links;
 use crate::reconcile::state::State;
 use crate::render;
 use crate::render::key::Key;
 
 /// The identities of the files of generation `number`, of those that were `written`.
 pub(in crate::reconcile) fn files(
-    directory: &Utf8Path,
+    of: &str,
     number: u64,
     service: &Service,
     written: &BTreeMap<String, String>,
-    key: &Key,
+    (paths, key): (&Paths, &Key),
 ) -> Result<BTreeMap<String, String>, FileError> {
+    let directory = &paths.service(of);
     let mut found = BTreeMap::new();
     for (name, identity) in written {
         let is_same = match service.files.get(name) {
-            Some(file) => is_same(directory, number, name, (service, file), identity, key)?,
+            Some(file) => {
+                is_same(directory, number, name, (service, file), identity, key)?
+                    && links::leads(of, name, file, paths)?
+            }
             // The plan is another by now, and so will the files be.
             None => true,
         };
@@ -68,5 +73,5 @@ pub fn is_intact(name: &str, service: &Service, state: &State, paths: &Paths) ->
     if generation::current(&directory)? != Some(number) {
         return Ok(false);
     }
-    Ok(files(&directory, number, service, written, &Key::load(paths)?)? == *written)
+    Ok(files(name, number, service, written, (paths, &Key::load(paths)?))? == *written)
 }

@@ -7,6 +7,7 @@ pub(super) mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::links;
 use super::planning::drop_in_path;
 use super::state::{InEffect, State};
 use crate::host::fs::generation;
@@ -64,7 +65,7 @@ pub(super) fn observe_at(
     let unfinished = unfinished.then(|| known.clone());
     if known.generation == current {
         let files = match (current, service) {
-            (Some(number), Some(service)) => files::files(&directory, number, service, &known.files, key)?,
+            (Some(number), Some(service)) => files::files(name, number, service, &known.files, (paths, key))?,
             _ => known.files.clone(),
         };
         // A generation that lacks something is none to go back to: the static files are.
@@ -77,7 +78,9 @@ pub(super) fn observe_at(
     let mut files = BTreeMap::new();
     if let (Some(number), Some(service)) = (current, service) {
         for (file_name, file) in &service.files {
-            if let Some(bytes) = generation::read(&directory, number, file_name)? {
+            if let Some(bytes) = generation::read(&directory, number, file_name)?
+                && links::leads(name, file_name, file, paths)?
+            {
                 files.insert(file_name.clone(), render::identity(service, file, &bytes, key));
             }
         }

@@ -110,6 +110,12 @@ impl Process {
                     )
                 })
             }
+            Attach::Etc(target) => self.has_another(target, expected)?.then(|| {
+                format!(
+                    "goes on with another {target} than {expected}: `systemctl cat {unit}` shows that it has a file of its own \
+                     there, or can't see /run/dynix"
+                )
+            }),
             // Files of the unit's own stay on top.
             Attach::Variables { files, .. } if files.contains_key(unit) => None,
             Attach::Variables { .. } | Attach::Environment { .. } => {

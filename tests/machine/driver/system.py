@@ -26,6 +26,7 @@ _CATALOGUE = _REPOSITORY / "src/telemetry/journal/dynix.catalog"
 _PACKAGE = "/nix/store/00000000000000000000000000000000-dynix"
 _GENERATED = "/nix/store/11111111111111111111111111111111-dynix-generated"
 _TOPLEVEL = "/nix/store/22222222222222222222222222222222-nixos-system-machine"
+_ETC = "/nix/store/44444444444444444444444444444444-etc/etc"
 
 # stage-2-init.sh in nixpkgs: the activation, then systemd.
 _INIT = f"""\
@@ -34,12 +35,30 @@ _INIT = f"""\
 exec /usr/lib/systemd/systemd
 """
 
+# What setup-etc.pl of nixpkgs does with links: /etc/static leads to the new system's files; links to what is no longer there
+# go, and every file gets its link anew. A file that is a copy is left out.
+_SETUP_ETC = f"""\
+if [ -d {_ETC} ]; then
+  ln -sfn {_ETC} /etc/.static.tmp
+  mv --no-target-directory /etc/.static.tmp /etc/static
+  find /etc -type l -lname '/etc/static*' | while read -r link; do
+    [ -L "/etc/static${{link#/etc}}" ] || rm "$link"
+  done
+  (cd {_ETC} && find . -type l) | while read -r file; do
+    file=${{file#./}}
+    mkdir --parents "/etc/$(dirname "$file")"
+    ln -sfn "/etc/static/$file" "/etc/$file.tmp"
+    mv --no-target-directory "/etc/$file.tmp" "/etc/$file"
+  done
+fi"""
+
 # An activation script has a PATH of its own, without the system's programs.
 _ACTIVATE = f"""\
 #!/bin/sh
 systemConfig={_TOPLEVEL}
 export PATH=/usr/bin:/bin
 status=0
+{_SETUP_ETC}
 . {_GENERATED}/activate || status=$?
 ln -sfn "$systemConfig" /run/current-system
 exit $status
@@ -82,7 +101,7 @@ class Service:
     def __init__(self, name: str) -> None:
         self.directory = _TESTS / "services" / name
         self.spec = tomllib.loads((self.directory / "service.toml").read_text())
-        unknown = self.spec.keys() - {"stand-in", "description", "copies", "enable", "absent", "file", "link"}
+        unknown = self.spec.keys() - {"stand-in", "description", "copies", "enable", "absent", "file", "link", "etc"}
         assert not unknown, f"{self.directory}/service.toml: unknown keys {sorted(unknown)}"
 
     def _each(self, text: str) -> list[str]:
@@ -108,6 +127,8 @@ class Service:
         for file in self.spec.get("file", []):
             for path, content in zip(self._each(file["path"]), self._each(self._content(file)), strict=True):
                 place = _below(root, path)
+                # Debian may have a link there.
+                place.unlink(missing_ok=True)
                 place.write_text(content)
                 place.chmod(int(file.get("mode", "0444"), 8))
         for link in self.spec.get("link", []):
@@ -115,6 +136,10 @@ class Service:
             # Services share packages, and Debian's packages have files under /etc.
             place.unlink(missing_ok=True)
             place.symlink_to(link["to"])
+        # As environment.etc: a link to /etc/static, which the activation makes.
+        for path, target in self.spec.get("etc", {}).items():
+            _below(root, f"{_ETC}/{path}").symlink_to(target)
+            (root / "etc" / path).unlink(missing_ok=True)
         for unit in (one for unit in self.spec.get("enable", []) for one in self._each(unit)):
             target = "sockets" if unit.endswith(".socket") else "multi-user"
             _below(root, f"/etc/systemd/system/{target}.target.wants/{unit}").symlink_to(f"/etc/systemd/system/{unit}")
@@ -156,7 +181,7 @@ def install(container: Container, services: list[Service], settings: Json, dynix
     for drop_in in sorted((generated / "lib/systemd/system").glob("*.d/*.conf")):
         inside = drop_in.relative_to(generated)
         _below(root, f"/etc/systemd/system/{drop_in.parent.name}/{drop_in.name}").symlink_to(f"{_GENERATED}/{inside}")
-    for unit in sorted(one for one in (generated / "lib/systemd/system").iterdir() if one.is_file()):
+    for unit in sorted(one for one in (generated / "lib/systemd/system").glob("*") if one.is_file()):
         _below(root, f"/etc/systemd/system/{unit.name}").symlink_to(f"{_GENERATED}/lib/systemd/system/{unit.name}")
         if unit.suffix == ".socket":
             _below(root, f"/etc/systemd/system/sockets.target.wants/{unit.name}").symlink_to(f"../{unit.name}")
