@@ -67,7 +67,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("revert", "dynix undo, dynix rollback, dynix reset, or dynix confirm --revert"),
     ("remove", "dynix unset PATH"),
     ("delete", "dynix unset PATH"),
-    ("history", "dynix log"),
     ("list", "dynix status, dynix services, or dynix options SERVICE"),
     ("show", "dynix get PATH, or dynix status"),
     ("export", "dynix status --json"),
@@ -173,6 +172,8 @@ pub enum Command {
     Options(Lazy<Options>),
     /// Show the recorded overrides, oldest first
     Log(Lazy<Read>),
+    /// Show which override held from when to when, who set it, and what ended it
+    History(Lazy<History>),
     /// Show how the configuration in effect differs from the built one
     Diff(Lazy<Diff>),
     /// Print metrics in Prometheus text format
@@ -592,6 +593,28 @@ pub struct Get {
 /// `dynix status`, `dynix log`
 #[derive(Debug, Args)]
 pub struct Read {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix history`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix history harmonia
+  dynix history services.harmonia.settings.workers --json
+  dynix history --html incident.html    one page to keep or to mail; it needs no other file")]
+pub struct History {
+    /// Only a service, or an option path and all below it
+    #[arg(value_name = "SERVICE|PATH", add = ArgValueCompleter::new(offers::services_and_paths))]
+    pub subject: Option<String>,
+    /// Look at the newest N records
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub last: usize,
+    /// Write a page of HTML; `-` is standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub html: Option<Utf8PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -63,6 +63,13 @@ pub fn script(template: &str, context: &impl Serialize) -> Result<String, Templa
     Ok(environment.render_str(template, Template::from(Serde(context)))?)
 }
 
+/// A page of HTML: each value is text in it.
+pub fn html(template: &str, context: &impl Serialize) -> Result<String, TemplateError> {
+    let mut environment = strict()?;
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    Ok(environment.render_str(template, Template::from(Serde(context)))?)
+}
+
 #[derive(Serialize)]
 struct Staged<'f> {
     files: &'f BTreeMap<String, String>,

@@ -108,6 +108,19 @@ pub enum FailureKind {
     Unseen,
 }
 
+impl FailureKind {
+    /// Its name in metrics; those of the journal's results (`DYNIX_RESULT`) where there is one.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RolledBack => "rolled-back",
+            Self::RollbackFailed => "rollback-failed",
+            Self::NotConfirmed => "not-confirmed",
+            Self::Unseen => "unseen",
+        }
+    }
+}
+
 impl Default for State {
     fn default() -> Self {
         Self {

@@ -8,6 +8,7 @@ pub mod apply;
 pub mod caller;
 pub mod confirm;
 pub mod differences;
+pub mod history;
 pub mod lookup;
 pub mod progress;
 pub mod prove;

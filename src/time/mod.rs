@@ -23,6 +23,12 @@ pub fn read(text: &str) -> Result<SystemTime, humantime::TimestampError> {
     humantime::parse_rfc3339(text)
 }
 
+/// The same in seconds since 1970; `None` for a text that is no time, or one before.
+#[must_use]
+pub fn seconds(text: &str) -> Option<f64> {
+    Some(read(text).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

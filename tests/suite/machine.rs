@@ -99,6 +99,7 @@ tests! {
     flags = "flags",
     intruder = "intruder",
     minimal = "minimal",
+    monitoring = "monitoring",
     order = "order",
     ownership = "ownership",
     reapply = "reapply",

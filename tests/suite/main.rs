@@ -20,6 +20,7 @@ mod fold;
 mod formats_flags;
 mod generate;
 mod generate_refusals;
+mod history;
 mod index;
 mod inputs;
 mod interface;

@@ -86,7 +86,6 @@ fn verbs_of_other_tools_lead_to_ours() {
         ("edit", "dynix set PATH VALUE --apply"),
         ("remove", "dynix unset PATH"),
         ("revert", "dynix confirm --revert"),
-        ("history", "dynix log"),
         ("export", "dynix status --json"),
     ] {
         let said = finish(dynix().arg(verb)).ends(2).stderr;

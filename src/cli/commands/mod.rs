@@ -10,6 +10,7 @@ pub mod demo;
 pub mod diff;
 pub mod generate;
 pub mod get;
+pub mod history;
 pub mod log;
 pub mod man;
 pub mod metrics;
@@ -102,6 +103,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Log(Lazy(mut arguments)) => {
             arguments.json |= shown.json;
             log::run(&arguments, &session)
+        }
+        Command::History(Lazy(mut arguments)) => {
+            arguments.json |= shown.json && arguments.html.is_none();
+            history::run(&arguments, &session)
         }
         Command::Metrics => metrics::run(&session),
         Command::Diff(Lazy(mut arguments)) => {

@@ -114,7 +114,15 @@ impl System<'_> {
     /// Records what is asked for.
     pub fn record(&self, request: &Request, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
         let message = request.message().map(overrides::message).transpose().map_err(Refused)?;
-        let caller = &Caller { message, ..*caller };
+        let recorded = self.record_only(request, &Caller { message, ..*caller })?;
+        if recorded.apply.is_none() {
+            // An apply writes them at its end.
+            self.refresh_metrics();
+        }
+        Ok(recorded)
+    }
+
+    fn record_only(&self, request: &Request, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
         match request {
             Request::Append(one) => set::record(&Set::from(one.clone()), self, caller),
             Request::Set(one) => set::record(one, self, caller),

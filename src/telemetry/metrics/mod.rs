@@ -14,6 +14,7 @@ use crate::overrides::Folded;
 use crate::plan::Plan;
 use crate::plan::options::OptionIndex;
 use crate::reconcile::state::State;
+use crate::time;
 use crate::verify::verdict::{Soundness, Verdict};
 
 /// The file's name in the directory of the textfile collector.
@@ -54,6 +55,7 @@ pub fn text(measured: Measured<'_>) -> String {
             overridden.get(name.as_str()).copied().unwrap_or_default(),
         );
     }
+    recorded(&mut text, measured);
     text.metric("dynix_unit_dynamic", "gauge", "Whether a unit reads dynamic values (1) or static ones (0).");
     for (name, service) in &plan.services {
         let is_dynamic = state.services.get(name).is_some_and(|one| !one.in_effect.is_static());
@@ -68,6 +70,40 @@ pub fn text(measured: Measured<'_>) -> String {
     verified(&mut text, verdict);
     counted(&mut text, counters);
     text.0
+}
+
+/// The overrides that are only recorded, those that end, and the services that went back.
+fn recorded(text: &mut Text, Measured { plan, state, folded, .. }: Measured<'_>) {
+    let places = OptionIndex::new(plan);
+    let ends: BTreeMap<u64, f64> =
+        folded.ends().iter().filter_map(|(id, until)| Some((*id, time::seconds(until)?))).collect();
+    let mut pending: BTreeMap<&str, u64> = plan.services.keys().map(|name| (name.as_str(), 0)).collect();
+    let mut first_end: BTreeMap<&str, f64> = BTreeMap::new();
+    for (path, one) in folded.overlay.leaves() {
+        let Some(place) = places.find(&path) else { continue };
+        let service = place.service_name;
+        if one.id > state.log_id(service) {
+            *pending.entry(service).or_default() += 1;
+        }
+        if let Some(end) = ends.get(&one.id) {
+            first_end.entry(service).and_modify(|first| *first = end.min(*first)).or_insert(*end);
+        }
+    }
+    text.metric("dynix_overrides_pending", "gauge", "Values that are recorded and not in effect.");
+    for (service, count) in pending {
+        text.sample("dynix_overrides_pending", &[("service", service)], count);
+    }
+    let name = "dynix_override_ends_timestamp_seconds";
+    text.metric(name, "gauge", "When the first of a service's overrides that have an end is over.");
+    for (service, end) in first_end {
+        text.sample(name, &[("service", service)], end);
+    }
+    text.metric("dynix_last_failure", "gauge", "Services that could not keep their newest values, by what came of it.");
+    for (service, one) in &state.services {
+        if let Some(failure) = &one.last_failure {
+            text.sample("dynix_last_failure", &[("service", service), ("result", failure.result.name())], 1);
+        }
+    }
 }
 
 fn verified(text: &mut Text, verdict: Option<&Verdict>) {

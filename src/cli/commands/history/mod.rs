@@ -1,0 +1,84 @@
+//! `dynix history`: prints which override held from when to when, as text, as JSON, or as a page to keep or to mail.
+
+mod page;
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use anyhow::Context;
+
+use crate::cli::arguments;
+use crate::exit::Exit;
+use crate::host::messages;
+use crate::overrides::{Ending, Period};
+use crate::system::history::History;
+use crate::system::session::Session;
+use crate::types::brief;
+
+/// Prints the history.
+pub fn run(arguments: &arguments::History, session: &Session) -> anyhow::Result<Exit> {
+    let history = session.open()?.history(arguments.subject.as_deref(), arguments.last)?;
+    if let Some(file) = &arguments.html {
+        let page = page::page(&history, &host(), SystemTime::now())?;
+        if file == "-" {
+            return super::print(page.as_bytes());
+        }
+        std::fs::write(file, page).with_context(|| format!("cannot write {file}"))?;
+        return Ok(Exit::Done);
+    }
+    if arguments.json {
+        return super::print_json(&history);
+    }
+    if history.periods.is_empty() {
+        messages::info("nothing was overridden");
+    }
+    super::print(messages::visible(&text(&history)).as_bytes())
+}
+
+/// The name of the machine.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "this machine".to_owned() } else { name.trim().to_owned() }
+}
+
+fn text(history: &History) -> String {
+    let mut text = String::new();
+    // Writing to a String can't fail.
+    if history.partial {
+        let _ = writeln!(text, "(older records are left out; --last N looks at more)");
+    }
+    for period in &history.periods {
+        let Period { path, value, record, by, message, from, to, end, .. } = period;
+        let unknown = if history.partial { "earlier" } else { "an unknown time" };
+        let from = from.as_deref().unwrap_or(unknown);
+        let _ = writeln!(text, "{path} = {}", brief(value));
+        let _ = write!(text, "  {from} to {}", to.as_deref().unwrap_or("now"));
+        if let Some(lasted) = period.lasted(SystemTime::now()) {
+            let _ = write!(text, " ({})", humantime::format_duration(lasted));
+        }
+        let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let _ = writeln!(text, ", record {record}{by}: {}", within(&said(end, history.not_in_effect.contains(record))));
+        if let Some(message) = message {
+            let _ = writeln!(text, "  {}", within(message));
+        }
+    }
+    text
+}
+
+/// Further lines are indented, so that the output of a program never looks like a period.
+fn within(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
+/// An ending in words.
+fn said(end: &Ending, not_in_effect: bool) -> String {
+    match end {
+        Ending::Holds if not_in_effect => "recorded, not in effect".to_owned(),
+        Ending::Holds => "holds".to_owned(),
+        Ending::Replaced(id) => format!("replaced by record {id}"),
+        Ending::Unset(id) => format!("removed by record {id}"),
+        Ending::RolledBack(id) => format!("rolled back by record {id}"),
+        Ending::Expired(id) => format!("its time was over (record {id})"),
+        Ending::Rejected { record, reason } => format!("rejected by record {record}: {}", reason.trim_end()),
+    }
+}
