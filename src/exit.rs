@@ -23,6 +23,8 @@ pub enum Exit {
     Unsound = 6,
     /// The new values are in place, but a unit's process runs on others.
     Unseen = 7,
+    /// Nothing failed, and there is what was asked about (`--exit-code`).
+    Found = 8,
 }
 
 impl Exit {
@@ -31,6 +33,8 @@ impl Exit {
         match self {
             // Nothing is broken by it.
             Self::Unseen => Self::Refused as u8 * 2 + 1,
+            // Nothing failed.
+            Self::Found => 1,
             other => other as u8 * 2,
         }
     }
@@ -50,7 +54,7 @@ impl Ord for Exit {
 
 impl Exit {
     /// All codes with what they mean, for the man page.
-    pub const MEANINGS: [(Exit, &'static str); 8] = [
+    pub const MEANINGS: [(Exit, &'static str); 9] = [
         (Exit::Done, "done"),
         (Exit::Failed, "failed; nothing was changed by the part that failed"),
         (Exit::Usage, "the command line is wrong"),
@@ -59,6 +63,7 @@ impl Exit {
         (Exit::RollbackFailed, "a unit did not come up well, and rolling it back failed"),
         (Exit::Unsound, "a rebuild with the recorded values would change more than dynix did (verify)"),
         (Exit::Unseen, "new values are in place, and a unit's process goes on with others"),
+        (Exit::Found, "nothing failed, and there is what --exit-code asks about"),
     ];
 }
 

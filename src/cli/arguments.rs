@@ -1,7 +1,7 @@
 //! The command line's types, and nothing else: completions and man pages are generated from them too.
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use camino::Utf8PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
@@ -15,6 +15,7 @@ use crate::cli::commands::offers;
 use crate::system::request::Wait;
 use crate::system::session::Location;
 use crate::time::duration::{AWAITS, HOLDS};
+use crate::time::when::when;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -42,7 +43,8 @@ Examples:
 
 Exit codes:
   0 done  1 failed  2 usage  3 value refused  4 a unit failed and was rolled back  5 rollback failed
-  6 a rebuild would change more (verify)  7 a unit runs on values other than those in place";
+  6 a rebuild would change more (verify)  7 a unit runs on values other than those in place
+  8 there is what --exit-code asks about";
 
 /// Change a running NixOS system's settings in milliseconds, without a rebuild
 ///
@@ -69,7 +71,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("delete", "dynix unset PATH"),
     ("list", "dynix status, dynix services, or dynix options SERVICE"),
     ("show", "dynix get PATH, or dynix status"),
-    ("export", "dynix status --json"),
     ("switch", "dynix apply"),
     ("reload", "dynix apply"),
 ];
@@ -165,17 +166,19 @@ pub enum Command {
     /// Show an option's value
     Get(Lazy<Get>),
     /// Show what is overridden and what is in effect
-    Status(Lazy<Read>),
+    Status(Lazy<Status>),
     /// List services that are dynamic, that could be, and that cannot
     Services(Lazy<Read>),
     /// List a service's settings with types and values
     Options(Lazy<Options>),
     /// Show the recorded overrides, oldest first
-    Log(Lazy<Read>),
+    Log(Lazy<Log>),
     /// Show which override held from when to when, who set it, and what ended it
     History(Lazy<History>),
-    /// Show how the configuration in effect differs from the built one
+    /// Show how the configuration in effect differs from the built one, or any two moments
     Diff(Lazy<Diff>),
+    /// Print the overrides as configuration
+    Export(Lazy<Export>),
     /// Print metrics in Prometheus text format
     Metrics,
     /// Check whether a rebuild with the recorded values would change anything else
@@ -522,6 +525,9 @@ pub struct Apply {
     /// Show what it would do, then ask
     #[arg(long, conflicts_with = "dry_run")]
     pub ask: bool,
+    /// With --dry-run: exit with 8 if there is something to do
+    #[arg(long, requires = "dry_run")]
+    pub exit_code: bool,
     /// How it is applied.
     #[command(flatten)]
     pub applying: Applying,
@@ -585,12 +591,15 @@ pub struct Get {
     /// The option path, possibly below an option
     #[arg(add = ArgValueCompleter::new(offers::paths))]
     pub path: String,
+    /// Show what was recorded then: after record ID, or at TIME (`2026-11-21 10:00` in UTC, `2h` for how long ago)
+    #[arg(long, value_name = "ID|TIME", add = ArgValueCompleter::new(offers::records))]
+    pub at: Option<String>,
     /// Print JSON, with the built value and the origin of the present one
     #[arg(long)]
     pub json: bool,
 }
 
-/// `dynix status`, `dynix log`
+/// `dynix services`, `dynix prove`
 #[derive(Debug, Args)]
 pub struct Read {
     /// Print JSON
@@ -620,6 +629,71 @@ pub struct History {
     pub json: bool,
 }
 
+/// `dynix status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Exit with 8 if anything is overridden, recorded and not in effect, or failed
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix log`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix log harmonia -n 5                               the last five records about a service
+  dynix log services.harmonia.settings.workers          all records about a path
+  dynix log --since 2h --by ann                         what ann recorded in the last two hours")]
+pub struct Log {
+    /// Only records about this path or service
+    #[arg(value_name = "PATH|SERVICE", add = ArgValueCompleter::new(offers::services_and_paths))]
+    pub about: Option<String>,
+    /// Only the last N
+    #[arg(short, value_name = "N")]
+    pub n: Option<usize>,
+    /// Only records since TIME: `2026-11-21`, `2026-11-21 10:00` (UTC), or `2h` for how long ago
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| when(text, SystemTime::now()))]
+    pub since: Option<SystemTime>,
+    /// Only records by this user
+    #[arg(long, value_name = "USER")]
+    pub by: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dynix export`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix export harmonia                                 lines to paste into configuration.nix
+  dynix export --format module > /etc/nixos/from-dynix.nix
+  nixos-rebuild switch && dynix prune                   once they are built in, the overrides can go")]
+pub struct Export {
+    /// Only these services; all by default
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
+    pub services: Vec<String>,
+    /// What is printed
+    #[arg(long, value_name = "FORMAT", default_value = "nix")]
+    pub format: ExportFormat,
+}
+
+/// What `dynix export` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Lines for configuration.nix.
+    Nix,
+    /// A module file for `imports`.
+    Module,
+    /// JSON.
+    Json,
+    /// TOML.
+    Toml,
+}
+
 /// `dynix options`
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -639,13 +713,25 @@ pub struct Options {
 
 /// `dynix diff`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+A and B are ids of records, times (`2026-11-21 10:00` in UTC, `2h` for how long ago), `built`, `effect` or `now`, which is what
+is recorded. Left out, A is `built` and B is `now`. Values that were recorded then are shown as this system renders them.
+
+Examples:
+  dynix diff                     what is in effect, against what is built
+  dynix diff 3..5 harmonia       what records 4 and 5 changed of harmonia
+  dynix diff 2h..                what was recorded in the last two hours
+  dynix diff --exit-code         exits with 8 if something differs")]
 pub struct Diff {
-    /// Only these services; all by default
-    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
-    pub services: Vec<String>,
+    /// Two moments, and services; all by default
+    #[arg(value_name = "A..B|SERVICE", add = ArgValueCompleter::new(offers::services))]
+    pub words: Vec<String>,
     /// Show what an apply would change, instead of what is in effect
     #[arg(long)]
     pub pending: bool,
+    /// Exit with 8 if something differs
+    #[arg(long)]
+    pub exit_code: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -42,6 +42,8 @@ mod tests {
     fn one_verb_reads_what_all_verbs_read() {
         for line in [
             "append a.b 7",
+            "set a 7",
+            "set a.b -7 c=d --apply --message x",
             "append a.b -7 --apply --confirm 60s",
             "--root /x append --json a.b {} --root /y",
             "append --root=/x --verbose a.b 7 --color never",
@@ -74,7 +76,6 @@ mod tests {
             "apend a 7",
             "append a 7 --nonsense",
             "--nonsense append a 7",
-            "set a 7",
             "--root append apply append",
             "apply --wait=x",
         ] {

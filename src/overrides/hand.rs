@@ -480,7 +480,8 @@ fn reserved_in(value: &Expr, depth: usize) -> Option<String> {
 }
 
 /// The paths of a record, as far as its text shows them: for each definition the names up to the first computed one.
-pub(super) fn paths(text: &str) -> Vec<AttrPath> {
+#[must_use]
+pub fn paths(text: &str) -> Vec<AttrPath> {
     let mut found = Vec::new();
     for (names, value, text) in definitions(text).unwrap_or_default() {
         if text.trim_start().starts_with("replace") {

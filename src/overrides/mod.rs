@@ -33,6 +33,7 @@ mod writer;
 pub use chain::Unknown;
 pub use error::LogError;
 pub use expressions::ExpressionError;
+pub use hand::paths as expression_paths;
 pub use history::Fate;
 pub use limits::{Unrecordable, message};
 pub use log::{Folded, HEADER, LogFile};

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::moment::Moment;
 use super::{System, lookup};
 use crate::evaluated::{self, SYSTEM};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
 use crate::overrides::Draft;
 use crate::plan::{Service, allowed};
+use crate::reconcile::desired::{Desired, desired};
 use crate::reconcile::report::Difference;
 use crate::reconcile::state::State;
 use crate::reconcile::view::View;
+use crate::render::secrets::SecretFiles;
 use crate::render::{render, static_values};
 
 /// Two texts of one file or drop-in.
@@ -72,6 +75,55 @@ impl System<'_> {
             pairs.extend(self.of_no_service()?);
         }
         Ok(pairs)
+    }
+
+    /// The texts that differ between two moments, of these services or of all; and what both are called.
+    pub fn differences_between(
+        &self,
+        services: &[String],
+        (from, to): (Moment, Moment),
+    ) -> anyhow::Result<(Vec<Pair>, (String, String))> {
+        let only = lookup::services(&self.plan, services)?;
+        let (old, old_label) = self.texts_at(from, only.as_ref())?;
+        let (new, new_label) = self.texts_at(to, only.as_ref())?;
+        let mut pairs = Vec::new();
+        let none = Texts::new();
+        for (name, service) in &self.plan.services {
+            let side = |texts: &'_ BTreeMap<String, Texts>| texts.get(name).cloned().unwrap_or_else(|| none.clone());
+            pairs.extend(differing(name, service, &side(&old), &side(&new)));
+        }
+        Ok((pairs, (old_label, new_label)))
+    }
+
+    /// Each service's texts at a moment, and what that is called.
+    fn texts_at(
+        &self,
+        moment: Moment,
+        only: Option<&BTreeSet<String>>,
+    ) -> anyhow::Result<(BTreeMap<String, Texts>, String)> {
+        let System { plan, paths, session } = self;
+        let then = self.then(moment)?;
+        let desired = match &then {
+            Some(then) => desired(plan, &then.overlay, only, &SecretFiles::new(paths)),
+            None => Desired::default(),
+        };
+        for one in desired.left_out.iter().chain(&desired.strangers) {
+            session.progress().warn(&format!("left out: {} (record {}): {}", one.path, one.id, one.reason));
+        }
+        let state = self.state()?;
+        let mut all = BTreeMap::new();
+        for (name, service) in plan.services.iter().filter(|(name, _)| only.is_none_or(|only| only.contains(*name))) {
+            let built = texts(name, service, &static_values(service))?;
+            let found = match &then {
+                None => in_effect(name, service, &state, paths, &built)?,
+                Some(_) => match desired.services.get(name) {
+                    Some(values) => texts(name, service, values)?,
+                    None => built,
+                },
+            };
+            all.insert(name.clone(), found);
+        }
+        Ok((all, then.map_or_else(|| "in effect".to_owned(), |then| then.label)))
     }
 
     /// The same of options of no service that are in effect.

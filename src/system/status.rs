@@ -46,6 +46,27 @@ pub struct Status {
     pub verified: Option<Verdict>,
 }
 
+impl Status {
+    /// Whether anything is overridden, recorded and not in effect, or failed.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        let is_any = |service: &ServiceStatus| {
+            service.generation.is_some()
+                || service.pending
+                || service.postponed
+                || service.last_failure.is_some()
+                || !service.overrides.is_empty()
+                || !service.changes.is_empty()
+        };
+        let is_unsound = |verdict: &Verdict| verdict.verdict == crate::verify::verdict::Soundness::Unsound;
+        self.services.values().any(is_any)
+            || !self.left_out.is_empty()
+            || !self.awaited.is_empty()
+            || self.awaiting.is_some()
+            || self.verified.as_ref().is_some_and(is_unsound)
+    }
+}
+
 /// One service.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{System, effective, lookup};
+use super::moment::Moment;
+use super::{Refused, System, effective, lookup};
 use crate::attr_path::AttrPath;
-use crate::overrides::Draft;
+use crate::overrides::{Draft, Overlay};
 use crate::reconcile::observed::files;
 use crate::reconcile::view::{View, view};
 use crate::render::secrets::Secrets;
@@ -37,7 +38,46 @@ pub struct Found {
     pub is_intact: bool,
 }
 
+/// One value at an earlier moment.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundThen {
+    /// The path.
+    pub path: String,
+    /// The option that the path belongs to.
+    #[serde(skip)]
+    pub option: String,
+    /// The last record then; 0 for none.
+    pub at: u64,
+    /// The recorded value then.
+    pub value: Option<Value>,
+    /// The value that is built now.
+    pub r#static: Option<Value>,
+    /// The ids of the records that the value, or part of it, comes from.
+    pub records: Vec<u64>,
+}
+
 impl System<'_> {
+    /// Finds what was recorded for a path at a moment.
+    pub fn value_then(&self, path: &str, moment: Moment) -> anyhow::Result<FoundThen> {
+        let path = lookup::parse(path)?;
+        let place = lookup::find(&self.plan, &path)?;
+        let Some(then) = self.then(moment)? else {
+            return Err(Refused("`dynix get` without --at says what is in effect".to_owned()).into());
+        };
+        let whole = effective(&place, &then.overlay)?;
+        let secrets = Secrets::new(&self.plan);
+        let shown = |value: &Value| place.below(&path).within(value).map(|value| secrets.shown(&path, value));
+        Ok(FoundThen {
+            path: path.to_string(),
+            option: place.path.to_string(),
+            at: then.record,
+            value: shown(&whole),
+            r#static: shown(&place.option.static_value),
+            records: records(&then.overlay, &path),
+        })
+    }
+
     /// Finds a value.
     pub fn value(&self, path: &str) -> anyhow::Result<Found> {
         let System { plan, paths, session } = self;
@@ -68,13 +108,7 @@ impl System<'_> {
         let secrets = Secrets::new(plan);
         let shown = |value: Option<Value>| value.map(|value| secrets.shown(&path, &value));
         let is_intact = files::is_intact(place.service_name, place.service, &state, paths)?;
-        let records: Vec<u64> = folded
-            .overlay
-            .leaves()
-            .into_iter()
-            .filter(|(leaf, _)| leaf.starts_with(&path) || path.starts_with(leaf))
-            .map(|(_, one)| one.id)
-            .collect();
+        let records = records(&folded.overlay, &path);
         Ok(Found {
             path: path.to_string(),
             option: place.path.to_string(),
@@ -87,4 +121,10 @@ impl System<'_> {
             is_intact,
         })
     }
+}
+
+/// The records that the value at a path, or part of it, comes from.
+fn records(overlay: &Overlay, path: &AttrPath) -> Vec<u64> {
+    let leaves = overlay.leaves().into_iter();
+    leaves.filter(|(leaf, _)| leaf.starts_with(path) || path.starts_with(leaf)).map(|(_, one)| one.id).collect()
 }

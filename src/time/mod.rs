@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod duration;
+pub mod when;
 
 use std::time::{Duration, SystemTime};
 

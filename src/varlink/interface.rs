@@ -208,7 +208,7 @@ pub fn answered(answer: &Answer) -> Reply {
         Exit::RolledBack => ("RolledBack", answer.reason()),
         Exit::RollbackFailed => ("RollbackFailed", answer.reason()),
         Exit::Unseen => ("Unseen", answer.reason()),
-        Exit::Failed | Exit::Usage | Exit::Unsound => ("Failed", answer.reason()),
+        Exit::Failed | Exit::Usage | Exit::Unsound | Exit::Found => ("Failed", answer.reason()),
     };
     Reply::error(&format!("{NAME}.{name}"), json!({ "reason": reason, "answer": answer }))
 }

@@ -67,6 +67,24 @@
               t.assertEqual(settings(), {"level": 7, "word": "third"})
               nothing_failed()
 
+          with subtest("what is exported is built in by the next rebuild, and pruned"):
+              machine.succeed(f"{append}.word exported --apply --wait")
+              module = machine.succeed("dynix export --format module")
+              body = module.split("\n{\n", 1)[1].rsplit("}", 1)[0]
+              configure(body + 'dynamicism.onSwitch = "reapply";')
+              rebuild("test")
+              status = lambda: json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["overrides"]
+              t.assertEqual([one.get("builtIn") for one in status()], [True, True])
+              machine.succeed("dynix prune")
+              t.assertEqual(status(), [])
+              since = cursor()
+              machine.succeed("dynix apply")
+              t.assertEqual(starts(since), 0)
+              t.assertEqual(settings(), {"level": 7, "word": "exported"})
+              configure('services.subject.settings.word = "third"; dynamicism.onSwitch = "reapply";')
+              rebuild("test")
+              t.assertEqual(settings(), {"level": 1, "word": "third"})
+
           with subtest("the generation before has its own way"):
               since = cursor()
               rebuild("switch --rollback")

@@ -28,6 +28,7 @@ mod known_good;
 mod layers;
 mod log;
 mod log_location;
+mod looking;
 mod machine;
 mod messages;
 mod notices;

@@ -26,6 +26,8 @@ pub struct Manner {
     pub wait: Option<Wait>,
     /// Whether it is shown before anything is done.
     pub look: Look,
+    /// Whether the exit code says that there is something to do.
+    pub exit_code: bool,
 }
 
 /// Whether a request is shown before anything is done.
@@ -112,7 +114,9 @@ fn look(request: &Request, manner: Manner, session: &Session) -> anyhow::Result<
         super::print((messages::visible(&changed).into_owned() + &differences).as_bytes())?;
     }
     let records = Records { changed: &recorded.changed, ..Records::default() };
-    apply::show_dry(&report, records, (json, manner.color))
+    let exit = apply::show_dry(&report, records, (json, manner.color))?;
+    let any = !report.actions.is_empty() || !report.left_to_do.is_empty() || !report.switched.is_empty();
+    Ok(if manner.exit_code && any { exit.max(Exit::Found) } else { exit })
 }
 
 /// Shows the records. `whole`: no apply follows, which would show them as JSON.

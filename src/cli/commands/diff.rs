@@ -6,17 +6,36 @@ use clap::ColorChoice;
 use crate::cli::arguments::Diff;
 use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
+use crate::system::Refused;
 use crate::system::differences::Pair;
+use crate::system::moment::Moment;
 use crate::system::session::Session;
 
 /// Prints the differences.
 pub fn run(arguments: &Diff, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
-    let pairs = session.open()?.differences(&arguments.services, arguments.pending)?;
+    let system = session.open()?;
+    let (ranges, services): (Vec<&String>, Vec<&String>) =
+        arguments.words.iter().partition(|word| Moment::read_range(word).is_some());
+    let services: Vec<String> = services.into_iter().cloned().collect();
+    let (pairs, labels) = match (ranges.as_slice(), arguments.pending) {
+        ([], true) => (system.differences(&services, true)?, owned(PENDING)),
+        ([], false) => (system.differences(&services, false)?, owned(("built", "in effect"))),
+        ([range], false) => {
+            let range = Moment::read_range(range).transpose()?.unwrap_or((Moment::Built, Moment::Now));
+            system.differences_between(&services, range)?
+        }
+        _ => return Err(Refused("give one pair of moments, and not with --pending".to_owned()).into()),
+    };
     if arguments.json {
-        return super::print_json(&pairs);
+        super::print_json(&pairs)?;
+    } else {
+        super::print(text(&pairs, (&labels.0, &labels.1), color).as_bytes())?;
     }
-    let labels = if arguments.pending { PENDING } else { ("built", "in effect") };
-    super::print(text(&pairs, labels, color).as_bytes())
+    Ok(if arguments.exit_code && !pairs.is_empty() { Exit::Found } else { Exit::Done })
+}
+
+fn owned((one, other): (&str, &str)) -> (String, String) {
+    (one.to_owned(), other.to_owned())
 }
 
 /// What the sides are called of what an apply would change.

@@ -5,23 +5,46 @@ use serde_json::Value;
 use crate::cli::arguments::Get;
 use crate::exit::Exit;
 use crate::host::messages;
+use crate::system::moment::Moment;
 use crate::system::session::Session;
 use crate::system::value::Found;
 use crate::types::brief;
 
+fn print_value(value: &Value) -> anyhow::Result<Exit> {
+    let mut text = match value {
+        Value::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(&other)?,
+    };
+    text.push('\n');
+    super::print(text.as_bytes())
+}
+
+/// Prints what was recorded at a moment.
+fn then(arguments: &Get, moment: Moment, session: &Session) -> anyhow::Result<Exit> {
+    let answer = session.open()?.value_then(&arguments.path, moment)?;
+    if arguments.json {
+        super::print_json(&answer)?;
+    } else if let Some(value) = &answer.value {
+        print_value(value)?;
+    }
+    if answer.value.is_some() {
+        return Ok(Exit::Done);
+    }
+    messages::error(format!("{} was not set after record {}", answer.path, answer.at));
+    Ok(Exit::Failed)
+}
+
 /// Prints a value.
 pub fn run(arguments: &Get, session: &Session) -> anyhow::Result<Exit> {
+    if let Some(at) = &arguments.at {
+        return then(arguments, Moment::read(at)?, session);
+    }
     let answer = session.open_in_part()?.value(&arguments.path)?;
     let Found { path, option, value, in_effect, service, is_intact, .. } = &answer;
     if arguments.json {
         super::print_json(&answer)?;
     } else if let Some(value) = in_effect {
-        let mut text = match value {
-            Value::String(text) => text.clone(),
-            other => serde_json::to_string_pretty(&other)?,
-        };
-        text.push('\n');
-        super::print(text.as_bytes())?;
+        print_value(value)?;
     }
     if value != in_effect {
         let recorded = value.as_ref().map_or_else(|| "not set".to_owned(), brief);

@@ -2,47 +2,50 @@
 
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
-use std::ops::ControlFlow;
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use crate::cli::arguments::Read;
+use crate::cli::arguments::Log;
 use crate::exit::Exit;
 use crate::host::messages;
-use crate::overrides::{Fate, Kind, LogError, LogFile, Record};
-use crate::render::secrets::Secrets;
+use crate::overrides::{Kind, Record};
+use crate::system::records::{Filter, Shown};
 use crate::system::session::Session;
 use crate::types::brief;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'r> {
+struct InJson<'r> {
     #[serde(flatten)]
     record: &'r Record,
-    /// Whether it counts: no rollback and no rejection leaves it out.
     holds: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected: Option<&'r str>,
 }
 
+fn in_json(shown: &Shown) -> InJson<'_> {
+    InJson { record: &shown.record, holds: shown.holds, rejected: shown.rejected.as_deref() }
+}
+
 /// Prints the log, record by record: it may have millions.
-pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Log, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
-    let (log, secrets) = (system.log(), Secrets::new(&system.plan));
-    log.fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
+    let filter =
+        Filter { about: arguments.about.clone(), by: arguments.by.clone(), since: arguments.since, last: arguments.n };
+    system.log().fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());
     if arguments.json {
         let mut json = serde_json::Serializer::pretty(&mut out);
         let mut list = json.serialize_seq(None)?;
-        each(&log, &secrets, |shown| {
-            written = list.serialize_element(shown).map_err(std::io::Error::from);
+        system.records(&filter, |shown| {
+            written = list.serialize_element(&in_json(shown)).map_err(std::io::Error::from);
             written.is_ok()
         })?;
         written = written.and_then(|()| Ok(list.end()?)).and_then(|()| out.write_all(b"\n"));
     } else {
-        each(&log, &secrets, |shown| {
+        system.records(&filter, |shown| {
             written = out.write_all(messages::visible(&line(shown)).as_bytes());
             written.is_ok()
         })?;
@@ -50,18 +53,8 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     super::printed(written.and_then(|()| out.flush()))
 }
 
-/// Shows each record to `show`, until that has seen enough.
-fn each(log: &LogFile, secrets: &Secrets, mut show: impl FnMut(&Shown<'_>) -> bool) -> Result<(), LogError> {
-    log.each(|record, Fate { counts, rejected }| {
-        let record = secrets.shown_record(record);
-        let holds = counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
-        let goes_on = show(&Shown { record: &record, holds, rejected });
-        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })
-}
-
-fn line(shown: &Shown<'_>) -> String {
-    let record = shown.record;
+fn line(shown: &Shown) -> String {
+    let record = &shown.record;
     let unknown = "-".to_owned();
     let (time, by) = (record.time.as_ref().unwrap_or(&unknown), within(record.by.as_ref().unwrap_or(&unknown)));
     let mut text = format!("{} {time} {by}: {}", record.id, said(&record.kind));
@@ -73,7 +66,7 @@ fn line(shown: &Shown<'_>) -> String {
         let _ = write!(text, "  # {}", within(message));
     }
     let has_values = !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
-    match shown.rejected {
+    match &shown.rejected {
         Some(reason) => drop(write!(text, "  [rejected: {}]", within(reason))),
         None if has_values && !shown.holds => text.push_str("  [rolled back]"),
         None => {}

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod confirm;
 pub mod demo;
 pub mod diff;
+pub mod export;
 pub mod generate;
 pub mod get;
 pub mod history;
@@ -68,6 +69,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             build,
             switched,
             ask: asks,
+            exit_code,
             applying,
         })) => {
             if let Some(system) = switched
@@ -77,7 +79,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             }
             let arguments::Applying { dry_run, confirm, wait, json } = applying;
             let telling = arguments::Telling { message: None, dry_run, ask: asks };
-            let manner = Manner { wait, ..shown.told(json, &telling) };
+            let manner = Manner { wait, exit_code, ..shown.told(json, &telling) };
             let request = request::Apply { services, expired, retry, after_boot, before_units, build, confirm };
             change::run(&Request::Apply(request), manner, &ask, &session)
         }
@@ -113,6 +115,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             arguments.json |= shown.json;
             diff::run(&arguments, global.color, &session)
         }
+        Command::Export(Lazy(arguments)) => export::run(&arguments, &session),
         Command::Prove(Lazy(mut arguments)) => {
             arguments.json |= shown.json;
             prove::run(&arguments, &session)

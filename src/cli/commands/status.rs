@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::screen;
-use crate::cli::arguments::Read;
+use crate::cli::arguments;
 use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -15,10 +15,15 @@ use crate::system::status::Status;
 use crate::types::brief;
 
 /// Prints the status.
-pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &arguments::Status, session: &Session) -> anyhow::Result<Exit> {
     let (status, warnings) = session.open()?.status()?;
     warnings.iter().for_each(messages::warn);
-    if arguments.json { super::print_json(&status) } else { super::print(messages::visible(&text(&status)).as_bytes()) }
+    if arguments.json {
+        super::print_json(&status)?;
+    } else {
+        super::print(messages::visible(&text(&status)).as_bytes())?;
+    }
+    Ok(if arguments.exit_code && status.is_any() { Exit::Found } else { Exit::Done })
 }
 
 fn text(status: &Status) -> String {
