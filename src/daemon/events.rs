@@ -151,19 +151,19 @@ impl RecordView {
         let holds = counts && !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
         let Record { id, time, by, until, message, kind } = record;
         let rejected = rejected.cloned();
-        let mut said = Self { id, time, by, until, message, holds, rejected, ..Self::default() };
+        let mut view = Self { id, time, by, until, message, holds, rejected, ..Self::default() };
         match kind {
             Kind::Set(leaves) => {
                 let leaves = leaves.into_iter().map(|(path, value)| Assignment { path: path.to_string(), value });
-                said.set = Some(leaves.collect());
+                view.set = Some(leaves.collect());
             }
-            Kind::Replace(path, value) => said.replace = Some(Assignment { path: path.to_string(), value }),
-            Kind::Unset(path) => said.unset = Some(path.to_string()),
-            Kind::Rollback(to) => said.rollback = Some(to),
-            Kind::Reject { id, reason } => said.reject = Some(Rejection { id, reason }),
-            Kind::Expression(text) => said.expression = Some(text),
+            Kind::Replace(path, value) => view.replace = Some(Assignment { path: path.to_string(), value }),
+            Kind::Unset(path) => view.unset = Some(path.to_string()),
+            Kind::Rollback(to) => view.rollback = Some(to),
+            Kind::Reject { id, reason } => view.reject = Some(Rejection { id, reason }),
+            Kind::Expression(text) => view.expression = Some(text),
         }
-        said
+        view
     }
 
     /// Its number.
@@ -186,9 +186,9 @@ mod tests {
         assert_eq!(between(&before, &before, Vec::new()), []);
         let mut now = Look { last_record: 2, services: BTreeMap::from([("a".to_owned(), service(Some(1), 2))]) };
         let record = Record { id: 2, time: None, by: None, until: None, message: None, kind: Kind::Rollback(0) };
-        let told = between(&before, &now, vec![RecordView::from_record(record, true, None)]);
+        let events = between(&before, &now, vec![RecordView::from_record(record, true, None)]);
         assert_eq!(
-            serde_json::to_value(told).unwrap(),
+            serde_json::to_value(events).unwrap(),
             json!([
                 {"event": "recorded", "lastRecord": 2, "record": {"id": 2, "holds": false, "rollback": 0}},
                 {"event": "changed", "lastRecord": 2, "service": "a", "generation": 1, "applied": 2},
@@ -196,7 +196,7 @@ mod tests {
         );
         let was = now.clone();
         now.services.get_mut("a").unwrap().last_failure = Some(("now".to_owned(), "it hung".to_owned()));
-        let told = serde_json::to_value(between(&was, &now, Vec::new())).unwrap();
-        assert_eq!((&told[0]["event"], &told[0]["reason"]), (&json!("failed"), &json!("it hung")));
+        let events = serde_json::to_value(between(&was, &now, Vec::new())).unwrap();
+        assert_eq!((&events[0]["event"], &events[0]["reason"]), (&json!("failed"), &json!("it hung")));
     }
 }

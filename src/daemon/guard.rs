@@ -17,10 +17,10 @@ pub struct Broken {
 /// Runs part of a request. Data that it shares with others has to be consistent at each moment, as files are for other
 /// processes.
 pub fn guarded<T>(what: impl FnOnce() -> T) -> Result<T, Broken> {
-    catch_unwind(AssertUnwindSafe(what)).map_err(|payload| Broken { message: said(payload.as_ref()) })
+    catch_unwind(AssertUnwindSafe(what)).map_err(|payload| Broken { message: message(payload.as_ref()) })
 }
 
-fn said(payload: &(dyn Any + Send)) -> String {
+fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words").to_owned()
 }

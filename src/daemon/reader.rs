@@ -75,11 +75,11 @@ fn page(after: u64, records: usize, session: &Session) -> anyhow::Result<Page> {
     let system = session.open()?;
     let secrets = Secrets::new(&system.plan);
     let page = system.log().page(after, Most { records, bytes: PAGE })?;
-    let said = page.records.into_iter().map(|(record, counts)| {
+    let views = page.records.into_iter().map(|(record, counts)| {
         let rejected = page.rejections.get(&record.id);
         events::RecordView::from_record(secrets.shown_record(record), counts, rejected)
     });
-    Ok(Page { records: said.collect(), complete: page.complete })
+    Ok(Page { records: views.collect(), complete: page.complete })
 }
 
 fn changes(seen: &mut Option<events::Look>, session: &Session, outbox: &Outbox) -> anyhow::Result<events::Look> {

@@ -65,9 +65,9 @@ fn daemon(options: Options) -> anyhow::Result<Daemon> {
 /// Closes the connections of waiting clients, and says why. Otherwise systemd would start a daemon that can't serve
 /// them over and over.
 fn turn_away(listener: &UnixListener, error: &anyhow::Error) {
-    let said = encode(&interface::failed(Exit::Failed, &messages::chain(error)));
+    let answer = encode(&interface::failed(Exit::Failed, &messages::chain(error)));
     let _ = listener.set_nonblocking(true);
     while let Ok((mut stream, _)) = listener.accept() {
-        let _ = stream.set_nonblocking(true).and_then(|()| stream.write_all(&said));
+        let _ = stream.set_nonblocking(true).and_then(|()| stream.write_all(&answer));
     }
 }

@@ -33,8 +33,8 @@ pub fn info(message: impl Display) {
 pub fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
         "" => cause,
-        said if said.contains(&cause) => text,
-        said => format!("{said}: {cause}"),
+        before if before.contains(&cause) => text,
+        before => format!("{before}: {cause}"),
     })
 }
 

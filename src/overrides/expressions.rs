@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::hand;
 use super::record::{Kind, Record};
-use super::values::{Said, Values};
+use super::values::{Answer, Values};
 use crate::attr_path::AttrPath;
 use crate::host::evaluator::Evaluator;
 use crate::host::evaluator::{EvaluatorError, evaluate};
@@ -58,20 +58,20 @@ pub(super) struct With<'w> {
 /// The kinds of the records: each is a [`Kind::Set`] or a [`Kind::Replace`], or has no value.
 pub(super) fn kinds(wanted: &[Wanted], with: With<'_>) -> Vec<Result<Kind, ExpressionError>> {
     let keys: Vec<String> = wanted.iter().map(|one| key(one, with)).collect();
-    let mut said: Vec<Option<Said>> = Vec::with_capacity(wanted.len());
+    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(wanted.len());
     for (one, key) in wanted.iter().zip(&keys) {
-        said.push(match hand::reserved(&one.text) {
-            Some(name) => Some(Said::Refused(reserved(&name, None))),
+        answers.push(match hand::reserved(&one.text) {
+            Some(name) => Some(Answer::Refused(reserved(&name, None))),
             None => with.values.known(key, one.id > with.last),
         });
     }
-    let missing: Vec<usize> = (0..wanted.len()).filter(|index| said[*index].is_none()).collect();
+    let missing: Vec<usize> = (0..wanted.len()).filter(|index| answers[*index].is_none()).collect();
     let asked: Vec<&Wanted> = missing.iter().map(|index| &wanted[*index]).collect();
     for (index, found) in missing.into_iter().zip(ask(&asked, with)) {
         with.values.learn(&keys[index], wanted[index].id > with.last, &found);
-        said[index] = Some(found);
+        answers[index] = Some(found);
     }
-    wanted.iter().zip(said).map(|(one, said)| kind(one, said)).collect()
+    wanted.iter().zip(answers).map(|(one, answer)| kind(one, answer)).collect()
 }
 
 /// The key of an expression, whenever and by whomever it was recorded.
@@ -81,29 +81,29 @@ fn key(wanted: &Wanted, with: With<'_>) -> String {
     format!("{content}\0{}\0{}\0{evaluator:?}", with.parameters, with.directory)
 }
 
-fn kind(wanted: &Wanted, said: Option<Said>) -> Result<Kind, ExpressionError> {
+fn kind(wanted: &Wanted, answer: Option<Answer>) -> Result<Kind, ExpressionError> {
     let fault = |problem: String, is_refused| ExpressionError {
         id: wanted.id,
         paths: hand::paths(&wanted.text),
         problem,
         is_refused,
     };
-    match said {
-        Some(Said::Value(value)) => read(wanted.id, value).map_err(|problem| fault(problem, true)),
-        Some(Said::Refused(problem)) => Err(fault(problem, true)),
-        Some(Said::Failed(problem)) => Err(fault(problem, false)),
+    match answer {
+        Some(Answer::Value(value)) => read(wanted.id, value).map_err(|problem| fault(problem, true)),
+        Some(Answer::Refused(problem)) => Err(fault(problem, true)),
+        Some(Answer::Failed(problem)) => Err(fault(problem, false)),
         None => Err(fault("it was not evaluated".to_owned(), false)),
     }
 }
 
 /// Asks the evaluator for all at once. If that fails, it asks for one after the other, so that the failing ones are
 /// known. The second try has the same time in total.
-fn ask(wanted: &[&Wanted], with: With<'_>) -> Vec<Said> {
+fn ask(wanted: &[&Wanted], with: With<'_>) -> Vec<Answer> {
     let Some(evaluator) = with.evaluator else {
         let problem = "it is a Nix expression, and this system's plan has no evaluator; give a plain value instead";
-        return vec![Said::Failed(problem.to_owned()); wanted.len()];
+        return vec![Answer::Failed(problem.to_owned()); wanted.len()];
     };
-    let mut said = Vec::with_capacity(wanted.len());
+    let mut answers = Vec::with_capacity(wanted.len());
     let mut rest = wanted;
     let mut spent = Duration::ZERO;
     while !rest.is_empty() {
@@ -114,7 +114,7 @@ fn ask(wanted: &[&Wanted], with: With<'_>) -> Vec<Said> {
         });
         let (batch, after) = rest.split_at(count.count().max(1));
         match evaluated(batch, with, evaluator) {
-            Ok(values) => said.extend(values),
+            Ok(values) => answers.extend(values),
             // One of several.
             Err(EvaluatorError::Failed { .. } | EvaluatorError::Ended { .. } | EvaluatorError::Process(_))
                 if batch.len() > 1 =>
@@ -123,48 +123,48 @@ fn ask(wanted: &[&Wanted], with: With<'_>) -> Vec<Said> {
                     let left = evaluator.deadline - spent.as_secs_f64();
                     if left <= 0.0 {
                         let problem = format!("others took all of the {} s that there are", evaluator.deadline);
-                        said.push(Said::Failed(problem));
+                        answers.push(Answer::Failed(problem));
                         continue;
                     }
                     let begin = Instant::now();
                     let in_time = Evaluator { deadline: left, ..evaluator.clone() };
-                    said.extend(evaluated(&[one], with, &in_time).unwrap_or_else(|error| vec![failed(&error)]));
+                    answers.extend(evaluated(&[one], with, &in_time).unwrap_or_else(|error| vec![failed(&error)]));
                     spent += begin.elapsed();
                 }
             }
-            Err(error) => said.extend(batch.iter().map(|_| failed(&error))),
+            Err(error) => answers.extend(batch.iter().map(|_| failed(&error))),
         }
         rest = after;
     }
-    said
+    answers
 }
 
-fn failed(error: &EvaluatorError) -> Said {
-    Said::Failed(format!("it can't be evaluated: {error}"))
+fn failed(error: &EvaluatorError) -> Answer {
+    Answer::Failed(format!("it can't be evaluated: {error}"))
 }
 
-fn evaluated(wanted: &[&Wanted], with: With<'_>, evaluator: &Evaluator) -> Result<Vec<Said>, EvaluatorError> {
+fn evaluated(wanted: &[&Wanted], with: With<'_>, evaluator: &Evaluator) -> Result<Vec<Answer>, EvaluatorError> {
     let values = evaluate(evaluator, &expression(wanted, with.parameters, evaluator), with.directory)?;
     Ok(match values {
         Value::Array(values) if values.len() == wanted.len() => values.into_iter().map(look).collect(),
         other => {
             let problem = format!("the evaluator gave {other} for {} records", wanted.len());
-            vec![Said::Failed(problem); wanted.len()]
+            vec![Answer::Failed(problem); wanted.len()]
         }
     })
 }
 
 /// Interprets what the evaluator found of one record: its value, or a set within it that means something else to Nix.
-fn look(found: Value) -> Said {
-    let Value::Object(mut found) = found else { return Said::Failed("the evaluator gave no record".to_owned()) };
-    if let Some(said) = found.remove("said") {
-        return Said::Value(said);
+fn look(found: Value) -> Answer {
+    let Value::Object(mut found) = found else { return Answer::Failed("the evaluator gave no record".to_owned()) };
+    if let Some(answer) = found.remove("answer") {
+        return Answer::Value(answer);
     }
     let (name, at) = (found.remove("name"), found.remove("at"));
     let at = at.and_then(|at| serde_json::from_value(at).ok());
     match name {
-        Some(Value::String(name)) => Said::Refused(reserved(&name, at)),
-        _ => Said::Failed("the evaluator gave no record".to_owned()),
+        Some(Value::String(name)) => Answer::Refused(reserved(&name, at)),
+        _ => Answer::Failed("the evaluator gave no record".to_owned()),
     }
 }
 
@@ -207,9 +207,9 @@ fn expression(wanted: &[&Wanted], parameters: &str, evaluator: &Evaluator) -> St
                  else builtins.concatLists (map (name: odd (at ++ [ name ]) value.${{name}}) (builtins.attrNames value));\n    \
              look = record:\n      \
                let\n        \
-                 said = builtins.intersectAttrs {{ set = null; replace = null; }} record;\n        \
-                 found = odd [ ] said;\n      \
-               in if found == [ ] then {{ inherit said; }} else builtins.head found;\n  \
+                 answer = builtins.intersectAttrs {{ set = null; replace = null; }} record;\n        \
+                 found = odd [ ] answer;\n      \
+               in if found == [ ] then {{ inherit answer; }} else builtins.head found;\n  \
            in function: arguments: map look (function (arguments // {{ overrides = collect [ ]; }})).records\n\
          )\n\
          ({parameters}: overrides\n{}\n)\n\

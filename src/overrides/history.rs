@@ -66,15 +66,15 @@ impl LogFile {
     }
 
     fn reason(&self, look: &Look, rejection: &Rejection) -> Result<String, LogError> {
-        let mut said = String::new();
+        let mut reason = String::new();
         let place = Place { offset: rejection.from, lines: 0, id: rejection.by - 1 };
         Reader::new(&look.file, &self.path, rejection.to, place).read(|entry, _| {
-            if let Operation::Reject { reason: Some(reason), .. } = entry.operation {
-                said = reason.into_owned();
+            if let Operation::Reject { reason: Some(given), .. } = entry.operation {
+                reason = given.into_owned();
             }
             Ok(ControlFlow::Break(()))
         })?;
-        Ok(said)
+        Ok(reason)
     }
 
     /// All records, oldest first, as they are written: nothing is evaluated. For logs that are known to be short.

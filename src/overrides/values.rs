@@ -20,7 +20,7 @@ use crate::host::fs::{self, lock};
 use crate::host::paths::Paths;
 
 /// Changes whenever the meaning of these files does.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Values that are kept; the oldest go first.
 const MOST: usize = 200;
 /// Most bytes of one. (The text of a record has at most 1 MiB.)
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The result of an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Said {
+pub(super) enum Answer {
     /// The value of the record: an attribute set of `set` or `replace`.
     Value(Value),
     /// It has a value that can't be one, and why.
@@ -45,7 +45,7 @@ pub(super) enum Said {
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     version: u32,
-    said: Said,
+    answer: Answer,
 }
 
 /// The known values.
@@ -58,7 +58,7 @@ pub(super) struct Values {
     /// Whether what failed for an earlier process is tried again.
     tries_again: bool,
     /// The findings of this run of the program, by key and whether the record is new.
-    found: Arc<Mutex<BTreeMap<(String, bool), Said>>>,
+    found: Arc<Mutex<BTreeMap<(String, bool), Answer>>>,
 }
 
 impl Values {
@@ -78,42 +78,42 @@ impl Values {
 
     /// The known result of an expression. A new expression has none: somebody may give it again because its inputs have
     /// changed.
-    pub fn known(&self, key: &str, is_new: bool) -> Option<Said> {
+    pub fn known(&self, key: &str, is_new: bool) -> Option<Answer> {
         let found = self.found.lock().ok()?.get(&(key.to_owned(), is_new)).cloned();
         if found.is_some() || is_new {
             return found;
         }
         let bytes = fs::read_trusted(&self.place(key)?, 2 * LARGEST).ok()??;
         let kept: Kept = serde_json::from_slice(&bytes).ok()?;
-        match kept.said {
+        match kept.answer {
             _ if kept.version != VERSION => None,
-            Said::Failed(_) | Said::Refused(_) if self.tries_again => None,
-            Said::Failed(problem) => Some(Said::Failed(format!("{problem}; `dynix apply` tries it again"))),
-            said => Some(said),
+            Answer::Failed(_) | Answer::Refused(_) if self.tries_again => None,
+            Answer::Failed(problem) => Some(Answer::Failed(format!("{problem}; `dynix apply` tries it again"))),
+            answer => Some(answer),
         }
     }
 
     /// Keeps the result of an expression. That of a new one is stored after it is recorded, see [`Self::keep_new`].
-    pub fn learn(&self, key: &str, is_new: bool, said: &Said) {
+    pub fn learn(&self, key: &str, is_new: bool, answer: &Answer) {
         if let Ok(mut found) = self.found.lock() {
-            found.insert((key.to_owned(), is_new), said.clone());
+            found.insert((key.to_owned(), is_new), answer.clone());
         }
         if !is_new {
-            self.keep(key, said);
+            self.keep(key, answer);
         }
     }
 
     /// Keeps what is known of the new expressions, which are being recorded.
     pub fn keep_new(&self) {
         let Ok(mut found) = self.found.lock() else { return };
-        let new: Vec<(String, Said)> = found
+        let new: Vec<(String, Answer)> = found
             .iter()
             .filter(|((_, is_new), _)| *is_new)
-            .map(|((key, _), said)| (key.clone(), said.clone()))
+            .map(|((key, _), answer)| (key.clone(), answer.clone()))
             .collect();
-        for (key, said) in new {
-            self.keep(&key, &said);
-            found.insert((key, false), said);
+        for (key, answer) in new {
+            self.keep(&key, &answer);
+            found.insert((key, false), answer);
         }
     }
 
@@ -123,9 +123,9 @@ impl Values {
     }
 
     /// Best effort: without it, it is evaluated again.
-    fn keep(&self, key: &str, said: &Said) {
+    fn keep(&self, key: &str, answer: &Answer) {
         let Some(place) = self.place(key) else { return };
-        let Ok(bytes) = serde_json::to_vec(&Kept { version: VERSION, said: said.clone() }) else { return };
+        let Ok(bytes) = serde_json::to_vec(&Kept { version: VERSION, answer: answer.clone() }) else { return };
         if bytes.len() as u64 > LARGEST {
             return;
         }
@@ -176,15 +176,15 @@ mod tests {
     #[test]
     fn a_value_is_kept_for_one_system_and_for_root_alone() {
         let (keep, values) = values();
-        let said = Said::Value(json!({ "set": { "a": 1 } }));
-        values.learn("a", false, &said);
-        assert_eq!(again(&values).known("a", false), Some(said.clone()));
+        let answer = Answer::Value(json!({ "set": { "a": 1 } }));
+        values.learn("a", false, &answer);
+        assert_eq!(again(&values).known("a", false), Some(answer.clone()));
         assert_eq!(again(&values).known("b", false), None);
         // What is new is evaluated, whatever is known; and kept when it is recorded.
         assert_eq!(values.known("a", true), None);
-        let newer = Said::Value(json!({ "set": { "a": 2 } }));
+        let newer = Answer::Value(json!({ "set": { "a": 2 } }));
         values.learn("a", true, &newer);
-        assert_eq!(again(&values).known("a", false), Some(said));
+        assert_eq!(again(&values).known("a", false), Some(answer));
         values.keep_new();
         assert_eq!(again(&values).known("a", false), Some(newer.clone()));
         let place = values.place("a").unwrap();
@@ -194,10 +194,10 @@ mod tests {
         assert_eq!(again(&values).known("a", false), None);
         std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(again(&values).known("a", false), Some(newer));
-        std::fs::write(&place, "{\"version\":1,\"said\":").unwrap();
+        std::fs::write(&place, "{\"version\":2,\"answer\":").unwrap();
         assert_eq!(again(&values).known("a", false), None);
         // Another system.
-        values.learn("a", false, &Said::Failed("no".to_owned()));
+        values.learn("a", false, &Answer::Failed("no".to_owned()));
         std::fs::write(keep.path().join("etc/dynix/plan.json"), "{ }").unwrap();
         assert_eq!(again(&values).known("a", false), None);
     }
@@ -205,8 +205,8 @@ mod tests {
     #[test]
     fn what_failed_is_tried_again_by_an_apply() {
         let (_keep, values) = values();
-        values.learn("a", false, &Said::Failed("no".to_owned()));
-        let Some(Said::Failed(problem)) = again(&values).known("a", false) else { panic!() };
+        values.learn("a", false, &Answer::Failed("no".to_owned()));
+        let Some(Answer::Failed(problem)) = again(&values).known("a", false) else { panic!() };
         assert_eq!(problem, "no; `dynix apply` tries it again");
         assert_eq!(again(&values).trying_again().known("a", false), None);
     }
@@ -215,14 +215,14 @@ mod tests {
     fn the_oldest_go_first() {
         let (_keep, values) = values();
         for number in 0..MOST + 5 {
-            values.learn(&number.to_string(), false, &Said::Value(json!(number)));
+            values.learn(&number.to_string(), false, &Answer::Value(json!(number)));
         }
         let kept = fs::names(&values.directory).unwrap();
         assert_eq!(kept.iter().filter(|name| name.starts_with(PREFIX)).count(), MOST);
         assert_eq!(again(&values).known("0", false), None);
         assert!(again(&values).known(&(MOST + 4).to_string(), false).is_some());
         // One that is too large is not kept.
-        values.learn("large", false, &Said::Value("x".repeat(300 * 1024).into()));
+        values.learn("large", false, &Answer::Value("x".repeat(300 * 1024).into()));
         assert_eq!(again(&values).known("large", false), None);
     }
 }

@@ -100,20 +100,20 @@ mod tests {
 
     #[test]
     fn what_the_configuration_names_is_allowed_but_for_what_never_is() {
-        let said = |plan: &Plan, path: &str| {
+        let obstacle = |plan: &Plan, path: &str| {
             check(plan, &AttrPath::parse(path).unwrap()).map_or_else(|refusal| refusal.to_string(), |()| String::new())
         };
         let some = plan(&["networking.firewall.allowedTCPPorts", "systemd.services.*.serviceConfig"]);
-        assert_eq!(said(&some, "networking.firewall.allowedTCPPorts"), "");
-        assert_eq!(said(&some, "systemd.services.x.serviceConfig.MemoryMax"), "");
-        assert_eq!(said(&some, "systemd.services.x.script"), "it is not among dynamicism.options");
+        assert_eq!(obstacle(&some, "networking.firewall.allowedTCPPorts"), "");
+        assert_eq!(obstacle(&some, "systemd.services.x.serviceConfig.MemoryMax"), "");
+        assert_eq!(obstacle(&some, "systemd.services.x.script"), "it is not among dynamicism.options");
         let all = plan(&["*"]);
-        assert_eq!(said(&all, "environment.etc.\"a.conf\".text"), "");
-        assert!(said(&all, "boot.kernelParams").starts_with("takes effect at boot: boot.kernelParams"));
-        assert!(said(&all, "fileSystems.\"/\".device").starts_with("never at run time: fileSystems.\"/\".device"));
-        assert!(said(&all, "dynamicism.options").starts_with("never at run time"));
-        assert_eq!(said(&all, "boot.kernel.sysctl.\"vm.swappiness\""), "");
-        assert_eq!(said(&all, "system.activationScripts.x.text"), "");
+        assert_eq!(obstacle(&all, "environment.etc.\"a.conf\".text"), "");
+        assert!(obstacle(&all, "boot.kernelParams").starts_with("takes effect at boot: boot.kernelParams"));
+        assert!(obstacle(&all, "fileSystems.\"/\".device").starts_with("never at run time: fileSystems.\"/\".device"));
+        assert!(obstacle(&all, "dynamicism.options").starts_with("never at run time"));
+        assert_eq!(obstacle(&all, "boot.kernel.sysctl.\"vm.swappiness\""), "");
+        assert_eq!(obstacle(&all, "system.activationScripts.x.text"), "");
         assert!(!is_evaluated(&plan(&[]), &AttrPath::parse("a").unwrap()));
     }
 

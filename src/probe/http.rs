@@ -185,8 +185,8 @@ mod tests {
             (b"", "not HTTP"),
         ] {
             let (verdict, _) = answered(answer, Duration::ZERO);
-            let said = matches!(&verdict, Err(Objection::No(error)) if error.contains(fault));
-            assert!(said, "{verdict:?}");
+            let is_named = matches!(&verdict, Err(Objection::No(error)) if error.contains(fault));
+            assert!(is_named, "{verdict:?}");
         }
     }
 

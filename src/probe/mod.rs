@@ -118,11 +118,11 @@ fn once(probe: &Probe, end: Instant, interrupted: &dyn Fn() -> bool) -> Result<(
                 Err(error @ ProcessError::Overdue { .. }) => return Err(Objection::No(error.to_string())),
                 output => output?,
             };
-            let said = || format!("{}: {}", output.status, shown(&output.words()));
+            let result = || format!("{}: {}", output.status, shown(&output.words()));
             match output.status {
                 status if status.success() => Ok(()),
-                status if process::is_verdict(status) => Err(Objection::No(said())),
-                _ => Err(Objection::Unable(said())),
+                status if process::is_verdict(status) => Err(Objection::No(result())),
+                _ => Err(Objection::Unable(result())),
             }
         }
         Probe::Http(url) => http::get(url, end),
@@ -285,7 +285,7 @@ mod tests {
             let command: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
             check(&command, deadline, &go_on)
         };
-        for (words, said) in [
+        for (words, result) in [
             (&["/no/such/check"][..], "cannot run"),
             (&["sh", "-c", "kill -KILL $$"], "signal: 9"),
             (&["sh", "-c", "sh -c 'kill -KILL $$'; exit $?"], "137"),
@@ -294,7 +294,7 @@ mod tests {
             (&["sleep", "60"], "was not done within"),
         ] {
             match run(words, 0.5) {
-                Err(Objection::Unable(reason)) => assert!(reason.contains(said), "{reason}"),
+                Err(Objection::Unable(reason)) => assert!(reason.contains(result), "{reason}"),
                 other => unreachable!("{words:?}: {other:?}"),
             }
         }

@@ -130,7 +130,7 @@ impl Way {
 
     /// How a message names it.
     fn label(&self) -> String {
-        let said = |(name, value): &(&str, Value)| match value {
+        let parameter = |(name, value): &(&str, Value)| match value {
             Value::String(text) if text == ANY_TEXT => format!("{name} = \"…\""),
             Value::String(text) => format!("{name} = {}", nix::quoted(text)),
             Value::Array(drop) if drop.is_empty() => "nothing left out".to_owned(),
@@ -140,7 +140,7 @@ impl Way {
             }
             value => format!("{name} = {value}"),
         };
-        self.set.iter().map(said).collect::<Vec<_>>().join(" and ")
+        self.set.iter().map(parameter).collect::<Vec<_>>().join(" and ")
     }
 }
 
@@ -241,10 +241,10 @@ impl std::fmt::Display for Explanation<'_> {
         let names = names.join(" and ");
         write!(f, "undecided: the built values do not show {} ({names})", topic(self.names[0]))?;
         if !self.subject.is_secret {
-            let said = self.said();
-            write!(f, "; it would be {}", said.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "))?;
-            if said.len() > SHOWN {
-                write!(f, ", or one of {} more", said.len() - SHOWN)?;
+            let readings = self.readings();
+            write!(f, "; it would be {}", readings.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "))?;
+            if readings.len() > SHOWN {
+                write!(f, ", or one of {} more", readings.len() - SHOWN)?;
             }
         }
         write!(f, "; look up what the module of {} writes, and say it in {}", self.subject.service, self.place())
@@ -253,14 +253,14 @@ impl std::fmt::Display for Explanation<'_> {
 
 impl Explanation<'_> {
     /// The text of each way, once.
-    fn said(&self) -> Vec<String> {
-        let mut said: Vec<String> = Vec::new();
+    fn readings(&self) -> Vec<String> {
+        let mut readings: Vec<String> = Vec::new();
         let built = Ok(self.built.clone());
         let (others, present) = match self.text {
             Ok(_) => {
                 let is_present = |way: &&Way| way.text(self.subject.values) == *self.text;
                 let label = self.ways.iter().find(is_present).map_or_else(|| "as it is".to_owned(), Way::label);
-                said.push(format!("{} ({label})", shown(self.text, &self.found[0].1)));
+                readings.push(format!("{} ({label})", shown(self.text, &self.found[0].1)));
                 (self.text, true)
             }
             Err(_) => (&built, false),
@@ -268,11 +268,11 @@ impl Explanation<'_> {
         for (way, other) in self.found {
             let line = shown(other, others);
             let is_new = |one: &String| !one.starts_with(&format!("{line} ("));
-            if said.iter().skip(usize::from(present)).all(is_new) {
-                said.push(format!("{line} ({})", way.label()));
+            if readings.iter().skip(usize::from(present)).all(is_new) {
+                readings.push(format!("{line} ({})", way.label()));
             }
         }
-        said
+        readings
     }
 
     /// The place in which to decide it.

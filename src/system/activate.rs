@@ -84,8 +84,8 @@ impl System<'_> {
         }
         if !back.is_empty() {
             let ids = log.append(&back, "nixos-rebuild", None, self.waits())?;
-            let said = format!("recorded {}: the built configuration wins over the overrides", ids[0]);
-            self.session.progress().inform(&said);
+            let message = format!("recorded {}: the built configuration wins over the overrides", ids[0]);
+            self.session.progress().inform(&message);
         }
         if !action.is_empty() {
             request.occasion = Occasion::Switch { static_wins };

@@ -46,8 +46,8 @@ impl System<'_> {
                 messages.get(id).or_else(|| rejected.iter().find(|record| record.id == *id)?.message.as_ref())
             };
             let ids: BTreeSet<u64> = causes.iter().map(|(id, _)| *id).collect();
-            let said: Vec<&str> = ids.iter().filter_map(of).map(String::as_str).collect();
-            Entry::outcome(service, outcome, by, &causes, &said, took).send();
+            let messages: Vec<&str> = ids.iter().filter_map(of).map(String::as_str).collect();
+            Entry::outcome(service, outcome, by, &causes, &messages, took).send();
         }
     }
 

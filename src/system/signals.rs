@@ -11,13 +11,13 @@ use crate::host::interruption::{Interruption, Signals};
 pub struct Heeded {
     signals: Signals,
     progress: Arc<dyn Progress>,
-    said: Once,
+    warned: Once,
 }
 
 impl Heeded {
     /// Catches them.
     pub fn catch(progress: Arc<dyn Progress>) -> io::Result<Self> {
-        Ok(Self { signals: Signals::catch()?, progress, said: Once::new() })
+        Ok(Self { signals: Signals::catch()?, progress, warned: Once::new() })
     }
 
     /// The signal that asked for the end, if one did.
@@ -35,7 +35,7 @@ impl Interruption for Heeded {
     fn is_wanted(&self) -> bool {
         let wanted = self.signals.is_wanted();
         if wanted {
-            self.said.call_once(|| self.progress.warn("interrupted: what is under way goes back first"));
+            self.warned.call_once(|| self.progress.warn("interrupted: what is under way goes back first"));
         }
         wanted
     }

@@ -139,8 +139,8 @@ impl System<'_> {
     pub fn verify_in_background(&self, activated: Option<&Utf8Path>) -> anyhow::Result<Option<Report>> {
         if let Some(system) = activated {
             if !is_switched_to(system, &self.paths)? {
-                let said = format!("{system} is not the system that runs: nothing is verified of it");
-                self.session.progress().inform(&said);
+                let message = format!("{system} is not the system that runs: nothing is verified of it");
+                self.session.progress().inform(&message);
                 return Ok(None);
             }
             if !self.session.is_elsewhere() && booted::is_ours() {

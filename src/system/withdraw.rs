@@ -35,8 +35,8 @@ impl System<'_> {
         // A log whose records can't be read is no reason to keep what they led to.
         if before.trial.is_some() || log.fold().map_or(true, |folded| !folded.overlay.is_empty()) {
             let ids = log.append(&[Draft::Rollback(0)], BY, None, self.waits())?;
-            let said = format!("recorded {}: the next system has no dynix, which the overrides need", ids[0]);
-            session.progress().inform(&said);
+            let message = format!("recorded {}: the next system has no dynix, which the overrides need", ids[0]);
+            session.progress().inform(&message);
         }
         self.with_machine(false, |machine| {
             let request = Request { by: BY.to_owned(), occasion, ..Request::default() };

@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_schema_that_is_none_is_refused_with_its_place() {
-        for (schema, said) in [
+        for (schema, expected) in [
             (json!(3), "a schema is an object, true or false"),
             (json!({"type": "intger"}), "at type: it is \"intger\"; the types are null, "),
             (json!({"type": []}), "at type: it is []"),
@@ -421,7 +421,7 @@ mod tests {
             (json!({"type": "object", "properties": {"a": {"$defs": {}}}}), "at properties.a.$defs: definitions stand"),
         ] {
             let given = fault(&schema);
-            assert!(given.starts_with(said), "{schema}: {given}");
+            assert!(given.starts_with(expected), "{schema}: {given}");
         }
     }
 

@@ -83,8 +83,8 @@ pub(super) fn together<'t>(whole: &'t Type, parts: impl Iterator<Item = (&'t Nod
     let is_choice = |node: &Node| matches!(whole.resolve(node).kind, Kind::Either(_));
     let (choices, plain): (Vec<_>, Vec<_>) =
         parts.filter(|(_, words)| words != ANYTHING).partition(|(node, _)| is_choice(node));
-    let said = if plain.is_empty() { choices } else { plain };
-    let mut words: Vec<String> = said.into_iter().map(|(_, words)| words).collect();
+    let described = if plain.is_empty() { choices } else { plain };
+    let mut words: Vec<String> = described.into_iter().map(|(_, words)| words).collect();
     words.dedup();
     words
 }

@@ -378,13 +378,13 @@ mod tests {
         ]});
         // As either (listOf int) (listOf str) of nixpkgs.
         assert_eq!(faults(&lists, &json!(["a"])), [r#""0": it is a string; expected integer"#]);
-        let told = json!({"anyOf": [
+        let tagged = json!({"anyOf": [
             {"type": "object", "properties": {"_type": {"const": "x"}}, "required": ["_type"]},
             {"type": "object", "additionalProperties": {"type": "integer"}},
         ]});
-        assert_eq!(faults(&told, &json!({"a": 1})), [""; 0]);
-        assert_eq!(faults(&told, &json!({"_type": "x", "a": "b"})), [""; 0]);
-        assert_eq!(faults(&told, &json!({"_type": "y"})).len(), 1);
+        assert_eq!(faults(&tagged, &json!({"a": 1})), [""; 0]);
+        assert_eq!(faults(&tagged, &json!({"_type": "x", "a": "b"})), [""; 0]);
+        assert_eq!(faults(&tagged, &json!({"_type": "y"})).len(), 1);
     }
 
     #[test]

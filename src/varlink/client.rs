@@ -86,19 +86,20 @@ impl Client {
 }
 
 fn understood(reply: &Reply) -> anyhow::Result<Response> {
-    let said = |name: &str| reply.parameters.get(name).filter(|value| !value.is_null());
-    let answer: Option<Answer> = said("answer").map(|answer| serde_json::from_value(answer.clone())).transpose()?;
+    let parameter = |name: &str| reply.parameters.get(name).filter(|value| !value.is_null());
+    let answer: Option<Answer> =
+        parameter("answer").map(|answer| serde_json::from_value(answer.clone())).transpose()?;
     let Some(error) = &reply.error else {
         return match answer {
             Some(answer) => Ok(Response { answer: Some(answer), problem: None }),
             None => bail!("cannot understand the daemon: {}", reply.parameters),
         };
     };
-    let reason = said("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let reason = parameter("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
     let problem = match error.strip_prefix(NAME).and_then(|name| name.strip_prefix('.')) {
         Some("Refused") => Refused(reason).into(),
         Some("TooOften") => {
-            let wait = said("retryUSec").and_then(Value::as_u64).unwrap_or_default();
+            let wait = parameter("retryUSec").and_then(Value::as_u64).unwrap_or_default();
             anyhow!("{reason}; try again in {} s", wait.div_ceil(1_000_000))
         }
         Some("Stopping") => anyhow!("the daemon is ending, and did nothing; try again"),

@@ -16,7 +16,7 @@ printf '['
 printf '%s\n' "$last" |
     sed -n 's/.*set\.services\.\([xy]\)\.settings\.\([a-z]*\) = (\([0-9]*\) \* 2).*/\1 \2 \3/p' |
     while read -r service name number; do
-        printf '%s{"said":{"set":{"services":{"%s":{"settings":{"%s":%d}}}}}}' "$comma" "$service" "$name" $((number * 2))
+        printf '%s{"answer":{"set":{"services":{"%s":{"settings":{"%s":%d}}}}}}' "$comma" "$service" "$name" $((number * 2))
         comma=,
     done
 printf ']'

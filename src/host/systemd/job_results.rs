@@ -59,14 +59,14 @@ impl JobResults {
     /// Listens until the connection is closed.
     pub fn listen(mut signals: JobRemovedStream) -> std::io::Result<Arc<Self>> {
         let job_results = Arc::new(Self::default());
-        let told = Arc::clone(&job_results);
+        let results = Arc::clone(&job_results);
         let listen = move || {
             while let Some(signal) = block_on(signals.next()) {
                 if let Ok(arguments) = signal.args() {
-                    told.tell(arguments.job().as_str(), arguments.result());
+                    results.tell(arguments.job().as_str(), arguments.result());
                 }
             }
-            told.end();
+            results.end();
         };
         std::thread::Builder::new().name("jobs".to_owned()).spawn(listen)?;
         Ok(job_results)

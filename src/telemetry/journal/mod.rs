@@ -127,14 +127,14 @@ impl Entry {
         outcome: &Outcome,
         by: &str,
         causes: &[(u64, String)],
-        said: &[&str],
+        messages: &[&str],
         took: Duration,
     ) -> Self {
         let kind = Kind::from_outcome(outcome);
         let options: Vec<&str> = causes.iter().map(|(_, option)| option.as_str()).collect();
         let about = if options.is_empty() { String::new() } else { format!(" ({})", options.join(", ")) };
         let reason = outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let quoted: String = said.iter().flat_map(|text| ["  # ", text]).collect();
+        let quoted: String = messages.iter().flat_map(|text| ["  # ", text]).collect();
         let mut fields = vec![
             ("MESSAGE", format!("{service} {}{about} by {by}{reason}{quoted}", words(outcome))),
             ("DYNIX_SERVICE", service.to_owned()),
@@ -144,7 +144,7 @@ impl Entry {
         let mut ids: Vec<u64> = causes.iter().map(|(id, _)| *id).collect();
         ids.dedup();
         fields.extend(ids.into_iter().take(NAMED).map(|id| ("DYNIX_ID", id.to_string())));
-        fields.extend(said.iter().take(NAMED).map(|text| ("DYNIX_MESSAGE", (*text).to_owned())));
+        fields.extend(messages.iter().take(NAMED).map(|text| ("DYNIX_MESSAGE", (*text).to_owned())));
         fields.extend(options.into_iter().take(NAMED).map(|option| ("DYNIX_OPTION", option.to_owned())));
         Self { kind, fields }
     }
