@@ -21,7 +21,7 @@ pub fn when(text: &str, now: SystemTime) -> Result<SystemTime, String> {
     }
     let ago = text.strip_suffix("ago").unwrap_or(text).trim();
     let ago = humantime::parse_duration(ago).map_err(|_| wrong())?;
-    now.checked_sub(ago).ok_or_else(wrong)
+    now.checked_sub(ago).filter(|time| *time >= SystemTime::UNIX_EPOCH).ok_or_else(wrong)
 }
 
 #[cfg(test)]
