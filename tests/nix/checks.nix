@@ -168,14 +168,17 @@ in
       deps = dynamic.system.activationScripts.dynix.deps or null;
       # What installs secrets, as sops-nix and agenix call it.
       behindSecrets =
-        (system [
-          imported
-          enabled
-          {
-            system.activationScripts.setupSecrets = "true";
-            system.activationScripts.agenix = "true";
-          }
-        ]).config.system.activationScripts.dynix.deps;
+        if !(dynamic.system.activationScripts ? dynix) then
+          null
+        else
+          (system [
+            imported
+            enabled
+            {
+              system.activationScripts.setupSecrets = "true";
+              system.activationScripts.agenix = "true";
+            }
+          ]).config.system.activationScripts.dynix.deps;
     };
 
   description = {
@@ -184,6 +187,7 @@ in
     packages = {
       gotosocial = "${dynamic.services.gotosocial.package}";
       distccd = "${dynamic.services.distccd.package}";
+      harmonia = "${dynamic.services.harmonia.package}";
       masquerade = "${pkgs.distccMasquerade}";
     };
     # What Nix would write, as far as it can be known without a build: the values, and the script's own text.
@@ -264,6 +268,7 @@ in
         keep = 10;
         watch = 30;
         evaluator = null;
+        options = [ ];
         verify = "warn";
         metrics.textfile = null;
         daemon.enable = false;

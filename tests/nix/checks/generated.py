@@ -18,6 +18,7 @@ def as_in_fixtures(given):
         given["packages"]["gotosocial"]: find("gotosocial", "gotosocial-[0-9.]+"),
         given["packages"]["distccd"]: find("distccd", "distcc-[0-9.]+"),
         given["packages"]["masquerade"]: find("distccd", "distcc-masq"),
+        given["packages"]["harmonia"]: find("harmonia", "harmonia-[0-9.]+"),
     }
     for path in given["static"]:
         name = path[path.index("-") + 1 :]
