@@ -20,7 +20,7 @@
 }:
 let
   dynix = pkgs.callPackage ./package.nix { };
-  tests = pkgs.callPackage ./tests/nixos { inherit dynix; };
+  inherit (dynix.passthru) tests;
 in
 dynix
 // {

@@ -4,7 +4,9 @@
   rustPlatform,
   installShellFiles,
   versionCheckHook,
-  callPackage,
+  getent,
+  # Not in a nixpkgs of before 2023, which has no such tests.
+  testers ? null,
   # A static PIE: a third fewer page faults at every start (docs/performance.md, Linking). Not built with nixpkgs yet.
   static ? false,
 }:
@@ -55,6 +57,8 @@ rustPlatform.buildRustPackage (finalAttrs: {
     "--lib"
   ];
 
+  nativeCheckInputs = [ getent ];
+
   # For the program alone: as an input of the build, the static library would be found by build scripts too.
   # An empty `env` is no default: older standard environments take it for a variable.
   ${if static && stdenv.hostPlatform.isGnu then "env" else null} = {
@@ -83,7 +87,11 @@ rustPlatform.buildRustPackage (finalAttrs: {
     $out/bin/dynix demo > /dev/null
   '';
 
-  passthru.tests = callPackage ./tests/nixos { dynix = finalAttrs.finalPackage; };
+  # Not by callPackage, which adds functions to them.
+  passthru.tests = import ./tests/nixos {
+    inherit lib testers;
+    dynix = finalAttrs.finalPackage;
+  };
 
   meta = {
     inherit (manifest) description;

@@ -17,7 +17,12 @@ let
           };
         };
       in
-      function (lib.intersectAttrs (lib.functionArgs function) given // arguments);
+      # As nixpkgs' callPackage does.
+      function (lib.intersectAttrs (lib.functionArgs function) given // arguments)
+      // {
+        override = _: null;
+        overrideDerivation = _: null;
+      };
     rustPlatform.buildRustPackage =
       attributes: lib.fix (self: attributes (self // { finalPackage = self; }));
     stdenv = {
@@ -26,6 +31,7 @@ let
     };
     installShellFiles = "installShellFiles";
     versionCheckHook = "versionCheckHook";
+    getent = "getent";
     testers.runNixOSTest = test: test.name;
     linkFarm = _: entries: entries;
     mkShell = shell: shell;

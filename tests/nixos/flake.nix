@@ -15,7 +15,21 @@
               { modules, system }: import <nixpkgs/nixos> { inherit system; configuration.imports = modules; };
           };
           legacyPackages = (import <nixpkgs/lib>).genAttrs [ "x86_64-linux" "aarch64-linux" ] (
-            system: import <nixpkgs> { inherit system; }
+            system:
+            let
+              pkgs = import <nixpkgs> { inherit system; };
+            in
+            pkgs
+            // {
+              # An older one takes a list only.
+              linkFarm =
+                name: entries:
+                pkgs.linkFarm name (map (key: { name = key; path = entries.''${key}; }) (builtins.attrNames entries));
+            }
+            # What people work with, which no machine here has.
+            // (import <nixpkgs/lib>).genAttrs [ "clippy" "mmdebstrap" "nixfmt" "nixfmt-tree" "rust-analyzer" "rustfmt" ] (
+              name: pkgs.runCommand name { } "mkdir $out"
+            )
           );
         };
       }
@@ -75,6 +89,18 @@
               boot = evaluate("checks.x86_64-linux", "checks: checks.boot.drvPath")
               t.assertEqual(evaluate("legacyPackages.x86_64-linux.tests", "tests: tests.boot.drvPath"), boot)
               t.assertEqual(evaluate("lib.overlay", "builtins.isFunction"), True)
+
+          with subtest("`nix flake check` evaluates all of it and finds nothing wrong"):
+              inputs = "--override-input nixpkgs path:/srv/nixpkgs"
+              check = f"{features}; cd /srv/dynix; nix flake check --impure --no-build {inputs} path:/srv/dynix 2>&1"
+              said = machine.succeed(check, timeout=600)
+              print(said)
+              for output in ["packages.x86_64-linux.allTests", "checks.x86_64-linux.boot", "devShells.x86_64-linux.default", "formatter.x86_64-linux"]:
+                  t.assertIn(f"checking derivation {output}", said)
+
+          with subtest("and it builds what it says is the program"):
+              machine.succeed(f"{features}; nix build --impure --out-link /root/dynix {inputs} path:/srv/dynix#dynix 2>&1", timeout=300)
+              t.assertIn("dynix ", machine.succeed("/root/dynix/bin/dynix --version"))
 
           with subtest("what nixos-rebuild --flake does, but that this machine's nixpkgs is in the search path"):
               toplevel = "nixosConfigurations.machine.config.system.build.toplevel"

@@ -37,6 +37,8 @@ def check_package():
     same(given["package"]["version"], manifest["version"], "version")
     same(given["package"]["mainProgram"], "dynix", "meta.mainProgram")
     expect({"distccd", "gotosocial", "harmonia"} <= set(given["tests"]), f"tests: {given['tests']}")
+    functions = {"override", "overrideDerivation"} & set(given["tests"])
+    expect(not functions, f"among the tests are functions, which `nix flake check` and linkFarm refuse: {functions}")
     flake = given["flake"]
     same(given["all"], given["tests"], "allTests")
     same(flake["tests"], given["tests"], "the flake's tests")

@@ -15,6 +15,7 @@ let
     removeAttrs self [
       "cargoLock"
       "finalPackage"
+      "nativeCheckInputs"
       "nativeInstallCheckInputs"
       "passthru"
     ]
