@@ -239,7 +239,7 @@ fn note_unfinished(paths: &Paths, directory: &Utf8Path) -> Result<(), fs::FileEr
 pub enum SwitchResult {
     /// It is in effect.
     Done(Vec<String>),
-    /// Units did not come up, and what was before is in effect again.
+    /// Units did not come up, or a check refused it, and what was before is in effect (again).
     WentBack(String),
     /// Units did not come up, and going back failed too.
     Stuck(String),
@@ -254,10 +254,14 @@ pub fn switch(
     _turn: &Turn,
 ) -> anyhow::Result<SwitchResult> {
     let before = switching::failed_units()?;
-    let gone = go(paths, observed, observed.stand_in.as_ref(), target)?;
+    // The system itself was checked when it was switched to. The way back to it is never barred.
+    let gone = go(paths, observed, observed.stand_in.as_ref(), target, target.is_some())?;
     timings::mark("switch");
     let Err(reason) = verdict(&gone, &before) else { return Ok(SwitchResult::Done(gone.said)) };
-    let back = go(paths, observed, target, observed.stand_in.as_ref());
+    if gone.is_refused {
+        return Ok(SwitchResult::WentBack(reason));
+    }
+    let back = go(paths, observed, target, observed.stand_in.as_ref(), false);
     let back = back.and_then(|gone| verdict(&gone, &before).map_err(anyhow::Error::msg));
     Ok(match back {
         Ok(()) => SwitchResult::WentBack(reason),
@@ -273,10 +277,16 @@ pub fn dry_run(
     _turn: &Turn,
 ) -> anyhow::Result<Vec<String>> {
     let directory = stand_in::ready(observed.stand_in.as_ref(), target, &observed.system, paths)?;
-    Ok(switching::run(&directory, What::DryActivate, &|| Ok(()))?.said)
+    Ok(switching::run(&directory, What::DryActivate, target.is_some(), &|| Ok(()))?.said)
 }
 
-fn go(paths: &Paths, observed: &Observed, from: Option<&StandIn>, to: Option<&StandIn>) -> anyhow::Result<Switched> {
+fn go(
+    paths: &Paths,
+    observed: &Observed,
+    from: Option<&StandIn>,
+    to: Option<&StandIn>,
+    is_checked: bool,
+) -> anyhow::Result<Switched> {
     let directory = stand_in::ready(from, to, &observed.system, paths)?;
     let unfinished = paths.evaluated().join(UNFINISHED);
     let is_same = || {
@@ -288,7 +298,7 @@ fn go(paths: &Paths, observed: &Observed, from: Option<&StandIn>, to: Option<&St
     };
     is_same()?;
     note_unfinished(paths, &directory)?;
-    let switched = switching::run(&directory, What::Test, &is_same)?;
+    let switched = switching::run(&directory, What::Test, is_checked, &is_same)?;
     fs::remove(&unfinished)?;
     Ok(switched)
 }
@@ -306,7 +316,7 @@ fn verdict(gone: &Switched, before: &[String]) -> Result<(), String> {
 /// The errors in the output of switch-to-configuration. It also shows the status of each unit that failed, which is
 /// left out.
 fn complaint(said: &[String]) -> String {
-    const FAILED: [&str; 2] = ["the following units failed: ", "error"];
+    const FAILED: [&str; 3] = ["the following units failed: ", "error", "pre-switch check '"];
     let is_one = |line: &&String| FAILED.iter().any(|words| line.to_lowercase().contains(words));
     let found: Vec<&str> =
         said.iter().filter(is_one).map(|line| line.trim_start_matches("warning: ")).take(4).collect();
@@ -338,6 +348,9 @@ mod tests {
         let said =
             lines("activating...\nwarning: the following units failed: a.service\n* a.service - A\n  Loaded: loaded");
         assert_eq!(complaint(&said), "the following units failed: a.service");
+        let said =
+            lines("Checking switch inhibitors... done\nPre-switch check 'disk' failed\nPre-switch checks failed");
+        assert_eq!(complaint(&said), "Pre-switch check 'disk' failed");
         assert_eq!(complaint(&lines("one\ntwo")), "two");
         assert_eq!(complaint(&[]), "");
     }

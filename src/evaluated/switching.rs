@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_millis(200);
 /// Its message if another switch is under way.
 const LOCKED: &str = "Could not acquire lock";
+/// Its message if a check of the new system (`system.preSwitchChecks`) fails. It has done nothing then.
+const REFUSED: &str = "Pre-switch checks failed";
 
 /// The action that it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +31,20 @@ pub enum What {
 pub struct Switched {
     /// Whether it says that all is well.
     pub is_well: bool,
+    /// Whether a check before it refused it, and it did nothing.
+    pub is_refused: bool,
     /// Its output, line by line.
     pub said: Vec<String>,
 }
 
 /// Runs the switch-to-configuration of the system in `directory`. It takes its own lock; dynix waits if another process
-/// holds that. `may_go_on` is asked before each try.
-pub fn run(directory: &Utf8Path, what: What, may_go_on: &dyn Fn() -> anyhow::Result<()>) -> anyhow::Result<Switched> {
+/// holds that. `may_go_on` is asked before each try. `is_checked`: whether NixOS's checks before a switch may refuse it.
+pub fn run(
+    directory: &Utf8Path,
+    what: What,
+    is_checked: bool,
+    may_go_on: &dyn Fn() -> anyhow::Result<()>,
+) -> anyhow::Result<Switched> {
     let word = match what {
         What::Test => "test",
         What::DryActivate => "dry-activate",
@@ -43,7 +52,7 @@ pub fn run(directory: &Utf8Path, what: What, may_go_on: &dyn Fn() -> anyhow::Res
     let start = Instant::now();
     loop {
         may_go_on()?;
-        let output = process::run(&command(directory, word), DEADLINE)?;
+        let output = process::run(&command(directory, word, is_checked), DEADLINE)?;
         let words = output.words();
         if words.contains(LOCKED) && start.elapsed() < PATIENCE {
             std::thread::sleep(RETRY);
@@ -57,13 +66,14 @@ fn switched(output: &Output, words: &str) -> anyhow::Result<Switched> {
     if !output.status.success() && !process::is_verdict(output.status) {
         bail!("switch-to-configuration did not come to its end ({}): {words}", output.status)
     }
-    let said = words.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    Ok(Switched { is_well: output.status.success(), said })
+    let said: Vec<String> = words.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let is_refused = said.iter().any(|line| line == REFUSED);
+    Ok(Switched { is_well: output.status.success(), is_refused, said })
 }
 
 /// The command runs in a unit of its own, as in nixos-rebuild: it outlives its caller, and the caller's limits do not
 /// apply.
-fn command(directory: &Utf8Path, word: &str) -> Vec<String> {
+fn command(directory: &Utf8Path, word: &str, is_checked: bool) -> Vec<String> {
     const SYSTEMD_RUN: &str = "/run/current-system/systemd/bin/systemd-run";
     let unit = format!("--unit=dynix-switch-{}", std::process::id());
     let program = directory.join("bin/switch-to-configuration");
@@ -78,6 +88,7 @@ fn command(directory: &Utf8Path, word: &str) -> Vec<String> {
         &unit,
         // Files below /run need not survive a power cut.
         "--setenv=NIXOS_NO_SYNC=1",
+        if is_checked { "--setenv=NIXOS_NO_CHECK=" } else { "--setenv=NIXOS_NO_CHECK=1" },
         program.as_str(),
         word,
     ]
