@@ -16,6 +16,7 @@ let
   enabled = cfg.options != [ ] || lib.any (service: service.enable) (lib.attrValues cfg.for);
   # An overlay over /etc may be read-only (nixpkgs, nixos/modules/system/etc/etc-activation.nix).
   etcIsWritable = !(config.system.etc.overlay.enable or false) || config.system.etc.overlay.mutable;
+  hardening = import ./hardening.nix;
   # nixpkgs, nixos/modules/system/activation/nixos-init.nix
   runsNoScripts = config.system.nixos-init.enable or false;
   # What nixos-rebuild builds may be named in <nixos-system>, or be /etc/nixos/system.nix (nixpkgs#493229).
@@ -453,7 +454,12 @@ in
           ];
         };
         restartIfChanged = false;
-        serviceConfig = {
+        serviceConfig = removeAttrs hardening [ "Environment" ] // {
+          # At a boot, Nix's daemon does not run yet. Nix opens its store itself then, and for that mounts it anew where only
+          # Nix sees it.
+          CapabilityBoundingSet = "${hardening.CapabilityBoundingSet} CAP_SYS_ADMIN";
+          RestrictNamespaces = "mnt";
+          SystemCallFilter = "${hardening.SystemCallFilter} @mount";
           Type = "oneshot";
           # dynix failing never keeps a boot or a switch from going on.
           ExecStart = "-${cfg.package}/bin/dynix --plan ${cfg.generated}/plan.json activate --in-unit";
@@ -479,7 +485,8 @@ in
           ExecStop=/run/current-system/sw/bin/dynix withdraw
           TimeoutStopSec=30
           X-RestartIfChanged=false
-        '';
+        ''
+        + lib.concatStrings (lib.mapAttrsToList (name: value: "${name}=${value}\n") hardening);
       };
     })
   ];

@@ -101,6 +101,36 @@
           t.assertEqual(starts(since), 1)
           nothing_failed()
 
+      if can_rebuild():
+          with subtest("an expression that this system has no value of yet is evaluated in the unit, before Nix's daemon runs"):
+              configure("")
+              machine.succeed(f"{append}.word --expr 'config.networking.hostName + \"-x\"' --apply --wait")
+              t.assertEqual(settings()["word"], "machine-x")
+              machine.succeed(f"ln -sfn {first}/specialisation/other /nix/var/nix/profiles/system")
+              reboot()
+              said = machine.succeed("journalctl --boot --unit dynix-activate --output cat")
+              print(said)
+              t.assertNotIn("counts as not recorded", said)
+              t.assertIn("is not known to work on this system", said)
+              t.assertEqual(settings(), {"level": 5, "word": "machine-x"})
+              nothing_failed()
+
+          with subtest("and has its value from the unit's first start on when this system boots again"):
+              reboot()
+              t.assertEqual(settings(), {"level": 5, "word": "machine-x"})
+              started = machine.succeed("journalctl --boot --unit subject.service --output cat --grep '^Started '")
+              t.assertEqual(started.count("Started "), 1)
+              machine.succeed(f"ln -sfn {first} /nix/var/nix/profiles/system", "dynix reset", "rm /etc/nixos/configuration.nix")
+              nothing_failed()
+              reboot()
+              t.assertEqual(settings(), BUILT)
+
+      with subtest("its unit may do little, and so may the one that withdraws"):
+          for unit in ["dynix-activate", "dynix-withdraw"]:
+              said = machine.succeed(f"systemd-analyze security --no-pager {unit}.service | tail -n 1")
+              print(said)
+              t.assertLess(float(said.split(": ")[1].split()[0]), 6.0)
+
       with subtest("a switch to a system without dynix, and back"):
           switch("without")
           t.assertEqual(settings(), BUILT)

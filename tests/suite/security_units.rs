@@ -53,6 +53,14 @@ fn no_stub_gives_a_unit_more_rights() {
     }
 }
 
+#[test]
+fn units_of_the_modules_may_do_no_more_than_those_of_dynix() {
+    let text = include_str!("../../modules/dynamicism/hardening.nix");
+    let is_directive = |line: &&str| line.starts_with("  ");
+    let said = text.lines().filter(is_directive).map(|line| line.trim().replace(" = \"", "=").replace("\";", ""));
+    assert_eq!(said.collect::<Vec<_>>(), dynix::host::systemd::hardening::lines());
+}
+
 /// Below this, `systemd-analyze security` says OK.
 const OK: u32 = 50;
 
