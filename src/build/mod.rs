@@ -20,6 +20,7 @@ pub mod script;
 pub mod stub;
 pub mod tree;
 pub mod trial;
+pub mod yaml_value;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -65,7 +65,7 @@ pub struct Cli {
 
 /// Verbs of other tools, each with what to run here.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("edit", "dynix set PATH VALUE --apply"),
+    ("modify", "dynix set PATH VALUE --apply, or dynix edit SERVICE"),
     ("revert", "dynix undo, dynix rollback, dynix reset, or dynix confirm --revert"),
     ("remove", "dynix unset PATH"),
     ("delete", "dynix unset PATH"),
@@ -145,6 +145,10 @@ pub enum Command {
     Set(Lazy<Set>),
     /// Record a value for an option
     Append(Lazy<Append>),
+    /// Record settings that are written down: Nix, JSON, TOML or YAML
+    Import(Lazy<Import>),
+    /// Open the present values in an editor, and record what is changed
+    Edit(Lazy<Edit>),
     /// Remove an override
     Unset(Lazy<Unset>),
     /// Take back one record, and leave later ones
@@ -305,6 +309,72 @@ pub struct Set {
     #[arg(long)]
     pub json: bool,
     /// How it is recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// `dynix import`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The settings are a set from the top (`services`...), or from --at. All of them become one record: they are checked first, and
+they hold together or not at all. Of Nix, plain values are read, in a set, as definitions or as a module.
+
+Examples:
+  dynix import settings.toml --at services.harmonia.settings --ask
+  dynix export --format module > tuned.nix; dynix import tuned.nix       on another machine
+  curl https://intern/limits.json | dynix import --format json --apply")]
+pub struct Import {
+    /// The settings [default: standard input, as is `-`]
+    pub file: Option<Utf8PathBuf>,
+    /// How they are written [default: by the end of the file's name, else Nix]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ImportFormat>,
+    /// The path that they are below
+    #[arg(long, value_name = "PATH", add = ArgValueCompleter::new(offers::paths))]
+    pub at: Option<String>,
+    /// End the overrides after DURATION (`30min`, `1h`, `2days`)
+    #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
+    pub duration: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How they are recorded.
+    #[command(flatten)]
+    pub recording: Recording,
+}
+
+/// How settings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// Nix.
+    Nix,
+    /// JSON.
+    Json,
+    /// TOML.
+    Toml,
+    /// YAML.
+    Yaml,
+}
+
+/// `dynix edit`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Opens $VISUAL or $EDITOR. What differs when it is closed becomes one record, and a line that is taken out ends its override.
+
+Examples:
+  dynix edit harmonia --ask
+  EDITOR=nano dynix edit services.gotosocial.settings --apply")]
+pub struct Edit {
+    /// A service, or a path: all settings at and below it
+    #[arg(value_name = "SERVICE|PATH", add = ArgValueCompleter::new(offers::services_and_paths))]
+    pub about: String,
+    /// End the overrides after DURATION (`30min`, `1h`, `2days`)
+    #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
+    pub duration: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How they are recorded.
     #[command(flatten)]
     pub recording: Recording,
 }

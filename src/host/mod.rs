@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod current_system;
 pub mod digest;
+pub mod editor;
 pub mod environment;
 pub mod evaluator;
 pub mod fs;

@@ -179,8 +179,9 @@ impl Parameters {
         if let Some(parameters) = self.0.as_object_mut() {
             parameters.retain(|name, value| name == "value" || !value.is_null());
         }
+        let given = self.0.clone();
         serde_json::from_value(self.0)
-            .map_err(|error| service_error("InvalidParameter", "parameter", &error.to_string()))
+            .map_err(|error| service_error("InvalidParameter", "parameter", &culprit::<T>(&given, &error.to_string())))
     }
 
     fn text(&self, name: &str) -> Result<String, Reply> {
@@ -197,6 +198,24 @@ impl Parameters {
             },
         }
     }
+}
+
+/// The name of the parameter that is wrong; the problem itself if it is none of them.
+fn culprit<T: DeserializeOwned>(given: &Value, problem: &str) -> String {
+    // serde names a field that is missing, or that nobody knows.
+    let told = ["missing field `", "unknown field `"].into_iter().find_map(|words| problem.split_once(words));
+    if let Some((name, _)) = told.and_then(|(_, rest)| rest.split_once('`'))
+        && (given.get(name).is_some() || problem.starts_with("missing"))
+    {
+        return name.to_owned();
+    }
+    let without = |name: &String| {
+        let mut rest = given.clone();
+        rest.as_object_mut().map(|rest| rest.remove(name));
+        serde_json::from_value::<T>(rest).err().is_none_or(|error| error.to_string() != problem)
+    };
+    let names = given.as_object().into_iter().flat_map(|parameters| parameters.keys());
+    names.into_iter().find(|name| without(name)).cloned().unwrap_or_else(|| problem.to_owned())
 }
 
 /// The reply with the result of a change.
@@ -299,6 +318,22 @@ mod tests {
         };
         assert_eq!([json!({}), json!({"limit": 0}), json!({"limit": 5})].map(limit), [100, 1, 5]);
         assert_eq!(limit(json!({"limit": u64::MAX})), 1000);
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named() {
+        for (method, parameters, name) in [
+            ("Append", json!({"path": "a", "vlaue": 1}), "vlaue"),
+            ("Append", json!({"value": 1}), "path"),
+            ("Append", json!({"path": "a", "apply": "yes"}), "apply"),
+            ("Rollback", json!({"id": -1}), "id"),
+            ("Set", json!({"changes": [{"path": 1}]}), "changes"),
+            ("Set", json!({"changes": [{"pth": "a"}]}), "changes"),
+            ("Log", json!({"after": "x"}), "after"),
+        ] {
+            let reply = ask(&format!("{NAME}.{method}"), parameters.clone()).unwrap_err();
+            assert_eq!(reply.parameters, json!({ "parameter": name }), "{method} {parameters}");
+        }
     }
 
     #[test]

@@ -37,7 +37,23 @@ fn completions_and_man_pages_are_generated() {
     finish(dynix().arg("man").arg(directory.path())).ends(0);
     let page = std::fs::read_to_string(directory.path().join("dynix.1")).unwrap();
     assert!(page.contains(".SH \"EXIT STATUS\"") || page.contains(".SH EXIT STATUS"), "{page}");
-    assert!(directory.path().join("dynix-append.1").exists());
+    for (name, extra) in [
+        ("dynix", ""),
+        ("dynix-set", "dynix(1), dynix\\-append(1)"),
+        ("dynix-rollback", "asks before"),
+        ("dynix-watch", ""),
+    ] {
+        let Ok(page) = std::fs::read_to_string(directory.path().join(format!("{name}.1"))) else {
+            assert_eq!(name, "dynix-watch", "a page of every verb that is not hidden");
+            continue;
+        };
+        let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+        let expected =
+            ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "\"EXIT STATUS\"", "FILES", "EXAMPLES", "\"SEE ALSO\""];
+        let found: Vec<&&str> = sections.iter().filter(|one| expected.contains(one)).collect();
+        assert_eq!(found, expected.iter().collect::<Vec<_>>(), "{name}: {sections:?}");
+        assert!(page.contains(extra), "{name}: {page}");
+    }
 }
 
 /// What a shell offers for the last of the words.

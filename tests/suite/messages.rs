@@ -83,7 +83,7 @@ fn a_list_or_a_boolean_is_answered_with_what_to_type() {
 #[test]
 fn verbs_of_other_tools_lead_to_ours() {
     for (verb, here) in
-        [("edit", "dynix set PATH VALUE --apply"), ("remove", "dynix unset PATH"), ("revert", "dynix confirm --revert")]
+        [("modify", "dynix edit SERVICE"), ("remove", "dynix unset PATH"), ("revert", "dynix confirm --revert")]
     {
         let said = finish(dynix().arg(verb)).ends(2).stderr;
         assert!(said.contains(&format!("unrecognized subcommand '{verb}'")) && said.contains(here), "{said}");

@@ -23,10 +23,24 @@ pub fn script(arguments: &Completions) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// The definition of the command line, whose options are offered only where nothing else is, or where a word begins with
+/// a dash.
+fn definition() -> clap::Command {
+    let mut all = Cli::command();
+    all.build();
+    let is_option = std::env::args().next_back().is_some_and(|word| word.starts_with('-'));
+    if is_option { all } else { without_options(all) }
+}
+
+fn without_options(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|one| if one.is_positional() { one } else { one.hide(true) });
+    command.mut_subcommands(without_options)
+}
+
 /// Answers a shell that asks, and ends; does nothing otherwise.
 pub fn answer() {
     // Checked first, so that all other commands do nothing else for it.
     if std::env::var_os(VARIABLE).is_some() {
-        CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+        CompleteEnv::with_factory(definition).var(VARIABLE).complete();
     }
 }

@@ -21,13 +21,7 @@ pub struct Input {
 impl Input {
     /// A file, or standard input.
     pub fn read(path: Option<&Utf8Path>) -> anyhow::Result<Self> {
-        let (name, text) = if let Some(path) = path {
-            (path.to_string(), fs::read(path)?.with_context(|| format!("there is no file {path}"))?)
-        } else {
-            let mut text = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
-            ("standard input".to_owned(), text)
-        };
+        let (name, text) = bytes(path)?;
         let text = String::from_utf8(text).with_context(|| format!("{name} is no text"))?;
         Ok(Self { name, text })
     }
@@ -73,6 +67,21 @@ impl Input {
             .annotation(AnnotationKind::Primary.span(span).label((!label.is_empty()).then_some(label)));
         Renderer::plain().render(&[Group::with_level(Level::ERROR).element(snippet)])
     }
+}
+
+/// The text of a file, or of standard input.
+pub fn text(path: Option<&Utf8Path>) -> anyhow::Result<String> {
+    let (name, text) = bytes(path)?;
+    String::from_utf8(text).with_context(|| format!("{name} is no text"))
+}
+
+fn bytes(path: Option<&Utf8Path>) -> anyhow::Result<(String, Vec<u8>)> {
+    if let Some(path) = path {
+        return Ok((path.to_string(), fs::read(path)?.with_context(|| format!("there is no file {path}"))?));
+    }
+    let mut text = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
+    Ok(("standard input".to_owned(), text))
 }
 
 /// The text of one attribute or element of a value.

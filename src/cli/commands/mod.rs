@@ -8,10 +8,12 @@ pub mod completions;
 pub mod confirm;
 pub mod demo;
 pub mod diff;
+pub mod edit;
 pub mod export;
 pub mod generate;
 pub mod get;
 pub mod history;
+pub mod import;
 pub mod log;
 pub mod man;
 pub mod metrics;
@@ -53,6 +55,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         command @ (Command::Set(_)
         | Command::Append(_)
+        | Command::Import(_)
+        | Command::Edit(_)
         | Command::Unset(_)
         | Command::Undo(_)
         | Command::Redo(_)
@@ -143,6 +147,15 @@ fn record(command: Command, shown: &Shown, ask: &Ask, session: &Session) -> anyh
         Command::Set(Lazy(arguments)) => {
             let manner = shown.manner(arguments.json, &arguments.recording);
             (Request::Set(set::request(&arguments)?), manner)
+        }
+        Command::Import(Lazy(arguments)) => {
+            let manner = shown.manner(arguments.json, &arguments.recording);
+            (Request::Set(import::request(&arguments)?), manner)
+        }
+        Command::Edit(Lazy(arguments)) => {
+            let manner = shown.manner(arguments.json, &arguments.recording);
+            let Some(request) = edit::request(&arguments, session)? else { return Ok(Exit::Done) };
+            (Request::Set(request), manner)
         }
         Command::Append(Lazy(arguments)) => {
             let manner = shown.manner(false, &arguments.recording);

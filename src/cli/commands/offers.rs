@@ -73,14 +73,18 @@ pub fn values(current: &OsStr) -> Vec<CompletionCandidate> {
 #[must_use]
 pub fn assignments(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(text) = current.to_str() else { return Vec::new() };
+    let words = words();
+    let before: Vec<&String> = words.iter().skip_while(|word| *word != "set").skip(1).collect();
+    if let Some((path, begun)) = split_at_equals(&before) {
+        let Some(plan) = plan() else { return Vec::new() };
+        let values = listed(&plan, path).into_iter().filter(|value| value.starts_with(begun));
+        return values.map(CompletionCandidate::new).collect();
+    }
     if let Some(end) = end_of_path(text) {
         let (Some(plan), path, begun) = (plan(), &text[..end], &text[end + 1..]) else { return Vec::new() };
         let values = listed(&plan, path).into_iter().filter(|value| value.starts_with(begun));
         return values.map(|value| CompletionCandidate::new(format!("{path}={value}"))).collect();
     }
-    let words = words();
-    let before = words.iter().skip_while(|word| *word != "set").skip(1);
-    let before: Vec<&String> = before.collect();
     match open_path(before.split_last().map_or(&[], |(_, before)| before)) {
         None => paths(current),
         Some(path) => {
@@ -91,12 +95,25 @@ pub fn assignments(current: &OsStr) -> Vec<CompletionCandidate> {
     }
 }
 
+/// The path and the begun value of `PATH=VALUE` as bash gives it: in three words, as `=` ends one (`COMP_WORDBREAKS`).
+fn split_at_equals<'w>(words: &[&'w String]) -> Option<(&'w String, &'w str)> {
+    match words {
+        [.., path, equals, value] if *equals == "=" => Some((path, value)),
+        [.., path, equals] if *equals == "=" => Some((path, "")),
+        _ => None,
+    }
+}
+
 /// The last of the words, if it is a path whose value comes next.
 fn open_path<'w>(words: &[&'w String]) -> Option<&'w String> {
     let mut open = None;
     let mut words = words.iter();
     while let Some(&word) = words.next() {
-        if WITH_VALUE.contains(&word.as_str()) {
+        if word == "=" {
+            // What bash split: the path before it has its value.
+            open = None;
+            words.next();
+        } else if WITH_VALUE.contains(&word.as_str()) {
             words.next();
         } else if open.is_some() {
             open = None;
@@ -217,5 +234,19 @@ mod tests {
         assert_eq!(open("a.b=1"), None);
         assert_eq!(open("a.b=1 --apply c --for 1h"), Some("c".to_owned()));
         assert_eq!(open("-m text"), None);
+        assert_eq!(open("a = 1 b"), Some("b".to_owned()));
+    }
+
+    #[test]
+    fn what_bash_splits_is_put_together() {
+        let split = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let words: Vec<&String> = words.iter().collect();
+            split_at_equals(&words).map(|(path, value)| format!("{path} {value}"))
+        };
+        assert_eq!(split("a.b = no").as_deref(), Some("a.b no"));
+        assert_eq!(split("x 1 a.b =").as_deref(), Some("a.b "));
+        assert_eq!(split("a.b=no"), None);
+        assert_eq!(split("a.b no"), None);
     }
 }

@@ -1,0 +1,178 @@
+//! Settings that somebody wrote down, as values to record: Nix, JSON, TOML or YAML.
+//!
+//! A set becomes its leaves, each at its path, as `set` of a record does it.
+
+use rnix::ast::{self, Expr};
+use rnix::{Root, TextRange};
+use rowan::ast::AstNode;
+use serde_json::Value;
+
+use super::Refused;
+use super::request::Assignment;
+use crate::attr_path::AttrPath;
+use crate::build::yaml_value;
+use crate::overrides::{Text, written};
+use crate::types::read_json;
+
+/// How settings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// A set, the definitions in it, or a module; only plain values.
+    Nix,
+    /// JSON.
+    Json,
+    /// TOML.
+    Toml,
+    /// YAML.
+    Yaml,
+}
+
+/// Reads settings.
+pub fn read(text: &str, written: Written) -> Result<Value, Refused> {
+    let refuse = |language: &str, problem: String| Refused(format!("it is not {language} that can be read: {problem}"));
+    match written {
+        Written::Nix => nix(text).map_err(|problem| refuse("Nix", problem)),
+        Written::Json => read_json(text).map_err(|error| refuse("JSON", error.to_string())),
+        Written::Toml => toml(text).map_err(|problem| refuse("TOML", problem)),
+        Written::Yaml => yaml_value::read(text).map_err(|problem| refuse("YAML", problem)),
+    }
+}
+
+/// The values of settings at their paths, below `base`.
+pub fn assignments(settings: Value, base: &AttrPath) -> Result<Vec<Assignment>, Refused> {
+    if !settings.is_object() {
+        return Err(Refused(format!("it is {}, and settings are a set", crate::types::kind_of(&settings))));
+    }
+    let mut found = Vec::new();
+    descend(settings, base, &mut found);
+    if found.is_empty() {
+        return Err(Refused("it has no settings".to_owned()));
+    }
+    Ok(found)
+}
+
+fn descend(value: Value, path: &AttrPath, found: &mut Vec<Assignment>) {
+    match value {
+        Value::Object(attributes) if !attributes.is_empty() || path.names().is_empty() => {
+            for (name, value) in attributes {
+                descend(value, &path.child(&name), found);
+            }
+        }
+        value => found.push(Assignment { path: path.to_string(), value: Some(value), ..Assignment::default() }),
+    }
+}
+
+/// A set, the definitions in it, or a module. `mkForce` around a value is left out: an override stands for everything.
+fn nix(text: &str) -> Result<Value, String> {
+    let whole = Root::parse(text);
+    let (text, root) = if whole.errors().is_empty() {
+        (text.to_owned(), whole.tree())
+    } else {
+        let set = format!("{{\n{text}\n}}");
+        let parsed = Root::parse(&set);
+        match parsed.errors().first() {
+            Some(error) => return Err(error.to_string()),
+            None => (set.clone(), parsed.tree()),
+        }
+    };
+    let mut expr = root.expr().ok_or("it is empty")?;
+    while let Expr::Lambda(lambda) = &expr {
+        expr = lambda.body().ok_or("the function has no body")?;
+    }
+    let range = expr.syntax().text_range();
+    let mut plain: Vec<u8> = text[usize::from(range.start())..usize::from(range.end())].bytes().collect();
+    for forced in forced(&expr) {
+        let from = usize::from(forced.start() - range.start());
+        plain[from..from + usize::from(forced.len())].fill(b' ');
+    }
+    let plain = String::from_utf8(plain).map_err(|error| error.to_string())?;
+    match written(&format!("{plain}\n")) {
+        Text::Literal(value) => Ok(value),
+        Text::Wrong(problem) => Err(problem),
+        Text::Code(_) | Text::Words => {
+            Err("it has more than plain values; give what it evaluates to, or record an expression with --expr"
+                .to_owned())
+        }
+    }
+}
+
+/// Where `mkForce` stands in front of a value.
+fn forced(expr: &Expr) -> Vec<TextRange> {
+    let calls = expr.syntax().descendants().filter_map(ast::Apply::cast);
+    let functions = calls.filter_map(|call| call.lambda());
+    functions
+        .filter(|function| matches!(function.syntax().text().to_string().as_str(), "lib.mkForce" | "mkForce"))
+        .map(|function| function.syntax().text_range())
+        .collect()
+}
+
+fn toml(text: &str) -> Result<Value, String> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+    of_toml(toml::Value::Table(table))
+}
+
+fn of_toml(value: toml::Value) -> Result<Value, String> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => Value::from(number),
+        toml::Value::Float(number) => {
+            let float = serde_json::Number::from_f64(number);
+            Value::Number(float.ok_or_else(|| format!("{number} is no value of an option"))?)
+        }
+        toml::Value::Boolean(value) => Value::Bool(value),
+        toml::Value::Datetime(time) => return Err(format!("{time} is a time; write it in quotes")),
+        toml::Value::Array(items) => Value::Array(items.into_iter().map(of_toml).collect::<Result<_, _>>()?),
+        toml::Value::Table(table) => {
+            let each = table.into_iter().map(|(name, value)| Ok((name, of_toml(value)?)));
+            Value::Object(each.collect::<Result<_, String>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_language_says_the_same() {
+        let expected = json!({"services": {"x": {"settings": {"a": -1, "b": ["c"], "d.e": true}}}});
+        for (text, written) in [
+            ("{ services.x.settings = { a = -1; b = [ \"c\" ]; \"d.e\" = true; }; }", Written::Nix),
+            (
+                "services.x.settings.a = -1; # why\nservices.x.settings.b = [ \"c\" ];\nservices.x.settings.\"d.e\" = true;",
+                Written::Nix,
+            ),
+            (
+                "{ lib, ... }:\n{\n  # why\n  services.x.settings = { a = lib.mkForce (-1); b = lib.mkForce [ \"c\" ]; \"d.e\" = true; };\n}\n",
+                Written::Nix,
+            ),
+            ("{\"services\": {\"x\": {\"settings\": {\"a\": -1, \"b\": [\"c\"], \"d.e\": true}}}}", Written::Json),
+            ("[services.x.settings]\na = -1\nb = [\"c\"]\n\"d.e\" = true\n", Written::Toml),
+            ("services:\n  x:\n    settings: {a: -1, b: [c], d.e: true}\n", Written::Yaml),
+        ] {
+            assert_eq!(read(text, written).map_err(|error| error.to_string()), Ok(expected.clone()), "{text}");
+        }
+        let paths: Vec<String> =
+            assignments(expected, &AttrPath::default()).unwrap().into_iter().map(|one| one.path).collect();
+        assert_eq!(paths, ["services.x.settings.a", "services.x.settings.b", "services.x.settings.\"d.e\""]);
+    }
+
+    #[test]
+    fn what_is_no_plain_value_is_refused() {
+        for (text, written) in [
+            ("{ a = 1 + 1; }", Written::Nix),
+            ("a = pkgs.hello;", Written::Nix),
+            ("{ a = ", Written::Nix),
+            ("a = 2026-11-21\n", Written::Toml),
+            ("a = nan\n", Written::Toml),
+            ("{\"a\": 1e400}", Written::Json),
+            ("a: yes\n", Written::Yaml),
+        ] {
+            assert!(read(text, written).unwrap_err().to_string().starts_with("it is not "), "{text}");
+        }
+        assert!(assignments(json!([1]), &AttrPath::default()).is_err());
+        assert!(assignments(json!({}), &AttrPath::default()).is_err());
+    }
+}
