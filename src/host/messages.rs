@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 /// How important a message is, as in syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,14 @@ enum Priority {
     Error = 3,
     Warning = 4,
     Info = 6,
+}
+
+/// What is done before a message is written.
+static BEFORE: OnceLock<fn()> = OnceLock::new();
+
+/// From now on, `act` is done before each message: it makes room for it on a terminal.
+pub fn before(act: fn()) {
+    BEFORE.get_or_init(|| act);
 }
 
 /// Something failed.
@@ -60,6 +69,9 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 fn say(priority: Priority, label: &str, message: &dyn Display) {
+    if let Some(act) = BEFORE.get() {
+        act();
+    }
     let text = format!("{label}{message}");
     let text = visible(&text);
     let mut out = std::io::stderr().lock();

@@ -20,6 +20,9 @@ pub trait Progress: Debug + Send + Sync {
 
     /// An apply runs a step.
     fn step(&self, action: &Action);
+
+    /// Something that takes a while begins.
+    fn busy(&self, _what: &str) {}
 }
 
 /// Reports to standard error: to the terminal of the user who runs a command, to the journal under systemd.

@@ -111,6 +111,23 @@ fn colour_is_for_terminals_and_for_who_asks() {
     system.run(&["append", "services.harmonia.settings.workers", "20", "--apply"]).ends(0);
     assert!(!system.run(&["diff"]).ends(0).stdout.contains('\x1b'));
     assert!(system.run(&["diff", "--color", "always"]).ends(0).stdout.contains("\x1b[32m+workers = 20"));
+    system.run(&["set", "services.distccd.nice", "5", "-m", "why"]).ends(0);
+    system.run(&["reject", "1", "-m", "no"]).ends(0);
+    for (verb, painted) in [
+        ("log", &["\x1b[31m[rejected: no]\x1b[0m", "\x1b[33m# why\x1b[0m", "\x1b[1m2\x1b[0m "][..]),
+        ("status", &["\x1b[1mdistccd\x1b[0m: ", "\x1b[33mrecorded, not applied\x1b[0m"]),
+    ] {
+        let plain = system.run(&[verb]).ends(0).stdout;
+        let coloured = system.run(&[verb, "--color", "always"]).ends(0).stdout;
+        for one in painted {
+            assert!(coloured.contains(one), "{verb}: {coloured:?}");
+        }
+        let mut without = coloured;
+        for code in ["0", "1", "2", "31", "33"] {
+            without = without.replace(&format!("\x1b[{code}m"), "");
+        }
+        assert_eq!(without, plain, "{verb}");
+    }
 }
 
 #[test]

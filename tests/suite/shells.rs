@@ -47,6 +47,32 @@ fn typed(shell: &str, system: &System, lines: &[&str]) -> Option<String> {
 }
 
 #[test]
+fn a_terminal_shows_what_is_waited_for_and_a_file_does_not() {
+    let system = System::new();
+    system.run(&["set", "services.distccd.nice", "5"]).ends(0);
+    let held = || {
+        let lock = std::fs::File::options().write(true).open(system.path("etc/nixos/.dynamic.nix.lock")).unwrap();
+        lock.lock().unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(1500));
+            drop(lock);
+        })
+    };
+    let line = format!("'{}' --root '{}' set services.distccd.nice 6", env!("CARGO_BIN_EXE_dynix"), system.root());
+    let waits = held();
+    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    waits.join().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains(" waiting for ") && shown.contains("(0 s)") && shown.contains("(1 s)"), "{shown:?}");
+    // The line is taken away before the result.
+    assert!(shown.contains("\r\u{1b}[Krecorded 2: "), "{shown:?}");
+    let waits = held();
+    let run = system.run(&["set", "services.distccd.nice", "7"]).ends(0);
+    waits.join().unwrap();
+    assert!(!run.stderr.contains('\u{1b}') && run.stderr.contains("waiting for"), "{}", run.stderr);
+}
+
+#[test]
 fn tabs_complete_paths_values_records_and_services() {
     for shell in ["bash", "zsh", "fish"] {
         let system = System::new();

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 
+use clap::ColorChoice;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
+use super::screen::{Paint, colours};
 use crate::cli::arguments::Log;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -29,11 +31,12 @@ fn in_json(shown: &Shown) -> InJson<'_> {
 }
 
 /// Prints the log, record by record: it may have millions.
-pub fn run(arguments: &Log, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Log, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     let filter =
         Filter { about: arguments.about.clone(), by: arguments.by.clone(), since: arguments.since, last: arguments.n };
     system.log().fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
+    let paint = Paint(colours(color));
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());
     if arguments.json {
@@ -46,29 +49,39 @@ pub fn run(arguments: &Log, session: &Session) -> anyhow::Result<Exit> {
         written = written.and_then(|()| Ok(list.end()?)).and_then(|()| out.write_all(b"\n"));
     } else {
         system.records(&filter, |shown| {
-            written = out.write_all(messages::visible(&line(shown)).as_bytes());
+            written = out.write_all(line(shown, paint).as_bytes());
             written.is_ok()
         })?;
     }
     super::printed(written.and_then(|()| out.flush()))
 }
 
-fn line(shown: &Shown) -> String {
+fn line(shown: &Shown, paint: Paint) -> String {
+    let visible = |text: &str| messages::visible(text).into_owned();
     let record = &shown.record;
     let unknown = "-".to_owned();
     let (time, by) = (record.time.as_ref().unwrap_or(&unknown), within(record.by.as_ref().unwrap_or(&unknown)));
-    let mut text = format!("{} {time} {by}: {}", record.id, said(&record.kind));
+    let id = paint.name(&record.id.to_string());
+    let said = visible(&said(&record.kind));
+    let is_out = shown.rejected.is_some() || !shown.holds;
+    let said = if is_out { paint.aside(&said) } else { said };
+    let mut text = format!("{id} {} {}: {said}", visible(time), visible(&by));
     // Writing to a String can't fail.
     if let Some(until) = &record.until {
-        let _ = write!(text, " (until {until})");
+        let _ = write!(text, " (until {})", visible(until));
     }
     if let Some(message) = &record.message {
-        let _ = write!(text, "  # {}", within(message));
+        let _ = write!(text, "  {}", paint.notice(&format!("# {}", visible(&within(message)))));
     }
     let has_values = !matches!(record.kind, Kind::Rollback(_) | Kind::Reject { .. });
     match &shown.rejected {
-        Some(reason) => drop(write!(text, "  [rejected: {}]", within(reason))),
-        None if has_values && !shown.holds => text.push_str("  [rolled back]"),
+        Some(reason) => {
+            let reason = visible(&format!("[rejected: {}]", within(reason)));
+            let _ = write!(text, "  {}", paint.failure(&reason));
+        }
+        None if has_values && !shown.holds => {
+            let _ = write!(text, "  {}", paint.aside("[rolled back]"));
+        }
         None => {}
     }
     text.push('\n');

@@ -32,6 +32,7 @@ pub mod withdraw;
 
 mod input;
 mod screen;
+mod spinner;
 mod terminal;
 
 use std::io::Write;
@@ -40,11 +41,11 @@ use anyhow::Context;
 
 use crate::cli::arguments::{self, Cli, Command, Lazy, Output};
 use crate::exit::Exit;
-use crate::system::progress::Messages;
 use crate::system::request::{self, Request};
 use crate::system::session::{self, Session};
 use crate::varlink::client::{Ask, SOCKET};
 use change::{Look, Manner};
+use spinner::Spinner;
 
 /// Runs what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -96,7 +97,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Status(Lazy(mut arguments)) => {
             arguments.json |= shown.json;
-            status::run(&arguments, &session)
+            status::run(&arguments, global.color, &session)
         }
         Command::Services(Lazy(mut arguments)) => {
             arguments.json |= shown.json;
@@ -108,7 +109,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Log(Lazy(mut arguments)) => {
             arguments.json |= shown.json;
-            log::run(&arguments, &session)
+            log::run(&arguments, global.color, &session)
         }
         Command::History(Lazy(mut arguments)) => {
             arguments.json |= shown.json && arguments.html.is_none();
@@ -242,7 +243,7 @@ pub const VERSION: u32 = 1;
 
 /// The session of one run, with a terminal.
 pub fn session(global: &arguments::Global) -> anyhow::Result<Session> {
-    let progress = Messages { verbose: global.verbose };
+    let progress = Spinner::new(global.verbose);
     Ok(Session::new(global.location().absolute()?, std::sync::Arc::new(progress)))
 }
 
@@ -267,6 +268,7 @@ pub fn with_hint(error: anyhow::Error) -> anyhow::Error {
 
 /// Writes data to standard output. A reader that has seen enough (`dynix log | head`) is no error.
 pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<Exit> {
+    spinner::over();
     printed(std::io::stdout().lock().write_all(bytes))
 }
 

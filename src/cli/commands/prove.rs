@@ -11,6 +11,7 @@ use crate::verify::proof::{self, Proof};
 /// Proves, keeps and prints.
 pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
+    session.progress().busy("evaluating the configuration");
     let proof = system.prove()?;
     if arguments.json { super::print_json(&proof) } else { super::print(text(&system.plan, &proof).as_bytes()) }
 }

@@ -21,6 +21,40 @@ pub fn colours(choice: ColorChoice) -> bool {
     }
 }
 
+/// Colours for parts of a text, where they are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    /// What things are called.
+    #[must_use]
+    pub fn name(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    /// What is to be seen.
+    #[must_use]
+    pub fn notice(self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn failure(self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    /// What does not count, and what is said besides.
+    #[must_use]
+    pub fn aside(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
 /// A unified diff; empty if nothing differs.
 #[must_use]
 pub fn diff(name: &str, old: (&str, &str), new: (&str, &str), coloured: bool) -> String {

@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::screen;
+use clap::ColorChoice;
+
+use super::screen::{self, Paint};
 use crate::cli::arguments;
 use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
@@ -15,15 +17,30 @@ use crate::system::status::Status;
 use crate::types::brief;
 
 /// Prints the status.
-pub fn run(arguments: &arguments::Status, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &arguments::Status, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
     let (status, warnings) = session.open()?.status()?;
     warnings.iter().for_each(messages::warn);
     if arguments.json {
         super::print_json(&status)?;
     } else {
-        super::print(messages::visible(&text(&status)).as_bytes())?;
+        super::print(painted(&messages::visible(&text(&status)), Paint(screen::colours(color))).as_bytes())?;
     }
     Ok(if arguments.exit_code && status.is_any() { Exit::Found } else { Exit::Done })
+}
+
+/// The same text with colours: names, what is not in effect, and what went wrong.
+fn painted(text: &str, paint: Paint) -> String {
+    const PENDING: [&str; 3] = ["recorded, not applied", "`dynix apply` would change it", "built in by now"];
+    let line = |line: &str| {
+        let is_failure = line.starts_with("  2") && line.contains("Z: ") || line.starts_with("does not hold: ");
+        let line = match line.split_once(": ") {
+            _ if is_failure => return paint.failure(line),
+            Some((name, rest)) if !line.starts_with(' ') => format!("{}: {rest}", paint.name(name)),
+            _ => line.to_owned(),
+        };
+        PENDING.iter().fold(line, |line, words| line.replace(words, &paint.notice(words)))
+    };
+    text.lines().flat_map(|one| [line(one), "\n".to_owned()]).collect()
 }
 
 fn text(status: &Status) -> String {

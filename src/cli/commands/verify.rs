@@ -18,6 +18,7 @@ pub fn run(arguments: &Verify, session: &Session) -> anyhow::Result<Exit> {
             None => Ok(Exit::Done),
         };
     }
+    session.progress().busy("evaluating the configuration");
     let verdict = system.verify()?;
     let exit = match verdict.verdict {
         Soundness::Sound => Exit::Done,
