@@ -3,7 +3,8 @@
 
 use super::{
     Format, cdn, configobj, edn, elixir_conf, environment, flags, git_ini, hocon, ini, ini_with_global_section,
-    java_properties, json, kdl, key_value, libconfig, lua, nix_conf, php, plist, python_vars, systemd, toml, xml, yaml,
+    java_properties, json, kdl, key_value, knot_conf, libconfig, lua, nix_conf, php, plist, postfix_conf,
+    postgresql_conf, python_vars, sshd_conf, systemd, toml, unbound_conf, xml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
@@ -22,14 +23,19 @@ static FORMATS: &[&Format] = &[
     &json::FORMAT,
     &kdl::FORMAT,
     &key_value::FORMAT,
+    &knot_conf::FORMAT,
     &libconfig::FORMAT,
     &lua::FORMAT,
     &nix_conf::FORMAT,
     &php::FORMAT,
     &plist::FORMAT,
+    &postfix_conf::FORMAT,
+    &postgresql_conf::FORMAT,
     &python_vars::FORMAT,
+    &sshd_conf::FORMAT,
     &systemd::FORMAT,
     &toml::FORMAT,
+    &unbound_conf::FORMAT,
     &xml::FORMAT,
     &yaml::YAML_1_1,
     &yaml::YAML_1_2,

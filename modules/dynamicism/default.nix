@@ -109,6 +109,9 @@ in
     ./harmonia.nix
     ./nostr-rs-relay.nix
     ./oink.nix
+    ./openssh.nix
+    ./sysctl.nix
+    ./systemd.nix
   ];
 
   options.dynamicism = {

@@ -113,6 +113,7 @@ let
         else
           { bind = if file.attach.bind == null then static else file.attach.bind; };
     }
+    // lib.optionalAttrs (file.around != null) { inherit (file) around; }
     // lib.optionalAttrs (file.units != null) { inherit (file) units; };
 
   # The entry of a file under /etc that is a link which can be swapped: one that NixOS makes in an /etc that is no overlay.

@@ -50,6 +50,30 @@ let
           defaultText = lib.literalMD "the store path with the file's name that occurs in the text of its units";
           description = "The file that Nix generated for the built values, in the store. The build proves that dynix writes the same.";
         };
+        around = mkOption {
+          type = types.nullOr (
+            types.submodule {
+              options = {
+                head = mkOption {
+                  type = types.nullOr types.str;
+                  default = null;
+                  description = "The text before the settings. With null, the build finds it.";
+                };
+                tail = mkOption {
+                  type = types.nullOr types.str;
+                  default = null;
+                  description = "The text after the settings. With null, the build finds it.";
+                };
+              };
+            }
+          );
+          default = null;
+          example = { };
+          description = ''
+            For a file that is the settings between other lines, which stay as they are. `{ }` lets the build find them in what
+            Nix generated.
+          '';
+        };
         mode = mkOption {
           type = types.strMatching "0[0-7]{3}";
           default = "0444";

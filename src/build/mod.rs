@@ -6,6 +6,7 @@
 //! description does not vouch for, [`stub`] gives the units' drop-ins, [`tree`] writes. The same input, with the same
 //! programs to try, gives the same output to the byte: nothing in the output says when or where it was made.
 
+pub mod around;
 pub mod checks;
 pub mod daemon;
 pub mod data;
@@ -152,17 +153,18 @@ fn prove(plan: &mut Plan, static_root: &Utf8Path, open: &find::Open) -> Result<(
                 }
             };
             match proof::prove(service, file, &nix) {
-                Ok((format, mut proof)) => {
+                Ok((format, mut proof, around)) => {
                     let of_the_value = open.get(&(name.clone(), file_name.clone())).into_iter().flatten();
                     proof.undecided.extend(of_the_value.map(|name| (*name).to_owned()));
-                    found.push((file_name.clone(), (format, proof)));
+                    found.push((file_name.clone(), (format, proof, around)));
                 }
                 Err(problem) => problems.add(&place, problem),
             }
         }
-        for (file_name, (format, proof)) in found {
+        for (file_name, (format, proof, around)) in found {
             if let Some(file) = service.files.get_mut(&file_name) {
                 file.format = format;
+                file.around = around;
                 file.proof = Some(proof);
             }
         }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::around::{self, Placed};
 use super::recognise::{difference, recognise, written};
 use super::script::{self, Script};
 use crate::format;
 use crate::host::digest::sha256;
-use crate::plan::{Attach, File, FormatSpec, Proof, ProofLevel, Service};
+use crate::plan::{Around, Attach, File, FormatSpec, Proof, ProofLevel, Service};
 use crate::render::static_values;
 
 /// Proves one file: the format with the dialect and parameters that its generator has, and the proof. `nix` is what Nix wrote.
-pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, Proof), String> {
+pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, Proof, Option<Around>), String> {
     let values = static_values(service);
     let value = file.value.evaluate(&values).map_err(|error| error.to_string())?;
     match &file.attach {
@@ -30,7 +31,7 @@ pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, 
                 ));
             }
             let rendered = format::render(&file.format, &value).map_err(|error| error.to_string())?;
-            Ok((file.format.clone(), proof(ProofLevel::Bytes, &rendered, &rendered)))
+            Ok((file.format.clone(), proof(ProofLevel::Bytes, &rendered, &rendered), None))
         }
         Attach::Environment { command, environment, built, .. } => {
             let theirs = match built {
@@ -50,7 +51,7 @@ pub fn prove(service: &Service, file: &File, nix: &[u8]) -> Result<(FormatSpec, 
             }
             let rendered = format::render(&file.format, &value).map_err(|error| error.to_string())?;
             let nix = if built.is_some() { &rendered } else { nix };
-            Ok((file.format.clone(), proof(ProofLevel::Bytes, nix, &rendered)))
+            Ok((file.format.clone(), proof(ProofLevel::Bytes, nix, &rendered), None))
         }
     }
 }
@@ -60,11 +61,18 @@ fn proof(level: ProofLevel, nix: &[u8], rendered: &[u8]) -> Proof {
 }
 
 /// Tries what the description leaves open: the dialect, and parameters.
-fn prove_text(file: &File, value: &Value, nix: &[u8]) -> Result<(FormatSpec, Proof), String> {
+fn prove_text(file: &File, value: &Value, nix: &[u8]) -> Result<(FormatSpec, Proof, Option<Around>), String> {
+    if let Some(given) = &file.around {
+        let Placed { around, found } = around::find(&file.format, given, value, nix)
+            .map_err(|problem| format!("{}: {problem}", file.static_file))?;
+        let undecided = found.undecided.into_iter().map(str::to_owned).collect();
+        let proof = Proof { undecided, ..proof(found.level, nix, &around.put(found.rendered)) };
+        return Ok((found.format, proof, Some(around)));
+    }
     let recognition = recognise(std::slice::from_ref(&file.format), value, nix);
     if let Some(found) = recognition.found.into_iter().next() {
         let undecided = found.undecided.into_iter().map(str::to_owned).collect();
-        return Ok((found.format, Proof { undecided, ..proof(found.level, nix, &found.rendered) }));
+        return Ok((found.format, Proof { undecided, ..proof(found.level, nix, &found.rendered) }, None));
     }
     let Some(nearest) = recognition.nearest else { return Err(recognition.faults.join("; ")) };
     Err(format!(

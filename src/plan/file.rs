@@ -43,6 +43,9 @@ pub struct File {
     pub group: String,
     /// How the running unit sees the file.
     pub attach: Attach,
+    /// What is before and after the value's text; `None` if there is nothing.
+    #[serde(default)]
+    pub around: Option<Around>,
     /// The units that read it; `None` for all units of the service.
     #[serde(default)]
     pub units: Option<Vec<String>>,
@@ -52,6 +55,27 @@ pub struct File {
     /// The result of the proof by `generate`; absent in a description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+}
+
+/// What stays as it is around the text of a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Around {
+    /// The text before; in a description, `None` lets `generate` find it.
+    #[serde(default)]
+    pub head: Option<String>,
+    /// The text after; likewise.
+    #[serde(default)]
+    pub tail: Option<String>,
+}
+
+impl Around {
+    /// The whole text.
+    #[must_use]
+    pub fn put(&self, text: Vec<u8>) -> Vec<u8> {
+        let of = |part: &Option<String>| part.clone().unwrap_or_default().into_bytes();
+        [of(&self.head), text, of(&self.tail)].concat()
+    }
 }
 
 impl File {

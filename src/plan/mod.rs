@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 pub use daemon::{Bounds, DaemonSpec, Method, Rule};
 pub use dynix_formats::FormatSpec;
-pub use file::{Attach, Drop, EtcFile, File, OwnFiles, Proof, ProofLevel, ValueSpec, Within};
+pub use file::{Around, Attach, Drop, EtcFile, File, OwnFiles, Proof, ProofLevel, ValueSpec, Within};
 pub use reading::{PlanError, load, open, read};
 use serde::{Deserialize, Serialize};
 pub use service::{Check, Exempt, Find, Health, OnChange, OptionSpec, Probe, Service, Unit};

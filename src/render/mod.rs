@@ -93,6 +93,10 @@ fn render_all(service: &Service, values: &BTreeMap<String, Value>) -> Result<Ren
             let unchanged = file.value.evaluate(&as_built).map_err(|error| unrenderable(error.to_string()))?;
             format::ambiguities(&file.format, &unchanged, &value).map_err(|error| unrenderable(error.to_string()))?;
         }
+        let bytes = match &file.around {
+            Some(around) => around.put(bytes),
+            None => bytes,
+        };
         rendered.files.insert(name.clone(), bytes);
     }
     for (unit, template) in &service.drop_ins {

@@ -160,6 +160,201 @@ let
       '';
   };
 
+  isSet = value: builtins.isAttrs value;
+  notNull = lib.filterAttrs (_: value: value != null);
+  lines = lib.concatStringsSep "\n";
+  yesNo = truth: if truth then "yes" else "no";
+
+  # As the modules of these services write them (nixos/modules/services of nixpkgs), without the lines that they add.
+  modules = {
+    # networking/ssh/sshd.nix
+    sshdConf =
+      value:
+      generators.toKeyValue
+        {
+          mkKeyValue = generators.mkKeyValueDefault {
+            mkValueString =
+              value:
+              if lib.isInt value then
+                toString value
+              else if isString value then
+                value
+              else if lib.isBool value then
+                yesNo value
+              else
+                throw "unsupported type";
+          } " ";
+        }
+        (
+          mapAttrs (
+            name: value:
+            if !isList value then
+              value
+            else if
+              lib.elem name [
+                "Ciphers"
+                "KexAlgorithms"
+                "Macs"
+              ]
+            then
+              lib.concatStringsSep "," value
+            else if
+              lib.elem name [
+                "AuthorizedKeysFile"
+                "AllowGroups"
+                "AllowUsers"
+                "DenyGroups"
+                "DenyUsers"
+              ]
+            then
+              lib.concatStringsSep " " value
+            else
+              throw "list value for unknown key"
+          ) (notNull value)
+        );
+    # databases/postgresql.nix
+    postgresqlConf =
+      value:
+      lines (
+        lib.mapAttrsToList (
+          name: value:
+          "${name} = ${
+            if lib.isBool value then
+              yesNo value
+            else if isString value then
+              "'${lib.replaceStrings [ "'" ] [ "''" ] value}'"
+            else
+              toString value
+          }"
+        ) (notNull value)
+      );
+    # mail/postfix.nix
+    postfixConf =
+      value:
+      lines (
+        lib.mapAttrsToList (
+          name: value:
+          "${lib.replaceStrings [ "$" ] [ "$$" ] name} =${
+            if isList value then
+              "\n  " + lib.concatStringsSep ",\n  " value
+            else
+              " " + (if lib.isBool value then yesNo value else toString value)
+          }"
+        ) (notNull value)
+      )
+      + "\n";
+    # networking/unbound.nix
+    unboundConf =
+      dialect: value:
+      let
+        one =
+          indent: name: value:
+          if builtins.isFloat value then
+            "${indent}${name}: ${builtins.toJSON value}"
+          else if lib.isInt value then
+            "${indent}${name}: ${toString value}"
+          else if lib.isBool value then
+            "${indent}${name}: ${yesNo value}"
+          else if isString value then
+            "${indent}${name}: ${value}"
+          else if isList value then
+            lib.concatMapStringsSep "\n" (one indent name) value
+          else if isSet value then
+            lines ([ "${indent}${name}:" ] ++ lib.mapAttrsToList (one "${indent}  ") value)
+          else
+            throw "unexpected type";
+        tag = if value.server.define-tag != "" then "  define-tag: ${value.server.define-tag}" else "";
+        hasTag = dialect == "define-tag";
+      in
+      "server:\n"
+      + lib.optionalString hasTag "${tag}\n"
+      + lines (
+        lib.mapAttrsToList (one "  ") (removeAttrs value.server (lib.optional hasTag "define-tag"))
+      )
+      + "\n"
+      + lines (lib.mapAttrsToList (one "") (removeAttrs value [ "server" ]) ++ [ "" ])
+      + "\n";
+    # networking/knot.nix
+    knotConf =
+      value:
+      let
+        quoted = value: "\"${toString value}\"";
+        text =
+          indent: value:
+          if isSet value then
+            lib.concatStringsSep "\n${indent}" (
+              lib.mapAttrsToList (
+                name: value: "${name}:${if isSet value then "\n${indent}  " else " "}${text "${indent}  " value}"
+              ) value
+            )
+            + "\n"
+          else if isList value then
+            "[ ${lib.concatMapStringsSep ", " quoted value} ]"
+          else if lib.isBool value then
+            (if value then "on" else "off")
+          else
+            quoted value;
+        plain = name: lib.optionalString (value ? ${name}) (text "" { ${name} = value.${name}; });
+        item =
+          first: id: rest:
+          "  - ${text "" { ${first} = id; }}    ${text "    " rest}\n";
+        listed =
+          first: name:
+          lib.optionalString (value ? ${name}) (
+            "${name}:\n"
+            + (
+              if isList value.${name} then
+                lib.concatMapStrings (one: item first one.${first} (removeAttrs one [ first ])) value.${name}
+              else
+                lib.concatStrings (lib.mapAttrsToList (item first) value.${name})
+            )
+          );
+        sections = lib.splitString " " "module server xdp control log statistics database keystore key remote remotes acl submission policy template zone include";
+        unknown = lib.filter (name: !(lib.hasPrefix "mod-" name || lib.elem name sections)) (
+          builtins.attrNames value
+        );
+      in
+      if unknown != [ ] then
+        throw "unknown sections"
+      else
+        lib.concatStrings (
+          [ (listed "id" "module") ]
+          ++ map plain [
+            "server"
+            "xdp"
+            "control"
+          ]
+          ++ [ (listed "target" "log") ]
+          ++ map plain [
+            "statistics"
+            "database"
+          ]
+          ++ map (listed "id") [
+            "keystore"
+            "key"
+            "remote"
+            "remotes"
+            "acl"
+            "submission"
+            "policy"
+          ]
+          ++ map (listed "id") (lib.filter (lib.hasPrefix "mod-") (builtins.attrNames value))
+          ++ [
+            (listed "id" "template")
+            (listed "domain" "zone")
+            (plain "include")
+          ]
+        );
+  };
+
+  writeOfModule = {
+    sshdConf = _: modules.sshdConf;
+    postgresqlConf = _: modules.postgresqlConf;
+    postfixConf = _: modules.postfixConf;
+    unboundConf = modules.unboundConf;
+    knotConf = _: modules.knotConf;
+  };
+
   block =
     value:
     if builtins.isAttrs value then
@@ -182,6 +377,14 @@ let
     else
       generators.mkValueStringDefault { } value;
 in
-map (case: write.${case.format} case.parameters case.input) (
-  builtins.fromJSON (builtins.readFile cases)
-)
+map (
+  case:
+  if writeOfModule ? ${case.format} then
+    let
+      # What a module refuses has no text.
+      tried = builtins.tryEval (writeOfModule.${case.format} (case.dialect or "") case.input);
+    in
+    if tried.success then tried.value else null
+  else
+    write.${case.format} case.parameters case.input
+) (builtins.fromJSON (builtins.readFile cases))

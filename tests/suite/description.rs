@@ -6,8 +6,9 @@ use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::host::evaluator::Evaluator;
 use dynix::plan::{
-    Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Exempt, File, Find, FormatSpec, Health, Method,
-    MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify, Within,
+    Around, Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Exempt, File, Find, FormatSpec, Health,
+    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify,
+    Within,
 };
 use dynix::types::compile;
 use serde_json::{Value, json};
@@ -61,6 +62,7 @@ fn everything() -> Plan {
                 built: Some(vec!["/bin/x".to_owned(), "y".to_owned()]),
             },
         },
+        around: Some(Around { head: Some(String::new()), tail: Some(String::new()) }),
         units: Some(vec!["x.service".to_owned()]),
         // Only in the plan.
         found: None,

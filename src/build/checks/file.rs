@@ -32,6 +32,17 @@ pub fn check(
     refuse(place.key("format"), format::check(&file.format).map_err(|error| error.to_string()));
     readers(place, file, service, problems);
     attach(&place.key("attach"), file, problems);
+    if let Some(around) = &file.around {
+        let place = place.key("around");
+        if !matches!(file.attach, Attach::Bind(_) | Attach::Credential(_) | Attach::Etc(_)) {
+            problems.add(&place, "only a text that a program reads has something around it");
+        }
+        for (key, text) in [("head", &around.head), ("tail", &around.tail)] {
+            if text.as_ref().is_some_and(|text| text.contains('\0')) {
+                problems.add(&place.key(key), "it has a NUL character");
+            }
+        }
+    }
     let mut unknown = Problems::default();
     value(&place.key("value"), &file.value, service, &mut unknown);
     match unknown.or(()) {

@@ -230,6 +230,7 @@ impl Found {
             owner: "root".to_owned(),
             group: "root".to_owned(),
             attach: self.attach,
+            around: None,
             units: Some(self.units),
             found: Some(self.how),
             proof: None,

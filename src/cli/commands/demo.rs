@@ -258,7 +258,7 @@ fn go_static(root: &Utf8Path, system: &System<'_>) -> anyhow::Result<()> {
             let proven = file.proof.as_ref().map(|proof| proof.nix.clone());
             ensure!(digest.is_some() && digest == proven, "{path} is not what Nix generated");
             let rendered = build::proof::prove(service, file, &fs::read(&path)?.unwrap_or_default());
-            let (_, proof) = rendered.map_err(anyhow::Error::msg)?;
+            let (_, proof, _) = rendered.map_err(anyhow::Error::msg)?;
             let level = match proof.level {
                 crate::plan::ProofLevel::Bytes => "byte for byte",
                 crate::plan::ProofLevel::Data => "as data",

@@ -40,7 +40,8 @@ def nix(cases):
         expression = "import /cases/generators.nix { lib = import /cases/lib; cases = /cases/cases.json; }"
         command = ["env", "NIX_STATE_DIR=/tmp/nix", "HOME=/tmp"]
         command += ["nix-instantiate", "--store", "dummy://", "--eval", "--strict", "--json", "--expr", expression]
-        return [{"text": text} for text in json.loads(in_nix_root(directory, command))]
+        texts = json.loads(in_nix_root(directory, command))
+        return [{"error": "refused"} if text is None else {"text": text} for text in texts]
 
 
 def atom(documents, lists=None):

@@ -50,6 +50,12 @@ with subtest("an open session survives, a new one sees the new value, and so doe
     t.assertNotIn("dynix", machine.succeed("systemctl cat sshd.service"))
     machine.succeed("dynix append services.openssh.settings.MaxAuthTries 3 --apply")
     t.assertEqual(tries(), "3")
+    # A list, and the lines after the settings, which stay as they are.
+    machine.succeed("dynix append services.openssh.settings.Ciphers '[ \"aes128-ctr\" ]' --apply")
+    machine.fail(f"{SSH.replace('root@', '-c aes256-ctr root@')} true")
+    t.assertIn("aes128-ctr", machine.execute(f"{SSH} -v true 2>&1")[1])
+    machine.succeed("dynix rollback --apply")
+    t.assertIn("Port 22\n\nHostKey /etc/ssh/ssh_host_ed25519_key\n\n", machine.succeed(f"cat {CONFIG}"))
 
 with subtest("what sshd refuses changes nothing"):
     before = leads(), machine.succeed(f"cat {CONFIG}")
