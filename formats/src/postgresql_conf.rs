@@ -40,7 +40,7 @@ fn write(out: &mut Vec<u8>, _: &Settings, value: &Value) -> Result<(), RenderErr
     Ok(())
 }
 
-/// PostgreSQL reads backslashes in quotes as escapes, and has no line breaks there (guc-file.l).
+/// `PostgreSQL` reads backslashes in quotes as escapes, and has no line breaks there (guc-file.l).
 fn misread(_: &Settings, value: &Value) -> Vec<RenderError> {
     let name = |name: &str| match name {
         "include" | "include_dir" | "include_if_exists" => {

@@ -31,7 +31,7 @@ pub fn find(format: &FormatSpec, given: &Around, value: &Value, text: &[u8]) -> 
     let rest = rest.strip_suffix(tail).ok_or("it does not end with the tail that is given")?;
     let mut placed: Vec<Placed> = Vec::new();
     for (start, end) in places(format, given, value, rest) {
-        let recognition = recognise(std::slice::from_ref(format), value, rest[start..end].as_bytes());
+        let recognition = recognise(std::slice::from_ref(format), value, &rest.as_bytes()[start..end]);
         let Some(found) = recognition.found.into_iter().find(|found| found.level == ProofLevel::Bytes) else {
             continue;
         };
@@ -99,7 +99,8 @@ fn renderings(format: &FormatSpec, value: &Value) -> Vec<String> {
     let dialects = format::dialects(&format.name);
     match (&format.dialect, dialects) {
         (None, [_, ..]) => {
-            formats.extend(dialects.iter().map(|one| FormatSpec { dialect: Some((*one).to_owned()), ..format.clone() }))
+            formats
+                .extend(dialects.iter().map(|one| FormatSpec { dialect: Some((*one).to_owned()), ..format.clone() }));
         }
         _ => formats.push(format.clone()),
     }
@@ -120,7 +121,7 @@ mod tests {
 
     const TEXT: &str = "# by NixOS\n\nport 22\nuse yes\nBanner none\nport 22\n";
 
-    fn format(parameters: Value) -> FormatSpec {
+    fn format(parameters: &Value) -> FormatSpec {
         serde_json::from_value(json!({"name": "keyValue", "parameters": parameters})).unwrap()
     }
 
@@ -129,14 +130,14 @@ mod tests {
     }
 
     fn found(given: &Around, value: &Value, text: &str) -> Result<(String, String), String> {
-        let placed = find(&format(json!({"separator": " "})), given, value, text.as_bytes())?;
+        let placed = find(&format(&json!({"separator": " "})), given, value, text.as_bytes())?;
         Ok((placed.around.head.unwrap(), placed.around.tail.unwrap()))
     }
 
     #[test]
     fn the_lines_of_the_settings_are_found_with_their_conventions() {
         let value = json!({"port": 22, "use": true});
-        let placed = find(&format(json!({})), &Around::default(), &value, TEXT.as_bytes()).unwrap();
+        let placed = find(&format(&json!({})), &Around::default(), &value, TEXT.as_bytes()).unwrap();
         assert_eq!(placed.around, around(Some("# by NixOS\n\n"), Some("Banner none\nport 22\n")));
         assert_eq!(placed.found.format.parameters["booleans"], "yes/no");
         assert_eq!(placed.found.format.parameters["separator"], " ");

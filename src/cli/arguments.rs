@@ -12,7 +12,7 @@ use clap_complete::ArgValueCompleter;
 pub use super::lazy::Lazy;
 use super::verb;
 use crate::cli::commands::offers;
-use crate::system::request::Wait;
+use crate::system::request::{ListEdit, Wait};
 use crate::system::session::Location;
 use crate::time::duration::{AWAITS, HOLDS};
 use crate::time::when::when;
@@ -296,8 +296,11 @@ pub struct Set {
     /// Read VALUE as a Nix expression; dynix evaluates it when it applies
     #[arg(long)]
     pub expr: bool,
+    /// What becomes of a list.
+    #[command(flatten)]
+    pub list: Elements,
     /// Replace the whole value, dropping all attributes of the built one
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["add", "remove"])]
     pub replace: bool,
     /// End the override after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
@@ -417,8 +420,11 @@ pub struct Append {
     /// How the value is taken.
     #[command(flatten)]
     pub reading: Reading,
+    /// What becomes of a list.
+    #[command(flatten)]
+    pub list: Elements,
     /// Replace the whole value, dropping all attributes of the built one
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["add", "remove"])]
     pub replace: bool,
     /// End the override after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
@@ -429,6 +435,25 @@ pub struct Append {
     /// How it is recorded.
     #[command(flatten)]
     pub recording: Recording,
+}
+
+/// Elements of a list.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Elements {
+    /// Add VALUE to the list at PATH, as its last element
+    #[arg(long, conflicts_with_all = ["remove", "secret_file"])]
+    pub add: bool,
+    /// Remove VALUE from the list at PATH
+    #[arg(long, conflicts_with = "secret_file")]
+    pub remove: bool,
+}
+
+impl Elements {
+    /// The edit, if it is one.
+    #[must_use]
+    pub fn edit(self) -> Option<ListEdit> {
+        if self.add { Some(ListEdit::Add) } else { self.remove.then_some(ListEdit::Remove) }
+    }
 }
 
 /// `dynix unset`

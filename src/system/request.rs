@@ -6,6 +6,8 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+pub use super::record::elements::ListEdit;
+
 /// One request that changes something.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
@@ -79,6 +81,9 @@ pub struct Append {
     /// The file that has the value of an option that is marked as secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<Utf8PathBuf>,
+    /// Whether the value is an element that is added to the list at the path, or removed from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListEdit>,
     /// Whether nothing is left of the built value's attributes.
     #[serde(default)]
     pub replace: bool,
@@ -101,8 +106,8 @@ pub struct Append {
 
 impl From<Append> for Set {
     fn from(append: Append) -> Self {
-        let Append { path, text, value, expression, secret_file, replace, .. } = append;
-        let change = Assignment { path, text, value, expression, secret_file, replace, unset: false };
+        let Append { path, text, value, expression, secret_file, list, replace, .. } = append;
+        let change = Assignment { path, text, value, expression, secret_file, list, replace, unset: false };
         let Append { duration, apply, build, confirm, message, .. } = append;
         Self { changes: vec![change], duration, apply, build, confirm, message }
     }
@@ -149,6 +154,9 @@ pub struct Assignment {
     /// The file that has the value of an option that is marked as secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<Utf8PathBuf>,
+    /// Whether the value is an element that is added to the list at the path, or removed from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListEdit>,
     /// Whether nothing is left of the built value's attributes.
     #[serde(default)]
     pub replace: bool,

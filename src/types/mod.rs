@@ -18,7 +18,7 @@ pub use compile::{SchemaError, compile};
 pub use describe::brief;
 pub use judge::{Fault, Mismatch, kind_of};
 pub use kind::Type;
-pub use part::{Below, Part};
+pub use part::{Below, ELEMENT, Part};
 pub use pattern::{Pattern, PatternError};
 pub use read::{UnreadableValue, read_json};
 pub use schema::Schema;

@@ -44,6 +44,9 @@ enum Step<'t> {
     Closed(Vec<String>),
 }
 
+/// Stands for any element of a list where a path has names: no attribute has this name.
+pub const ELEMENT: &str = "\0";
+
 impl Type {
     /// The rules for the value at `path` (names, outermost first).
     #[must_use]
@@ -76,6 +79,14 @@ impl Type {
             Kind::Anything => Step::Open,
             // The built value stays as a whole: its parts are of the same kind.
             Kind::AsBuilt(_) => Step::To(Piece::One(node)),
+            Kind::List(list) if name == ELEMENT => match list.items.kind {
+                Kind::Anything => Step::Open,
+                _ => Step::To(Piece::One(&list.items)),
+            },
+            // Lists only have elements, and nothing else has one.
+            _ if name == ELEMENT && !matches!(node.kind, Kind::Either(_) | Kind::All(_) | Kind::Named(_)) => {
+                Step::Closed(Vec::new())
+            }
             Kind::Set(set) => match (set.properties.get(name), &set.rest.kind) {
                 (Some(property), _) => Step::To(Piece::One(property)),
                 (None, Kind::Nothing) => Step::Closed(set.properties.keys().cloned().collect()),

@@ -48,6 +48,57 @@ fn a_value_of_the_wrong_type_is_refused_with_all_there_is_to_know() {
 }
 
 #[test]
+fn elements_of_lists_are_added_removed_and_changed_and_the_whole_list_is_recorded() {
+    let mut description = description();
+    let settings = &mut description["services"]["gotosocial"]["options"]["services.gotosocial.settings"];
+    settings["schema"] = serde_json::json!({"type": "object", "properties": {"jobs": {"type": "array", "items": {
+        "type": "object", "properties": {"name": {"type": "string"}, "port": {"type": "integer", "maximum": 9}},
+        "additionalProperties": false}}}});
+    let system = System::of(&description);
+    let value = |path: &str| system.run(&["get", path, "--json"]).json()["value"].clone();
+    let clients = "services.distccd.allowedClients";
+    let run = system.run(&["append", clients, "10.0.0.0/8", "--add"]).ends(0);
+    assert!(run.stdout.contains("\"10.0.0.0/8\"]"), "{}", run.stdout);
+    system.run(&["set", "--remove", clients, "127.0.0.1"]).ends(0);
+    assert_eq!(value(clients), serde_json::json!(["10.0.0.0/8"]));
+    system.run(&["append", &format!("{clients}.[-1]"), "10.0.0.0/16"]).ends(0);
+    assert_eq!(value(clients), serde_json::json!(["10.0.0.0/16"]));
+    // A rebuild reads the whole list.
+    let log = system.read("etc/nixos/dynamic.nix");
+    assert!(log.contains(r#"set.services.distccd.allowedClients = [ "10.0.0.0/16" ]"#), "{log}");
+
+    let jobs = "services.gotosocial.settings.jobs";
+    system.run(&["append", jobs, "--add", r#"{"name": "a", "port": 1}"#]).ends(0);
+    system.run(&["append", jobs, "--add", r#"{ name = "b"; port = 2; }"#]).ends(0);
+    system.run(&["set", &format!("{jobs}.[name=b].port=7")]).ends(0);
+    system.run(&["append", &format!("{jobs}.[0].name"), "c"]).ends(0);
+    assert_eq!(value(jobs), serde_json::json!([{"name": "c", "port": 1}, {"name": "b", "port": 7}]));
+
+    let before = system.everything();
+    for (arguments, said) in [
+        (vec![clients, "--add", "10.0.0.0/16"], "is in the list already"),
+        (vec![clients, "--remove", "10.0.0.0/8"], "is not in the list"),
+        (vec![jobs, "--add", "5"], "expected"),
+        (vec!["services.distccd.maxJobs", "--add", "1"], "has no such element"),
+        (vec!["services.gotosocial.settings.jobs.[name=b].port", "70"], "expected integer of at most 9"),
+        (vec!["services.gotosocial.settings.jobs.[name=b].port", "x"], "expected"),
+        (vec!["services.gotosocial.settings.jobs.[name=b].prot", "7"], "has no such element"),
+        (
+            vec!["services.gotosocial.settings.jobs.[name=x].port", "7"],
+            "no element has name = x; there are: \"c\", \"b\"",
+        ),
+        (vec!["services.gotosocial.settings.jobs.[5].port", "7"], "there is no element 5: the list has 2"),
+        (vec!["services.gotosocial.settings.jobs.[5", "7"], "a [ without its ]"),
+        (vec!["services.gotosocial.settings.jobs.[0]", "--expr", "config.x"], "can't be an expression"),
+    ] {
+        let run = system.run(&[vec!["append"], arguments.clone()].concat()).ends(3);
+        assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
+    }
+    system.run(&["append", clients, "--add", "--remove", "x"]).ends(2);
+    assert_eq!(system.everything(), before);
+}
+
+#[test]
 fn a_path_that_no_service_has_is_refused_with_the_nearest() {
     let system = System::new();
     let before = system.everything();

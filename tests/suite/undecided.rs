@@ -374,6 +374,7 @@ fn proven(name: &str, built: &Value, text: &[u8]) -> Option<File> {
         owner: "root".to_owned(),
         group: "root".to_owned(),
         attach: Attach::Bind(STATIC.into()),
+        around: None,
         units: None,
         found: None,
         proof: Some(Proof { level: ProofLevel::Bytes, nix: String::new(), rendered: String::new(), undecided }),

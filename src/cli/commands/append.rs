@@ -9,10 +9,12 @@ use crate::types;
 
 /// The request of the command line.
 pub fn request(arguments: &arguments::Append) -> Result<Append, Refused> {
-    let arguments::Append { path, value, secret_file, reading, replace, duration, build, recording, .. } = arguments;
+    let arguments::Append { path, value, secret_file, reading, list, replace, duration, build, recording, .. } =
+        arguments;
     let mut request = Append {
         path: path.clone(),
         secret_file: secret_file.clone(),
+        list: list.edit(),
         replace: *replace,
         duration: *duration,
         apply: recording.apply,

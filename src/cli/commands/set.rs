@@ -17,7 +17,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// The request of the command line.
 pub fn request(arguments: &arguments::Set) -> anyhow::Result<Set> {
-    let arguments::Set { words, secret_file, replace, duration, build, recording, .. } = arguments;
+    let arguments::Set { words, secret_file, list, replace, duration, build, recording, .. } = arguments;
     let changes = if let Some(file) = secret_file {
         let [path] = words.as_slice() else {
             return Err(Refused("--secret-file is the value of one option: give its path alone".to_owned()).into());
@@ -30,7 +30,7 @@ pub fn request(arguments: &arguments::Set) -> anyhow::Result<Set> {
         }
         pairs.into_iter().map(|(path, value)| assignment(path, value, arguments)).collect::<Result<_, _>>()?
     };
-    let changes = changes.into_iter().map(|one| Assignment { replace: *replace, ..one }).collect();
+    let changes = changes.into_iter().map(|one| Assignment { list: list.edit(), replace: *replace, ..one }).collect();
     Ok(Set {
         changes,
         duration: *duration,
@@ -57,16 +57,17 @@ fn pairs(words: &[String]) -> Result<Vec<(String, String)>, Refused> {
     Ok(pairs)
 }
 
-/// Where the path ends in `PATH=VALUE`: at the first `=` outside of quotes.
+/// Where the path ends in `PATH=VALUE`: at the first `=` outside of quotes, and of the brackets of an element.
 #[must_use]
 pub fn end_of_path(word: &str) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
+    let (mut quoted, mut escaped, mut within) = (false, false, false);
     word.char_indices().find_map(|(index, ch)| {
         match ch {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
-            '=' if !quoted => return Some(index),
+            '[' | ']' if !quoted => within = ch == '[',
+            '=' if !quoted && !within => return Some(index),
             _ => {}
         }
         None
@@ -122,6 +123,7 @@ mod tests {
         assert_eq!(read(&["a.b", "1", "c", "x=y"]), Ok(vec![pair("a.b", "1"), pair("c", "x=y")]));
         assert_eq!(read(&["a.b=1", "c=", "d=x=y"]), Ok(vec![pair("a.b", "1"), pair("c", ""), pair("d", "x=y")]));
         assert_eq!(read(&["a.\"x=y\"=1", "b", "-7"]), Ok(vec![pair("a.\"x=y\"", "1"), pair("b", "-7")]));
+        assert_eq!(read(&["a.[n=x].b=1"]), Ok(vec![pair("a.[n=x].b", "1")]));
         assert_eq!(read(&["a", "1", "b"]), Err("b has no value; write PATH VALUE or PATH=VALUE".to_owned()));
     }
 }

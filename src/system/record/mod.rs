@@ -2,6 +2,7 @@
 
 mod changed;
 mod check;
+pub mod elements;
 mod near;
 mod prune;
 mod reset;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::changed;
 use super::check::check;
+use super::elements::ListPath;
 use super::value::{Asked, change, not_dynamic};
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
@@ -27,7 +28,8 @@ use crate::verify::proof;
 
 /// Records the values.
 pub fn record(request: &Set, system: &System<'_>, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
-    let paths = request.changes.iter().map(|one| lookup::parse(&one.path)).collect::<Result<Vec<_>, _>>()?;
+    let paths =
+        request.changes.iter().map(|one| Ok(ListPath::parse(&one.path)?.path)).collect::<Result<Vec<_>, Refused>>()?;
     if paths.is_empty() {
         return Err(Refused("there is nothing to record; give a path and a value".to_owned()).into());
     }
@@ -41,6 +43,11 @@ pub fn record(request: &Set, system: &System<'_>, caller: &Caller<'_>) -> anyhow
                 .to_owned(),
         )
         .into());
+    }
+    if let Some(path) =
+        request.changes.iter().find(|one| one.list.is_some() || one.path.contains('[')).map(|one| &one.path)
+    {
+        return Err(Refused(format!("{path}: of an option of no service only the whole list can be given")).into());
     }
     of_no_service(request, &paths, system, caller)
 }

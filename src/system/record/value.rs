@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::elements::ListPath;
 use super::near;
 use super::text;
 use super::text::For;
@@ -55,9 +56,14 @@ impl Planned {
 pub fn change(request: &Assignment, folded: &Folded, asked: &Asked<'_>) -> anyhow::Result<Planned> {
     let Asked { path, place, .. } = *asked;
     let below = place.below(path);
+    let list = ListPath::parse(&request.path)?;
+    let is_of_list = request.list.is_some() || list.is_within_a_list();
     let given = [request.text.is_some(), request.value.is_some(), request.expression.is_some(), request.unset];
     if given.into_iter().chain([request.secret_file.is_some()]).filter(|given| *given).count() != 1 {
         return Err(Refused(format!("{path}: give exactly one of value, text, expression and secretFile")).into());
+    }
+    if is_of_list {
+        return element(request, &list, folded, asked);
     }
     if request.unset {
         return Ok(Planned::new(Draft::Unset(path.clone())));
@@ -131,6 +137,46 @@ pub fn change(request: &Assignment, folded: &Folded, asked: &Asked<'_>) -> anyho
     }));
     let change = if request.replace { Draft::Replace(path.clone(), value) } else { Draft::Set(path.clone(), value) };
     Ok(Planned { change, notes })
+}
+
+/// The change of a list: what is recorded is all of it.
+fn element(request: &Assignment, list: &ListPath, folded: &Folded, asked: &Asked<'_>) -> anyhow::Result<Planned> {
+    let Asked { path, place, .. } = *asked;
+    let below = place.below(path);
+    let refuse = |problem: &str| Refused(format!("{}: {problem}{}", request.path, standing(asked)));
+    if request.unset || request.secret_file.is_some() || request.replace {
+        return Err(Refused(format!(
+            "{}: of an element, only the value can be given; `dynix unset {path}` ends the override of the list",
+            request.path
+        ))
+        .into());
+    }
+    if place.option.concerns_secret(&below) || place.option.is_secret(&below) {
+        return Err(Refused(format!("{}: the list has secrets, so give it as a whole", request.path)).into());
+    }
+    let whole = effective(place, &folded.overlay).map_err(|error| refuse(&error.to_string()))?;
+    let present = below.within(&whole).unwrap_or(&Value::Null);
+    let Below::Part(part) = kind(place)?.below(&list.names(&below, request.list)) else {
+        return Err(refuse("its type has no such element").into());
+    };
+    let mut notes = Vec::new();
+    let value = match (&request.value, &request.text, request.expression.as_deref().map(written)) {
+        (Some(value), ..) => value.clone(),
+        (_, Some(text), _) => {
+            let present = if request.list.is_some() { None } else { list.present(present) };
+            let read = text::read(text, &For { part: &part, built: None, present }).map_err(|error| {
+                let instead = error.instead.map(|instead| format!("; write {instead}")).unwrap_or_default();
+                refuse(&format!("{text:?}: {}{instead}", error.problem))
+            })?;
+            notes.extend(read.note.map(|note| format!("{} = {text:?}: {note}", request.path)));
+            read.value
+        }
+        (_, _, Some(Text::Literal(value))) => value,
+        (_, _, Some(Text::Wrong(problem))) => return Err(refuse(&problem).into()),
+        _ => return Err(refuse("an element can't be an expression; give the whole list so").into()),
+    };
+    let changed = list.changed(present, value, request.list).map_err(|problem| refuse(&problem))?;
+    Ok(Planned { change: Draft::Set(path.clone(), changed), notes })
 }
 
 /// The option's type.
