@@ -14,8 +14,9 @@ in
       around = { };
       attach.etc = "/etc/ssh/sshd_config";
     };
-    # With a socket, each connection has a unit of its own, which reads the file when it starts.
-    units = lib.mkIf (!cfg.startWhenNeeded) { "sshd.service" = { }; };
+    # With a socket, each connection has a unit of its own, which reads the file when it starts, and no session ends with
+    # the socket.
+    units.${if cfg.startWhenNeeded then "sshd.socket" else "sshd.service"} = { };
     check.command = [
       "${cfg.package or config.programs.ssh.package}/bin/sshd"
       "-G"
