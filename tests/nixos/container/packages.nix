@@ -347,6 +347,17 @@ lib.genAttrs [
     inherit lib;
     inherit (final) stdenvNoCC;
   };
+  # The same, compiled (tests/nixos/package.nix).
+  compileRustPackage =
+    version:
+    import ./compile-rust-package.nix {
+      inherit lib version;
+      inherit (final) stdenvNoCC;
+      compiler = import ./compiler.nix {
+        inherit lib take;
+        shell = final.runtimeShell;
+      };
+    };
   testers = prev.testers or { } // {
     runNixOSTest = import ./test.nix {
       inherit lib system;
