@@ -7,6 +7,7 @@
   lib,
   config,
   options,
+  pkgs,
   extendModules,
   ...
 }:
@@ -23,6 +24,7 @@ let
     ;
   pieces = import ../verify/pieces.nix { inherit lib; };
   inherit (pieces) orElse plain try;
+  file = import ../verify/files.nix { inherit lib; };
 
   # Why an override of this path can't be evaluated, as far as the option tree says; null where it can.
   problem =
@@ -94,13 +96,8 @@ let
       lib.genAttrs (lib.unique (attrNames before ++ attrNames after)) one
     );
 
-  # Packages that are there on one side alone. That one is there twice makes no difference.
-  packageDifferences =
-    before: after:
-    let
-      unique = mapAttrs (_: list: lib.unique (lib.sort (a: b: a < b) list));
-    in
-    differences (unique before) (unique after);
+  # Packages by name. That one is there twice makes no difference.
+  unique = mapAttrs (_: list: lib.unique (lib.sort (a: b: a < b) list));
 
   # What of the whole system goes into it besides /etc, packages and the activation, which are compared by themselves.
   whole =
@@ -166,41 +163,143 @@ let
           upheldBy = unit.upheldBy or [ ];
         }
     ) units;
+
+  # Units of services whose files the build found, under the names of the built files: what differs in nothing else is
+  # left out, for dynix puts its own files in the place of these.
+  besidesFound =
+    overrides: compared: one:
+    let
+      names = lib.intersectLists one.units (attrNames compared);
+      sideWith =
+        modules:
+        let
+          evaluated = extendModules {
+            modules = modules ++ [
+              (pieces.hold config)
+              (file.replacing pkgs one.files)
+            ];
+          };
+          all = evaluated.config.systemd.units;
+        in
+        unitsOf (lib.getAttrs (filter (name: all ? ${name}) names) all);
+      renamed =
+        side:
+        if side == null || !(side ? text) then
+          side
+        else
+          side // { text = file.rename one.files side.text; };
+    in
+    if names == [ ] then
+      compared
+    else
+      removeAttrs compared names
+      // mapAttrs (
+        _: difference: if difference ? fails then difference else mapAttrs (_: renamed) difference
+      ) (differences (sideWith [ ]) (sideWith [ (toModule overrides) ]));
+
+  # All that is compared of one side, by kind and name.
+  sideOf =
+    config:
+    let
+      parts = pieces.parts config;
+    in
+    {
+      units = unitsOf config.systemd.units;
+      userUnits = unitsOf config.systemd.user.units;
+      etc = etc config;
+      packages = unique parts.package;
+      unitPackages = unique parts.unitPackage;
+      options = parts.option;
+      whole = whole config;
+      services = ofServices config;
+    };
+
+  # A derivation by its paths alone. What is made of it has the same path as if it was made of the derivation itself.
+  pathsOf = derivation: {
+    out = plain derivation;
+    drv = plain derivation.drvPath;
+  };
+  ofPaths = paths: {
+    type = "derivation";
+    name = builtins.substring 33 (-1) (baseNameOf paths.out);
+    outPath = builtins.appendContext paths.out { ${paths.drv}.outputs = [ "out" ]; };
+    drvPath = paths.drv;
+  };
+
+  # The side without overrides in a form that can be kept, for the evaluations that follow on the same system.
+  keptOf = config: {
+    version = keptVersion;
+    system = unsafeDiscardStringContext config.system.build.toplevel.outPath;
+    side = sideOf config;
+    activation = plain config.system.activationScripts.script;
+    warnings = pieces.warningsOf options;
+    hold = {
+      generated = pathsOf config.dynamicism.generated;
+      path = pathsOf config.system.path;
+      build = mapAttrs (_: plain) (pieces.heldBuild config);
+    };
+  };
+  keptVersion = 1;
+  # What `hold` needs of the kept side, in the place of its configuration.
+  heldOf = kept: {
+    dynamicism.generated = ofPaths kept.hold.generated;
+    system = {
+      path = ofPaths kept.hold.path;
+      inherit (kept.hold) build;
+    };
+  };
 in
 {
   change =
     {
       overrides,
+      # What only the build knows, where services' values are among the overrides: { SERVICE = { files, units }; }.
+      found ? { },
+      # A file with the kept side of the system that runs: then only what differs from it is evaluated without overrides.
+      built ? null,
+      # Whether that side is to be given, for a file.
+      keep ? false,
     }:
     let
       problems = filter (one: one != null) (map (one: problem one.path) overrides);
+      given = if built == null then null else builtins.fromJSON (builtins.readFile built);
+      kept = if given.version or 0 == keptVersion then given else null;
       with_ = extendModules {
         modules = [
           (toModule overrides)
-          (pieces.hold config)
+          (pieces.hold (if kept == null then config else heldOf kept))
         ];
       };
       after = with_.config;
 
-      beforeParts = pieces.parts config;
-      afterParts = pieces.parts after;
-      units = differences (unitsOf config.systemd.units) (unitsOf after.systemd.units);
-      userUnits = differences (unitsOf config.systemd.user.units) (unitsOf after.systemd.user.units);
-      entries = differences (etc config) (etc after);
-      unitPackages = packageDifferences beforeParts.unitPackage afterParts.unitPackage;
-      unitOptions = lib.filterAttrs (name: _: lib.hasPrefix "systemd." name) (
-        differences beforeParts.option afterParts.option
-      );
-      otherOptions = lib.filterAttrs (name: _: !lib.hasPrefix "systemd." name) (
-        differences beforeParts.option afterParts.option
-      );
-      wholes = differences (whole config) (whole after);
+      own = sideOf config;
+      before = if kept == null then own else kept.side;
+      now = sideOf after;
+      compared = mapAttrs (kind: differences before.${kind}) now;
+      # Where something differs from what runs, it has to be for the overrides.
+      isAsBuilt =
+        let
+          sameIn =
+            kind: names:
+            lib.all (
+              name: orElse null (try (own.${kind}.${name} or null)) == kept.side.${kind}.${name} or null
+            ) names;
+        in
+        lib.all (kind: sameIn kind (attrNames compared.${kind})) (attrNames compared)
+        && (
+          plain script == kept.activation || plain config.system.activationScripts.script == kept.activation
+        );
+      units = lib.foldl' (besidesFound overrides) compared.units (lib.attrValues found);
+      inherit (compared) userUnits unitPackages services;
+      entries = compared.etc;
+      wholes = compared.whole;
+      unitOptions = lib.filterAttrs (name: _: lib.hasPrefix "systemd." name) compared.options;
+      otherOptions = lib.filterAttrs (name: _: !lib.hasPrefix "systemd." name) compared.options;
       # Where units come of packages as well, only Nix knows the directory that they make together.
       unitDirectories = lib.optionalAttrs (unitPackages != { } || unitOptions != { }) {
         system = sourceOf after.environment.etc."systemd/system";
         user = sourceOf after.environment.etc."systemd/user";
       };
-      services = differences (ofServices config) (ofServices after);
 
       # With context.
       script = after.system.activationScripts.script;
@@ -237,8 +336,15 @@ in
       {
         version = 1;
         problems = [ ];
-        # The system that this configuration is without the overrides.
-        system = unsafeDiscardStringContext config.system.build.toplevel.outPath;
+        # The system that this configuration is without the overrides; empty where it is not the one that was kept.
+        system =
+          if kept == null then
+            unsafeDiscardStringContext config.system.build.toplevel.outPath
+          else if isAsBuilt then
+            kept.system
+          else
+            "";
+        built = if keep then keptOf config else null;
         inherit
           units
           userUnits
@@ -248,7 +354,7 @@ in
         etc = entries;
         overlay = config.system.etc.overlay.enable or false;
         unitDirectories = mapAttrs (_: unsafeDiscardStringContext) unitDirectories;
-        packages = packageDifferences beforeParts.package afterParts.package;
+        inherit (compared) packages;
         inherit unitPackages;
         options = otherOptions;
         activation = plain script;
@@ -266,7 +372,16 @@ in
             )
           else
             differences (pieces.restParts config).option (pieces.restParts after).option;
-        failedAssertions = pieces.newFailedAssertions options with_.options;
-        warnings = pieces.newWarnings options with_.options;
+        failedAssertions =
+          # What was built has none.
+          if kept == null then
+            pieces.newFailedAssertions options with_.options
+          else
+            orElse [ "the assertions can't be evaluated" ] (try (pieces.failedAssertions with_.options));
+        warnings =
+          if kept == null then
+            pieces.newWarnings options with_.options
+          else
+            lib.subtractLists kept.warnings (orElse [ ] (try (pieces.warningsOf with_.options)));
       };
 }

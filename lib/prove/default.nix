@@ -52,7 +52,7 @@ let
     // {
       rest.rest = pieces.rest system.config;
       assertion.assertions = pieces.failedAssertions system.options;
-      warning.warnings = pieces.warnings system.options;
+      warning.warnings = pieces.warningsOf system.options;
     };
   # What the rest is made of, to name what is in it.
   inRest = system: pieces.restParts system.config;

@@ -129,10 +129,20 @@ let
       ) names
     );
 
+  warningsOf = options: plain (merged options.warnings);
+  # What /etc is made of.
+  heldBuild =
+    base:
+    lib.getAttrs (lib.filter (name: base.system.build ? ${name}) [
+      "etc"
+      "etcActivationCommands"
+      "etcBasedir"
+      "etcMetadataImage"
+    ]) base.system.build;
+
   failedAssertions =
     options:
     map (one: plain one.message) (lib.filter (one: !one.assertion) (merged options.assertions));
-  warnings = options: plain (merged options.warnings);
 in
 {
   inherit
@@ -174,14 +184,7 @@ in
       dynamicism.heldGenerated = base.dynamicism.generated;
       system = {
         path = lib.mkForce base.system.path;
-        build = mapAttrs (_: lib.mkForce) (
-          lib.getAttrs (lib.filter (name: base.system.build ? ${name}) [
-            "etc"
-            "etcActivationCommands"
-            "etcBasedir"
-            "etcMetadataImage"
-          ]) base.system.build
-        );
+        build = mapAttrs (_: lib.mkForce) (heldBuild base);
       };
     };
   };
@@ -230,7 +233,7 @@ in
     );
   };
 
-  inherit failedAssertions warnings;
+  inherit failedAssertions warningsOf heldBuild;
 
   # The assertions that fail after a change, and did not before it.
   newFailedAssertions =
@@ -248,5 +251,5 @@ in
 
   # The same of warnings.
   newWarnings =
-    before: after: lib.subtractLists (warnings before) (orElse [ ] (try (warnings after)));
+    before: after: lib.subtractLists (warningsOf before) (orElse [ ] (try (warningsOf after)));
 }

@@ -59,6 +59,52 @@ let
         ];
       }).config.dynamicism.generated;
 
+  # Where the sources of this configuration are on the machine. A directory has the same path whether it is the one that is
+  # deployed or the one in the store.
+  sources =
+    let
+      given = cfg.configuration;
+      isFlake = given ? inputs;
+      place =
+        if isFlake then
+          "${given}"
+        else
+          "${builtins.path {
+            path = given;
+            name = "configuration";
+          }}";
+      # What the flake may say of itself besides its content.
+      about = lib.concatMap (name: lib.optional (given ? ${name}) "${name}=${toString given.${name}}") [
+        "lastModified"
+        "rev"
+      ];
+    in
+    if given == null then
+      {
+        place = "/etc/nixos";
+        flake = "/etc/nixos";
+        given = "";
+        all = [ ];
+      }
+    else
+      {
+        inherit place;
+        flake =
+          "path:${place}" + lib.optionalString (isFlake && about != [ ]) "?${lib.concatStringsSep "&" about}";
+        given = "configuration = ${place}/configuration.nix;";
+        all = [ place ] ++ lib.optionals isFlake (inputsOf [ ] (lib.attrValues given.inputs));
+      };
+  # The sources of a flake's inputs, and of theirs.
+  inputsOf =
+    found: inputs:
+    lib.foldl' (
+      found: input:
+      if lib.elem "${input}" found then
+        found
+      else
+        inputsOf (found ++ [ "${input}" ]) (lib.attrValues (input.inputs or { }))
+    ) found inputs;
+
   # This system, for lib/verify and lib/prove.
   evaluation = {
     inherit
@@ -170,6 +216,7 @@ in
     verify = mkOption {
       type = types.enum [
         "warn"
+        "complete"
         "rollback"
         "off"
       ];
@@ -177,8 +224,9 @@ in
       description = ''
         What dynix does about values in effect that a rebuild would not agree with. A rebuild with such a value would also
         change another unit or file, or would refuse the value. dynix checks this in the background, unless a proof shows it
-        already. With `warn`, the result is in `dynix status` and in the journal. With `rollback`, dynix takes the values
-        back and records them as rejected. With `off`, dynix checks nothing.
+        already. With `warn`, the result is in `dynix status` and in the journal. With `complete`, dynix also puts into
+        effect what a rebuild would also change, as far as that needs no build and no boot. With `rollback`, dynix takes the
+        values back and records them as rejected. With `off`, dynix checks nothing.
       '';
     };
 
@@ -248,10 +296,10 @@ in
               "--extra-experimental-features"
               "flakes"
             ];
-            # Where nixos-rebuild looks for it.
+            # Where nixos-rebuild looks for it, if it is not a part of the system.
             arguments = ''
               let
-                flake = builtins.getFlake "/etc/nixos";
+                flake = builtins.getFlake ${builtins.toJSON sources.flake};
                 host = ${builtins.toJSON config.networking.hostName};
             ''
             + lib.optionalString knowsEntryPoints ''
@@ -265,14 +313,16 @@ in
             ''
             + ''
               nixos =
-                if builtins.pathExists /etc/nixos/flake.nix then flake.nixosConfigurations.''${host}
+                if builtins.pathExists ${sources.place}/flake.nix then flake.nixosConfigurations.''${host}
+            ''
+            + lib.optionalString (knowsEntryPoints && cfg.configuration == null) ''
+              else if named.success then entry named.value
             ''
             + lib.optionalString knowsEntryPoints ''
-              else if named.success then entry named.value
-              else if builtins.pathExists /etc/nixos/system.nix then entry /etc/nixos/system.nix
+              else if builtins.pathExists ${sources.place}/system.nix then entry ${sources.place}/system.nix
             ''
             + ''
-                  else import <nixpkgs/nixos> { };
+                  else import <nixpkgs/nixos> { ${sources.given} };
               in
               { inherit (nixos) config pkgs; inherit (nixos.pkgs) lib; }
             '';
@@ -282,11 +332,29 @@ in
       defaultText = lib.literalMD ''
         `nix-instantiate`, on the same system as `nixos-rebuild`: the one of this `networking.hostName` in the flake in
         /etc/nixos; without a flake, (from NixOS 26.05 on) that of `<nixos-system>` or /etc/nixos/system.nix; else that of
-        `<nixpkgs/nixos>`. Null if `nix.enable` is false
+        `<nixpkgs/nixos>`. With `dynamicism.configuration`, that one. Null if `nix.enable` is false
       '';
       description = ''
         The program that evaluates overrides that are Nix expressions rather than plain values (`dynix append --expr`). With
         null, dynix refuses such overrides.
+      '';
+    };
+
+    configuration = mkOption {
+      type = types.nullOr (
+        lib.mkOptionType {
+          name = "sources";
+          description = "path or flake";
+          check = given: builtins.isPath given || builtins.isString given || given ? outPath;
+          merge = lib.mergeOneOption;
+        }
+      );
+      default = null;
+      example = lib.literalExpression "self";
+      description = ''
+        The sources of this system's configuration, for a host that has none in /etc/nixos because it is deployed from
+        elsewhere. They become a part of the system, and dynix evaluates them. It is a flake (`self`, with its inputs), or a
+        directory (`./.`) with system.nix (from NixOS 26.05 on) or configuration.nix, which needs `nixpkgs` in `nix.nixPath`.
       '';
     };
 
@@ -394,6 +462,10 @@ in
           message = "dynamicism.options needs an activation script, and dynamicism.activation is \"units\". Set dynamicism.options = [ ].";
         }
         {
+          assertion = cfg.verify != "complete" || cfg.activation == "script";
+          message = "dynamicism.verify is \"complete\", which needs an activation script, and dynamicism.activation is \"units\". Set dynamicism.verify = \"warn\".";
+        }
+        {
           assertion = cfg.activation == "units" || !runsNoScripts;
           message = "dynamicism.activation is \"script\", and with system.nixos-init.enable no activation script is run: no override would be in effect after a boot. Set dynamicism.activation = \"units\".";
         }
@@ -405,6 +477,9 @@ in
       environment.systemPackages = [ cfg.package ];
       environment.etc."dynix/plan.json".source = "${cfg.generated}/plan.json";
       systemd.packages = [ cfg.generated ];
+    })
+    (lib.optionalAttrs (options ? system.extraDependencies) {
+      system.extraDependencies = lib.mkIf (enabled && cfg.configuration != null) sources.all;
     })
     (lib.optionalAttrs (options ? system.activationScripts) {
       system.activationScripts.dynix = lib.mkIf (enabled && cfg.activation == "script") {

@@ -62,7 +62,8 @@ in
       };
     };
     units."distccd.service" = { };
-    pinned = lib.optionals (cfg.openFirewall or false) (
+    # With "complete", the opening follows the ports.
+    pinned = lib.optionals ((cfg.openFirewall or false) && config.dynamicism.verify != "complete") (
       map opened [
         "port"
         "stats.enable"

@@ -35,7 +35,8 @@ in
         reason = "the command names the built configuration file";
       }
     ];
-    pinned = lib.optional (cfg.openFirewall or false) {
+    # With "complete", the opening follows the port.
+    pinned = lib.optional ((cfg.openFirewall or false) && config.dynamicism.verify != "complete") {
       path = port;
       reason = "services.gotosocial.openFirewall opens the firewall for this port, and only a rebuild moves the opening";
     };

@@ -13,9 +13,11 @@ use super::peer::{Names, Peer};
 use super::policy::{self, Effect, Used};
 use super::uses::{self, Uses};
 use crate::attr_path::AttrPath;
+use crate::evaluated::SYSTEM;
 use crate::host::messages;
 use crate::host::paths::Paths;
 use crate::overrides::{Draft, LogError, LogFile};
+use crate::plan::allowed;
 use crate::plan::options;
 use crate::plan::{DaemonSpec, Method, Plan};
 use crate::reconcile::state::{State, Trial};
@@ -199,11 +201,18 @@ fn effects(log: &LogFile, changes: &[Draft], trial: &[Draft]) -> Result<Vec<Effe
 
 fn concerned(plan: &Plan, effects: &[Effect]) -> BTreeSet<String> {
     let places = effects.iter().filter_map(|effect| options::find(plan, &effect.path));
-    places.map(|place| place.service_name.to_owned()).collect()
+    let mut concerned: BTreeSet<String> = places.map(|place| place.service_name.to_owned()).collect();
+    if effects.iter().any(|effect| allowed::is_evaluated(plan, &effect.path)) {
+        concerned.insert(SYSTEM.to_owned());
+    }
+    concerned
 }
 
 fn applied(services: &[String], spec: &DaemonSpec, names: &Names, plan: &Plan) -> Result<BTreeSet<String>, Denied> {
     let may = |service: &str| {
+        if service == SYSTEM {
+            return policy::may_apply_any(spec, names, |pattern| allowed::meets(plan, pattern));
+        }
         let options = plan.services.get(service).into_iter().flat_map(|service| service.options.keys());
         let options: Vec<AttrPath> = options.filter_map(|option| AttrPath::parse(option).ok()).collect();
         policy::may_apply(spec, names, &options)

@@ -162,10 +162,14 @@ pub fn judge(spec: &DaemonSpec, names: &Names, method: Method, effects: &[Effect
 /// Whether a caller may apply what is recorded for a service with these options.
 #[must_use]
 pub fn may_apply(spec: &DaemonSpec, names: &Names, options: &[AttrPath]) -> bool {
+    may_apply_any(spec, names, |pattern| options.iter().any(|option| pattern.meets(option)))
+}
+
+/// The same, for what a pattern has to be about.
+#[must_use]
+pub fn may_apply_any(spec: &DaemonSpec, names: &Names, is_about: impl Fn(&Pattern) -> bool) -> bool {
     entries(spec, names).any(|(_, pattern, bounds)| {
-        let pattern = Pattern::parse(pattern);
-        bounds.methods.contains(&Method::Apply)
-            && pattern.is_ok_and(|pattern| options.iter().any(|option| pattern.meets(option)))
+        bounds.methods.contains(&Method::Apply) && Pattern::parse(pattern).is_ok_and(|pattern| is_about(&pattern))
     })
 }
 

@@ -16,6 +16,9 @@ pub struct Answer {
     pub version: u64,
     /// Overrides that can't be evaluated. If there are some, nothing else was evaluated.
     pub problems: Vec<Problem>,
+    /// The system without the overrides, to be kept, if that was asked for.
+    #[serde(default)]
+    pub built: Option<Value>,
     /// The change set; empty if there are problems.
     #[serde(flatten)]
     pub changes: ChangeSet,

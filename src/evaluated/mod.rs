@@ -7,15 +7,21 @@
 //! ([`switching`]): it stops, starts, reloads and restarts the units that it would for a rebuild. /run/current-system
 //! stays the real system. A rollback switches to the real system in the same way.
 //!
+//! With `dynamicism.verify = "complete"`, what else a rebuild would change because of the values of services is put into
+//! effect in the same way and with the same stand-in ([`completion`]).
+//!
 //! The state is observed, not stored: /etc/static leads to the stand-in. A stand-in that works is kept below /var. At a
 //! boot of the same system it takes effect before systemd starts, without an evaluation.
 
 pub mod activation;
+pub mod built;
 pub mod change_set;
+pub mod completion;
 pub mod derivation;
 pub mod etc;
 pub mod evaluation;
 pub mod judge;
+pub mod kernel;
 pub mod needs;
 pub mod show;
 pub mod stand_in;
@@ -31,14 +37,17 @@ use serde_json::Value;
 
 use crate::attr_path::AttrPath;
 use crate::host::digest;
+use crate::host::evaluator::Evaluator;
 use crate::host::fs;
 use crate::host::fs::lock::{self, Lock, LockError, Patience};
 use crate::host::paths::Paths;
 use crate::host::process;
 use crate::host::timings;
 use crate::overrides::Overlay;
-use crate::plan::{Plan, allowed};
+use crate::plan::{Plan, Verify, allowed};
 use crate::reconcile::desired::LeftOut;
+use crate::verify::Values;
+use change_set::ChangeSet;
 use stand_in::{About, StandIn, Unmade};
 use store::NixStore;
 use switching::{Switched, What};
@@ -57,6 +66,10 @@ const UNFINISHED: &str = "unfinished";
 pub struct Wanted {
     /// Path, value and record of each, in the order of paths.
     pub overrides: Vec<(AttrPath, Value, u64)>,
+    /// The same of services' values whose other effects are wanted as well.
+    pub completed: Vec<(AttrPath, Value, u64)>,
+    /// All values of the services that have overrides, where [`Wanted::completed`] has some.
+    pub effective: Values,
     /// Those of options that may not change.
     pub left_out: Vec<LeftOut>,
 }
@@ -82,17 +95,55 @@ impl Wanted {
         wanted
     }
 
+    /// All overrides that are evaluated.
+    pub fn all(&self) -> impl Iterator<Item = &(AttrPath, Value, u64)> {
+        self.overrides.iter().chain(&self.completed)
+    }
+
+    /// Whether the system is to be as it is built.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.overrides.is_empty() && self.completed.is_empty()
+    }
+
+    /// The same without the effects of services' values.
+    #[must_use]
+    pub fn without_completed(&self) -> Self {
+        Self { completed: Vec::new(), effective: Values::new(), ..self.clone() }
+    }
+
+    /// Whether the overrides of no service are those of a stand-in, whatever it has of services' values.
+    #[must_use]
+    pub fn is_settled(&self, in_effect: Option<&StandIn>) -> bool {
+        let values = in_effect.map(|one| one.about.values.as_slice()).unwrap_or_default();
+        *values == named(&self.overrides)
+    }
+
     /// Identifies these overrides. Recording the same values again makes no difference, unless their order changes.
     #[must_use]
     pub fn digest(&self) -> String {
-        let mut ranks: Vec<u64> = self.overrides.iter().map(|(_, _, id)| *id).collect();
+        let mut ranks: Vec<u64> = self.all().map(|(_, _, id)| *id).collect();
         ranks.sort_unstable();
         ranks.dedup();
         let rank = |id: &u64| ranks.binary_search(id).unwrap_or_default();
-        let said: Vec<(&AttrPath, &Value, usize)> =
-            self.overrides.iter().map(|(path, value, id)| (path, value, rank(id))).collect();
-        digest::sha256(serde_json::to_string(&said).unwrap_or_default().as_bytes())
+        let said = |all: &[(AttrPath, Value, u64)]| {
+            let all = all.iter().map(|(path, value, id)| (path.clone(), value.clone(), rank(id)));
+            serde_json::to_string(&all.collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let completed = if self.completed.is_empty() { String::new() } else { said(&self.completed) };
+        digest::sha256((said(&self.overrides) + &completed).as_bytes())
     }
+}
+
+/// Paths and values as a stand-in has them.
+fn named(overrides: &[(AttrPath, Value, u64)]) -> Vec<(String, Value)> {
+    overrides.iter().map(|(path, value, _)| (path.to_string(), value.clone())).collect()
+}
+
+/// Whether anything of this system takes effect by an evaluation.
+#[must_use]
+pub fn is_used(plan: &Plan) -> bool {
+    allowed::any(plan) || plan.verify == Verify::Complete
 }
 
 /// A lock: until it is dropped, nobody else evaluates or switches to a stand-in. It comes before the locks of a switch
@@ -151,7 +202,7 @@ pub fn prepare(
     build: bool,
     _turn: &Turn,
 ) -> Result<Option<StandIn>, Unmade> {
-    if wanted.overrides.is_empty() {
+    if wanted.is_empty() {
         return Ok(None);
     }
     let (system, digest) = (running(paths)?, wanted.digest());
@@ -163,8 +214,7 @@ pub fn prepare(
     let stand_in = if let Some(known) = known {
         known
     } else {
-        let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
-        let changes = evaluation::change_set(evaluator, &wanted.overrides, directory)?;
+        let changes = change_set(plan, paths, wanted, (evaluator, &system))?;
         timings::mark("evaluation");
         if changes.system != system {
             // The overrides are not at fault.
@@ -177,12 +227,12 @@ pub fn prepare(
         if !obstacles.is_empty() {
             return Err(Unmade::Refused(obstacles));
         }
-        let values = wanted.overrides.iter().map(|(path, value, _)| (path.to_string(), value.clone()));
         let about = About {
             version: 1,
             system: system.to_string(),
             digest,
-            values: values.collect(),
+            values: named(&wanted.overrides),
+            completed: named(&wanted.completed),
             etc: None,
             activation: std::collections::BTreeSet::new(),
             differences: Vec::new(),
@@ -196,11 +246,51 @@ pub fn prepare(
     Ok(Some(stand_in).filter(|one| one.about.etc.is_some()))
 }
 
+/// Evaluates, with what is kept of the system that runs.
+fn change_set(
+    plan: &Plan,
+    paths: &Paths,
+    wanted: &Wanted,
+    (evaluator, system): (&Evaluator, &Utf8Path),
+) -> Result<ChangeSet, Unmade> {
+    let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
+    let place = built::place(paths, system, evaluator);
+    if let Some(kept) = built::find(&place) {
+        let (changes, _) = evaluation::change_set(evaluator, plan, wanted, directory, Some(kept))?;
+        if changes.system == system {
+            return Ok(changes);
+        }
+        // The configuration is another one, or what is kept is not of it: a whole evaluation knows.
+        fs::remove(&place).map_err(anyhow::Error::from)?;
+    }
+    let (changes, side) = evaluation::change_set(evaluator, plan, wanted, directory, None)?;
+    if let Some(side) = side.filter(|_| changes.system == system) {
+        built::keep(&place, &side)?;
+    }
+    Ok(changes)
+}
+
+/// Evaluates the system that runs without overrides, for the first evaluation with some; nothing if that was done.
+pub fn keep_built(plan: &Plan, paths: &Paths, _turn: &Turn) -> anyhow::Result<()> {
+    let (Some(evaluator), system) = (&plan.evaluator, running(paths)?) else { return Ok(()) };
+    if built::find(&built::place(paths, &system, evaluator)).is_none() {
+        change_set(plan, paths, &Wanted::default(), (evaluator, &system))?;
+    }
+    Ok(())
+}
+
 /// Whether it is in effect already.
 #[must_use]
 pub fn is_in_effect(observed: &Observed, target: Option<&StandIn>) -> bool {
-    let directory = |one: &StandIn| one.directory.clone();
-    !observed.is_unfinished && observed.stand_in.as_ref().map(directory) == target.map(directory)
+    let made = |one: &StandIn| (one.about.etc.clone(), one.about.activation.clone());
+    let is_same = match (&observed.stand_in, target) {
+        (Some(now), Some(target)) => {
+            // What runs parts of the activation script runs them again.
+            now.directory == target.directory || made(now) == made(target) && target.about.activation.is_empty()
+        }
+        (now, target) => now.is_none() && target.is_none(),
+    };
+    !observed.is_unfinished && is_same
 }
 
 /// Keeps what is in effect for the next boot; nothing, if that is as built.
@@ -217,6 +307,7 @@ pub fn restore(paths: &Paths, wanted: &Wanted, system: &Utf8Path) -> anyhow::Res
     }
     let restored = stand_in::restore(&kept, paths)?;
     let directory = stand_in::ready(None, Some(&restored), system, paths)?;
+    kernel::note(paths, &system.join("etc"), &directory.join("etc"))?;
     let output = process::run(&[directory.join("activate").to_string()], ACTIVATION)?;
     if !output.status.success() {
         bail!("the activation of what was kept failed: {}", output.words())
@@ -298,7 +389,9 @@ fn go(
     };
     is_same()?;
     note_unfinished(paths, &directory)?;
-    let switched = switching::run(&directory, What::Test, is_checked, &is_same)?;
+    kernel::note(paths, &observed.system.join("etc"), &directory.join("etc"))?;
+    let mut switched = switching::run(&directory, What::Test, is_checked, &is_same)?;
+    switched.said.extend(kernel::give_back(paths, &directory.join("etc"))?);
     fs::remove(&unfinished)?;
     Ok(switched)
 }
@@ -331,7 +424,7 @@ mod tests {
 
     fn wanted(overrides: &[(&str, Value, u64)]) -> Wanted {
         let overrides = overrides.iter().map(|(path, value, id)| (AttrPath::parse(path).unwrap(), value.clone(), *id));
-        Wanted { overrides: overrides.collect(), left_out: Vec::new() }
+        Wanted { overrides: overrides.collect(), ..Wanted::default() }
     }
 
     #[test]
@@ -340,6 +433,15 @@ mod tests {
         assert_eq!(one.digest(), wanted(&[("a.b", json!(1), 30), ("c", json!(2), 70)]).digest());
         assert_ne!(one.digest(), wanted(&[("a.b", json!(1), 7), ("c", json!(2), 3)]).digest());
         assert_ne!(one.digest(), wanted(&[("a.b", json!(2), 3), ("c", json!(2), 7)]).digest());
+        let completed = |ids: &[u64; 2]| {
+            let all = wanted(&[("a.b", json!(1), ids[0]), ("c", json!(2), ids[1])]);
+            let (own, of_a_service) = all.overrides.split_at(1);
+            Wanted { overrides: own.to_vec(), completed: of_a_service.to_vec(), ..Wanted::default() }
+        };
+        assert_eq!(completed(&[3, 7]).digest(), completed(&[4, 9]).digest());
+        assert_ne!(completed(&[3, 7]).digest(), completed(&[7, 3]).digest());
+        assert_ne!(completed(&[3, 7]).digest(), one.digest());
+        assert_eq!(completed(&[3, 7]).without_completed().digest(), wanted(&[("a.b", json!(1), 3)]).digest());
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub struct About {
     pub digest: String,
     /// Those overrides.
     pub values: Vec<(String, Value)>,
+    /// The values of services whose other effects it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub completed: Vec<(String, Value)>,
     /// The path of its /etc; `None` if the overrides change nothing.
     pub etc: Option<String>,
     /// Parts of the activation script that differ.

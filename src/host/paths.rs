@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Files of dynix's own in the directory that the services' directories are in ([`Paths::run`]).
-pub const OWN_FILES: [&str; 13] = [
+pub const OWN_FILES: [&str; 14] = [
     "dynix.sock",
     "evaluated",
     "evaluated.lock",
@@ -11,6 +11,7 @@ pub const OWN_FILES: [&str; 13] = [
     "lock",
     "metrics.json",
     "metrics.lock",
+    "prove.lock",
     "state.json",
     "system",
     "uses.json",

@@ -84,6 +84,12 @@ pub fn check(plan: &Plan, path: &AttrPath) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a pattern is about options that may be recorded besides those of services.
+#[must_use]
+pub fn meets(plan: &Plan, pattern: &Pattern) -> bool {
+    plan.options.iter().filter_map(|text| Pattern::parse(text).ok()).any(|one| one.overlaps(pattern))
+}
+
 /// Whether a recorded path is put into effect by an evaluation.
 #[must_use]
 pub fn is_evaluated(plan: &Plan, path: &AttrPath) -> bool {

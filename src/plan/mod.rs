@@ -51,6 +51,8 @@ pub enum Verify {
     Warn,
     /// They roll back, and their records are rejected.
     Rollback,
+    /// What a rebuild would also change is put into effect as well.
+    Complete,
     /// Nothing is verified.
     Off,
 }

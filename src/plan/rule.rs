@@ -44,6 +44,12 @@ impl Pattern {
         self.0.iter().zip(&path.0).all(|(wanted, name)| wanted.as_ref().is_none_or(|wanted| wanted == name))
     }
 
+    /// Whether there can be a path that both are about.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|pair| !matches!(pair, (Some(one), Some(other)) if one != other))
+    }
+
     /// The names after the first `count`, if none of them is a wildcard.
     #[must_use]
     pub fn names_behind(&self, count: usize) -> Option<Vec<String>> {
@@ -81,6 +87,13 @@ mod tests {
 
     fn path(text: &str) -> AttrPath {
         AttrPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_path_can_be_of_both() {
+        let overlap = |one: &str, other: &str| Pattern::parse(one).unwrap().overlaps(&Pattern::parse(other).unwrap());
+        assert!(overlap("a.*.c", "a.b") && overlap("*", "a.b.c") && overlap("a.b", "a"));
+        assert!(!overlap("a.*.c", "a.b.d") && !overlap("a", "b"));
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //!
 //! Nobody waits for ever, because the locks have an order, and everybody takes them in it.
 //!
-//! 1. the two of the background verification (`verify-next.lock`, `verify.lock`), which only such verifications take,
+//! 1. those of the background verification (`verify-next.lock`, `verify.lock`, or `prove.lock` alone), which only such
+//!    verifications take,
 //! 2. the one of options of no service (`evaluated.lock`, `src/evaluated`), which nobody takes within a switch,
 //! 3. the one of the switch,
 //! 4. dynix's,

@@ -29,7 +29,7 @@ impl System<'_> {
         let request = Request { trial_goes_on, ..request.clone() };
         let mut report = self.apply_services(&request, activating)?;
         if !report.interrupted {
-            self.apply_evaluated(&request, pending, &mut report)?;
+            self.apply_rest(&request, pending, &mut report)?;
         }
         if activating {
             self.activate_evaluated(&request, &mut report)?;
@@ -38,7 +38,7 @@ impl System<'_> {
     }
 
     /// Applies what is of services.
-    fn apply_services(&self, request: &Request, activating: bool) -> anyhow::Result<Report> {
+    pub(super) fn apply_services(&self, request: &Request, activating: bool) -> anyhow::Result<Report> {
         // The holder of the lock may be waiting for units that wait for this apply.
         let patience = if request.before_units { Duration::ZERO } else { locks::PATIENCE };
         let turn = Exclusive::take(self, request.occasion, patience)?;

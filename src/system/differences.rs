@@ -10,7 +10,7 @@ use crate::evaluated::{self, SYSTEM};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
 use crate::overrides::Draft;
-use crate::plan::{Service, allowed};
+use crate::plan::Service;
 use crate::reconcile::desired::{Desired, desired};
 use crate::reconcile::report::Difference;
 use crate::reconcile::state::State;
@@ -128,7 +128,7 @@ impl System<'_> {
 
     /// The same of options of no service that are in effect.
     fn of_no_service(&self) -> anyhow::Result<Vec<Pair>> {
-        if !allowed::any(&self.plan) || self.session.is_elsewhere() {
+        if !evaluated::is_used(&self.plan) || self.session.is_elsewhere() {
             return Ok(Vec::new());
         }
         let differences = evaluated::observe(&self.paths)?.stand_in.map(|one| one.about.differences);

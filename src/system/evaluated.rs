@@ -16,12 +16,12 @@ use crate::evaluated::{self, Observed, SYSTEM, Turn, Wanted};
 use crate::host::fs::lock::Patience;
 use crate::host::messages;
 use crate::host::systemd::background::Background;
-use crate::overrides::{Draft, LogFile};
+use crate::overrides::Draft;
+use crate::plan::options::OptionIndex;
 use crate::plan::{Plan, allowed};
 use crate::reconcile::report::{Difference, Outcome, Report};
 use crate::reconcile::state::State;
-use crate::reconcile::trial::{self, confirmation};
-use crate::reconcile::view::view;
+use crate::reconcile::trial::{self, Which, confirmation};
 use crate::reconcile::{Occasion, Request, locks};
 
 /// Until what is put into effect again after a switch is given up.
@@ -29,29 +29,36 @@ const REAPPLY: Duration = Duration::from_secs(60 * 60);
 
 /// The work of an apply besides its services.
 pub(super) struct Pending {
-    turn: Turn,
-    wanted: Wanted,
-    observed: Observed,
+    pub turn: Turn,
+    pub wanted: Wanted,
+    pub observed: Observed,
 }
 
 impl Pending {
     /// Whether anything is to change.
     pub fn is_any(&self) -> bool {
         let is_known = self.observed.stand_in.as_ref().map(|one| one.about.digest.clone())
-            == (!self.wanted.overrides.is_empty()).then(|| self.wanted.digest());
+            == (!self.wanted.is_empty()).then(|| self.wanted.digest());
         !is_known || self.observed.is_unfinished
     }
 }
 
 /// Whether an apply is about options of no service.
 fn is_concerned(plan: &Plan, request: &Request) -> bool {
-    let is_asked = request.services.as_ref().is_none_or(|services| services.contains(SYSTEM));
+    let is_asked = request.services.as_ref().map_or(allowed::any(plan), |services| services.contains(SYSTEM));
     let occasion = match request.occasion {
         Occasion::Asked | Occasion::Reset | Occasion::Retry => is_asked,
-        Occasion::Expiry | Occasion::AfterBoot => true,
+        Occasion::Expiry => allowed::any(plan),
+        Occasion::AfterBoot => true,
         Occasion::Boot | Occasion::Switch { .. } => false,
     };
-    allowed::any(plan) && occasion
+    evaluated::is_used(plan) && occasion
+}
+
+/// Whether an apply evaluates what follows from values of services. Others leave it to the background.
+fn completes(request: &Request) -> bool {
+    let is_named = request.services.as_ref().is_some_and(|services| services.contains(SYSTEM));
+    is_named || request.occasion == Occasion::AfterBoot
 }
 
 /// The records that make a trial count.
@@ -76,24 +83,40 @@ impl System<'_> {
         Ok(Some(Pending { turn, wanted, observed: evaluated::observe(&self.paths)? }))
     }
 
-    fn evaluated_turn(&self) -> anyhow::Result<Turn> {
-        let is_over = || self.session.is_ending();
-        Ok(Turn::take(&self.paths, Patience::until(locks::PATIENCE, &is_over), self.waits())?)
+    /// What is wanted in the present state of the log and of a trial.
+    pub(super) fn wanted_now(&self, request: &Request) -> anyhow::Result<Wanted> {
+        self.wanted(&self.log(), &preview(&self.state()?, request.trial.as_ref()))
     }
 
-    fn wanted(&self, log: &LogFile, changes: &[Draft]) -> anyhow::Result<Wanted> {
-        let view = view(&self.plan, &self.paths, log, changes, Some(&BTreeSet::new()))?;
-        Ok(Wanted::new(&self.plan, &view.folded.overlay))
-    }
-
-    /// Puts into effect what is wanted, after the services had theirs.
-    pub(super) fn apply_evaluated(
+    /// Puts into effect what is of no service, after the services had theirs.
+    pub(super) fn apply_rest(
         &self,
         request: &Request,
         pending: Option<Pending>,
         report: &mut Report,
     ) -> anyhow::Result<()> {
-        let Some(Pending { turn, observed: before, .. }) = pending else { return Ok(()) };
+        if pending.is_none() {
+            return self.follow(request, report);
+        }
+        if let Some(why) = self.apply_evaluated(request, pending, report)? {
+            report.warnings.push(format!("what follows from the values of services is not in effect: {why}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn evaluated_turn(&self) -> anyhow::Result<Turn> {
+        let is_over = || self.session.is_ending();
+        Ok(Turn::take(&self.paths, Patience::until(locks::PATIENCE, &is_over), self.waits())?)
+    }
+
+    /// Puts into effect what is wanted. Gives why what follows from values of services is not, if that is so.
+    pub(super) fn apply_evaluated(
+        &self,
+        request: &Request,
+        pending: Option<Pending>,
+        report: &mut Report,
+    ) -> anyhow::Result<Option<String>> {
+        let Some(Pending { turn, observed: before, .. }) = pending else { return Ok(None) };
         // The apply of the services may have waited for a switch, and may have recorded something.
         let switched = self.session.open_if_switched(&self.paths)?;
         let system = switched.as_ref().unwrap_or(self);
@@ -107,10 +130,9 @@ impl System<'_> {
                 let reason = trial.awaiting().to_string();
                 report.services.entry(SYSTEM.to_owned()).or_insert(Outcome::Failed { reason });
             }
-            return Ok(());
+            return Ok(None);
         }
-        let log = system.log();
-        let wanted = system.wanted(&log, &preview(&state, request.trial.as_ref()))?;
+        let mut wanted = system.wanted_now(request)?;
         if request.services.is_some() {
             report.left_out.extend(wanted.left_out.iter().cloned());
         }
@@ -118,8 +140,16 @@ impl System<'_> {
         if observed.system != before.system {
             report.warnings.push("the system was switched meanwhile; what is recorded is for the new one".to_owned());
         }
-        let target = match evaluated::prepare(&system.plan, &system.paths, &wanted, request.build, &turn) {
-            Ok(target) => target,
+        if wanted.is_settled(observed.stand_in.as_ref())
+            && !wanted.completed.is_empty()
+            && !completes(request)
+            && evaluated::known(&system.paths, &wanted)?.is_none()
+        {
+            system.let_go(request)?;
+            return Ok(None);
+        }
+        let (target, left) = match system.prepare(&mut wanted, request, &turn) {
+            Ok(prepared) => prepared,
             Err(unmade) => {
                 let outcome = match unmade {
                     Unmade::Refused(why) => {
@@ -130,11 +160,13 @@ impl System<'_> {
                     Unmade::Failed(error) => Outcome::Failed { reason: messages::chain(&error) },
                 };
                 report.services.insert(SYSTEM.to_owned(), outcome);
-                return system.let_go(request);
+                system.let_go(request)?;
+                return Ok(None);
             }
         };
         if evaluated::is_in_effect(&observed, target.as_ref()) {
-            return system.let_go(request);
+            system.let_go(request)?;
+            return Ok(left);
         }
         if let Some(start) = &request.trial {
             let turn = Exclusive::take(system, Occasion::Asked, locks::PATIENCE)?;
@@ -143,6 +175,7 @@ impl System<'_> {
             })?);
         }
         report.warnings.extend(target.iter().flat_map(|one| one.about.notes.iter().cloned()));
+        let mut back = BTreeSet::new();
         let outcome = match evaluated::switch(&system.paths, &observed, target.as_ref(), &turn) {
             Ok(evaluated::SwitchResult::Done(said)) => {
                 report.switched = said;
@@ -150,11 +183,11 @@ impl System<'_> {
                 Outcome::Applied
             }
             Ok(evaluated::SwitchResult::WentBack(reason)) => {
-                system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
+                back = system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
                 Outcome::RolledBack { reason }
             }
             Ok(evaluated::SwitchResult::Stuck(reason)) => {
-                system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
+                back = system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
                 Outcome::RollbackFailed { reason }
             }
             Err(error) => Outcome::Failed { reason: messages::chain(&error) },
@@ -164,34 +197,84 @@ impl System<'_> {
             system.let_go(request)?;
         }
         report.services.insert(SYSTEM.to_owned(), outcome);
-        if request.trial.is_none() {
+        if !back.is_empty() {
+            system.take_services_back(&back, report)?;
+        }
+        if request.trial.is_none() && system.state()?.trial.is_none() {
             evaluated::keep(&system.paths)?;
         }
         let now = evaluated::observe(&system.paths)?;
-        evaluated::stand_in::prune(now.stand_in.as_ref(), now.system.as_str(), &system.paths)
+        evaluated::stand_in::prune(now.stand_in.as_ref(), now.system.as_str(), &system.paths)?;
+        Ok(left)
     }
 
-    /// Rejects the records of what was not in effect before. Those of a trial are rejected already.
+    /// Prepares what is wanted. If what follows from values of services can't be put into effect, the rest is, and the
+    /// reason is given.
+    fn prepare(
+        &self,
+        wanted: &mut Wanted,
+        request: &Request,
+        turn: &Turn,
+    ) -> Result<(Option<StandIn>, Option<String>), Unmade> {
+        let prepare = |wanted: &Wanted| evaluated::prepare(&self.plan, &self.paths, wanted, request.build, turn);
+        match prepare(wanted) {
+            Ok(target) => Ok((target, None)),
+            Err(unmade) if wanted.completed.is_empty() => Err(unmade),
+            Err(unmade) => {
+                *wanted = wanted.without_completed();
+                Ok((prepare(wanted)?, Some(unmade.to_string())))
+            }
+        }
+    }
+
+    /// The services whose values led to a change that did not work go back, too: their records are rejected.
+    fn take_services_back(&self, services: &BTreeSet<String>, report: &mut Report) -> anyhow::Result<()> {
+        let by = self.session.user();
+        if let Some(trial) = self.state()?.trial.filter(|trial| !trial.is_overdue()) {
+            let again = self.revert(Which::Of(&trial.timer), "what follows from it did not work", &by)?;
+            report.services.extend(again.services);
+            return Ok(());
+        }
+        let request = Request { services: Some(services.clone()), by, follows: true, ..Request::default() };
+        let again = self.apply_services(&request, false)?;
+        report.actions.extend(again.actions);
+        report.warnings.extend(again.warnings);
+        report.services.extend(again.services);
+        Ok(())
+    }
+
+    /// Rejects the records of what was not in effect before. Those of a trial are rejected already. Gives the services
+    /// that have to go back for it.
     fn reject_evaluated(
         &self,
         (wanted, observed): (&Wanted, &Observed),
         reason: &str,
         request: &Request,
         report: &mut Report,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<BTreeSet<String>> {
         if request.trial.is_some() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
-        let had = observed.stand_in.as_ref().map(|one| one.about.values.as_slice()).unwrap_or_default();
+        let had = observed.stand_in.as_ref().map(|one| (&one.about.values, &one.about.completed));
+        let had: Vec<&(String, serde_json::Value)> =
+            had.into_iter().flat_map(|(values, completed)| values.iter().chain(completed)).collect();
         let is_new = |path: &str, value: &serde_json::Value| !had.iter().any(|(one, old)| one == path && old == value);
-        let new = wanted.overrides.iter().filter(|(path, value, _)| is_new(&path.to_string(), value));
-        let ids: BTreeSet<u64> = new.map(|(_, _, id)| *id).collect();
+        let mut ids: BTreeSet<u64> = BTreeSet::new();
+        let mut services = BTreeSet::new();
+        let places = OptionIndex::new(&self.plan);
+        for (path, _, id) in wanted.all().filter(|(path, value, _)| is_new(&path.to_string(), value)) {
+            ids.insert(*id);
+            services.extend(places.find(path).map(|place| place.service_name.to_owned()));
+        }
+        if let Some(trial) = self.state()?.trial {
+            ids.retain(|id| !trial.marks.iter().any(|mark| mark.record == *id));
+        }
         let changes: Vec<Draft> = ids.iter().map(|id| Draft::Reject { id: *id, reason: reason.to_owned() }).collect();
         if !changes.is_empty() {
             self.log().append(&changes, &request.by, None, self.waits())?;
             report.rejected.extend(ids);
         }
-        Ok(())
+        Ok(services)
     }
 
     /// Ends a trial that did not come to touch anything of this.
@@ -207,8 +290,8 @@ impl System<'_> {
     pub(super) fn after_trial(&self, report: &mut Report) -> anyhow::Result<()> {
         let request = self.request(None);
         let pending = self.pending(&request, false)?;
-        self.apply_evaluated(&request, pending, report)?;
-        if allowed::any(&self.plan) && self.session.manager_to_ask().is_some() {
+        self.apply_rest(&request, pending, report)?;
+        if evaluated::is_used(&self.plan) && self.session.manager_to_ask().is_some() {
             evaluated::keep(&self.paths)?;
         }
         Ok(())
@@ -224,9 +307,9 @@ impl System<'_> {
         let Some(Pending { turn, observed, .. }) = self.pending(request, false)? else { return Ok(()) };
         let mut first = self.state()?.on_trial();
         first.extend_from_slice(changes);
-        let wanted = self.wanted(&self.log().trying_again(), &first)?;
-        let target = match evaluated::prepare(&self.plan, &self.paths, &wanted, request.build, &turn) {
-            Ok(target) => target,
+        let mut wanted = self.wanted(&self.log().trying_again(), &first)?;
+        let target = match self.prepare(&mut wanted, request, &turn) {
+            Ok((target, _)) => target,
             Err(Unmade::Refused(why)) => {
                 report.services.insert(SYSTEM.to_owned(), Outcome::Refused { reason: why.join("; ") });
                 return Ok(());
@@ -247,8 +330,9 @@ impl System<'_> {
         let turn = self.evaluated_turn()?;
         let mut all = self.state()?.on_trial();
         all.extend_from_slice(changes);
-        let wanted = self.wanted(&self.log(), &all)?;
-        evaluated::prepare(&self.plan, &self.paths, &wanted, build, &turn).map_err(|unmade| match unmade {
+        let mut wanted = self.wanted(&self.log(), &all)?;
+        let request = Request { build, ..Request::default() };
+        self.prepare(&mut wanted, &request, &turn).map(|(target, _)| target).map_err(|unmade| match unmade {
             Unmade::Refused(why) => Refused(why.join("; ")).into(),
             Unmade::Failed(error) => error,
         })
@@ -257,11 +341,21 @@ impl System<'_> {
     /// The part of an activation: before systemd starts, what was kept takes effect. Everything else that is wanted
     /// takes effect after the system is up, or after the switch.
     pub(super) fn activate_evaluated(&self, request: &Request, report: &mut Report) -> anyhow::Result<()> {
-        if !allowed::any(&self.plan) || self.session.is_elsewhere() {
+        if self.session.is_elsewhere() {
+            return Ok(());
+        }
+        if request.occasion != Occasion::Boot {
+            // What was in effect is not any more, and the switch goes on without it.
+            let activated = self.paths.activated();
+            let system = activated.map_or_else(|| evaluated::running(&self.paths), |system| Ok(system.to_owned()))?;
+            report.warnings.extend(evaluated::kernel::give_back(&self.paths, &system.join("etc"))?);
+        }
+        if !evaluated::is_used(&self.plan) {
             return Ok(());
         }
         let wanted = self.wanted(&self.log(), &[])?;
-        if wanted.overrides.is_empty() {
+        // After a switch, what follows from values of services is found out with their verification.
+        if wanted.is_empty() || request.occasion != Occasion::Boot && wanted.overrides.is_empty() {
             return Ok(());
         }
         let recall = self.session.recall(true)?;
@@ -284,6 +378,14 @@ impl System<'_> {
             deadline: REAPPLY,
         };
         Ok(background.start()?)
+    }
+
+    /// Evaluates what is built in advance, once for each system: the first change does not have to.
+    pub(super) fn keep_built(&self) -> anyhow::Result<()> {
+        if !evaluated::is_used(&self.plan) || self.session.manager_to_ask().is_none() {
+            return Ok(());
+        }
+        evaluated::keep_built(&self.plan, &self.paths, &self.evaluated_turn()?)
     }
 
     /// Waits until `system` is the running one; `false` if that does not happen.

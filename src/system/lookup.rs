@@ -4,9 +4,9 @@ use strsim::damerau_levenshtein;
 
 use super::Refused;
 use crate::attr_path::AttrPath;
-use crate::evaluated::SYSTEM;
+use crate::evaluated::{self, SYSTEM};
 use crate::plan::options::{self, OptionRef, nearest};
-use crate::plan::{Candidate, Plan, allowed};
+use crate::plan::{Candidate, Plan};
 
 /// Reads a path as people write it.
 pub fn parse(text: &str) -> Result<AttrPath, Refused> {
@@ -82,7 +82,7 @@ fn cut(path: &AttrPath) -> String {
 /// Services given by name, each of which the plan has.
 pub fn services(plan: &Plan, names: &[String]) -> anyhow::Result<Option<std::collections::BTreeSet<String>>> {
     for name in names {
-        let is_of_no_service = name == SYSTEM && allowed::any(plan);
+        let is_of_no_service = name == SYSTEM && evaluated::is_used(plan);
         if !is_of_no_service && !plan.services.contains_key(name) {
             plan.services.require_all()?;
             let hint = match plan.candidates().get(name) {

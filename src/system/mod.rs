@@ -28,6 +28,7 @@ pub mod verify;
 pub mod watch;
 pub mod withdraw;
 
+mod completion;
 mod evaluated;
 mod exclusive;
 mod log_location;

@@ -12,9 +12,9 @@ use crate::evaluated::{self, SYSTEM, Wanted};
 use crate::host::fs;
 use crate::host::paths::Paths;
 use crate::host::systemd::ManagerError;
-use crate::overrides::{Overlay, Record};
+use crate::overrides::Record;
+use crate::plan::Plan;
 use crate::plan::options::{OptionIndex, OptionRef};
-use crate::plan::{Plan, allowed};
 use crate::reconcile::desired::LeftOut;
 use crate::reconcile::difference::difference;
 use crate::reconcile::observed::files;
@@ -131,20 +131,21 @@ pub struct Override {
 fn of_no_service(
     plan: &Plan,
     paths: &Paths,
-    overlay: &Overlay,
+    wanted: &Wanted,
     records: &BTreeMap<u64, Record>,
 ) -> anyhow::Result<Option<ServiceStatus>> {
-    let wanted = Wanted::new(plan, overlay);
-    if !allowed::any(plan) || !fs::exists(&paths.current_system())? {
+    if !evaluated::is_used(plan) || !fs::exists(&paths.current_system())? {
         return Ok(None);
     }
     let observed = evaluated::observe(paths)?;
     if wanted.overrides.is_empty() && observed.stand_in.is_none() && !observed.is_unfinished {
         return Ok(None);
     }
-    let known = evaluated::known(paths, &wanted)?;
+    let known = evaluated::known(paths, wanted)?;
     let pending = match &known {
         Some(known) => !evaluated::is_in_effect(&observed, Some(known).filter(|one| one.about.etc.is_some())),
+        // What follows from values of services is found out in the background.
+        None if !wanted.completed.is_empty() => !wanted.is_settled(observed.stand_in.as_ref()),
         None => !wanted.overrides.is_empty() || !evaluated::is_in_effect(&observed, None),
     };
     let about = observed.stand_in.as_ref().map(|one| &one.about);
@@ -177,7 +178,9 @@ impl System<'_> {
         let System { plan, paths, session } = self;
         let log = self.log();
         let state = self.state()?;
-        let View { folded, desired, .. } = view(plan, paths, &log, &state.on_trial(), None)?;
+        let view = view(plan, paths, &log, &state.on_trial(), None)?;
+        let wanted = self.wanted_of(&view)?;
+        let View { folded, desired, .. } = view;
         let difference = difference(plan, &desired, &state, paths, |_| true)?;
         let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
         let records = if named.is_empty() { Vec::new() } else { log.find(|id| named.contains(&id))? };
@@ -231,7 +234,7 @@ impl System<'_> {
             };
             services.entry(place.service_name.to_owned()).or_default().overrides.push(shown);
         }
-        if let Some(system) = of_no_service(plan, paths, &folded.overlay, &records)? {
+        if let Some(system) = of_no_service(plan, paths, &wanted, &records)? {
             services.insert(SYSTEM.to_owned(), system);
         }
         let awaiting = state.trial.as_ref().map(Trial::awaiting);

@@ -44,7 +44,7 @@ const RETRY: Duration = Duration::from_millis(100);
 impl System<'_> {
     /// Evaluates and judges.
     pub fn verify(&self) -> anyhow::Result<Verdict> {
-        self.found(None, &[])
+        self.without_completed(self.found(None, &[])?)
     }
 
     /// The stored verdict on the values in effect on the running system; `None` if the plan asks for no verification.
@@ -72,6 +72,7 @@ impl System<'_> {
         let switched = self.session.open_if_switched(&self.paths)?;
         let system = switched.as_ref().unwrap_or(self);
         let known = match &system.kept_proof()? {
+            Some(_) if !system.is_completed()? => None,
             Some(proof) => system.by_proof(proof)?,
             None if system.plan.evaluator.is_none() => {
                 system.plan.services.require_all()?;
@@ -154,13 +155,22 @@ impl System<'_> {
             Err(LockError::Held { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let _running = lock::acquire(&run.join("verify.lock"), PATIENCE, |_| ())?;
+        let running = lock::acquire(&run.join("verify.lock"), PATIENCE, |_| ())?;
         drop(turn);
         let proof = match self.kept_proof()? {
             Some(proof) => Some(proof),
+            // What is to be put into effect does not wait for a proof.
+            None if self.plan.verify == plan::Verify::Complete => None,
             None => self.prove().map_err(|error| self.warn_unproven(&error)).ok(),
         };
-        let verdict = self.found(proof.as_ref(), &[])?;
+        let mut verdict = self.found(proof.as_ref(), &[])?;
+        let mut report = None;
+        if !self.session.is_elsewhere() && !verdict.judgement.stale && !self.is_completed()? {
+            self.session.heed_signals()?;
+            (report, verdict) = self.completed(verdict)?;
+        } else {
+            verdict = self.without_completed(verdict)?;
+        }
         if !self.session.is_elsewhere() {
             Entry::verified(&verdict).send();
         }
@@ -168,7 +178,43 @@ impl System<'_> {
         let take_back = unsound && self.plan.verify == plan::Verify::Rollback && !verdict.judgement.stale;
         let before = self.sound_until()?;
         self.keep(verdict.clone())?;
-        if take_back { self.take_back(before, &verdict, proof.as_ref()) } else { Ok(None) }
+        if take_back {
+            return self.take_back(before, &verdict, proof.as_ref());
+        }
+        if report.as_ref().is_some_and(|report| !report.rejected.is_empty()) {
+            // What is in effect now is not what this was about.
+            self.verify_soon();
+        }
+        drop(running);
+        if let Err(error) = self.keep_built() {
+            self.session.progress().warn(&format!("the built system is not kept: {}", messages::chain(&error)));
+        }
+        if proof.is_none() && self.plan.verify == plan::Verify::Complete && self.log().fold()?.overlay.is_empty() {
+            self.prove_beside()?;
+        }
+        Ok(report)
+    }
+
+    /// Proves while others verify; nothing if another process does.
+    fn prove_beside(&self) -> anyhow::Result<()> {
+        let turn = match lock::acquire(&self.paths.run().join("prove.lock"), Duration::ZERO, |_| ()) {
+            Ok(turn) => turn,
+            Err(LockError::Held { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(error) = self.prove() {
+            self.warn_unproven(&error);
+        }
+        drop(turn);
+        Ok(())
+    }
+
+    /// Whether nothing is left to put into effect besides the services, where the plan asks for that.
+    fn is_completed(&self) -> anyhow::Result<bool> {
+        if self.plan.verify != plan::Verify::Complete {
+            return Ok(true);
+        }
+        self.is_complete(&self.wanted_of(&self.view(None)?)?)
     }
 
     fn warn_unproven(&self, error: &anyhow::Error) {
@@ -247,7 +293,7 @@ impl System<'_> {
     }
 
     /// Whether it is proven that nothing else depends on a value.
-    fn is_free(&self, places: &OptionIndex<'_>, proof: &Proof, path: &AttrPath) -> bool {
+    pub(super) fn is_free(&self, places: &OptionIndex<'_>, proof: &Proof, path: &AttrPath) -> bool {
         let flows = places.find(path).and_then(|place| proof.flows(&self.plan, place.service_name, path));
         flows.is_some_and(|flows| flows.is_empty())
     }

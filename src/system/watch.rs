@@ -166,14 +166,18 @@ impl System<'_> {
         let system = turn.system();
         let log = system.log();
         let (start, before) = (Instant::now(), system.state()?);
-        let report =
+        let mut report =
             system.with_machine(false, |machine| Ok(upkeep::settle(&system.plan, &log, machine, &turn.locks)?))?;
+        let is_changed = before != system.state()?;
         if !report.services.is_empty() || !report.warnings.is_empty() {
             system.tell(&system.session.user(), (&before, &report, start.elapsed()));
+            drop(turn);
+            // What followed from values that rolled back goes back, too.
+            self.follow(&self.request(None), &mut report)?;
             tell(&report)?;
-            system.verify_soon();
+            self.verify_soon();
         }
-        Ok(before != system.state()?)
+        Ok(is_changed)
     }
 }
 

@@ -163,7 +163,8 @@ fn grouped<'n>(names: impl Iterator<Item = &'n (String, String)>) -> Flows {
 }
 
 /// The facts that the evaluation can't know: the files that the build found, and the units that read them.
-fn found(plan: &Plan) -> Value {
+#[must_use]
+pub fn found(plan: &Plan) -> Value {
     let services = plan.services.iter().filter_map(|(name, service)| {
         let found: Vec<&File> = service.files.values().filter(|file| file.found.is_some()).collect();
         let files: Vec<&Utf8Path> =

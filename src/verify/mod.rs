@@ -6,7 +6,7 @@
 
 pub mod comparison;
 pub mod evaluation;
-mod own;
+pub mod own;
 pub mod proof;
 mod summary;
 pub mod verdict;
@@ -135,7 +135,7 @@ fn finding(
     let changes = match difference {
         Difference::Fails => vec!["it can't be evaluated with the overrides".to_owned()],
         Difference::Changed { before, after } if kind == "unit" => {
-            match own::remaining(plan, effective, comparison, name, before, after) {
+            match own::remaining(plan, effective, &comparison.services, name, before, after) {
                 own::Remaining::Nothing => return None,
                 own::Remaining::Changes(changes) => changes,
                 own::Remaining::Foreign => foreign_unit(comparison, name, before, after),

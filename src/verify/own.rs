@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::comparison::Comparison;
+use super::comparison::Sides;
 use super::{Values, summary};
 use crate::format::{environment, flags};
 use crate::host::systemd::written;
@@ -28,30 +28,25 @@ pub enum Remaining {
     Changes(Vec<String>),
 }
 
-/// The changes that a rebuild would make to `unit` beyond dynix's own.
+/// The changes that a rebuild would make to `unit` beyond dynix's own. `sides`: the services in both evaluations.
 pub fn remaining(
     plan: &Plan,
     effective: &Values,
-    comparison: &Comparison,
+    sides: &BTreeMap<String, Sides>,
     unit: &str,
     before: &Value,
     after: &Value,
 ) -> Remaining {
-    let services: Vec<(&String, &Service)> =
-        plan.services.iter().filter(|(_, service)| service.units.contains_key(unit)).collect();
-    if services.is_empty() {
+    if services(plan, unit).next().is_none() {
         return Remaining::Foreign;
     }
     let (Some(old), Some(new)) = (before["text"].as_str(), after["text"].as_str()) else {
         return Remaining::Changes(summary::changes(before, after));
     };
-    let mut new = new.to_owned();
+    let new = with_built_paths(plan, sides, unit, new);
     let mut drop_ins = Vec::new();
     let mut said = Vec::new();
-    for (name, service) in services {
-        for (path, other) in replaced(comparison, name, service, unit) {
-            new = new.replace(&other, &path);
-        }
+    for (name, service) in services(plan, unit) {
         if let Some(values) = effective.get(name) {
             match drop_in(service, values, unit) {
                 Ok(text) => drop_ins.extend(text),
@@ -79,6 +74,25 @@ pub fn remaining(
     };
     left.extend(summary::changes(&without_text(before), &without_text(after)));
     if left.is_empty() { Remaining::Nothing } else { Remaining::Changes(left) }
+}
+
+/// The services of a unit.
+fn services<'p>(plan: &'p Plan, unit: &str) -> impl Iterator<Item = (&'p String, &'p Service)> {
+    plan.services.iter().filter(move |(_, service)| service.units.contains_key(unit))
+}
+
+/// A unit's text with the files of its services as they are named without the overrides.
+#[must_use]
+pub fn with_built_paths(plan: &Plan, sides: &BTreeMap<String, Sides>, unit: &str, text: &str) -> String {
+    let paths = services(plan, unit).flat_map(|(name, service)| replaced(sides, name, service, unit));
+    paths.fold(text.to_owned(), |text, (path, other)| text.replace(&other, &path))
+}
+
+/// Whether values themselves are in the text of a unit, as variables or flags.
+#[must_use]
+pub fn has_values(plan: &Plan, unit: &str) -> bool {
+    let files = services(plan, unit).flat_map(|(_, service)| service.files.values());
+    files.filter(|file| file.is_read_by(unit)).any(|file| file.attach.is_of_the_unit())
 }
 
 /// The values of a service in the text of a unit.
@@ -117,8 +131,8 @@ fn drop_in(
 }
 
 /// The generated files that `unit` reads: what was named, and what is named with the overrides.
-fn replaced(comparison: &Comparison, name: &str, service: &Service, unit: &str) -> Vec<(String, String)> {
-    let Some(sides) = comparison.services.get(name) else { return Vec::new() };
+fn replaced(sides: &BTreeMap<String, Sides>, name: &str, service: &Service, unit: &str) -> Vec<(String, String)> {
+    let Some(sides) = sides.get(name) else { return Vec::new() };
     let Some(after) = &sides.after else { return Vec::new() };
     let read = service.files.iter().filter(|(_, file)| file.is_read_by(unit)).map(|(file, _)| file);
     read.filter_map(|file| Some((sides.before.files.get(file)?.clone(), after.files.get(file)?.clone()))).collect()

@@ -214,6 +214,10 @@ in
   gotosocial = {
     low = gotosocialOn { services.gotosocial.settings.port = 80; };
     opened = gotosocialOn { services.gotosocial.openFirewall = true; };
+    completed = gotosocialOn {
+      services.gotosocial.openFirewall = true;
+      dynamicism.verify = "complete";
+    };
   };
 
   marks = {

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
+use crate::plan::allowed;
 use crate::plan::options::nearest;
 use crate::plan::rule::{Pattern, Rate};
 use crate::plan::{Bounds, OptionSpec, Plan};
@@ -50,6 +51,9 @@ fn reaches(plan: &Plan, text: &str) -> Result<(), String> {
         .filter_map(|(name, option)| Some((AttrPath::parse(name).ok()?, option)))
         .filter(|(path, _)| pattern.meets(path))
         .collect();
+    if met.is_empty() && allowed::meets(plan, &pattern) {
+        return Ok(());
+    }
     if met.is_empty() {
         let near = nearest(text, all().map(|(name, _)| name.clone()));
         let hint =

@@ -16,7 +16,8 @@ def check_services():
     pin = schema["allOf"][-1]["properties"]["port"]
     same(pin["const"], 8080, "the pinned port")
     expect("openFirewall" in pin["description"], f"the pin does not say why: {pin}")
-    expect("const" not in json.dumps(gotosocial["low"]), "the port is pinned without openFirewall")
+    for name in ("low", "completed"):
+        expect("const" not in json.dumps(gotosocial[name]), f"the port is pinned: {name}")
 
     marks = nix.value("marks")
     dynamic = lambda service: service["options"]["services.gotosocial.settings"]["dynamic"]

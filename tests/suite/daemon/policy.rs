@@ -338,3 +338,84 @@ fn one_value_of_several_that_is_not_theirs_refuses_all() {
     assert_eq!(ask("Redo", json!({"id": 1})), None);
     assert_eq!(recorded(&system, WORKERS), 5);
 }
+
+/// A system in which options of no service can be overridden, and a limited user may override one of them. `answer`: what an
+/// evaluation gives.
+fn evaluated(answer: &Value) -> System {
+    let mut description = description();
+    description["options"] = json!(["networking", "environment.etc"]);
+    description["evaluator"] = json!({"command": ["/bin/sh", "-c", "cat answer.json"], "arguments": "{ }"});
+    description["daemon"]["allow"]["naming"] = json!({
+        "users": [BALANCER.to_string()],
+        "options": {"networking.domain": {"methods": ["append", "unset", "reset"]}},
+    });
+    let system = System::of(&description);
+    let script = "#!/bin/sh\n#### Activation script snippet etc:\nset up /nix/store/0-etc/etc\n\
+                  # Make this configuration the current configuration.\n";
+    let running = system.path("built/activate");
+    system.write("built/activate", script);
+    system.write("run/lock/x", "");
+    std::os::unix::fs::symlink(running.parent().unwrap(), system.path("run/current-system")).unwrap();
+    let mut whole = json!({"version": 1, "problems": [], "system": running.parent(), "activation": script});
+    whole.as_object_mut().unwrap().extend(answer.as_object().unwrap().clone());
+    system.write("etc/nixos/answer.json", &whole.to_string());
+    system
+}
+
+#[test]
+fn of_options_of_no_service_a_limited_user_sets_what_it_may_and_nothing_else() {
+    // What is said of the values comes later than what is said of the user.
+    let system = evaluated(&json!({"failedAssertions": ["never"]}));
+    let handler = Handler::on(&system);
+    let ask = |path: &str| handler.ask(BALANCER, "Append", json!({"path": path, "value": "example.org"}));
+    for other in ["networking.hostName", "environment.etc.x.text", "networking"] {
+        let reply = ask(other);
+        assert_eq!(error(&reply), Some("NotAllowed"), "{other}: {reply:?}");
+    }
+    let reply = ask("networking.domain");
+    assert_eq!(error(&reply), Some("Refused"), "{reply:?}");
+    assert_eq!(reply.parameters["reason"], "a rebuild would fail: never");
+    // It may apply other things, and none of these.
+    let reply = handler.ask(BALANCER, "Apply", json!({"services": ["system"]}));
+    assert_eq!(error(&reply), Some("NotAllowed"), "{reply:?}");
+    // Neither the policy nor the evaluation makes an option dynamic that the configuration does not name.
+    let reply = handler.ask(0, "Append", json!({"path": "services.nginx.enable", "value": true}));
+    assert_eq!(error(&reply), Some("Refused"), "{reply:?}");
+    assert!(!system.path("etc/nixos/dynamic.nix").exists());
+}
+
+#[test]
+fn what_an_evaluation_refuses_is_told_in_the_same_words_on_the_bus_and_on_the_command_line() {
+    let missing = json!({"problems": [{
+        "kind": "missing", "path": ["networking", "domain"], "below": ["networking"], "name": "domain", "names": ["domains"],
+    }]});
+    for answer in [
+        missing,
+        json!({"problems": [{"kind": "readOnly", "path": ["networking", "domain"], "option": ["networking", "domain"]}]}),
+        json!({"problems": [{"kind": "internal", "path": ["networking", "domain"], "option": ["networking", "domain"]}]}),
+        json!({"failedAssertions": ["a domain needs two parts"]}),
+        json!({"overlay": true}),
+        json!({"whole": {"kernelParams": {}}, "restParts": {"boot.kernelParams": {}}}),
+        json!({"system": "/nix/store/another"}),
+    ] {
+        let system = evaluated(&answer);
+        let run = system.run(&["append", "networking.domain", "example.org"]);
+        let reply =
+            Handler::on(&system).ask(BALANCER, "Append", json!({"path": "networking.domain", "value": "example.org"}));
+        let reason = reply.parameters["reason"].as_str().unwrap().to_owned();
+        assert!(run.stderr.contains(&reason), "{answer}: {reason}\n{}", run.stderr);
+        let (name, code) = if answer.get("system").is_some() { ("Failed", 1) } else { ("Refused", 3) };
+        assert_eq!((error(&reply), run.code), (Some(name), code), "{answer}: {reason}");
+        assert!(!system.path("etc/nixos/dynamic.nix").exists(), "{answer}");
+    }
+}
+
+#[test]
+fn of_options_of_no_service_what_may_be_set_is_set() {
+    let system = evaluated(&json!({}));
+    let reply =
+        Handler::on(&system).ask(BALANCER, "Append", json!({"path": "networking.domain", "value": "example.org"}));
+    assert_eq!(reply.error, None, "{reply:?}");
+    let log = LogFile::new(&system.path("etc/nixos/dynamic.nix"), &system.path("var/cache/dynix"), None);
+    assert_eq!(leaves(&log.fold().unwrap().overlay), [("networking.domain".to_owned(), json!("example.org"), 1)]);
+}
