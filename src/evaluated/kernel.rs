@@ -78,7 +78,7 @@ fn settings(etc: &Utf8Path) -> Result<Vec<String>, FileError> {
     if !fs::exists(&directory)? {
         return Ok(settings);
     }
-    for name in fs::list(&directory)?.iter().filter(|name| name.ends_with(".conf")) {
+    for name in fs::list(&directory)?.iter().filter(|name| Utf8Path::new(name).extension() == Some("conf")) {
         let bytes = fs::read_limited(&directory.join(name), fs::OWN)?.unwrap_or_default();
         settings.extend(sysctl::settings(&String::from_utf8_lossy(&bytes)));
     }
