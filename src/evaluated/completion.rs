@@ -33,6 +33,7 @@ pub fn subtract_own(changes: &mut ChangeSet, plan: &Plan, effective: &Values) ->
             _ => {}
         }
     }
+    changes.etc.retain(|name, _| !plan.has_link(name));
     let mut unknown = Vec::new();
     let text = |unit: &Unit| {
         json!({
@@ -115,6 +116,15 @@ mod tests {
         let left = changes(&format!("[Service]\nExecStart=/x {OTHER}\n"), &plan(&json!({"bind": BUILT}))).unwrap();
         assert_eq!(left.units.keys().collect::<Vec<_>>(), ["firewall.service"]);
         assert!(left.services.is_empty() && left.packages.is_empty());
+    }
+
+    #[test]
+    fn a_link_that_leads_to_a_services_file_is_no_change() {
+        let mut set: ChangeSet =
+            serde_json::from_value(json!({"system": "/s", "etc": {"s.json": {"fails": true}, "t": {"fails": true}}}))
+                .unwrap();
+        subtract_own(&mut set, &plan(&json!({"etc": "/etc/s.json"})), &Values::new()).unwrap();
+        assert_eq!(set.etc.keys().collect::<Vec<_>>(), ["t"]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn clean(plan: &Plan, paths: &Paths) -> Result<(), FileError> {
 
 /// Restores the links that a switch has just replaced, of services that stay on what they have. So the switch alone is no
 /// reason to act on their units.
-pub(super) fn restore(plan: &Plan, paths: &Paths) -> Result<(), StateError> {
+pub fn restore(plan: &Plan, paths: &Paths) -> Result<(), StateError> {
     let state = State::load(&paths.state())?;
     for (name, service) in &plan.services {
         let number = state.services.get(name).and_then(|one| one.in_effect.generation);

@@ -22,7 +22,7 @@ use crate::plan::{Plan, allowed};
 use crate::reconcile::report::{Difference, Outcome, Report};
 use crate::reconcile::state::State;
 use crate::reconcile::trial::{self, Which, confirmation};
-use crate::reconcile::{Occasion, Request, locks};
+use crate::reconcile::{Occasion, Request, links, locks};
 
 /// Until what is put into effect again after a switch is given up.
 const REAPPLY: Duration = Duration::from_secs(60 * 60);
@@ -176,7 +176,9 @@ impl System<'_> {
         }
         report.warnings.extend(target.iter().flat_map(|one| one.about.notes.iter().cloned()));
         let mut back = BTreeSet::new();
-        let outcome = match evaluated::switch(&system.paths, &observed, target.as_ref(), &turn) {
+        let switched = evaluated::switch(&system.paths, &observed, target.as_ref(), &turn);
+        system.restore_links(report);
+        let outcome = match switched {
             Ok(evaluated::SwitchResult::Done(said)) => {
                 report.switched = said;
                 report.differences = differences(observed.stand_in.as_ref(), target.as_ref());
@@ -338,6 +340,12 @@ impl System<'_> {
         })
     }
 
+    /// NixOS's activation has set the links under /etc to what was built: those of services lead to their files again.
+    fn restore_links(&self, report: &mut Report) {
+        let restored = links::restore(&self.plan, &self.paths);
+        report.warnings.extend(restored.err().map(|error| error.to_string()));
+    }
+
     /// The part of an activation: before systemd starts, what was kept takes effect. Everything else that is wanted
     /// takes effect after the system is up, or after the switch.
     pub(super) fn activate_evaluated(&self, request: &Request, report: &mut Report) -> anyhow::Result<()> {
@@ -366,6 +374,7 @@ impl System<'_> {
                 report.warnings.push(format!("{SYSTEM}: it starts as built: {}", messages::chain(&error)));
                 false
             });
+            self.restore_links(report);
             if !is_all {
                 recall.after_boot(&self.machine(&recall, &|_| ()))?;
             }

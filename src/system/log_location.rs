@@ -34,10 +34,18 @@ impl From<Utf8PathBuf> for LogLocation {
 pub fn find(root: &Utf8Path) -> anyhow::Result<LogLocation> {
     let paths = Paths::new(root, None, None);
     let usual = paths.overrides();
-    let state = resolved(root, &paths.state_log())?;
     let usual_place = resolved(root, usual);
     // This follows every link: it says only whether people find a log there.
     let is_usual_there = || std::fs::metadata(usual).is_ok_and(|found| found.is_file());
+    // On the running system one look tells that there is no other log. In a tree, links may lead elsewhere than they seem to.
+    if root == "/"
+        && !fs::exists(&paths.state_log())?
+        && let Ok(place) = &usual_place
+        && fs::exists(place)?
+    {
+        return Ok(place.clone().into());
+    }
+    let state = resolved(root, &paths.state_log())?;
     if fs::exists(&state)? {
         let is_another = usual_place.map_or(true, |place| place != state) && is_usual_there();
         let warning = is_another.then(|| {
