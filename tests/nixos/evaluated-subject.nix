@@ -9,7 +9,10 @@
   # What has a source that is unpacked and compiled: no text.
   options.services.packaged.enable = lib.mkEnableOption "a file that a package has";
 
-  imports = [ ../../modules/dynamicism ];
+  imports = [
+    ../../modules/dynamicism
+    ./linked.nix
+  ];
 
   config.environment.etc.packaged = lib.mkIf config.services.packaged.enable {
     source = pkgs.runCommand "packaged" {

@@ -80,6 +80,18 @@ else:
         t.assertEqual(word(), "built")
         assert is_static()
 
+    with subtest("a service's link under /etc leads to its file, whatever NixOS's activation does to it"):
+        dynix("append services.linked.settings.word dynamic --apply")
+        t.assertEqual(json.loads(machine.succeed("cat /etc/linked.json")), {"word": "dynamic"})
+        dynix(f"append {WORD} dynamic --apply")
+        t.assertEqual(word(), "dynamic")
+        t.assertEqual(json.loads(machine.succeed("cat /etc/linked.json")), {"word": "dynamic"})
+        dynix(f"unset {WORD} --apply")
+        assert is_static()
+        t.assertEqual(json.loads(machine.succeed("cat /etc/linked.json")), {"word": "dynamic"})
+        dynix("unset services.linked.settings --apply")
+        t.assertEqual(json.loads(machine.succeed("cat /etc/linked.json")), {"word": "built"})
+
     with subtest("several records, and one of them goes"):
         dynix(f"append {WORD} dynamic --apply")
         dynix(f"append {DEMO_CONF} --string dynamic --apply")
