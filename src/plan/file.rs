@@ -44,7 +44,7 @@ pub struct File {
     /// How the running unit sees the file.
     pub attach: Attach,
     /// What is before and after the value's text; `None` if there is nothing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub around: Option<Around>,
     /// The units that read it; `None` for all units of the service.
     #[serde(default)]
