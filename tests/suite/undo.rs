@@ -96,8 +96,8 @@ fn a_reason_is_told_with_what_it_rejects() {
 #[test]
 fn a_record_whose_time_is_over_does_not_come_back() {
     let system = System::new();
-    system.run(&["set", WORKERS, "5", "--for", "1s", "--apply"]).ends(0);
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    system.run(&["set", WORKERS, "5", "--for", "3s", "--apply"]).ends(0);
+    std::thread::sleep(std::time::Duration::from_millis(4100));
     system.run(&["apply"]).ends(0);
     let run = system.run(&["redo", "1"]).ends(3);
     assert_eq!(run.stderr, "error: the time of record 1 is over; record its value again\n");

@@ -104,7 +104,7 @@ with subtest("a daemon that ends with 143 on `systemctl stop` is failed then, an
     machine.succeed("systemctl stop subject.service")
     t.assertEqual(state("subject"), "failed")
     t.assertEqual((apply("text", "four")[0], state("subject")), (0, "failed"))
-    t.assertEqual((apply("text", "five", "--for 1s")[0], state("subject")), (0, "failed"))
+    t.assertEqual((apply("text", "five", "--for 3s")[0], state("subject")), (0, "failed"))
     machine.wait_until_succeeds("dynix log | grep 'rejected: expired'", timeout=20)
     machine.wait_until_fails("systemctl list-units --all --plain --no-legend 'dynix-*' | grep --invert-match dynix-watch", timeout=20)
     t.assertEqual(state("subject"), "failed")

@@ -99,8 +99,8 @@ with subtest("an apply waits for a switch, and says what it waits for"):
     assert "waiting for" in said and "flock" in said, said
 
 with subtest("an override that is over no longer holds at the next apply"):
-    machine.succeed("dynix append services.words.text brief --for 1s --apply")
-    machine.wait_until_succeeds("test $(date +%s) -gt $(($(stat --format=%Y /etc/nixos/dynamic.nix) + 1))")
+    machine.succeed("dynix append services.words.text brief --for 3s --apply")
+    machine.wait_until_succeeds("test $(date +%s) -gt $(($(stat --format=%Y /etc/nixos/dynamic.nix) + 3))")
     machine.succeed("dynix apply")
     t.assertEqual(machine.succeed("dynix get services.words.text"), "third\n")
 

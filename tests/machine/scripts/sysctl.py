@@ -56,7 +56,7 @@ with subtest("what goes back by itself does so as well: not confirmed, over, ref
     t.assertEqual(kernel()[3], "13")
     machine.succeed("dynix confirm --revert")
     t.assertEqual(kernel(), built)
-    applied("net.ipv4.tcp_keepalive_probes", "14", "--for 1s")
+    applied("net.ipv4.tcp_keepalive_probes", "14", "--for 3s")
     machine.wait_until_succeeds(f"grep --quiet --line-regexp {built[3]} /proc/sys/{PROBES}", timeout=20)
     machine.succeed("dynix append 'boot.kernel.sysctl.\"net.ipv4.tcp_keepalive_probes\"' 15")
     status, said = append("net.ipv4.ip_local_port_range", "none of it", "--string")
