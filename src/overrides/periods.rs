@@ -3,7 +3,6 @@
 //! Takes the records of a part of the log and the overrides before them. Whether a record counts is judged as of each
 //! moment, not as of the end. Expressions are not evaluated. Pure, except for the log's own reader at the end.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::chain::{Chain, Control};
+use super::fold;
 use super::hand;
 use super::log::LogFile;
 use super::overlay::Overlay;
@@ -109,23 +109,14 @@ pub struct History {
 impl LogFile {
     /// The history of the newest `most` records.
     pub fn history(&self, most: usize) -> Result<History, LogError> {
-        let last = self.fold()?.last_id;
+        let ids = self.steadily(|look| Ok(fold::difference(&look.source(self), None, |_, _| {})?.0.into_ids()))?;
+        let ids = ids.unwrap_or_default();
         // Ids may have gaps: then there are fewer records than `most`.
-        let before = last.saturating_sub(most as u64);
+        let before = ids.up_to(ids.last().saturating_sub(most as u64)).unwrap_or_default();
         let records = self.find(|id| id > before)?;
-        let base = self.fold_before(before)?;
+        let base = self.fold_at(before)?.overlay;
         let periods = periods(&base, before, &records, |id| self.fold_at(id).map(|folded| folded.overlay))?;
-        Ok(History { periods, records, is_partial: !base.is_empty() || before > 0 })
-    }
-
-    /// The overrides right after the newest record up to `id`.
-    fn fold_before(&self, id: u64) -> Result<Overlay, LogError> {
-        let newest = Cell::new(0);
-        self.find(|one| {
-            newest.set(if one <= id { one } else { newest.get() });
-            false
-        })?;
-        Ok(self.fold_at(newest.get())?.overlay)
+        Ok(History { periods, records, is_partial: before > 0 })
     }
 }
 

@@ -234,3 +234,14 @@ fn an_expression_needs_no_directory_of_the_log() {
     machine.run(&["append", "--expr", "--apply", "services.x.settings.a", "4 * 2"]).ends(0);
     assert_eq!(machine.file("x"), Some(json!({ "a": 8 })));
 }
+
+#[test]
+fn a_history_evaluates_nothing() {
+    let machine = Machine::new();
+    machine.run(&["append", "services.x.settings.a", "3"]).ends(0);
+    machine.by_hand("{ set.services.x.settings.a = (4 * 2); }");
+    machine.asked();
+    let text = machine.run(&["history"]).ends(0).stdout;
+    assert!(text.contains("services.x.settings.a = \"{ set.services.x.settings.a = (4 * 2); }\""), "{text}");
+    assert_eq!(machine.asked(), 0);
+}

@@ -61,6 +61,17 @@ fn measured(system: &System, lines: &[&str]) {
 }
 
 #[test]
+fn a_look_writes_no_measurements_and_a_record_does() {
+    let system = system("warn");
+    let file = system.path("var/lib/node-exporter/dynix.prom");
+    std::fs::remove_file(&file).unwrap();
+    system.run(&["unset", WORKERS, "--dry-run"]).ends(0);
+    assert!(!file.exists());
+    system.run(&["append", WORKERS, "7"]).ends(0);
+    measured(&system, &["dynix_overrides_pending{service=\"harmonia\"} 1"]);
+}
+
+#[test]
 fn a_verdict_is_in_the_status_and_among_the_measurements() {
     let system = system("warn");
     let [sound, unsound, unverified] =

@@ -116,8 +116,8 @@ impl System<'_> {
     pub fn record(&self, request: &Request, caller: &Caller<'_>) -> anyhow::Result<Recorded> {
         let message = request.message().map(overrides::message).transpose().map_err(Refused)?;
         let recorded = self.record_only(request, &Caller { message, ..*caller })?;
-        if recorded.apply.is_none() {
-            // An apply writes them at its end.
+        if recorded.apply.is_none() && !recorded.records.is_empty() {
+            // An apply writes them at its end, and a look changes nothing.
             self.refresh_metrics();
         }
         Ok(recorded)
