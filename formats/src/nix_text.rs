@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::lines::refuse_nul;
 use super::number;
+use super::walk::{self, Part};
 use super::{At, RenderError};
 
 /// Appends `toString value`.
@@ -48,65 +49,19 @@ pub fn write_joined(out: &mut Vec<u8>, items: &[Value], separator: &str) -> Resu
     Ok(())
 }
 
-/// The strings within a value, each with its path, for finding those that read back as something else.
-pub fn strings<'v>(value: &'v Value, at: &mut Vec<String>, found: &mut impl FnMut(&[String], &'v str)) {
-    match value {
-        Value::String(text) => found(at, text),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                at.push(index.to_string());
-                strings(item, at, found);
-                at.pop();
-            }
-        }
-        Value::Object(attrs) => {
-            for (name, below) in attrs {
-                at.push(name.clone());
-                strings(below, at, found);
-                at.pop();
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The names within a value, each with its path.
-pub fn names(value: &Value, at: &mut Vec<String>, found: &mut impl FnMut(&[String], &str)) {
-    match value {
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                at.push(index.to_string());
-                names(item, at, found);
-                at.pop();
-            }
-        }
-        Value::Object(attrs) => {
-            for (name, below) in attrs {
-                at.push(name.clone());
-                found(at, name);
-                names(below, at, found);
-                at.pop();
-            }
-        }
-        _ => {}
-    }
-}
-
-/// An error at a path.
-pub fn error_at(path: &[String], message: impl Into<String>) -> RenderError {
-    let mut error = RenderError::here(message);
-    error.path.0.extend(path.iter().cloned());
-    error
-}
-
-/// The misreadings of a format of lines: names by `name`, strings by `text`.
+/// The misreadings of a format of lines: names by `name`, then strings by `text`.
 pub fn misreadings(
     value: &Value,
     name: impl Fn(&str) -> Option<String>,
     text: impl Fn(&str) -> Option<String>,
 ) -> Vec<RenderError> {
-    let mut all = Vec::new();
-    names(value, &mut Vec::new(), &mut |path, one| all.extend(name(one).map(|message| error_at(path, message))));
-    strings(value, &mut Vec::new(), &mut |path, one| all.extend(text(one).map(|message| error_at(path, message))));
-    all
+    let (mut names, mut strings) = (Vec::new(), Vec::new());
+    walk::for_each(value, &mut |path, part| {
+        let (found, message) = match part {
+            Part::Name(one) => (&mut names, name(one)),
+            Part::Value(value) => (&mut strings, value.as_str().and_then(&text)),
+        };
+        found.extend(message.map(|message| RenderError { path: path.clone(), ..RenderError::here(message) }));
+    });
+    names.into_iter().chain(strings).collect()
 }

@@ -225,6 +225,23 @@ pub enum Command {
     Man(Lazy<Man>),
 }
 
+impl Command {
+    /// Whether a verb that only reads prints JSON (`--json`, which `--output json` is for all verbs).
+    pub fn json_of_reading(&mut self) -> Option<&mut bool> {
+        match self {
+            Self::Get(Lazy(one)) => Some(&mut one.json),
+            Self::Status(Lazy(one)) => Some(&mut one.json),
+            Self::Services(Lazy(one)) | Self::Prove(Lazy(one)) => Some(&mut one.json),
+            Self::Options(Lazy(one)) => Some(&mut one.json),
+            Self::Log(Lazy(one)) => Some(&mut one.json),
+            Self::History(Lazy(one)) => Some(&mut one.json),
+            Self::Diff(Lazy(one)) => Some(&mut one.json),
+            Self::Verify(Lazy(one)) => Some(&mut one.json),
+            _ => None,
+        }
+    }
+}
+
 /// How records are made.
 #[derive(Clone, Debug, Args)]
 pub struct Recording {

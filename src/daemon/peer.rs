@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use rustix::net::sockopt::socket_peercred;
 
 use crate::host::accounts::Database;
+use crate::system::caller::by_daemon;
 
 /// The user who made a connection (unix(7), `SO_PEERCRED`): the user at that time, whoever holds the connection now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +80,7 @@ impl Names {
     /// The name for records.
     #[must_use]
     pub fn by(&self) -> String {
-        format!("{} via daemon", self.user)
+        by_daemon(&self.user)
     }
 }
 

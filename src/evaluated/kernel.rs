@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::host::fs::{self, FileError, atomic};
+use crate::host::fs::{self, FileError};
 use crate::host::paths::Paths;
 use crate::host::sysctl;
 
@@ -17,21 +17,15 @@ const NOTED: &str = "kernel-values";
 /// Notes the values of what the files below `etc` set, and those of `built` do not.
 pub fn note(paths: &Paths, built: &Utf8Path, etc: &Utf8Path) -> Result<(), FileError> {
     let (built, next) = (settings(built)?, settings(etc)?);
-    let mut noted = load(paths)?;
-    let before = noted.clone();
-    for setting in next.iter().filter(|setting| !built.contains(setting)) {
-        for (path, value) in sysctl::values(paths.root(), setting) {
-            if !built.iter().any(|one| sysctl::is_set_by(&path, one)) {
-                noted.entry(path).or_insert(value);
-            }
-        }
-    }
-    if noted == before { Ok(()) } else { save(paths, &noted) }
+    let before = sysctl::load(&place(paths))?;
+    let mut noted = before.clone();
+    sysctl::note(paths.root(), &mut noted, &next, &built);
+    if noted == before { Ok(()) } else { sysctl::save(&place(paths), &noted) }
 }
 
 /// Gives back the noted values that the files below `etc` do not set. Gives what could not be.
 pub fn give_back(paths: &Paths, etc: &Utf8Path) -> Result<Vec<String>, FileError> {
-    let noted = load(paths)?;
+    let noted = sysctl::load(&place(paths))?;
     if noted.is_empty() {
         return Ok(Vec::new());
     }
@@ -49,26 +43,13 @@ pub fn give_back(paths: &Paths, etc: &Utf8Path) -> Result<Vec<String>, FileError
         }
     }
     if !go.is_empty() {
-        save(paths, &stay)?;
+        sysctl::save(&place(paths), &stay)?;
     }
     Ok(failed)
 }
 
 fn place(paths: &Paths) -> Utf8PathBuf {
     paths.evaluated().join(NOTED)
-}
-
-fn load(paths: &Paths) -> Result<BTreeMap<String, String>, FileError> {
-    let bytes = fs::read_trusted(&place(paths), fs::OWN)?.unwrap_or_default();
-    Ok(sysctl::read(&String::from_utf8_lossy(&bytes)))
-}
-
-fn save(paths: &Paths, values: &BTreeMap<String, String>) -> Result<(), FileError> {
-    if values.is_empty() {
-        return fs::remove(&place(paths)).map(drop);
-    }
-    // Some can be read by root only.
-    atomic::write(&place(paths), sysctl::text(values).as_bytes(), 0o600, atomic::Durability::Volatile)
 }
 
 /// The keys that the files of sysctl.d(5) below `etc` set.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs;
+use super::fs::{self, FileError, atomic};
 
 /// The unit that writes them.
 pub const UNIT: &str = "systemd-sysctl.service";
@@ -95,6 +95,32 @@ pub fn text<'v>(values: impl IntoIterator<Item = (&'v String, &'v String)>) -> S
 pub fn read(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.strip_prefix('-')?.split_once(" = "));
     pairs.map(|(path, value)| (path.to_owned(), value.to_owned())).collect()
+}
+
+/// The stored values; none without a file.
+pub fn load(place: &Utf8Path) -> Result<BTreeMap<String, String>, FileError> {
+    let bytes = fs::read_trusted(place, fs::OWN)?.unwrap_or_default();
+    Ok(read(&String::from_utf8_lossy(&bytes)))
+}
+
+/// Stores values until the next boot; without any there is no file.
+pub fn save(place: &Utf8Path, values: &BTreeMap<String, String>) -> Result<(), FileError> {
+    if values.is_empty() {
+        return fs::remove(place).map(drop);
+    }
+    // Some can be read by root only.
+    atomic::write(place, text(values).as_bytes(), 0o600, atomic::Durability::Volatile)
+}
+
+/// Adds to `noted` the kernel's values of what `next` sets and `built` does not. What is noted already stays: it is older.
+pub fn note(root: &Utf8Path, noted: &mut BTreeMap<String, String>, next: &[String], built: &[String]) {
+    for setting in next.iter().filter(|setting| !built.contains(setting)) {
+        for (path, value) in values(root, setting) {
+            if !built.iter().any(|one| is_set_by(&path, one)) {
+                noted.entry(path).or_insert(value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

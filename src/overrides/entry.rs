@@ -99,7 +99,8 @@ impl Entry<'static> {
 }
 
 /// The set that has each value at its path.
-pub(super) fn tree(values: &[(AttrPath, Value)]) -> Value {
+#[must_use]
+pub fn tree(values: &[(AttrPath, Value)]) -> Value {
     let mut tree = Map::new();
     for (path, value) in values {
         put(&mut tree, path.names(), value);

@@ -4,6 +4,7 @@
 //! records affect which, then to show them. The first pass keeps a few bytes for each rollback and rejection.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::LogError;
@@ -11,6 +12,7 @@ use super::chain::Chain;
 use super::entry::Operation;
 use super::fold::{self, Difference, Source};
 use super::log::{LogFile, Look};
+use super::overlay::Overlay;
 use super::reader::{Digest, Place, Reader};
 use super::record::{Kind, Record};
 use crate::host::fs::Context;
@@ -92,6 +94,13 @@ impl LogFile {
         let (mut records, chain) = self.select(wanted)?;
         records.retain(|record| chain.contains(record.id));
         Ok(records)
+    }
+
+    /// The records that the overrides are from, by id.
+    pub fn behind(&self, overlay: &Overlay) -> Result<BTreeMap<u64, Record>, LogError> {
+        let named: BTreeSet<u64> = overlay.leaves().iter().map(|(_, one)| one.id).collect();
+        let records = if named.is_empty() { Vec::new() } else { self.find(|id| named.contains(&id))? };
+        Ok(records.into_iter().map(|record| (record.id, record)).collect())
     }
 
     fn select(&self, wanted: impl Fn(u64) -> bool) -> Result<(Vec<Record>, Chain), LogError> {

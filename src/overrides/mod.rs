@@ -31,6 +31,7 @@ mod values;
 mod writer;
 
 pub use chain::Unknown;
+pub use entry::tree;
 pub use error::LogError;
 pub use expressions::ExpressionError;
 pub use hand::paths as expression_paths;

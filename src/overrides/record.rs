@@ -198,6 +198,15 @@ pub enum Draft {
 }
 
 impl Draft {
+    /// One record of these values, of which none is below another; `None` without any.
+    #[must_use]
+    pub fn of_values(mut values: Vec<(AttrPath, Value)>) -> Option<Self> {
+        if values.len() > 1 {
+            return Some(Self::SetAll(values));
+        }
+        values.pop().map(|(path, value)| Self::Set(path, value))
+    }
+
     /// The paths that it is about; none for one that is about records.
     #[must_use]
     pub fn paths(&self) -> Vec<&AttrPath> {

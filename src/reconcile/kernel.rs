@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::change::Change;
-use crate::host::fs::{self, FileError, atomic};
+use crate::host::fs::{self, FileError};
 use crate::host::paths::Paths;
 use crate::host::sysctl;
 use crate::plan::Service;
@@ -21,18 +21,18 @@ pub(super) fn prepare(change: &Change<'_>, paths: &Paths) -> Result<(), FileErro
     let place = paths.kernel_settings(change.name);
     let Some(service) = change.service.filter(|service| service.units.contains_key(sysctl::UNIT)) else {
         // The service left the system: the next apply that acts on the unit restores the kernel's values.
-        return if fs::exists(&place)? { give_back(&load(change.name, paths)?, change, paths) } else { Ok(()) };
+        return if fs::exists(&place)? {
+            give_back(&sysctl::load(&paths.kernel_settings(change.name))?, change, paths)
+        } else {
+            Ok(())
+        };
     };
-    let (before, built, next) = (load(change.name, paths)?, built(service)?, next(change, service, paths)?);
+    let (before, built, next) =
+        (sysctl::load(&paths.kernel_settings(change.name))?, built(service)?, next(change, service, paths)?);
     let mut kept = before.clone();
-    for setting in next.iter().filter(|setting| !built.contains(setting)) {
-        let is_new = |path: &String| !built.iter().any(|one| sysctl::is_set_by(path, one));
-        for (path, value) in sysctl::values(paths.root(), setting).into_iter().filter(|(path, _)| is_new(path)) {
-            kept.entry(path).or_insert(value);
-        }
-    }
+    sysctl::note(paths.root(), &mut kept, &next, &built);
     if kept != before {
-        save(&place, &kept)?;
+        sysctl::save(&place, &kept)?;
     }
     kept.retain(|path, _| !next.iter().any(|one| sysctl::is_set_by(path, one)));
     give_back(&kept, change, paths)
@@ -41,28 +41,15 @@ pub(super) fn prepare(change: &Change<'_>, paths: &Paths) -> Result<(), FileErro
 /// Forgets the values that were restored, after the units of `change` ran well.
 pub(super) fn settle(change: &Change<'_>, paths: &Paths) -> Result<(), FileError> {
     let Some(service) = change.service.filter(|_| change.units.contains_key(sysctl::UNIT)) else { return Ok(()) };
-    let (before, next) = (load(change.name, paths)?, next(change, service, paths)?);
+    let (before, next) = (sysctl::load(&paths.kernel_settings(change.name))?, next(change, service, paths)?);
     let mut kept = before.clone();
     kept.retain(|path, _| next.iter().any(|one| sysctl::is_set_by(path, one)));
     fs::remove(&paths.settings_to_return(change.name))?;
-    if kept == before { Ok(()) } else { save(&paths.kernel_settings(change.name), &kept) }
+    if kept == before { Ok(()) } else { sysctl::save(&paths.kernel_settings(change.name), &kept) }
 }
 
 fn give_back(values: &BTreeMap<String, String>, change: &Change<'_>, paths: &Paths) -> Result<(), FileError> {
-    save(&paths.settings_to_return(change.name), values)
-}
-
-fn load(service: &str, paths: &Paths) -> Result<BTreeMap<String, String>, FileError> {
-    let bytes = fs::read_trusted(&paths.kernel_settings(service), fs::OWN)?.unwrap_or_default();
-    Ok(sysctl::read(&String::from_utf8_lossy(&bytes)))
-}
-
-fn save(place: &Utf8PathBuf, values: &BTreeMap<String, String>) -> Result<(), FileError> {
-    if values.is_empty() {
-        return fs::remove(place).map(drop);
-    }
-    // Some can be read by root only.
-    atomic::write(place, sysctl::text(values).as_bytes(), 0o600, atomic::Durability::Volatile)
+    sysctl::save(&paths.settings_to_return(change.name), values)
 }
 
 /// The keys that the built files set.

@@ -8,6 +8,21 @@ use crate::reconcile;
 /// Says whether changes may be recorded, or why not. It may be asked twice of the same changes; see [`LogFile::decide`].
 pub type Judge<'j> = &'j dyn Fn(&LogFile, &[Draft]) -> anyhow::Result<()>;
 
+/// What the daemon adds to the name of a user.
+const VIA_DAEMON: &str = " via daemon";
+
+/// The name in the log of a user who asks the daemon.
+#[must_use]
+pub fn by_daemon(user: &str) -> String {
+    format!("{user}{VIA_DAEMON}")
+}
+
+/// Whether a record by `by` is one of the user, made directly or by the daemon.
+#[must_use]
+pub fn is_of(by: &str, user: &str) -> bool {
+    by == user || by.strip_suffix(VIA_DAEMON) == Some(user)
+}
+
 /// The user who asks.
 #[derive(Clone, Copy)]
 pub struct Caller<'c> {

@@ -10,7 +10,7 @@ use super::request::Assignment;
 use super::settings::Setting;
 use super::{Refused, System, lookup};
 use crate::attr_path::AttrPath;
-use crate::nix::{write_name, write_value};
+use crate::nix::write_value;
 use crate::plan::options;
 use crate::render::secrets::Secrets;
 use crate::types::brief;
@@ -86,13 +86,7 @@ fn header(about: &str) -> String {
 }
 
 fn line(text: &mut String, path: &AttrPath, setting: &Setting, is_open: bool) -> anyhow::Result<()> {
-    let mut definition = String::new();
-    for (index, name) in path.names().iter().enumerate() {
-        if index > 0 {
-            definition.push('.');
-        }
-        write_name(&mut definition, name)?;
-    }
+    let mut definition = path.to_string();
     let built = setting.r#static.as_ref().map(|value| format!("; built: {}", brief(value)));
     let note = one_line(&format!("{}{}", setting.r#type, built.unwrap_or_default()));
     // Writing to a String can't fail.

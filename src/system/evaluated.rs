@@ -352,11 +352,11 @@ impl System<'_> {
         if self.session.is_elsewhere() {
             return Ok(());
         }
+        let activated = self.paths.activated();
+        let system = || activated.map_or_else(|| evaluated::running(&self.paths), |system| Ok(system.to_owned()));
         if request.occasion != Occasion::Boot {
             // What was in effect is not any more, and the switch goes on without it.
-            let activated = self.paths.activated();
-            let system = activated.map_or_else(|| evaluated::running(&self.paths), |system| Ok(system.to_owned()))?;
-            report.warnings.extend(evaluated::kernel::give_back(&self.paths, &system.join("etc"))?);
+            report.warnings.extend(evaluated::kernel::give_back(&self.paths, &system()?.join("etc"))?);
         }
         if !evaluated::is_used(&self.plan) {
             return Ok(());
@@ -367,8 +367,7 @@ impl System<'_> {
             return Ok(());
         }
         let recall = self.session.recall(true)?;
-        let activated = self.paths.activated();
-        let system = activated.map_or_else(|| evaluated::running(&self.paths), |system| Ok(system.to_owned()))?;
+        let system = system()?;
         if request.occasion == Occasion::Boot {
             let is_all = evaluated::restore(&self.paths, &wanted, &system).unwrap_or_else(|error| {
                 report.warnings.push(format!("{SYSTEM}: it starts as built: {}", messages::chain(&error)));

@@ -3,7 +3,6 @@
 //! A module gives each value with `mkForce`, as an override stands for whatever the configuration says. Lines are for a
 //! place of their own in configuration.nix, or in the place of the present ones.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -12,8 +11,8 @@ use super::{Refused, System, lookup};
 use crate::attr_path::AttrPath;
 use crate::evaluated::SYSTEM;
 use crate::format::{self, FormatSpec};
-use crate::nix::{write_name, write_value};
-use crate::overrides::Record;
+use crate::nix::write_value;
+use crate::overrides::{self, Record};
 use crate::plan::options::OptionIndex;
 use crate::render::secrets::Secrets;
 
@@ -50,14 +49,9 @@ impl System<'_> {
         let progress = self.session.progress();
         folded.warnings.iter().for_each(|warning| progress.warn(warning));
         folded.unevaluated.iter().for_each(|one| progress.warn(&format!("left out: {one}")));
-        let leaves = folded.overlay.leaves();
-        let records = match leaves.iter().map(|(_, one)| one.id).collect::<std::collections::BTreeSet<u64>>() {
-            named if named.is_empty() => Vec::new(),
-            named => log.find(|id| named.contains(&id))?,
-        };
-        let records: BTreeMap<u64, Record> = records.into_iter().map(|record| (record.id, record)).collect();
+        let records = log.behind(&folded.overlay)?;
         let (places, secret) = (OptionIndex::new(&self.plan), Secrets::new(&self.plan));
-        let all = leaves.into_iter().filter(|(path, _)| {
+        let all = folded.overlay.leaves().into_iter().filter(|(path, _)| {
             let service = places.find(path).map_or(SYSTEM, |place| place.service_name);
             only.as_ref().is_none_or(|only| only.contains(service))
         });
@@ -121,13 +115,7 @@ fn line(text: &mut String, one: &Exported, indent: &str, forced: bool) -> anyhow
     let Exported { path, value, said, is_secret } = one;
     // Writing to a String can't fail.
     let _ = writeln!(text, "{indent}# {said}");
-    let mut definition = String::new();
-    for (index, name) in path.names().iter().enumerate() {
-        if index > 0 {
-            definition.push('.');
-        }
-        write_name(&mut definition, name)?;
-    }
+    let mut definition = path.to_string();
     if *is_secret {
         let _ = writeln!(text, "{indent}# {definition} is a secret; give it as the configuration gives its secrets");
         return Ok(());
@@ -151,22 +139,11 @@ fn line(text: &mut String, one: &Exported, indent: &str, forced: bool) -> anyhow
 
 /// The values as one set, without secrets.
 fn tree(all: &[Exported], progress: &dyn super::progress::Progress) -> Value {
-    let mut tree = Value::Object(Map::new());
-    for Exported { path, value, is_secret, .. } in all {
-        if *is_secret {
-            progress.warn(&format!("left out: {path} is a secret"));
-            continue;
-        }
-        let mut at = &mut tree;
-        for name in path.names() {
-            if !at.is_object() {
-                *at = Value::Object(Map::new());
-            }
-            at = &mut at[name.as_str()];
-        }
-        *at = value.clone();
+    let (secret, open): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.is_secret);
+    for one in secret {
+        progress.warn(&format!("left out: {} is a secret", one.path));
     }
-    tree
+    overrides::tree(&open.into_iter().map(|one| (one.path.clone(), one.value.clone())).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

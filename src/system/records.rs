@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
+use super::caller::is_of;
 use super::{Refused, System, lookup};
 use crate::attr_path::AttrPath;
 use crate::evaluated::SYSTEM;
@@ -112,7 +113,7 @@ impl System<'_> {
 
 fn is_by(record: &Record, filter: &Filter) -> bool {
     let Some(wanted) = &filter.by else { return true };
-    record.by.as_deref().is_some_and(|by| by == wanted || by.strip_suffix(" via daemon") == Some(wanted))
+    record.by.as_deref().is_some_and(|by| is_of(by, wanted))
 }
 
 fn is_since(record: &Record, filter: &Filter) -> bool {

@@ -1,6 +1,6 @@
 //! What is static, what is overridden by whom and when, what is in effect, and what is only recorded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -182,9 +182,7 @@ impl System<'_> {
         let wanted = self.wanted_of(&view)?;
         let View { folded, desired, .. } = view;
         let difference = difference(plan, &desired, &state, paths, |_| true)?;
-        let named: BTreeSet<u64> = folded.overlay.leaves().iter().map(|(_, one)| one.id).collect();
-        let records = if named.is_empty() { Vec::new() } else { log.find(|id| named.contains(&id))? };
-        let records: BTreeMap<u64, Record> = records.into_iter().map(|record| (record.id, record)).collect();
+        let records = log.behind(&folded.overlay)?;
         let mut services: BTreeMap<String, ServiceStatus> = BTreeMap::new();
         for name in plan.services.keys() {
             let in_effect = state.services.get(name).map(|one| one.in_effect.clone()).unwrap_or_default();

@@ -49,10 +49,13 @@ use spinner::Spinner;
 
 /// Runs what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let Cli { global, command } = cli;
+    let Cli { global, mut command } = cli;
     let session = session(&global)?;
     let ask = Ask { socket: global.socket.as_deref().map(session::absolute).transpose()? };
     let shown = Shown { json: global.output == Output::Json, color: global.color };
+    if let (true, Some(json)) = (shown.json, command.json_of_reading()) {
+        *json = true;
+    }
     match command {
         command @ (Command::Set(_)
         | Command::Append(_)
@@ -91,44 +94,17 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Confirm(Lazy(arguments::Confirm { revert, of, json })) => {
             change::run(&Request::Confirm(request::Confirm { revert, of }), shown.plainly(json), &ask, &session)
         }
-        Command::Get(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            get::run(&arguments, &session)
-        }
-        Command::Status(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            status::run(&arguments, global.color, &session)
-        }
-        Command::Services(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            services::run(&arguments, &session)
-        }
-        Command::Options(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            options::run(&arguments, &session)
-        }
-        Command::Log(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            log::run(&arguments, global.color, &session)
-        }
-        Command::History(Lazy(mut arguments)) => {
-            arguments.json |= shown.json && arguments.html.is_none();
-            history::run(&arguments, &session)
-        }
+        Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
+        Command::Status(Lazy(arguments)) => status::run(&arguments, global.color, &session),
+        Command::Services(Lazy(arguments)) => services::run(&arguments, &session),
+        Command::Options(Lazy(arguments)) => options::run(&arguments, &session),
+        Command::Log(Lazy(arguments)) => log::run(&arguments, global.color, &session),
+        Command::History(Lazy(arguments)) => history::run(&arguments, &session),
         Command::Metrics => metrics::run(&session),
-        Command::Diff(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            diff::run(&arguments, global.color, &session)
-        }
+        Command::Diff(Lazy(arguments)) => diff::run(&arguments, global.color, &session),
         Command::Export(Lazy(arguments)) => export::run(&arguments, &session),
-        Command::Prove(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            prove::run(&arguments, &session)
-        }
-        Command::Verify(Lazy(mut arguments)) => {
-            arguments.json |= shown.json;
-            verify::run(&arguments, &session)
-        }
+        Command::Prove(Lazy(arguments)) => prove::run(&arguments, &session),
+        Command::Verify(Lazy(arguments)) => verify::run(&arguments, &session),
         Command::Generate(Lazy(arguments)) => generate::run(&arguments),
         Command::Daemon(_) => anyhow::bail!("the daemon is run by the program itself"),
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
@@ -238,7 +214,7 @@ impl Shown {
     }
 }
 
-/// The version of the JSON that verbs print (docs/json.md).
+/// The version of the JSON that verbs print (docs/output.schema.json).
 pub const VERSION: u32 = 1;
 
 /// The session of one run, with a terminal.

@@ -2,13 +2,13 @@
 //!
 //! Takes the beginning of a word; gives candidates. Where the system can't be read there are none.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 
 use camino::Utf8PathBuf;
-use clap::Parser;
 use clap::builder::StyledStr;
+use clap::{CommandFactory, Parser};
 use clap_complete::engine::CompletionCandidate;
 
 use super::log::said;
@@ -25,21 +25,6 @@ use crate::types::{Below, brief};
 const OFFERED: usize = 500;
 /// Most records that are offered.
 const RECORDS: usize = 50;
-/// Options of `dynix set` that have a value of their own.
-const WITH_VALUE: [&str; 11] = [
-    "--for",
-    "--message",
-    "-m",
-    "--secret-file",
-    "--confirm",
-    "--root",
-    "--plan",
-    "--overrides",
-    "--socket",
-    "--color",
-    "--output",
-];
-
 /// Paths of settings that may change.
 #[must_use]
 pub fn paths(current: &OsStr) -> Vec<CompletionCandidate> {
@@ -106,6 +91,7 @@ fn split_at_equals<'w>(words: &[&'w String]) -> Option<(&'w String, &'w str)> {
 
 /// The last of the words, if it is a path whose value comes next.
 fn open_path<'w>(words: &[&'w String]) -> Option<&'w String> {
+    let with_value = with_value();
     let mut open = None;
     let mut words = words.iter();
     while let Some(&word) = words.next() {
@@ -113,7 +99,7 @@ fn open_path<'w>(words: &[&'w String]) -> Option<&'w String> {
             // What bash split: the path before it has its value.
             open = None;
             words.next();
-        } else if WITH_VALUE.contains(&word.as_str()) {
+        } else if with_value.contains(word.as_str()) {
             words.next();
         } else if open.is_some() {
             open = None;
@@ -122,6 +108,22 @@ fn open_path<'w>(words: &[&'w String]) -> Option<&'w String> {
         }
     }
     open
+}
+
+/// The options of `dynix set` whose value is the next word.
+fn with_value() -> BTreeSet<String> {
+    let mut dynix = Cli::command();
+    dynix.build();
+    let set = dynix.find_subcommand("set").into_iter();
+    let flags = set
+        .flat_map(clap::Command::get_arguments)
+        .filter(|one| !one.is_positional() && one.get_action().takes_values() && !one.is_require_equals_set());
+    flags
+        .flat_map(|one| {
+            let long = one.get_long().map(|name| format!("--{name}"));
+            long.into_iter().chain(one.get_short().map(|name| format!("-{name}")))
+        })
+        .collect()
 }
 
 /// The values that the type of an option lists.
@@ -235,6 +237,24 @@ mod tests {
         assert_eq!(open("a.b=1 --apply c --for 1h"), Some("c".to_owned()));
         assert_eq!(open("-m text"), None);
         assert_eq!(open("a = 1 b"), Some("b".to_owned()));
+    }
+
+    #[test]
+    fn options_with_a_value_are_those_of_the_definition() {
+        let expected = [
+            "--for",
+            "--message",
+            "-m",
+            "--secret-file",
+            "--confirm",
+            "--root",
+            "--plan",
+            "--overrides",
+            "--socket",
+            "--color",
+            "--output",
+        ];
+        assert_eq!(with_value(), expected.map(str::to_owned).into());
     }
 
     #[test]

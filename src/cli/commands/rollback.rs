@@ -4,6 +4,7 @@ use super::change::{self, Look, Manner};
 use super::terminal;
 use crate::exit::Exit;
 use crate::host::messages;
+use crate::system::caller::is_of;
 use crate::system::record::Loses;
 use crate::system::request::{Request, Rollback};
 use crate::system::session::Session;
@@ -22,11 +23,6 @@ pub fn run(request: Rollback, yes: bool, manner: Manner, ask: &Ask, session: &Se
         return Ok(Exit::Failed);
     }
     change::run(&Request::Rollback(request), manner, ask, session)
-}
-
-/// Whether this is a record of the user, made directly or by the daemon.
-fn is_of(by: &str, user: &str) -> bool {
-    by == user || by.strip_suffix(" via daemon") == Some(user)
 }
 
 /// The records with who made them, the newest first.

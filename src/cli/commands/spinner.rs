@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::host::messages;
 use crate::reconcile::action::Action;
-use crate::system::progress::Progress;
+use crate::system::progress::{Messages, Progress};
 
 /// What takes less is not worth a look.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ static STATE: OnceLock<(Mutex<State>, Condvar)> = OnceLock::new();
 /// The progress of a command, on standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct Spinner {
-    verbose: bool,
+    messages: Messages,
     is_terminal: bool,
 }
 
@@ -35,7 +35,7 @@ impl Spinner {
     #[must_use]
     pub fn new(verbose: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { verbose, is_terminal: std::io::stderr().is_terminal() && !dumb }
+        Self { messages: Messages { verbose }, is_terminal: std::io::stderr().is_terminal() && !dumb }
     }
 
     fn shows(self, what: String) {
@@ -59,11 +59,11 @@ impl Spinner {
 
 impl Progress for Spinner {
     fn warn(&self, message: &str) {
-        messages::warn(message);
+        self.messages.warn(message);
     }
 
     fn inform(&self, message: &str) {
-        messages::info(message);
+        self.messages.inform(message);
     }
 
     fn waits_for(&self, holder: &str) {
@@ -72,9 +72,7 @@ impl Progress for Spinner {
     }
 
     fn step(&self, action: &Action) {
-        if self.verbose {
-            messages::info(action);
-        }
+        self.messages.step(action);
         self.shows(action.to_string());
     }
 

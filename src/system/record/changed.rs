@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::attr_path::AttrPath;
@@ -12,6 +12,7 @@ use crate::overrides::Overlay;
 use crate::plan::options;
 use crate::plan::{Plan, allowed};
 use crate::render::secrets::Secrets;
+use crate::system::request::present;
 use crate::system::{System, effective};
 use crate::types::{brief, kind_of};
 
@@ -33,10 +34,6 @@ pub struct Changed {
     /// The service that has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-}
-
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 impl fmt::Display for Changed {
@@ -88,9 +85,9 @@ fn at(path: &AttrPath, plan: &Plan, (before, after): (&Overlay, &Overlay), secre
     let as_built = !is_overridden(after);
     let Some(place) = options::find(plan, path) else {
         let value = |overlay: &Overlay| {
-            let leaves = overlay.leaves();
-            let leaf = leaves.iter().find(|(leaf, _)| path.starts_with(leaf));
-            leaf.and_then(|(leaf, one)| path.strip_prefix(leaf)?.within(one.value).cloned())
+            let below = overlay.below(path);
+            let leaf = below.leaves().into_iter().find(|(leaf, _)| leaf.names().is_empty());
+            leaf.map(|(_, one)| one.value.clone())
         };
         let service = allowed::is_evaluated(plan, path).then(|| SYSTEM.to_owned());
         return Changed { path: path.to_string(), before: value(before), after: value(after), as_built, service };

@@ -164,12 +164,7 @@ fn together(mut drafts: Vec<Draft>) -> Result<Vec<Draft>, Refused> {
             }
         }
     }
-    let values = match <[(AttrPath, serde_json::Value); 1]>::try_from(values) {
-        Ok([(path, value)]) => vec![Draft::Set(path, value)],
-        Err(values) if values.is_empty() => Vec::new(),
-        Err(values) => vec![Draft::SetAll(values)],
-    };
-    Ok(unset.into_iter().chain(values).collect())
+    Ok(unset.into_iter().chain(Draft::of_values(values)).collect())
 }
 
 fn place<'p>(system: &'p System<'_>, path: &AttrPath) -> anyhow::Result<OptionRef<'p>> {

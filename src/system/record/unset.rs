@@ -65,13 +65,7 @@ fn previous(path: &AttrPath, folded: &Folded, log: &LogFile) -> anyhow::Result<V
         .filter(|(leaf, value, _)| !now.iter().any(|(there, same, _)| there == leaf && same == value));
     let (whole, plain): (Vec<_>, Vec<_>) = changed.partition(|(_, value, _)| value.is_object());
     drafts.extend(whole.into_iter().map(|(leaf, value, _)| Draft::Replace(leaf, value)));
-    let mut plain: Vec<(AttrPath, serde_json::Value)> =
-        plain.into_iter().map(|(leaf, value, _)| (leaf, value)).collect();
-    match plain.len() {
-        0 => {}
-        1 => drafts.extend(plain.pop().map(|(leaf, value)| Draft::Set(leaf, value))),
-        _ => drafts.push(Draft::SetAll(plain)),
-    }
+    drafts.extend(Draft::of_values(plain.into_iter().map(|(leaf, value, _)| (leaf, value)).collect()));
     Ok(drafts)
 }
 

@@ -42,18 +42,9 @@ pub fn text(measured: Measured<'_>) -> String {
     let mut text = Text::default();
     let generation =
         |name: &String| state.services.get(name).and_then(|one| one.in_effect.generation).unwrap_or_default();
-    let overridden = overridden(plan, folded);
     text.metric("dynix_generation", "gauge", "Generation of rendered files in effect; 0 on the static files.");
     for name in plan.services.keys() {
         text.sample("dynix_generation", &[("service", name)], generation(name));
-    }
-    text.metric("dynix_overrides", "gauge", "Values that are overridden.");
-    for name in plan.services.keys() {
-        text.sample(
-            "dynix_overrides",
-            &[("service", name)],
-            overridden.get(name.as_str()).copied().unwrap_or_default(),
-        );
     }
     recorded(&mut text, measured);
     text.metric("dynix_unit_dynamic", "gauge", "Whether a unit reads dynamic values (1) or static ones (0).");
@@ -72,26 +63,31 @@ pub fn text(measured: Measured<'_>) -> String {
     text.0
 }
 
-/// The overrides that are only recorded, those that end, and the services that went back.
+/// The overrides, those of them that are only recorded or end, and the services that went back.
 fn recorded(text: &mut Text, Measured { plan, state, folded, .. }: Measured<'_>) {
     let places = OptionIndex::new(plan);
     let ends: BTreeMap<u64, f64> =
         folded.ends().iter().filter_map(|(id, until)| Some((*id, time::seconds(until)?))).collect();
-    let mut pending: BTreeMap<&str, u64> = plan.services.keys().map(|name| (name.as_str(), 0)).collect();
+    // How many there are, and how many of them are pending.
+    let mut counts: BTreeMap<&str, (u64, u64)> = plan.services.keys().map(|name| (name.as_str(), (0, 0))).collect();
     let mut first_end: BTreeMap<&str, f64> = BTreeMap::new();
     for (path, one) in folded.overlay.leaves() {
         let Some(place) = places.find(&path) else { continue };
         let service = place.service_name;
-        if one.id > state.log_id(service) {
-            *pending.entry(service).or_default() += 1;
-        }
+        let (all, pending) = counts.entry(service).or_default();
+        *all += 1;
+        *pending += u64::from(one.id > state.log_id(service));
         if let Some(end) = ends.get(&one.id) {
             first_end.entry(service).and_modify(|first| *first = end.min(*first)).or_insert(*end);
         }
     }
+    text.metric("dynix_overrides", "gauge", "Values that are overridden.");
+    for (service, (all, _)) in &counts {
+        text.sample("dynix_overrides", &[("service", service)], all);
+    }
     text.metric("dynix_overrides_pending", "gauge", "Values that are recorded and not in effect.");
-    for (service, count) in pending {
-        text.sample("dynix_overrides_pending", &[("service", service)], count);
+    for (service, (_, pending)) in &counts {
+        text.sample("dynix_overrides_pending", &[("service", service)], pending);
     }
     let name = "dynix_override_ends_timestamp_seconds";
     text.metric(name, "gauge", "When the first of a service's overrides that have an end is over.");
@@ -144,16 +140,6 @@ fn counted(text: &mut Text, counters: &Counters) {
     text.sample(&format!("{name}_bucket"), &[("le", "+Inf")], counters.durations.count);
     text.sample(&format!("{name}_sum"), &[], counters.durations.sum);
     text.sample(&format!("{name}_count"), &[], counters.durations.count);
-}
-
-fn overridden<'p>(plan: &'p Plan, folded: &Folded) -> BTreeMap<&'p str, usize> {
-    let places = OptionIndex::new(plan);
-    folded.overlay.leaves().into_iter().fold(BTreeMap::new(), |mut counts, (path, _)| {
-        if let Some(place) = places.find(&path) {
-            *counts.entry(place.service_name).or_default() += 1;
-        }
-        counts
-    })
 }
 
 #[derive(Default)]
