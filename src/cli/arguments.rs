@@ -112,7 +112,7 @@ pub struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
-    /// What the output is: for people, or JSON for programs; --json is short for that
+    /// What the output is: for people, or JSON for programs; --json is the same, but prints a list as it is
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
     /// Print every step
@@ -237,6 +237,8 @@ impl Command {
             Self::History(Lazy(one)) => Some(&mut one.json),
             Self::Diff(Lazy(one)) => Some(&mut one.json),
             Self::Verify(Lazy(one)) => Some(&mut one.json),
+            Self::Render(Lazy(one)) => Some(&mut one.json).filter(|_| one.list),
+            Self::Recognise(Lazy(one)) => Some(&mut one.json),
             _ => None,
         }
     }
@@ -788,9 +790,9 @@ pub struct Export {
     /// Only these services; all by default
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
     pub services: Vec<String>,
-    /// What is printed
-    #[arg(long, value_name = "FORMAT", default_value = "nix")]
-    pub format: ExportFormat,
+    /// What is printed [default: nix, with --output json JSON]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ExportFormat>,
 }
 
 /// What `dynix export` prints.

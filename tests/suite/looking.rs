@@ -75,7 +75,10 @@ fn a_value_is_looked_up_at_an_earlier_moment() {
         ["null\n", "5\n", "6\n", "null\n"]
     );
     let json = system.run(&["get", NICE, "--at", "2026-11-20T12:00:00Z", "--json"]).ends(0).json();
-    assert_eq!(json, serde_json::json!({"path": NICE, "at": 3, "value": 6, "static": null, "records": [3]}));
+    assert_eq!(
+        json,
+        serde_json::json!({"version": 1, "path": NICE, "at": 3, "value": 6, "static": null, "records": [3]})
+    );
     let run = system.run(&["get", "services.harmonia.settings.nope", "--at", "3"]).ends(1);
     assert_eq!(run.stderr, "error: services.harmonia.settings.nope was not set after record 3\n");
     for (at, code, problem) in [

@@ -10,7 +10,7 @@ const WORKERS: &str = "services.harmonia.settings.workers";
 
 /// Whether a document is what a definition of the schema says.
 #[track_caller]
-fn is_a(definition: &str, document: &Value) {
+pub fn is_a(definition: &str, document: &Value) {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let one = json!({ "$ref": format!("#/$defs/{definition}"), "$defs": schema["$defs"] });
     let faults = compile(&one).unwrap().mismatches(document, None);
@@ -51,32 +51,79 @@ fn every_verb_prints_what_the_schema_says() {
         ("get", &["get", WORKERS][..]),
         ("getAt", &["get", WORKERS, "--at", "2"]),
         ("status", &["status"]),
-        ("log", &["log"]),
-        ("diff", &["diff"]),
-        ("diff", &["diff", "--pending"]),
-        ("diff", &["diff", "1..2"]),
+        ("history", &["history"]),
         ("services", &["services"]),
-        ("options", &["options", "gotosocial"]),
     ] {
         let (short, long) =
             (system.run(&[words, &["--json"]].concat()), system.run(&[words, &["--output", "json"]].concat()));
         assert_eq!(short.stdout, long.stdout, "{words:?}");
         is_a(definition, &short.ends(0).json());
     }
+    for (definition, name, words) in [
+        ("log", "records", &["log"][..]),
+        ("diff", "differences", &["diff"]),
+        ("diff", "differences", &["diff", "--pending"]),
+        ("diff", "differences", &["diff", "1..2"]),
+        ("options", "settings", &["options", "gotosocial"]),
+        ("formats", "formats", &["render", "--list"]),
+    ] {
+        let list = system.run(&[words, &["--json"]].concat()).ends(0).json();
+        let whole = system.run(&[words, &["--output", "json"]].concat()).ends(0).json();
+        is_a(&format!("{definition}List"), &list);
+        is_a(definition, &whole);
+        assert_eq!(whole, json!({ "version": 1, name: list }), "{words:?}");
+    }
     // A record that does not hold is a part of the answers, too.
     let log = system.read("etc/nixos/dynamic.nix");
     system.write("etc/nixos/dynamic.nix", &(log + expression));
     is_a("status", &system.run(&["status", "--json"]).ends(0).json());
-    is_a("log", &system.run(&["log", "--json"]).ends(0).json());
+    is_a("logList", &system.run(&["log", "--json"]).ends(0).json());
     is_a("change", &system.run(&["apply", "--json"]).json());
     is_a("change", &system.run(&["reset", "--json"]).ends(0).json());
+}
+
+#[test]
+fn what_is_found_about_files_and_values_is_as_the_schema_says() {
+    let system = System::new();
+    system.write("harmonia.toml", "workers = 4\n");
+    let file = system.path("harmonia.toml");
+    for (value, code) in [(r#"{"workers": 4}"#, 0), (r#"{"workers": 5}"#, 1)] {
+        for json in [&["--json"][..], &["--output", "json"]] {
+            let words = ["recognise", file.as_str(), "--value", value];
+            is_a("recognise", &system.run(&[&words, json].concat()).ends(code).json());
+        }
+    }
+    system.run(&["set", WORKERS, "5"]).ends(0);
+    system.run(&["set", WORKERS, "6"]).ends(0);
+    system.run(&["set", "services.distccd.nice", "6", "--message", "why"]).ends(0);
+    system.run(&["unset", "services.distccd.nice"]).ends(0);
+    system.run(&["reject", "2", "--message", "no"]).ends(0);
+    let history = system.run(&["history", "--json"]).ends(0).json();
+    is_a("history", &history);
+    let ends: Vec<&Value> = history["periods"].as_array().unwrap().iter().map(|one| &one["end"]).collect();
+    let rejected = json!({ "rejected": { "record": 5, "reason": "no" } });
+    assert_eq!(ends, [&json!({ "replaced": 2 }), &rejected, &json!({ "unset": 4 }), &json!("holds")]);
+    // The configuration as data.
+    let data = system.run(&["export", "--output", "json"]).ends(0);
+    assert_eq!(data.stdout, system.run(&["export", "--format", "json"]).ends(0).stdout);
+    assert_eq!(data.json(), json!({ "services": { "harmonia": { "settings": { "workers": 5 } } } }));
+}
+
+#[test]
+fn a_list_that_can_t_be_read_prints_no_part_of_it() {
+    let system = System::new();
+    for output in [&["--json"][..], &["--output", "json"]] {
+        let run = system.run(&[&["log", "nonsense"], output].concat()).ends(3);
+        assert_eq!(run.stdout, "");
+    }
 }
 
 #[test]
 fn the_schema_refuses_what_it_does_not_say() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let kind = compile(&json!({ "$ref": "#/$defs/get", "$defs": schema["$defs"] })).unwrap();
-    let good = json!({"path": "a", "value": 1, "inEffect": 1, "static": null, "records": [1], "applied": true});
+    let good =
+        json!({"version": 1, "path": "a", "value": 1, "inEffect": 1, "static": null, "records": [1], "applied": true});
     assert!(kind.mismatches(&good, None).is_empty());
     for (name, value) in [("path", json!(1)), ("records", json!(["1"])), ("more", json!(1)), ("applied", json!(null))] {
         let mut wrong = good.clone();

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::output::is_a;
 use crate::support::{System, description};
 
 const WORKERS: &str = "services.harmonia.settings.workers";
@@ -95,6 +96,36 @@ fn a_verdict_is_in_the_status_and_among_the_measurements() {
     system.write("etc/nixos/comparison.json", "no JSON");
     system.run(&["verify", "--background"]).ends(0);
     measured(&system, &[&format!("{unsound} 0"), &format!("{unverified} 1")]);
+}
+
+#[test]
+fn programs_get_what_the_schema_says() {
+    let system = system("warn");
+    follows(&system, 6);
+    let unsound = system.run(&["verify", "--json"]).ends(6).json();
+    is_a("verify", &unsound);
+    assert_eq!((&unsound["verdict"], unsound["findings"].as_array().unwrap().len()), (&json!("unsound"), 1));
+    assert_eq!(system.run(&["verify", "--output", "json"]).ends(6).json(), unsound);
+    system.run(&["verify", "--background"]).ends(0);
+    let status = system.run(&["status", "--json"]).ends(0).json();
+    is_a("status", &status);
+    assert_eq!(status["verified"]["findings"], unsound["findings"]);
+    let service = json!({"flows": {"etc": ["workers.conf"]}, "paths": [
+        {"path": ["services", "harmonia", "settings", "workers"], "flows": {"etc": ["workers.conf"]}},
+        {"path": ["services", "harmonia", "settings", "max_connection_rate"], "flows": null},
+    ]});
+    let proof = json!({"version": 2, "generated": "", "parts": 7, "services": {"harmonia": service}});
+    system.write("etc/nixos/proof.json", &proof.to_string());
+    let proven = system.run(&["prove", "--json"]).ends(0).json();
+    is_a("prove", &proven);
+    assert_eq!(proven, proof);
+    assert_eq!(system.run(&["prove", "--output", "json"]).ends(0).json(), proof);
+    // Where the evaluator fails, there is an answer as well.
+    system.write("etc/nixos/comparison.json", "no JSON");
+    let unverified = system.run(&["verify", "--json"]);
+    if unverified.code == 0 {
+        is_a("verify", &unverified.json());
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ struct Summary<'r> {
 pub fn print_json(records: Records<'_>, report: Option<&Report>) -> anyhow::Result<Exit> {
     let Records { ids, changed, notes, .. } = records;
     let exit = report.map_or(Exit::Done, Report::exit) as u8;
-    super::print_json(&Summary { version: super::VERSION, exit, records: ids, changed, notes, report })
+    super::print_as_is(&Summary { version: super::VERSION, exit, records: ids, changed, notes, report })
 }
 
 fn lines(report: &Report, dry: bool) -> String {

@@ -3,7 +3,7 @@
 use super::screen;
 use clap::ColorChoice;
 
-use crate::cli::arguments::Diff;
+use crate::cli::arguments::{Diff, Output};
 use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
 use crate::system::Refused;
@@ -12,7 +12,7 @@ use crate::system::moment::Moment;
 use crate::system::session::Session;
 
 /// Prints the differences.
-pub fn run(arguments: &Diff, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Diff, output: Output, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     let (ranges, services): (Vec<&String>, Vec<&String>) =
         arguments.words.iter().partition(|word| Moment::read_range(word).is_some());
@@ -27,7 +27,7 @@ pub fn run(arguments: &Diff, color: ColorChoice, session: &Session) -> anyhow::R
         _ => return Err(Refused("give one pair of moments, and not with --pending".to_owned()).into()),
     };
     if arguments.json {
-        super::print_json(&pairs)?;
+        super::print_list(output, "differences", &pairs)?;
     } else {
         super::print(text(&pairs, (&labels.0, &labels.1), color).as_bytes())?;
     }

@@ -1,17 +1,17 @@
 //! `dynix export`: prints the overrides as configuration.
 
-use crate::cli::arguments::{Export, ExportFormat};
+use crate::cli::arguments::{Export, ExportFormat, Output};
 use crate::exit::Exit;
 use crate::system::export::Form;
 use crate::system::session::Session;
 
 /// Prints them.
-pub fn run(arguments: &Export, session: &Session) -> anyhow::Result<Exit> {
-    let form = match arguments.format {
-        ExportFormat::Nix => Form::Nix,
-        ExportFormat::Module => Form::Module,
-        ExportFormat::Json => Form::Json,
-        ExportFormat::Toml => Form::Toml,
+pub fn run(arguments: &Export, output: Output, session: &Session) -> anyhow::Result<Exit> {
+    let form = match (arguments.format, output) {
+        (None, Output::Text) | (Some(ExportFormat::Nix), _) => Form::Nix,
+        (Some(ExportFormat::Module), _) => Form::Module,
+        (None, Output::Json) | (Some(ExportFormat::Json), _) => Form::Json,
+        (Some(ExportFormat::Toml), _) => Form::Toml,
     };
     super::print(session.open()?.export(&arguments.services, form)?.as_bytes())
 }

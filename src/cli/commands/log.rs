@@ -1,5 +1,7 @@
 //! `dynix log`: prints every record, oldest first, and whether it counts.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 
@@ -8,10 +10,12 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
 use super::screen::{Paint, colours};
-use crate::cli::arguments::Log;
+use super::{VERSION, Versioned};
+use crate::cli::arguments::{Log, Output};
 use crate::exit::Exit;
 use crate::host::messages;
 use crate::overrides::{Kind, Record};
+use crate::system::System;
 use crate::system::records::{Filter, Shown};
 use crate::system::session::Session;
 use crate::types::brief;
@@ -30,28 +34,58 @@ fn in_json(shown: &Shown) -> InJson<'_> {
     InJson { record: &shown.record, holds: shown.holds, rejected: shown.rejected.as_deref() }
 }
 
-/// Prints the log, record by record: it may have millions.
-pub fn run(arguments: &Log, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
+/// The records as a list that is written while the log is read: it may have millions.
+struct Records<'s> {
+    system: &'s System<'s>,
+    filter: &'s Filter,
+    /// What kept the log from being read to its end.
+    problem: RefCell<Option<anyhow::Error>>,
+}
+
+impl Serialize for Records<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        let mut written = Ok(());
+        let read = self.system.records(self.filter, |shown| {
+            written = list.serialize_element(&in_json(shown));
+            written.is_ok()
+        });
+        *self.problem.borrow_mut() = read.err();
+        written.and_then(|()| list.end())
+    }
+}
+
+/// Prints the log, record by record.
+pub fn run(arguments: &Log, output: Output, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     let filter =
         Filter { about: arguments.about.clone(), by: arguments.by.clone(), since: arguments.since, last: arguments.n };
     system.log().fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
-    let paint = Paint(colours(color));
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut written = Ok(());
-    if arguments.json {
+    let (written, read) = if arguments.json {
+        let records = Records { system: &system, filter: &filter, problem: RefCell::default() };
         let mut json = serde_json::Serializer::pretty(&mut out);
-        let mut list = json.serialize_seq(None)?;
-        system.records(&filter, |shown| {
-            written = list.serialize_element(&in_json(shown)).map_err(std::io::Error::from);
-            written.is_ok()
-        })?;
-        written = written.and_then(|()| Ok(list.end()?)).and_then(|()| out.write_all(b"\n"));
+        let written = match output {
+            Output::Json => {
+                Versioned { version: VERSION, answer: &BTreeMap::from([("records", &records)]) }.serialize(&mut json)
+            }
+            Output::Text => records.serialize(&mut json),
+        };
+        let written = written.map_err(std::io::Error::from).and_then(|()| out.write_all(b"\n"));
+        (written, records.problem.into_inner().map_or(Ok(()), Err))
     } else {
-        system.records(&filter, |shown| {
+        let paint = Paint(colours(color));
+        let mut written = Ok(());
+        let read = system.records(&filter, |shown| {
             written = out.write_all(line(shown, paint).as_bytes());
             written.is_ok()
-        })?;
+        });
+        (written, read)
+    };
+    if let Err(problem) = read {
+        // A list without an end is nothing to read.
+        drop(out.into_parts());
+        return Err(problem);
     }
     super::printed(written.and_then(|()| out.flush()))
 }

@@ -52,7 +52,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, mut command } = cli;
     let session = session(&global)?;
     let ask = Ask { socket: global.socket.as_deref().map(session::absolute).transpose()? };
-    let shown = Shown { json: global.output == Output::Json, color: global.color };
+    let output = global.output;
+    let shown = Shown { json: output == Output::Json, color: global.color };
     if let (true, Some(json)) = (shown.json, command.json_of_reading()) {
         *json = true;
     }
@@ -97,12 +98,12 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
         Command::Status(Lazy(arguments)) => status::run(&arguments, global.color, &session),
         Command::Services(Lazy(arguments)) => services::run(&arguments, &session),
-        Command::Options(Lazy(arguments)) => options::run(&arguments, &session),
-        Command::Log(Lazy(arguments)) => log::run(&arguments, global.color, &session),
+        Command::Options(Lazy(arguments)) => options::run(&arguments, output, &session),
+        Command::Log(Lazy(arguments)) => log::run(&arguments, output, global.color, &session),
         Command::History(Lazy(arguments)) => history::run(&arguments, &session),
         Command::Metrics => metrics::run(&session),
-        Command::Diff(Lazy(arguments)) => diff::run(&arguments, global.color, &session),
-        Command::Export(Lazy(arguments)) => export::run(&arguments, &session),
+        Command::Diff(Lazy(arguments)) => diff::run(&arguments, output, global.color, &session),
+        Command::Export(Lazy(arguments)) => export::run(&arguments, output, &session),
         Command::Prove(Lazy(arguments)) => prove::run(&arguments, &session),
         Command::Verify(Lazy(arguments)) => verify::run(&arguments, &session),
         Command::Generate(Lazy(arguments)) => generate::run(&arguments),
@@ -111,7 +112,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Activate(Lazy(arguments)) => activate::run(arguments, &session),
         Command::Withdraw => withdraw::run(&session),
         Command::Watch => watch::run(&session),
-        Command::Render(Lazy(arguments)) => render::run(&arguments),
+        Command::Render(Lazy(arguments)) => render::run(&arguments, output),
         Command::Recognise(Lazy(arguments)) => recognise::run(&arguments),
         Command::Completions(Lazy(arguments)) => print(&completions::script(&arguments)?),
         Command::Man(Lazy(arguments)) => man::run(&arguments),
@@ -217,6 +218,14 @@ impl Shown {
 /// The version of the JSON that verbs print (docs/output.schema.json).
 pub const VERSION: u32 = 1;
 
+/// An answer with its version.
+#[derive(serde::Serialize)]
+struct Versioned<'a, T> {
+    version: u32,
+    #[serde(flatten)]
+    answer: &'a T,
+}
+
 /// The session of one run, with a terminal.
 pub fn session(global: &arguments::Global) -> anyhow::Result<Session> {
     let progress = Spinner::new(global.verbose);
@@ -255,8 +264,22 @@ fn printed(written: std::io::Result<()>) -> anyhow::Result<Exit> {
     }
 }
 
-/// Writes a value as JSON for programs.
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<Exit> {
+/// Writes an answer, an object, as JSON for programs.
+fn print_json(answer: &impl serde::Serialize) -> anyhow::Result<Exit> {
+    print_as_is(&Versioned { version: VERSION, answer })
+}
+
+/// Writes an answer that is a list: with `--output json` an object, as all answers are; with `--json` the list alone, as it
+/// has always been.
+fn print_list<T: serde::Serialize>(output: Output, name: &str, list: &[T]) -> anyhow::Result<Exit> {
+    match output {
+        Output::Json => print_json(&std::collections::BTreeMap::from([(name, list)])),
+        Output::Text => print_as_is(&list),
+    }
+}
+
+/// Writes a value as JSON, without a version or with its own.
+fn print_as_is(value: &impl serde::Serialize) -> anyhow::Result<Exit> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     print(text.as_bytes())

@@ -4,19 +4,19 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{print, print_json};
-use crate::cli::arguments::Options;
+use super::{print, print_list};
+use crate::cli::arguments::{Options, Output};
 use crate::exit::Exit;
 use crate::system::session::Session;
 use crate::system::settings::Setting;
 use crate::types::brief;
 
 /// Prints them.
-pub fn run(arguments: &Options, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Options, output: Output, session: &Session) -> anyhow::Result<Exit> {
     let pattern = arguments.pattern.as_deref().unwrap_or_default();
     let settings = session.open()?.settings(&arguments.service, pattern)?;
     if arguments.json {
-        return print_json(&settings);
+        return print_list(output, "settings", &settings);
     }
     print(for_people(&settings).as_bytes())
 }

@@ -13,7 +13,7 @@ pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     session.progress().busy("evaluating the configuration");
     let proof = system.prove()?;
-    if arguments.json { super::print_json(&proof) } else { super::print(text(&system.plan, &proof).as_bytes()) }
+    if arguments.json { super::print_as_is(&proof) } else { super::print(text(&system.plan, &proof).as_bytes()) }
 }
 
 fn text(plan: &Plan, proof: &Proof) -> String {

@@ -6,14 +6,14 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::input::{self, Input};
-use super::{print, print_json};
-use crate::cli::arguments::Render;
+use super::{print, print_list};
+use crate::cli::arguments::{Output, Render};
 use crate::exit::Exit;
 use crate::format::{self, Format};
 use crate::system::Refused;
 
 /// Writes a value in a format, or lists the formats.
-pub fn run(arguments: &Render) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Render, output: Output) -> anyhow::Result<Exit> {
     let name = arguments.format.as_deref();
     if arguments.list {
         let formats: Vec<_> = match name {
@@ -21,7 +21,7 @@ pub fn run(arguments: &Render) -> anyhow::Result<Exit> {
             Some(name) => vec![format::find(name).with_context(|| format!("there is no format {name:?}"))?],
         };
         return if arguments.json {
-            print_json(&formats.iter().map(|format| in_json(format)).collect::<Vec<_>>())
+            print_list(output, "formats", &formats.iter().map(|format| in_json(format)).collect::<Vec<_>>())
         } else {
             print(formats.iter().map(|format| for_people(format)).collect::<Vec<_>>().join("\n").as_bytes())
         };
