@@ -33,14 +33,16 @@ pub fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The packages that are built into the program: what `dynix` depends on, and not only for its tests or its build.
-pub fn built_in(metadata: &Value) -> Vec<&Value> {
+/// The packages that are built into programs: what these depend on, and not only for their tests or their build.
+pub fn built_in<'m>(metadata: &'m Value, programs: &[&str]) -> Vec<&'m Value> {
     let packages: BTreeMap<&str, &Value> =
         metadata["packages"].as_array().unwrap().iter().map(|one| (one["id"].as_str().unwrap(), one)).collect();
     let nodes: BTreeMap<&str, &Value> =
         metadata["resolve"]["nodes"].as_array().unwrap().iter().map(|one| (one["id"].as_str().unwrap(), one)).collect();
-    let root = packages.iter().find(|(_, one)| one["name"] == "dynix").unwrap().0;
-    let (mut found, mut next) = (BTreeSet::new(), vec![*root]);
+    let is_root = |one: &Value| programs.iter().any(|name| one["name"] == **name);
+    let mut next: Vec<&str> = packages.iter().filter(|(_, one)| is_root(one)).map(|(id, _)| *id).collect();
+    assert_eq!(next.len(), programs.len());
+    let mut found = BTreeSet::new();
     while let Some(id) = next.pop() {
         if found.insert(id) {
             let normal = |dep: &&Value| dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null());
@@ -63,12 +65,30 @@ fn duplicates<'m>(packages: impl Iterator<Item = &'m Value>) -> BTreeSet<&'m str
 fn no_more_crates_are_there_in_two_versions() {
     let metadata = metadata();
     // rowan (rnix) has an older one than the rest.
-    assert_eq!(duplicates(built_in(&metadata).into_iter()), ["hashbrown"].into());
+    assert_eq!(duplicates(built_in(&metadata, &["dynix"]).into_iter()), ["hashbrown"].into());
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml")).unwrap();
     let deny: toml::Table = toml::from_str(&text).unwrap();
     assert_eq!(deny["bans"]["multiple-versions"].as_str(), Some("deny"));
     let skipped = deny["bans"]["skip"].as_array().unwrap().iter().map(|one| one["crate"].as_str().unwrap());
     assert_eq!(duplicates(metadata["packages"].as_array().unwrap().iter()), skipped.collect());
+}
+
+/// The agent of a fleet talks to a network; `dynix` does not, and has nothing for it.
+#[test]
+fn what_talks_to_a_network_is_in_the_agent_alone() {
+    let metadata = metadata();
+    let names = |programs: &[&str]| -> BTreeSet<&str> {
+        built_in(&metadata, programs).into_iter().map(|one| one["name"].as_str().unwrap()).collect()
+    };
+    let network = ["tokio", "tonic", "prost", "h2", "hyper", "http", "tower", "rustls", "ring", "tracing"];
+    let agent = names(&["dynix-agent"]);
+    assert!(network.iter().all(|name| agent.contains(name)), "{agent:?}");
+    let dynix = names(&["dynix"]);
+    assert_eq!(network.iter().filter(|name| dynix.contains(*name)).collect::<Vec<_>>(), Vec::<&&str>::new());
+    // No other implementation of TLS, and nothing that wants a compiler for anything but ring.
+    for name in ["aws-lc-rs", "openssl", "native-tls", "prost-build", "axum"] {
+        assert!(!agent.contains(name), "{name}");
+    }
 }
 
 /// Whether an SPDX expression can be met: one of what stands beside `OR`, all of what stands beside `AND`.
