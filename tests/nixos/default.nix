@@ -16,6 +16,7 @@ lib.genAttrs
     "complete"
     "crashes"
     "daemon"
+    "deploy"
     "deployed"
     "distccd"
     "ends"

@@ -100,6 +100,7 @@ tests! {
     intruder = "intruder",
     minimal = "minimal",
     monitoring = "monitoring",
+    network = "network",
     order = "order",
     ownership = "ownership",
     reapply = "reapply",

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,6 +16,7 @@ from . import host, rootfs, script, system
 from .container import Container
 from .log import Log, complain
 from .machine import Machine
+from .network import Network
 
 Table = dict[str, Any]
 
@@ -95,20 +97,34 @@ def _run(name: str, test: Table, arguments: argparse.Namespace, base: Path, log:
     for service in services:
         if (stand_in := service.stand_in()) is not None:
             log.loudly(f"STAND-IN: {stand_in}")
-    container = Container(base)
-    try:
-        system.install(container, services, test.get("description", {}), arguments.dynix, log)
-        system.add_users(container, test.get("users", []))
-        container.environment |= test.get("environment", {})
-        machine = Machine(container, log, Path(tempfile.gettempdir()) / "dynix-machine-out")
+    names = test.get("machines", ["machine"])
+    out = Path(tempfile.gettempdir()) / "dynix-machine-out"
+    with ExitStack() as stack:
+        network = None
+        if len(names) > 1:
+            network = Network(names)
+            stack.callback(network.discard)
+        machines = []
+        for node in names:
+            container = Container(base)
+            stack.callback(container.discard)
+            system.install(container, services, test.get("description", {}), arguments.dynix, log)
+            system.add_users(container, test.get("users", []))
+            container.environment |= test.get("environment", {})
+            if network is not None:
+                container.hostname, container.network = node, network.of(node)
+                (container.root / "etc/hostname").write_text(f"{node}\n")
+                with (container.root / "etc/hosts").open("a") as hosts:
+                    hosts.write(network.hosts())
+            machines.append(Machine(container, log, out, node, network))
         if arguments.shell:
-            machine.interact()
+            for machine in machines:
+                machine.start()
+            machines[0].interact()
             return True
-        passed = script.run(_TESTS / test["script"], machine, log)
-        if not passed:
-            log.say(machine.last_words())
-    finally:
-        container.discard()
+        passed = script.run(_TESTS / test["script"], machines, log)
+        for machine in machines if not passed else ():
+            log.say(machine.last_words(), machine.name if len(machines) > 1 else None)
     log.say(f"{'passed' if passed else 'FAILED'}: {name} ({time.monotonic() - began:.1f} s)")
     sys.stdout.flush()
     return passed

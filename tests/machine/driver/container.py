@@ -46,6 +46,9 @@ class Container:
         self._cgroups = host.make_cgroups(self._name)
         self._process: subprocess.Popen[bytes] | None = None
         self._mounts: list[Path] = []
+        self.hostname = "machine"
+        # A network namespace that is there already; None for one that has only the loopback interface.
+        self.network: Path | None = None
         # Of every command that is run in it.
         self.environment = dict(_ENVIRONMENT)
         self.console = self._directory / "console"
@@ -99,11 +102,11 @@ class Container:
             "systemd-nspawn",
             f"--directory={self.root}",
             f"--machine={self._name}",
-            "--hostname=machine",
+            f"--hostname={self.hostname}",
             # The host's systemd, where there is one, has no part in it.
             "--register=no",
             "--keep-unit",
-            "--private-network",
+            "--private-network" if self.network is None else f"--network-namespace-path={self.network}",
             "--console=pipe",
         ]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .container import Container
 from .log import Log
+from .network import Network
 
 _POLL = 0.1
 
@@ -41,8 +42,11 @@ def retry(function: Callable[[bool], bool], timeout_seconds: int = 900, timeout:
 class Machine:
     """One machine."""
 
-    def __init__(self, container: Container, log: Log, out: Path, name: str = "machine") -> None:
+    def __init__(
+        self, container: Container, log: Log, out: Path, name: str = "machine", network: Network | None = None
+    ) -> None:
         self.name = name
+        self._network = network
         self._container = container
         self._log = log
         self._out = out
@@ -112,6 +116,17 @@ class Machine:
         self.connect()
         self._rebooting_from, self._init = self._init, None
         self._container.signal_init(signal.SIGINT)
+
+    # Its network
+
+    def block(self) -> None:
+        """Pulls its cable."""
+        assert self._network is not None, "it has no network"
+        self._network.plug(self.name, False)
+
+    def unblock(self) -> None:
+        assert self._network is not None, "it has no network"
+        self._network.plug(self.name, True)
 
     # Its log
 

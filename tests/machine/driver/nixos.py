@@ -8,17 +8,20 @@ import argparse
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from . import cli, host, rootfs, sandbox, script
 from .container import SYSTEM, Container
 from .log import Log, complain
 from .machine import Machine
+from .network import Network
 
 _REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
 _TESTS = _REPOSITORY / "tests/nixos"
@@ -86,7 +89,7 @@ def _skip(reason: Exception) -> int:
 
 def _names() -> list[str]:
     """Of the files beside default.nix, those that are tests: others belong to their machines."""
-    machines = [path.stem for path in _TESTS.glob("*.nix") if "nodes.machine" in path.read_text()]
+    machines = [path.stem for path in _TESTS.glob("*.nix") if re.search(r"^  nodes[. ]", path.read_text(), re.MULTILINE)]
     return sorted([*machines, sandbox.NAME])
 
 
@@ -209,8 +212,8 @@ class _Lab:
         if before := os.environ.get("DYNIX_BEFORE"):
             container.bind(Path(before).resolve(), _BEFORE)
 
-    def machine(self, test: str) -> Container:
-        """A machine with the system of a test that was built, as nixos-install leaves it."""
+    def machine(self, system: str) -> Container:
+        """A machine with a system that was built, as nixos-install leaves it."""
         container = Container(self.store)
         root = container.root
         for directory in ["dev", "etc/nixos", "nix/var/nix/daemon-socket", "proc", "root", "run", "sys", "tmp", "usr/bin", "var"]:
@@ -224,7 +227,6 @@ class _Lab:
         (root / "lib").symlink_to("usr/lib")
         (root / "lib64").symlink_to(f"{self.usr}/lib64")
         self.show_sources(container)
-        system = os.readlink(self.store / test.lstrip("/") / "system")
         profile = root / SYSTEM.lstrip("/")
         profile.parent.mkdir(parents=True, exist_ok=True)
         (profile.parent / "system-1-link").symlink_to(system)
@@ -252,17 +254,30 @@ def _run(name: str, lab: _Lab, shell: bool, log: Log) -> bool:
         log.say(f"FAILED: {name} is not built: {error}")
         return False
     built = time.monotonic()
-    container = lab.machine(test)
-    try:
-        machine = Machine(container, log, Path(tempfile.gettempdir()) / "dynix-machine-out")
+    place = lab.store / test.lstrip("/")
+    systems = {link.name: os.readlink(link) for link in sorted((place / "systems").iterdir())}
+    out = Path(tempfile.gettempdir()) / "dynix-machine-out"
+    with ExitStack() as stack:
+        network = None
+        if len(systems) > 1:
+            network = Network(list(systems))
+            stack.callback(network.discard)
+        machines = []
+        for node, system in systems.items():
+            container = lab.machine(system)
+            stack.callback(container.discard)
+            if network is not None:
+                container.hostname, container.network = node, network.of(node)
+            machines.append(Machine(container, log, out, node, network))
         if shell:
-            machine.interact()
+            # The first one in this terminal, with the others up.
+            for machine in machines:
+                machine.start()
+            machines[0].interact()
             return True
-        passed = script.run(lab.store / test.lstrip("/") / "script.py", machine, log)
-        if not passed:
-            log.say(machine.last_words())
-    finally:
-        container.discard()
+        passed = script.run(place / "script.py", machines, log)
+        for machine in machines if not passed else ():
+            log.say(machine.last_words(), machine.name if len(machines) > 1 else None)
     ended = time.monotonic()
     log.say(f"{'passed' if passed else 'FAILED'}: {name} (built in {built - began:.1f} s, ran in {ended - built:.1f} s)")
     return passed

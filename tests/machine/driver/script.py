@@ -16,8 +16,16 @@ class _AssertionTester(TestCase):
     maxDiff = None
 
 
-def run(script: Path, machine: Machine, log: Log) -> bool:
+def run(script: Path, machines: list[Machine], log: Log) -> bool:
     """Whether it passed. What went wrong is said in the script's own lines."""
+
+    def start_all() -> None:
+        for machine in machines:
+            machine.start()
+
+    def join_all() -> None:
+        for machine in machines:
+            machine.wait_for_shutdown()
 
     @contextmanager
     def subtest(name: str) -> Iterator[None]:
@@ -30,10 +38,10 @@ def run(script: Path, machine: Machine, log: Log) -> bool:
 
     symbols = {
         "__name__": "__test_script__",
-        "machine": machine,
-        "machines": [machine],
-        "start_all": machine.start,
-        "join_all": machine.wait_for_shutdown,
+        **{machine.name.replace("-", "_"): machine for machine in machines},
+        "machines": machines,
+        "start_all": start_all,
+        "join_all": join_all,
         "subtest": subtest,
         "retry": retry,
         "log": log,

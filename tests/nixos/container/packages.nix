@@ -89,7 +89,6 @@ lib.genAttrs [
   "nix-zsh-completions"
   "ntp"
   "openresolv"
-  "openssh"
   "pciutils"
   "polkit"
   "rng-tools"
@@ -166,6 +165,18 @@ lib.genAttrs [
     finish = "mkdir -p share; cp -rL /usr/share/terminfo share/ || cp -rL /lib/terminfo share/";
   };
   nettools = of "nettools" [ "hostname" ] { };
+  openssh = of "openssh" [ "openssh-client" "openssh-server" "openssh-sftp-server" ] {
+    # Debian's sshd has its empty directory in another place, which its unit makes.
+    finish = ''
+      mkdir -p libexec etc/ssh
+      cp /usr/lib/openssh/sftp-server libexec/
+      cp /etc/ssh/moduli etc/ssh/
+      mv bin/sshd libexec/
+      printf '#!%s\n%s/bin/mkdir -p /run/sshd\nexec %s/libexec/sshd "$@"\n' \
+        ${tools.bash}/bin/bash ${tools.coreutils} "$out" > bin/sshd
+      chmod +x bin/sshd
+    '';
+  };
   openssl = of "openssl" [ "openssl" ] { };
   patchelf = of "patchelf" [ "patchelf" ] { };
   perl = of "perl" [ "perl-base" "perl" ] {

@@ -28,6 +28,14 @@ let
         }
       ];
     }).config;
+  names = lib.attrNames evaluated.nodes;
+  # The driver's network gives these addresses.
+  addresses = lib.listToAttrs (
+    lib.imap1 (number: name: lib.nameValuePair name "192.168.1.${toString number}") names
+  );
+  hosts = lib.concatStrings (
+    lib.mapAttrsToList (name: address: "${address} ${name}\n") addresses
+  );
   nodes = lib.mapAttrs (
     name: module:
     import ./nixos/lib/eval-config.nix {
@@ -36,7 +44,10 @@ let
         ./machine.nix
         evaluated.defaults
         module
-        { networking.hostName = lib.mkDefault name; }
+        {
+          networking.hostName = lib.mkDefault name;
+          networking.extraHosts = lib.mkIf (lib.length names > 1) hosts;
+        }
       ];
     }
   ) evaluated.nodes;
@@ -45,11 +56,13 @@ runCommand evaluated.name
   {
     inherit (evaluated) testScript;
     passAsFile = [ "testScript" ];
-    toplevel = nodes.machine.config.system.build.toplevel;
+    links = lib.mapAttrsToList (name: node: "${name}=${node.config.system.build.toplevel}") nodes;
     passthru = { inherit nodes; };
   }
   ''
-    mkdir $out
-    ln -s $toplevel $out/system
+    mkdir -p $out/systems
+    for link in $links; do
+      ln -s ''${link#*=} $out/systems/''${link%%=*}
+    done
     cp $testScriptPath $out/script.py
   ''
