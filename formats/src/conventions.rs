@@ -21,7 +21,7 @@ pub fn candidates(kind: Kind) -> Vec<Value> {
         Kind::Columns => WIDTHS.map(Value::from).into(),
         Kind::Text => vec![ANY_TEXT.into()],
         Kind::OptionalText => vec![Value::Null, ANY_TEXT.into()],
-        Kind::OfTheType | Kind::Variable => Vec::new(),
+        Kind::OfTheType | Kind::Section | Kind::Variable => Vec::new(),
     }
 }
 

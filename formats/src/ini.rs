@@ -1,6 +1,6 @@
 //! `ini`: `lib.generators.toINI`: sections of `key=value` lines with an empty line between them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::lines::{self, Conventions, attributes, refuse_nul};
 use super::parameters::{Kind, Parameter};
@@ -11,6 +11,13 @@ const SECTION_NAMES: Parameter = Parameter {
     name: "sectionNames",
     kind: Kind::Choice(&["escaped", "plain"]),
     summary: "whether [ and ] in section names get a backslash (default \"escaped\")",
+};
+
+/// Modules write such a section into a file of its own, and put the others after it (`pkgs.concatText`).
+const FIRST: Parameter = Parameter {
+    name: "first",
+    kind: Kind::Section,
+    summary: "the section that is written before all others, without an empty line after it",
 };
 
 /// The parameters of files with sections.
@@ -27,18 +34,38 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     SECTION_NAMES,
 ];
 
+/// Those of a file of sections only.
+const WITH_FIRST: &[Parameter] = &[
+    lines::LISTS_AS_DUPLICATE_KEYS,
+    lines::LIST_TO_VALUE,
+    lines::ATOMS_COERCED_TO_LISTS,
+    lines::SEPARATOR,
+    lines::ESCAPE_KEYS,
+    lines::BOOLEANS_OF_LINES,
+    lines::NULLS,
+    lines::STRINGS,
+    lines::FLOATS,
+    SECTION_NAMES,
+    FIRST,
+];
+
 pub(super) static FORMAT: Format = Format {
     name: "ini",
     summary: "INI file of sections",
     dialects: &[],
-    parameters: PARAMETERS,
+    parameters: WITH_FIRST,
     validate: Some(lines::validate),
     write,
     misread,
 };
 
 fn write(out: &mut Vec<u8>, settings: &Settings, value: &Value) -> Result<(), RenderError> {
-    write_sections(out, &Conventions::new(settings), names_escaped(settings), value)
+    let (conventions, escaped) = (Conventions::new(settings), names_escaped(settings));
+    let Some(first) = settings.string("first") else { return write_sections(out, &conventions, escaped, value) };
+    let (one, others): (Map<String, Value>, Map<String, Value>) =
+        attributes(value)?.clone().into_iter().partition(|(name, _)| name == first);
+    write_sections(out, &conventions, escaped, &one.into())?;
+    write_sections(out, &conventions, escaped, &others.into())
 }
 
 fn misread(settings: &Settings, value: &Value) -> Vec<RenderError> {
@@ -88,4 +115,25 @@ pub(super) fn misread_sections(conventions: &Conventions, names_escaped: bool, v
         conventions.find_misreadings(section, &mut |error| all.extend(Err::<(), _>(error).at(name).err()));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{FormatSpec, render};
+
+    #[test]
+    fn a_section_can_come_first() {
+        let value = json!({ "data": { "path": "/srv" }, "global": { "workgroup": "W" }, "z": {} });
+        for (first, text) in [
+            (json!("global"), "[global]\nworkgroup=W\n[data]\npath=/srv\n\n[z]\n"),
+            (json!("absent"), "[data]\npath=/srv\n\n[global]\nworkgroup=W\n\n[z]\n"),
+            (json!(null), "[data]\npath=/srv\n\n[global]\nworkgroup=W\n\n[z]\n"),
+        ] {
+            let parameters = [("first".to_owned(), first)].into_iter().collect();
+            let format = FormatSpec { name: "ini".to_owned(), dialect: None, parameters };
+            assert_eq!(String::from_utf8(render(&format, &value).unwrap()).unwrap(), text);
+        }
+    }
 }

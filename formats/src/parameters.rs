@@ -28,6 +28,8 @@ pub enum Kind {
     OptionalText,
     /// A number of columns, 1 to 1000.
     Columns,
+    /// The name of a section, or `null` for "not set".
+    Section,
     /// The name of an environment variable.
     Variable,
     /// One of these numbers.
@@ -39,10 +41,9 @@ pub enum Kind {
 impl Kind {
     pub(super) fn allows(self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Boolean | Self::OfTheType, Value::Bool(_)) | (Self::OfTheType | Self::OptionalText, Value::Null) => {
-                true
-            }
-            (Self::Text | Self::OptionalText, Value::String(text)) => !text.contains('\0'),
+            (Self::Boolean | Self::OfTheType, Value::Bool(_))
+            | (Self::OfTheType | Self::OptionalText | Self::Section, Value::Null) => true,
+            (Self::Text | Self::OptionalText | Self::Section, Value::String(text)) => !text.contains('\0'),
             (Self::Columns, Value::Number(number)) => {
                 number.as_u64().is_some_and(|columns| (1..=1000).contains(&columns))
             }
@@ -60,7 +61,7 @@ impl std::fmt::Display for Kind {
             Self::Boolean => f.write_str("true or false"),
             Self::OfTheType => f.write_str("true, false or null"),
             Self::Text => f.write_str("a string"),
-            Self::OptionalText => f.write_str("a string or null"),
+            Self::OptionalText | Self::Section => f.write_str("a string or null"),
             Self::Columns => f.write_str("an integer from 1 to 1000"),
             Self::Variable => f.write_str("the name of an environment variable (letters, digits, _, no digit first)"),
             Self::OneOf(numbers) => {

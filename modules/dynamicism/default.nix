@@ -153,9 +153,14 @@ in
     ./gonic.nix
     ./gotosocial.nix
     ./harmonia.nix
+    ./hedgedoc.nix
+    ./kea.nix
+    ./mautrix.nix
     ./nostr-rs-relay.nix
     ./oink.nix
     ./openssh.nix
+    ./redis.nix
+    ./servarr.nix
     ./sysctl.nix
     ./systemd.nix
   ];

@@ -32,7 +32,7 @@ let
     name: service:
     service
     // {
-      options = if service.options == [ ] then [ (settingsOf name) ] else service.options;
+      options = if service.options == [ ] then settingsOf name else service.options;
     }
   ) (lib.filterAttrs (_: service: service.enable) cfg.for);
 
@@ -264,6 +264,37 @@ let
     else
       builtins.unsafeDiscardStringContext unit.text;
 
+  # The drop-ins, and one for each unit that some values restart although others only reload it: a drop-in that changes
+  # is read by a restart. systemd passes over names that begin with X-.
+  dropInsOf =
+    value:
+    let
+      marked = lib.filterAttrs (_: unit: unit.restartFor != [ ]) value.units;
+      line = path: "X-Dynix-Restart={{ ${templatePath path} | default(\"\") }}";
+      restarts = mapAttrs (
+        _: unit: "[Unit]\n" + lib.concatMapStrings (path: "${line path}\n") unit.restartFor
+      ) marked;
+    in
+    lib.zipAttrsWith (_: lib.concatStringsSep "\n") [
+      value.dropIns
+      restarts
+    ];
+
+  # A path in a template: names that are no plain names are in brackets.
+  templatePath =
+    path:
+    lib.concatStrings (
+      lib.imap0 (
+        index: name:
+        if builtins.match "[A-Za-z_][A-Za-z0-9_]*" name == null then
+          "[${builtins.toJSON name}]"
+        else if index == 0 then
+          name
+        else
+          ".${name}"
+      ) path
+    );
+
   describeService =
     name: value:
     let
@@ -292,7 +323,8 @@ let
       description = {
         options = lib.listToAttrs (map (one: lib.nameValuePair one.name one.value.description) described);
         files = mapAttrs (describeFile service) value.files;
-        inherit (value) dropIns health;
+        inherit (value) health;
+        dropIns = dropInsOf value;
         check =
           if value.check == null || value.check.onTrial then
             value.check
@@ -300,7 +332,7 @@ let
             removeAttrs value.check [ "onTrial" ];
         units = mapAttrs (
           unit: said:
-          lib.filterAttrs (_: value: value != null && value != false) said
+          lib.filterAttrs (_: value: value != null && value != false) (removeAttrs said [ "restartFor" ])
           // lib.optionalAttrs (!isFound && unitText name unit != null) { text = unitText name unit; }
         ) value.units;
       }
@@ -310,7 +342,7 @@ let
       // lib.optionalAttrs isFound {
         find = find {
           inherit name from;
-          inherit (value) value parameters;
+          inherit (value) value parameters passedOn;
           units = if value.units == { } then null else lib.attrNames value.units;
         };
       };

@@ -18,11 +18,20 @@ let
     ;
 
   # Where modules keep the whole of a configuration file, in this order. `settings` is RFC 42's name; loki and promtail
-  # have `configuration`, home-assistant and kanidm's kin `config`.
+  # have `configuration`, home-assistant and kanidm's kin `config`. The others are variables of the unit.
   usual = [
     "settings"
     "configuration"
     "config"
+    "environment"
+    "environmentVariables"
+    "extraEnvironment"
+  ];
+
+  # Where modules have several of a service, each with settings of its own.
+  holders = [
+    "instances"
+    "servers"
   ];
 
   # Text is no settings: only a function of the module knows what is in it.
@@ -66,21 +75,53 @@ rec {
     in
     if parts == null then unit else lib.concatStrings parts;
 
-  # The usual settings options of a service that there are, by their paths.
+  # The usual settings options of a service that there are, by their paths: lists of those that belong together.
   candidates =
     name:
     let
       below = options.services.${name} or { };
+      plain = filter (one: isSettings (below.${one} or { })) usual;
+      several = filter (
+        one: below.${one}._type or null == "option" && isSettings (settingsIn below.${one})
+      ) holders;
+      # An instance without `enable` is there.
+      enabled =
+        holder:
+        attrNames (lib.filterAttrs (_: one: one.enable or true) config.services.${name}.${holder});
+      path = below: [
+        "services"
+        name
+      ] ++ below;
     in
     # An option with this name is no set of options.
     if below._type or null == "option" then
       [ ]
     else
-      map (one: [
-        "services"
-        name
-        one
-      ]) (filter (one: isSettings (below.${one} or { })) usual);
+      map (one: [ (path [ one ]) ]) plain
+      ++ filter (paths: paths != [ ]) (
+        map (
+          holder:
+          map (
+            one:
+            path [
+              holder
+              one
+              "settings"
+            ]
+          ) (enabled holder)
+        ) several
+      );
+
+  # The option `settings` within the values of an option that are sets of options, or nothing.
+  settingsIn =
+    holder:
+    let
+      element = holder.type.nestedTypes.elemType or null;
+    in
+    if holder.type.name == "attrsOf" && element.name or null == "submodule" then
+      (element.getSubOptions holder.loc).settings or { }
+    else
+      { };
 
   # The services that are enabled and have settings, but for those of the names given, with the reason why they can't
   # change, where the options themselves show one. What the services' modules are made of decides their `enable` anyway, so
@@ -101,11 +142,12 @@ rec {
       describe =
         name:
         let
-          path = lib.head (candidates name);
-          option = lib.getAttrFromPath path options;
+          paths = lib.head (candidates name);
+          path = lib.head paths;
+          option = optionBelow path;
         in
         {
-          options = [ (lib.showOption path) ];
+          options = map lib.showOption paths;
           problem =
             if option ? apply then
               "${lib.showOption path} goes through a function (apply) of its module, which can't run on the machine"
@@ -121,7 +163,7 @@ rec {
     name:
     let
       found = candidates name;
-      names = map (one: "services.${name}.${one}") usual;
+      names = map (one: "services.${name}.${one}") (lib.take 3 usual);
     in
     if found == [ ] then
       throw "dynamicism.for.${name}.options: there is no option ${lib.concatStringsSep ", " names} with settings; set options to the option that the service's configuration file is made of"
@@ -212,6 +254,8 @@ rec {
       value ? null,
       # Parameters of its format.
       parameters ? { },
+      # Whether a command with the prefix `+` only passes its path on.
+      passedOn ? false,
     }:
     let
       declarations = lib.unique (concatMap (option: option.declarations) from);
@@ -249,5 +293,6 @@ rec {
       inherit userUnits;
     }
     // lib.optionalAttrs (value != null) { inherit value; }
-    // lib.optionalAttrs (parameters != { }) { inherit parameters; };
+    // lib.optionalAttrs (parameters != { }) { inherit parameters; }
+    // lib.optionalAttrs passedOn { inherit passedOn; };
 }

@@ -156,7 +156,10 @@ types.submodule (
       options = mkOption {
         type = types.listOf optionPath;
         default = [ ];
-        defaultText = lib.literalMD "`services.NAME.settings`; if there is none, `.configuration` or `.config`";
+        defaultText = lib.literalMD ''
+          `services.NAME.settings`; if there is none, `.configuration`, `.config`, `.environment`, `.environmentVariables`
+          or `.extraEnvironment`; else `settings` of each enabled one of `services.NAME.instances` or `.servers`
+        '';
         example = [ "services.example.settings" ];
         description = ''
           The NixOS options whose values can be overridden, by their full names. Write a path as a list of names if one of
@@ -258,6 +261,15 @@ types.submodule (
         description = ''
           Parameters of the format of the file that the build looks for, as in `files.<name>.format.parameters`. State those
           that the built values do not show. `dynix append` names the parameter that it needs.
+        '';
+      };
+      passedOn = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Whether the commands of the units with the prefix `+` that name the file only pass its path on to the unit's
+          program, which reads it. Such commands run outside the unit's mount namespace, so without this the build refuses
+          to bind the file.
         '';
       };
       files = mkOption {
@@ -408,6 +420,15 @@ types.submodule (
                 ];
                 default = "restart";
                 description = "What dynix does with the unit when a file has changed.";
+              };
+              restartFor = mkOption {
+                type = types.listOf optionPath;
+                default = [ ];
+                example = [ "services.postgresql.settings.shared_buffers" ];
+                description = ''
+                  With `onChange = "reload"`: the option paths whose values the unit reads only when it starts. If one of
+                  them changes, dynix restarts the unit.
+                '';
               };
               deadline = seconds 90 "Seconds within which its job has to finish and the unit has to be active.";
               settle = mkOption {

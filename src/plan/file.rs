@@ -138,6 +138,26 @@ pub enum ValueSpec {
     },
     /// Attribute sets on top of each other, the later on top, below each name as well (`lib.recursiveUpdate`).
     Merge(Vec<ValueSpec>),
+    /// A set of sets as one set, whose names are the paths: `{ server.port = 1; }` as `{ X__SERVER__PORT = 1; }`.
+    Flatten {
+        /// The attribute set.
+        from: Box<ValueSpec>,
+        /// The text before each name.
+        #[serde(default)]
+        prefix: String,
+        /// The text between the names of a path.
+        separator: String,
+        /// Whether the names are written in upper case (`lib.toUpper`).
+        #[serde(default)]
+        upper: bool,
+    },
+    /// The attributes of a set as a list of texts: `{ TZ = "UTC"; }` as `[ "TZ=UTC" ]`. Null is left out.
+    Entries {
+        /// The attribute set.
+        from: Box<ValueSpec>,
+        /// The text between name and value.
+        separator: String,
+    },
 }
 
 /// A property for which a value can be left out.

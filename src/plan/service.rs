@@ -68,6 +68,9 @@ pub struct Find {
     /// Units of the users' service managers.
     #[serde(default)]
     pub user_units: Vec<String>,
+    /// Whether commands with the prefix `+` only pass the file's path on to the unit's program.
+    #[serde(default)]
+    pub passed_on: bool,
 }
 
 /// One option.

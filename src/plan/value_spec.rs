@@ -24,6 +24,12 @@ pub enum ValueSpecFault {
     /// An option that the service does not have.
     #[error("the option {0} is not one of the service's options")]
     NoSuchOption(String),
+    /// Something with no place on one line: a list or a set.
+    #[error("{0} is {1}, expected a string, a number or a boolean")]
+    NoText(String, Value),
+    /// Two paths that would have the same name.
+    #[error("{0} and {1} would both be {2}")]
+    SameName(String, String, String),
     /// A condition that says neither yes nor no.
     #[error("a condition is {0}, expected true or false")]
     NotABoolean(Value),
@@ -112,6 +118,29 @@ impl ValueSpec {
                 }
                 Ok(Cow::Owned(merged))
             }
+            Self::Flatten { from, prefix, separator, upper } => {
+                let from = below(from.evaluate(values), || "flatten.from".to_owned())?;
+                let mut flat = BTreeMap::new();
+                flatten(
+                    &from,
+                    &AttrPath::default(),
+                    &|path| {
+                        let name = format!("{prefix}{}", path.0.join(separator));
+                        if *upper { name.to_ascii_uppercase() } else { name }
+                    },
+                    &mut flat,
+                )?;
+                let flat = flat.into_iter().map(|(name, (_, value))| (name, value));
+                Ok(Cow::Owned(Value::Object(flat.collect())))
+            }
+            Self::Entries { from, separator } => {
+                let from = below(from.evaluate(values), || "entries.from".to_owned())?;
+                let entries = from.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+                let texts: Result<Vec<Value>, _> = entries
+                    .map(|(name, value)| Ok(format!("{name}{separator}{}", text(name, value)?).into()))
+                    .collect();
+                texts.map(|texts| Cow::Owned(Value::Array(texts)))
+            }
         }
     }
 
@@ -145,7 +174,10 @@ impl ValueSpec {
             Self::Attrs(attributes) => attributes.values().flat_map(Self::options).collect(),
             Self::List(items) => items.iter().flat_map(Self::options).collect(),
             Self::When { condition, then } => [condition.options(), then.options()].concat(),
-            Self::Select { from, .. } | Self::Prune { from, .. } => from.options(),
+            Self::Select { from, .. }
+            | Self::Prune { from, .. }
+            | Self::Flatten { from, .. }
+            | Self::Entries { from, .. } => from.options(),
             Self::Merge(layers) => layers.iter().flat_map(Self::options).collect(),
         }
     }
@@ -160,6 +192,32 @@ fn put_on(under: &mut Value, value: Value) {
             }
         }
         (under, value) => *under = value,
+    }
+}
+
+/// What is in the sets of a value, by the names of their paths.
+fn flatten(
+    value: &Value,
+    path: &AttrPath,
+    name: &dyn Fn(&AttrPath) -> String,
+    flat: &mut BTreeMap<String, (AttrPath, Value)>,
+) -> Result<(), ValueSpecError> {
+    if let Value::Object(attributes) = value {
+        return attributes.iter().try_for_each(|(below, value)| flatten(value, &path.child(below), name, flat));
+    }
+    if let Some((other, _)) = flat.insert(name(path), (path.clone(), value.clone())) {
+        return Err(here(ValueSpecFault::SameName(other.to_string(), path.to_string(), name(path))));
+    }
+    Ok(())
+}
+
+/// A value on one line, as `lib.boolToString` and `toString` write it.
+fn text(name: &str, value: &Value) -> Result<String, ValueSpecError> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+        other => Err(here(ValueSpecFault::NoText(name.to_owned(), other.clone()))),
     }
 }
 
@@ -204,6 +262,25 @@ mod tests {
             stats("missing"),
         ]});
         assert_eq!(evaluate(list), Ok(json!(["--daemon", {"port": 1}, null])));
+    }
+
+    #[test]
+    fn sets_become_one_set_or_texts() {
+        let from = |value: Value| json!({ "literal": value });
+        let nested = json!({"server": {"port": 8989, "urlBase": null}, "log": {"level": "info"}, "hosts": ["a"]});
+        let flat =
+            evaluate(json!({"flatten": {"from": from(nested), "prefix": "X__", "separator": "__", "upper": true}}));
+        let expected =
+            json!({"X__HOSTS": ["a"], "X__LOG__LEVEL": "info", "X__SERVER__PORT": 8989, "X__SERVER__URLBASE": null});
+        assert_eq!(flat, Ok(expected));
+        let same = json!({"a": {"b": 1}, "A": {"B": 2}});
+        let error = evaluate(json!({"flatten": {"from": from(same), "separator": "_", "upper": true}})).unwrap_err();
+        assert_eq!(error.to_string(), "A.B and a.b would both be A_B");
+        let variables = json!({"TZ": "UTC", "DEBUG": false, "PORT": 80, "GONE": null});
+        let entries = evaluate(json!({"entries": {"from": from(variables), "separator": "="}}));
+        assert_eq!(entries, Ok(json!(["DEBUG=false", "PORT=80", "TZ=UTC"])));
+        let error = evaluate(json!({"entries": {"from": from(json!({"A": [1]})), "separator": "="}})).unwrap_err();
+        assert_eq!(error.to_string(), "A is [1], expected a string, a number or a boolean");
     }
 
     #[test]

@@ -77,6 +77,10 @@ fn holds_secret(spec: &ValueSpec, below: &AttrPath, service: &Service) -> bool {
         ValueSpec::When { condition, then } => [condition, then].iter().any(|one| holds_secret(one, below, service)),
         ValueSpec::Select { from, path } => holds_secret(from, &path.join(below), service),
         ValueSpec::Prune { from, .. } => holds_secret(from, below, service),
+        // Their names are no longer those of the option.
+        ValueSpec::Flatten { from, .. } | ValueSpec::Entries { from, .. } => {
+            holds_secret(from, &AttrPath::default(), service)
+        }
         ValueSpec::Merge(layers) => layers.iter().any(|layer| holds_secret(layer, below, service)),
     }
 }

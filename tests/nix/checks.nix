@@ -297,12 +297,39 @@ in
             }
           );
         };
+        options.services.several.instances = lib.mkOption {
+          type = lib.types.attrsOf (
+            lib.types.submodule {
+              options.enable = lib.mkOption { default = true; };
+              options.settings = lib.mkOption { type = lib.types.attrsOf lib.types.int; };
+            }
+          );
+        };
         config = {
           services.instances.one.settings.workers = 4;
           systemd.services.instances-one.serviceConfig.ExecStart = "/bin/instance";
           dynamicism.for.instances = {
             enable = true;
             options = [ "services.instances.one.settings" ];
+          };
+          services.several.instances = {
+            one.settings.workers = 4;
+            off = {
+              enable = false;
+              settings.workers = 1;
+            };
+          };
+          systemd.services.several-one.serviceConfig.ExecStart = "/bin/instance";
+          dynamicism.for.several = {
+            enable = true;
+            units."several-one.service".restartFor = [
+              "services.several.instances.one.settings.workers"
+              [
+                "services"
+                "several"
+                "a b"
+              ]
+            ];
           };
         };
       };
@@ -329,6 +356,11 @@ in
           imported
           instance
         ]).config.dynamicism.description.services.instances;
+      several =
+        (system [
+          imported
+          instance
+        ]).config.dynamicism.description.services.several;
     };
 
   # A user's own service, and what is wrong with some.

@@ -19,10 +19,10 @@ fn candidate() -> Candidate {
     Candidate { options: vec!["services.z.settings".to_owned()], problem: Some("it is".to_owned()) }
 }
 
-/// Every field of every type and every variant; without `..`, so that a new one does not compile here.
-fn everything() -> Plan {
+/// Every kind of value.
+fn values() -> Vec<ValueSpec> {
     let option = |name: &str| Box::new(ValueSpec::Option(name.to_owned()));
-    let values = [
+    vec![
         ValueSpec::Option("a.b".to_owned()),
         ValueSpec::Literal(json!("--x")),
         ValueSpec::Attrs(BTreeMap::from([("x".to_owned(), *option("a.b"))])),
@@ -35,7 +35,14 @@ fn everything() -> Plan {
             within: Within::Sets,
         },
         ValueSpec::Merge(vec![*option("a.b"), ValueSpec::Literal(json!({}))]),
-    ];
+        ValueSpec::Flatten { from: option("a.b"), prefix: "X__".to_owned(), separator: "__".to_owned(), upper: true },
+        ValueSpec::Entries { from: option("a.b"), separator: "=".to_owned() },
+    ]
+}
+
+/// Every field of every type and every variant; without `..`, so that a new one does not compile here.
+fn everything() -> Plan {
+    let values = values();
     let file = |index: usize, value: ValueSpec| File {
         format: FormatSpec {
             name: "toml".to_owned(),
@@ -106,6 +113,7 @@ fn everything() -> Plan {
                 EtcFile { target: "x".into(), source: "/s".into(), mode: "symlink".to_owned() },
             )]),
             user_units: vec!["y.service".to_owned()],
+            passed_on: true,
         }),
     };
     Plan {

@@ -205,6 +205,34 @@ fn what_a_bound_file_would_not_reach_is_refused() {
 }
 
 #[test]
+fn a_command_outside_the_namespace_may_pass_the_path_on() {
+    let store = Store::new();
+    let config = store.file("x.toml", TOML);
+    let script = store.file("prepare", &format!("#!/bin/sh\necho 'include \"{config}\"' > /run/x.conf\n"));
+    let lines = format!("ExecStartPre=+{script}\nExecStart=/bin/x /run/x.conf");
+    let mut service = service(&settings(), "TOML value", &[("x.service", unit(&lines))]);
+    assert!(store.generate(&service).unwrap_err().contains("has the prefix +"));
+    service["find"]["passedOn"] = true.into();
+    let (plan, stubs) = store.generate(&service).unwrap();
+    assert_eq!(only(&plan).1["found"], format!("ExecStartPre of x.service, through {script}"));
+    assert_eq!(plan["units"]["x.service"]["onChange"], "restart");
+    assert!(stubs.contains(&format!(":{config}\n")), "{stubs}");
+}
+
+#[test]
+fn variables_may_have_the_paths_of_settings_as_names() {
+    let store = Store::new();
+    let lines = "Environment=\"X__LOG__LEVEL=info\"\nEnvironment=\"X__PORT=8080\"\nExecStart=/bin/x";
+    let mut service = service(&settings(), "", &[("x.service", unit(lines))]);
+    service["find"]["value"] = json!({ "flatten": {
+        "from": { "option": "services.x.settings" }, "prefix": "X__", "separator": "__", "upper": true,
+    } });
+    let (plan, _) = store.generate(&service).unwrap();
+    let built = &only(&plan).1["attach"]["variables"]["built"];
+    assert_eq!(*built, json!({ "X__LOG__LEVEL": "info", "X__PORT": "8080" }));
+}
+
+#[test]
 fn a_unit_that_would_not_see_the_file_is_refused() {
     let store = Store::new();
     let config = store.file("x.toml", TOML);

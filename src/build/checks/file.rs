@@ -104,6 +104,8 @@ fn value(place: &Place, spec: &ValueSpec, service: &Service, problems: &mut Prob
                 problems.add(&place.keys(["prune", "drop"]), "it is empty: nothing would be left out");
             }
         }
+        ValueSpec::Flatten { from, .. } => value(&place.keys(["flatten", "from"]), from, service, problems),
+        ValueSpec::Entries { from, .. } => value(&place.keys(["entries", "from"]), from, service, problems),
         ValueSpec::Merge(layers) => {
             for (index, below) in layers.iter().enumerate() {
                 value(&place.key("merge").element(index), below, service, problems);

@@ -62,13 +62,14 @@ fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Re
         return Ok(Reading { unit, on_change: OnChange::Restart, how, credential: Some(id) });
     }
     if reads.is_none() {
+        let is_passed_on = |reader: &Reader| *reader == Reader::Privileged && find.passed_on;
         for (reader, why) in [
             (Reader::Privileged, "has the prefix +, so it runs outside the unit's mount namespace"),
             (Reader::Environment, "is read by systemd itself, before the unit has a mount namespace"),
             (Reader::Credential, "is read by systemd itself, before the unit has a mount namespace"),
             (Reader::Mount, "is the source of a mount of the unit's own"),
         ] {
-            if let Some(way) = by(reader) {
+            if let Some(way) = by(reader).filter(|way| !is_passed_on(&way.reader)) {
                 return Err(format!(
                     "{path} can't be bound for {unit}: {} {why}, and would see the built file",
                     way.key
@@ -78,7 +79,7 @@ fn reading(find: &Find, unit: &str, ways: &[&Way], path: &Utf8Path) -> Result<Re
     }
     let trigger = by(Reader::ReloadTrigger).or_else(|| by(Reader::RestartTrigger));
     // Only units that read the file have a way to it.
-    let how = reads.or(trigger).map_or_else(String::new, said);
+    let how = reads.or(trigger).or_else(|| by(Reader::Privileged)).map_or_else(String::new, said);
     // A file that is copied before the start is copied again only by a restart.
     let is_copied = by(Reader::Preparation).is_some() || by(Reader::Privileged).is_some();
     let reloads = !is_copied && reloads(&settings, by(Reader::ReloadTrigger).is_some());

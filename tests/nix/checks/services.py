@@ -100,7 +100,11 @@ def check_found():
     same(sorted(given["candidates"]), ["gotosocial", "harmonia"], "services that could be dynamic")
     within = given["within"]["options"]["services.instances.one.settings"]
     same(within["static"], {"workers": 4}, "the value of an option within a value")
-    same(list(given["within"]["find"]["units"]), ["instances-one.service"], "units of the file that declares the option")
+    same(list(given["within"]["find"]["units"]), ["instances-one.service", "several-one.service"], "units of the file that declares the option")
+    same(list(given["several"]["options"]), ["services.several.instances.one.settings"], "the settings of enabled instances")
+    lines = given["several"]["dropIns"]["several-one.service"].splitlines()
+    values = ["services.several.instances.one.settings.workers", 'services.several["a b"]']
+    same(lines, ["[Unit]", *(f'X-Dynix-Restart={{{{ {one} | default("") }}}}' for one in values)], "what restarts a unit")
     with tempfile.TemporaryDirectory(prefix="dynix-") as directory:
         directory = Path(directory)
         static_files(known, directory / "static")

@@ -120,6 +120,9 @@ let
           buildPackages = final;
         };
       };
+      concatText =
+        name: files:
+        final.runCommand name { inherit files; } "cat $files > $out";
       writers = previous.writers // {
         # As the others of today: the value goes through jq.
         writeJSON = name: value: (final.formats.json { }).generate name value;

@@ -130,6 +130,13 @@ class Store:
             for one in STORE_PATH.findall(attributes["text"]):
                 self.realise(one, unbuilt)
             return
+        if command == "cat $files > $out":
+            # concatText
+            files = attributes["files"].split()
+            for one in files:
+                self.realise(one, unbuilt)
+            target.write_bytes(b"".join((self.root / one.lstrip("/")).read_bytes() for one in files))
+            return
         link = re.search(r'ln -s "?(/nix/store/[^" ]+)"? "?\$\{?out', command)
         if link:
             self.realise(link[1], unbuilt)
