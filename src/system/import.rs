@@ -2,8 +2,8 @@
 //!
 //! A set becomes its leaves, each at its path, as `set` of a record does it.
 
-use rnix::ast::{self, Expr};
-use rnix::{Root, TextRange};
+use rnix::ast::{self, Expr, HasEntry};
+use rnix::{ParseError, Root, TextRange};
 use rowan::ast::AstNode;
 use serde_json::Value;
 
@@ -65,14 +65,16 @@ fn descend(value: Value, path: &AttrPath, found: &mut Vec<Assignment>) {
 /// A set, the definitions in it, or a module. `mkForce` around a value is left out: an override stands for everything.
 fn nix(text: &str) -> Result<Value, String> {
     let whole = Root::parse(text);
-    let (text, root) = if whole.errors().is_empty() {
-        (text.to_owned(), whole.tree())
-    } else {
-        let set = format!("{{\n{text}\n}}");
-        let parsed = Root::parse(&set);
-        match parsed.errors().first() {
-            Some(error) => return Err(error.to_string()),
-            None => (set.clone(), parsed.tree()),
+    let (text, root, lines_before) = match whole.errors().first() {
+        None => (text.to_owned(), whole.tree(), 0),
+        Some(error) => {
+            let set = format!("{{\n{text}\n}}");
+            let parsed = Root::parse(&set);
+            match parsed.errors().first() {
+                None => (set.clone(), parsed.tree(), 1),
+                Some(_) if text.trim_start().starts_with('{') => return Err(fault(text, error, 0)),
+                Some(error) => return Err(fault(&set, error, 1)),
+            }
         }
     };
     let mut expr = root.expr().ok_or("it is empty")?;
@@ -90,20 +92,86 @@ fn nix(text: &str) -> Result<Value, String> {
         Text::Literal(value) => Ok(value),
         Text::Wrong(problem) => Err(problem),
         Text::Code(_) | Text::Words => {
-            Err("it has more than plain values; give what it evaluates to, or record an expression with --expr"
-                .to_owned())
+            let place = computed(&expr).map_or_else(String::new, |range| {
+                let found = beginning(&text[usize::from(range.start())..usize::from(range.end())]);
+                format!("line {}: {found} is no plain value; ", line(&text, range, lines_before))
+            });
+            Err(format!(
+                "{place}it has more than plain values; give what it evaluates to, or record an expression with --expr"
+            ))
         }
     }
+}
+
+/// The parser's message, with the line, which is counted without the lines before the text.
+fn fault(text: &str, error: &ParseError, lines_before: usize) -> String {
+    use ParseError::{DuplicatedArgs, Unexpected, UnexpectedDoubleBind, UnexpectedExtra, UnexpectedWanted};
+    match error {
+        Unexpected(range)
+        | UnexpectedExtra(range)
+        | UnexpectedWanted(_, range, _)
+        | UnexpectedDoubleBind(range)
+        | DuplicatedArgs(range, _) => {
+            let found = beginning(&text[usize::from(range.start())..usize::from(range.end())]);
+            format!("line {}: {found} can't stand where it does", line(text, *range, lines_before))
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn line(text: &str, range: TextRange, lines_before: usize) -> usize {
+    let before = text[..usize::from(range.start())].bytes().filter(|byte| *byte == b'\n').count();
+    (before + 1).saturating_sub(lines_before)
+}
+
+/// The beginning of a text, in quotes.
+fn beginning(text: &str) -> String {
+    let first = text.trim().lines().next().unwrap_or_default();
+    match first.char_indices().nth(40) {
+        Some((end, _)) => format!("{:?}...", &first[..end]),
+        None => format!("{first:?}"),
+    }
+}
+
+/// The first part of an expression that has to be evaluated.
+fn computed(expr: &Expr) -> Option<TextRange> {
+    match expr {
+        Expr::AttrSet(set) if set.rec_token().is_none() => set.entries().find_map(|entry| match entry {
+            ast::Entry::AttrpathValue(definition) => match definition.value() {
+                Some(value) if definition.attrpath().is_some_and(|path| path.attrs().all(is_static)) => {
+                    computed(&value)
+                }
+                _ => Some(definition.syntax().text_range()),
+            },
+            ast::Entry::Inherit(inherit) => Some(inherit.syntax().text_range()),
+        }),
+        Expr::List(list) => list.items().find_map(|item| computed(&item)),
+        Expr::Paren(paren) => computed(&paren.expr()?),
+        Expr::Apply(call) if call.lambda().is_some_and(|function| is_force(&function)) => computed(&call.argument()?),
+        expr => match written(&expr.syntax().text().to_string()) {
+            Text::Literal(_) => None,
+            _ => Some(expr.syntax().text_range()),
+        },
+    }
+}
+
+fn is_static(attr: ast::Attr) -> bool {
+    match attr {
+        ast::Attr::Ident(_) => true,
+        ast::Attr::Str(string) => matches!(written(&string.syntax().text().to_string()), Text::Literal(_)),
+        ast::Attr::Dynamic(_) => false,
+    }
+}
+
+fn is_force(function: &Expr) -> bool {
+    matches!(function.syntax().text().to_string().as_str(), "lib.mkForce" | "mkForce")
 }
 
 /// Where `mkForce` stands in front of a value.
 fn forced(expr: &Expr) -> Vec<TextRange> {
     let calls = expr.syntax().descendants().filter_map(ast::Apply::cast);
     let functions = calls.filter_map(|call| call.lambda());
-    functions
-        .filter(|function| matches!(function.syntax().text().to_string().as_str(), "lib.mkForce" | "mkForce"))
-        .map(|function| function.syntax().text_range())
-        .collect()
+    functions.filter(is_force).map(|function| function.syntax().text_range()).collect()
 }
 
 fn toml(text: &str) -> Result<Value, String> {
@@ -171,6 +239,18 @@ mod tests {
             ("a: yes\n", Written::Yaml),
         ] {
             assert!(read(text, written).unwrap_err().to_string().starts_with("it is not "), "{text}");
+        }
+        for (text, problem) in [
+            ("{\n  a = 1;\n  b = pkgs.hello;\n}", "line 3: \"pkgs.hello\" is no plain value; it has more"),
+            ("a = 1;\nb = [ 1 (x 2) ];", "line 2: \"x 2\" is no plain value; it has more"),
+            ("{ lib, ... }: {\n  a = lib.mkForce 1;\n  b = lib.mkIf true 2;\n}", "line 3: \"lib.mkIf true 2\""),
+            ("{\n  inherit a;\n}", "line 2: \"inherit a;\" is no plain value"),
+            ("{\n  ${a} = 1;\n}", "line 2: \"${a} = 1;\" is no plain value"),
+            ("{\n  a = ;\n}", "line 2: \";\" can't stand where it does"),
+            ("a = 1;\nb = ;\n", "line 2: \";\" can't stand where it does"),
+        ] {
+            let found = read(text, Written::Nix).unwrap_err().to_string();
+            assert!(found.starts_with(&format!("it is not Nix that can be read: {problem}")), "{found}");
         }
         assert!(assignments(json!([1]), &AttrPath::default()).is_err());
         assert!(assignments(json!({}), &AttrPath::default()).is_err());
