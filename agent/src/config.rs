@@ -113,6 +113,18 @@ pub struct Remote {
     /// Seconds between two looks.
     #[serde(default = "period")]
     pub period: f64,
+    /// Seconds that a transfer may take.
+    #[serde(default = "timeout")]
+    pub timeout: f64,
+    /// The file with the password or token for http and https; who it is for stands in the URL (`https://USER@HOST/`).
+    #[serde(default)]
+    pub password_file: Option<Utf8PathBuf>,
+    /// The private key for SSH.
+    #[serde(default)]
+    pub ssh_key: Option<Utf8PathBuf>,
+    /// The hosts that SSH knows, beside those that all programs know.
+    #[serde(default)]
+    pub known_hosts: Option<Utf8PathBuf>,
     /// Its branches.
     #[serde(default)]
     pub branches: Branches,
@@ -149,6 +161,10 @@ fn here() -> String {
 }
 
 fn period() -> f64 {
+    60.0
+}
+
+fn timeout() -> f64 {
     60.0
 }
 

@@ -4,5 +4,6 @@
 //! values that it has for this host. The core loop hands a layer to the daemon, which takes it whole or refuses it whole.
 
 pub mod config;
+pub mod git;
 pub mod layer;
 pub mod sources;
