@@ -55,6 +55,8 @@ let
     else
       text;
 
+  documentationOf = import ./documentation.nix { inherit lib sourceFile; };
+
   # The one store path NAME that the texts of units name, with the context that it has there.
   namedByUnits =
     place: name: units:
@@ -305,6 +307,9 @@ let
       described = map (
         path: lib.nameValuePair (showOption path) (describeOption service path)
       ) value.options;
+      documented = map (
+        path: lib.nameValuePair (showOption path) (documentationOf (optionAt name path))
+      ) value.options;
       # What the module system calls them, not an alias.
       from = map (optionAt name) value.options;
       # Where no file is described, the build finds it.
@@ -320,6 +325,7 @@ let
     in
     {
       notes = lib.concatMap (one: one.value.notes) described;
+      documentation = lib.listToAttrs documented;
       description = {
         options = lib.listToAttrs (map (one: lib.nameValuePair one.name one.value.description) described);
         files = mapAttrs (describeFile service) value.files;
@@ -363,6 +369,7 @@ in
       ;
     services = mapAttrs (_: service: service.description) services;
     candidates = others (lib.attrNames enabled);
+    documentation = lib.foldl' (all: service: all // service.documentation) { } (lib.attrValues services);
   }
   // lib.optionalAttrs (cfg.options != [ ]) {
     inherit (cfg) options;

@@ -7,11 +7,15 @@ use serde_json::Value;
 
 use super::json;
 use super::problem::{Place, Problem, Problems};
+use crate::plan::documentation::Documentation;
 use crate::plan::{Plan, VERSION};
 use crate::types::{Fault, Mismatch, compile};
 
 /// JSON Schema of the description.
 pub const SCHEMA: &str = include_str!("../../docs/description.schema.json");
+
+/// The key of what is for people alone.
+const DOCUMENTATION: &str = "documentation";
 
 /// Reads a description.
 pub fn read(text: &str) -> Result<Plan, Vec<Problem>> {
@@ -37,9 +41,19 @@ pub fn read(text: &str) -> Result<Plan, Vec<Problem>> {
     problems.or(value).and_then(typed)
 }
 
+/// What the description says of options to people, which the plan does not have: of a text that [`read`] accepts.
+#[must_use]
+pub fn documentation(text: &str) -> Documentation {
+    let value: Option<Value> = serde_json::from_str(text).ok();
+    value.and_then(|mut value| serde_json::from_value(value.get_mut(DOCUMENTATION)?.take()).ok()).unwrap_or_default()
+}
+
 /// The schema and the types of [`crate::plan`] agree (tests/suite/description.rs), so this fails for nothing that the
 /// schema accepted.
-fn typed(value: Value) -> Result<Plan, Vec<Problem>> {
+fn typed(mut value: Value) -> Result<Plan, Vec<Problem>> {
+    if let Some(keys) = value.as_object_mut() {
+        keys.remove(DOCUMENTATION);
+    }
     serde_json::from_value(value).map_err(|error| vec![Problem { place: Place::top(), problem: error.to_string() }])
 }
 

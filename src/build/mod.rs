@@ -33,7 +33,7 @@ use crate::host::fs;
 use crate::host::messages;
 use crate::host::paths::Paths;
 use crate::host::templates::{self, TemplateError};
-use crate::plan::{Attach, Plan, ProofLevel, index};
+use crate::plan::{Attach, Plan, ProofLevel, documentation, index};
 use problem::{Place, Problem, Problems};
 use tree::Tree;
 
@@ -187,6 +187,10 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
     }
     tree.text("plan.json", text, 0o444);
     tree.json("proof.json", &proofs(plan));
+    let documentation = description::documentation(input.description);
+    if !documentation.is_empty() {
+        tree.json(documentation::FILE, &documentation);
+    }
     let texts = credentials(plan, input.static_root).map_err(BuildError::Proof)?;
     for (unit, text) in stub::stubs(plan, &texts).map_err(|(place, source)| BuildError::Template { place, source })? {
         tree.text(&format!("lib/systemd/system/{unit}.d/10-dynix.conf"), text, 0o444);

@@ -15,7 +15,7 @@ use crate::host::fs::lock::{self, LockError};
 use crate::host::fs::{self, Context, FileError};
 
 /// The names at the top of the output; a directory with any other name is not one of dynix.
-const TOP: [&str; 6] = ["activate", "bin", "lib", "plan.json", "plan.json.index", "proof.json"];
+const TOP: [&str; 7] = ["activate", "bin", "lib", "options.json", "plan.json", "plan.json.index", "proof.json"];
 
 /// How long another one that writes to the same directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);

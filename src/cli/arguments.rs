@@ -109,6 +109,9 @@ pub struct Global {
     /// root: /run/dynix/dynix.sock, if it exists]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_SOCKET")]
     pub socket: Option<Utf8PathBuf>,
+    /// Show long output as it is, without a pager
+    #[arg(long, global = true)]
+    pub no_pager: bool,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
@@ -173,7 +176,7 @@ pub enum Command {
     Status(Lazy<Status>),
     /// List services that are dynamic, that could be, and that cannot
     Services(Lazy<Read>),
-    /// List a service's settings with types and values
+    /// List a service's settings with types, values and what they are for
     Options(Lazy<Options>),
     /// Show the recorded overrides, oldest first
     Log(Lazy<Log>),
@@ -813,12 +816,12 @@ pub enum ExportFormat {
 #[command(after_help = "\
 Examples:
   dynix options gotosocial
-  dynix options gotosocial port        only settings with `port` in name, type or value")]
+  dynix options gotosocial port        only settings with `port` in name, type, values or description")]
 pub struct Options {
     /// The service
     #[arg(add = ArgValueCompleter::new(offers::services))]
     pub service: String,
-    /// Only settings with this text in name, type or value
+    /// Only settings with this text in name, type, values or description
     pub pattern: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -44,7 +44,7 @@ pub fn settle() -> Result<(), Unfit> {
     umask(Mode::from_raw_mode(0o022));
     // Child programs get their standard streams and nothing else.
     close_fds::set_fds_cloexec(3, &[]);
-    let called = geteuid().is_root() && CALLERS.iter().any(|caller| is_set(caller));
+    let called = geteuid().is_root() && is_called_by_another();
     match PLACES.into_iter().find(|place| called && is_set(place)) {
         Some(variable) => {
             let flag = variable.trim_start_matches("DYNIX_").to_lowercase();
@@ -52,6 +52,12 @@ pub fn settle() -> Result<(), Unfit> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether another user called this, with sudo(8) or the like.
+#[must_use]
+pub fn is_called_by_another() -> bool {
+    CALLERS.iter().any(|caller| is_set(caller))
 }
 
 fn is_set(variable: &str) -> bool {

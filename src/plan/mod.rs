@@ -5,6 +5,7 @@
 
 pub mod allowed;
 pub mod daemon;
+pub mod documentation;
 pub mod file;
 pub mod index;
 pub mod options;

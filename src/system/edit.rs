@@ -52,7 +52,7 @@ impl System<'_> {
             };
             (service, path)
         };
-        let settings = self.settings(&service, "")?;
+        let settings = self.settings(&service, "")?.settings;
         let secrets = Secrets::new(&self.plan);
         let overlay = self.log().fold()?.overlay;
         let mut editable = Editable { text: header(about), values: BTreeMap::new(), overridden: Vec::new() };

@@ -101,6 +101,7 @@ in
     builtins.fromJSON (builtins.readFile ../fixtures/overrides/fold.json)
   );
   schema = import ./schema.nix { lib = on.current; };
+  documentation = import ./documentation.nix { lib = on.current; };
   types = import ./types.nix { lib = on.current; };
   docs = import ./options.nix { inherit lib; };
   packaging = import ./packaging.nix { inherit lib; };

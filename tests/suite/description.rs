@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::host::evaluator::Evaluator;
+use dynix::plan::documentation::{Documentation, Documented};
 use dynix::plan::{
     Around, Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Exempt, File, Find, FormatSpec, Health,
     Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify,
@@ -154,8 +155,22 @@ fn daemon() -> DaemonSpec {
     DaemonSpec { allow, window: 0.5, idle: 1.5, connections_per_user: 7 }
 }
 
+/// All that is said of an option to people. It is in a description and not in a plan.
+fn documented() -> Value {
+    let documented = Documented {
+        path: AttrPath(vec!["<name>".to_owned(), "c".to_owned()]),
+        description: Some("It is.".to_owned()),
+        default: Some("pkgs.x".to_owned()),
+        example: Some("1".to_owned()),
+        declared_in: vec!["configuration.nix".to_owned()],
+    };
+    json!({ "a.b": [documented] })
+}
+
 fn document() -> Value {
-    serde_json::to_value(everything()).unwrap()
+    let mut document = serde_json::to_value(everything()).unwrap();
+    document["documentation"] = documented();
+    document
 }
 
 fn schema() -> Value {
@@ -167,7 +182,10 @@ fn takes(schema: &Value, document: &Value) -> bool {
 }
 
 fn reads(document: &Value) -> bool {
-    serde_json::from_value::<Plan>(document.clone()).is_ok()
+    let mut plan = document.clone();
+    let said = plan.as_object_mut().and_then(|keys| keys.remove("documentation"));
+    let reads_said = said.is_none_or(|said| serde_json::from_value::<Documentation>(said).is_ok());
+    reads_said && serde_json::from_value::<Plan>(plan).is_ok()
 }
 
 /// JSON pointers of all values below `value`, except in values that can be anything.
@@ -287,6 +305,8 @@ fn what_the_schema_takes_the_types_can_read() {
 
 #[test]
 fn defaults_are_the_types_own() {
+    // What is for people alone is no part of the plan.
+    let document = || serde_json::to_value(everything()).unwrap();
     let mut minimal = document();
     let mut removed = 0;
     // Everything that has a default in the schema, left out one at a time.

@@ -1,6 +1,6 @@
 //! `dynix diff`: compares the configuration in effect with the built one, or shows what an apply would change.
 
-use super::screen;
+use super::screen::{self, Screen};
 use clap::ColorChoice;
 
 use crate::cli::arguments::{Diff, Output};
@@ -12,7 +12,7 @@ use crate::system::moment::Moment;
 use crate::system::session::Session;
 
 /// Prints the differences.
-pub fn run(arguments: &Diff, output: Output, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Diff, output: Output, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     let (ranges, services): (Vec<&String>, Vec<&String>) =
         arguments.words.iter().partition(|word| Moment::read_range(word).is_some());
@@ -29,7 +29,7 @@ pub fn run(arguments: &Diff, output: Output, color: ColorChoice, session: &Sessi
     if arguments.json {
         super::print_list(output, "differences", &pairs)?;
     } else {
-        super::print(text(&pairs, (&labels.0, &labels.1), color).as_bytes())?;
+        screen.show(&text(&pairs, (&labels.0, &labels.1), screen.color))?;
     }
     Ok(if arguments.exit_code && !pairs.is_empty() { Exit::Found } else { Exit::Done })
 }

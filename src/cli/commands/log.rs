@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 
-use clap::ColorChoice;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use super::screen::{Paint, colours};
+use super::screen::{Paint, Screen};
 use super::{VERSION, Versioned};
 use crate::cli::arguments::{Log, Output};
 use crate::exit::Exit;
@@ -56,12 +55,13 @@ impl Serialize for Records<'_> {
 }
 
 /// Prints the log, record by record.
-pub fn run(arguments: &Log, output: Output, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Log, output: Output, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     let filter =
         Filter { about: arguments.about.clone(), by: arguments.by.clone(), since: arguments.since, last: arguments.n };
     system.log().fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let paged = screen.paged && !arguments.json;
+    let mut out = BufWriter::new(Screen { paged, ..screen }.out());
     let (written, read) = if arguments.json {
         let records = Records { system: &system, filter: &filter, problem: RefCell::default() };
         let mut json = serde_json::Serializer::pretty(&mut out);
@@ -74,7 +74,7 @@ pub fn run(arguments: &Log, output: Output, color: ColorChoice, session: &Sessio
         let written = written.map_err(std::io::Error::from).and_then(|()| out.write_all(b"\n"));
         (written, records.problem.into_inner().map_or(Ok(()), Err))
     } else {
-        let paint = Paint(colours(color));
+        let paint = screen.paint();
         let mut written = Ok(());
         let read = system.records(&filter, |shown| {
             written = out.write_all(line(shown, paint).as_bytes());
@@ -84,10 +84,12 @@ pub fn run(arguments: &Log, output: Output, color: ColorChoice, session: &Sessio
     };
     if let Err(problem) = read {
         // A list without an end is nothing to read.
-        drop(out.into_parts());
+        let _ = out.into_parts().0.end();
         return Err(problem);
     }
-    super::printed(written.and_then(|()| out.flush()))
+    let written = written.and_then(|()| out.flush());
+    let ended = out.into_parts().0.end();
+    super::printed(written.and(ended))
 }
 
 fn line(shown: &Shown, paint: Paint) -> String {

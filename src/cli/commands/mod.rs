@@ -31,6 +31,7 @@ pub mod watch;
 pub mod withdraw;
 
 mod input;
+mod pager;
 mod screen;
 mod spinner;
 mod terminal;
@@ -45,6 +46,7 @@ use crate::system::request::{self, Request};
 use crate::system::session::{self, Session};
 use crate::varlink::client::{Ask, SOCKET};
 use change::{Look, Manner};
+use screen::Screen;
 use spinner::Spinner;
 
 /// Runs what the command line says.
@@ -53,6 +55,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let session = session(&global)?;
     let ask = Ask { socket: global.socket.as_deref().map(session::absolute).transpose()? };
     let output = global.output;
+    let screen = Screen { color: global.color, paged: !global.no_pager };
     let shown = Shown { json: output == Output::Json, color: global.color };
     if let (true, Some(json)) = (shown.json, command.json_of_reading()) {
         *json = true;
@@ -96,23 +99,23 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             change::run(&Request::Confirm(request::Confirm { revert, of }), shown.plainly(json), &ask, &session)
         }
         Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
-        Command::Status(Lazy(arguments)) => status::run(&arguments, global.color, &session),
-        Command::Services(Lazy(arguments)) => services::run(&arguments, &session),
-        Command::Options(Lazy(arguments)) => options::run(&arguments, output, &session),
-        Command::Log(Lazy(arguments)) => log::run(&arguments, output, global.color, &session),
-        Command::History(Lazy(arguments)) => history::run(&arguments, &session),
+        Command::Status(Lazy(arguments)) => status::run(&arguments, screen, &session),
+        Command::Services(Lazy(arguments)) => services::run(&arguments, screen, &session),
+        Command::Options(Lazy(arguments)) => options::run(&arguments, output, screen, &session),
+        Command::Log(Lazy(arguments)) => log::run(&arguments, output, screen, &session),
+        Command::History(Lazy(arguments)) => history::run(&arguments, screen, &session),
         Command::Metrics => metrics::run(&session),
-        Command::Diff(Lazy(arguments)) => diff::run(&arguments, output, global.color, &session),
+        Command::Diff(Lazy(arguments)) => diff::run(&arguments, output, screen, &session),
         Command::Export(Lazy(arguments)) => export::run(&arguments, output, &session),
-        Command::Prove(Lazy(arguments)) => prove::run(&arguments, &session),
-        Command::Verify(Lazy(arguments)) => verify::run(&arguments, &session),
+        Command::Prove(Lazy(arguments)) => prove::run(&arguments, screen, &session),
+        Command::Verify(Lazy(arguments)) => verify::run(&arguments, screen, &session),
         Command::Generate(Lazy(arguments)) => generate::run(&arguments),
         Command::Daemon(_) => anyhow::bail!("the daemon is run by the program itself"),
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
         Command::Activate(Lazy(arguments)) => activate::run(arguments, &session),
         Command::Withdraw => withdraw::run(&session),
         Command::Watch => watch::run(&session),
-        Command::Render(Lazy(arguments)) => render::run(&arguments, output),
+        Command::Render(Lazy(arguments)) => render::run(&arguments, output, screen),
         Command::Recognise(Lazy(arguments)) => recognise::run(&arguments),
         Command::Completions(Lazy(arguments)) => print(&completions::script(&arguments)?),
         Command::Man(Lazy(arguments)) => man::run(&arguments),

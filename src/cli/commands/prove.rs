@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::screen::Screen;
 use crate::cli::arguments::Read;
 use crate::exit::Exit;
 use crate::plan::Plan;
@@ -9,11 +10,11 @@ use crate::system::session::Session;
 use crate::verify::proof::{self, Proof};
 
 /// Proves, keeps and prints.
-pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Read, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     session.progress().busy("evaluating the configuration");
     let proof = system.prove()?;
-    if arguments.json { super::print_as_is(&proof) } else { super::print(text(&system.plan, &proof).as_bytes()) }
+    if arguments.json { super::print_as_is(&proof) } else { screen.show(&text(&system.plan, &proof)) }
 }
 
 fn text(plan: &Plan, proof: &Proof) -> String {

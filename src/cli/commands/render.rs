@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::input::{self, Input};
+use super::screen::Screen;
 use super::{print, print_list};
 use crate::cli::arguments::{Output, Render};
 use crate::exit::Exit;
@@ -13,7 +14,7 @@ use crate::format::{self, Format};
 use crate::system::Refused;
 
 /// Writes a value in a format, or lists the formats.
-pub fn run(arguments: &Render, output: Output) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Render, output: Output, screen: Screen) -> anyhow::Result<Exit> {
     let name = arguments.format.as_deref();
     if arguments.list {
         let formats: Vec<_> = match name {
@@ -23,7 +24,7 @@ pub fn run(arguments: &Render, output: Output) -> anyhow::Result<Exit> {
         return if arguments.json {
             print_list(output, "formats", &formats.iter().map(|format| in_json(format)).collect::<Vec<_>>())
         } else {
-            print(formats.iter().map(|format| for_people(format)).collect::<Vec<_>>().join("\n").as_bytes())
+            screen.show(&formats.iter().map(|format| for_people(format)).collect::<Vec<_>>().join("\n"))
         };
     }
     let spec = input::format(name.unwrap_or_default(), arguments.dialect.as_ref(), arguments.parameters.as_ref())?;

@@ -1,11 +1,45 @@
 //! Text for people: colours, diffs, times.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, SystemTime};
 
 use clap::ColorChoice;
 use similar::TextDiff;
+
+use super::pager::Out;
+use crate::exit::Exit;
+
+/// How text for people is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen {
+    /// When to use colour.
+    pub color: ColorChoice,
+    /// Whether long text goes through a pager.
+    pub paged: bool,
+}
+
+impl Screen {
+    /// Colours, where they are wanted.
+    #[must_use]
+    pub fn paint(self) -> Paint {
+        Paint(colours(self.color))
+    }
+
+    /// Where text goes.
+    #[must_use]
+    pub fn out(self) -> Out {
+        Out::new(self.paged)
+    }
+
+    /// Shows a text.
+    pub fn show(self, text: &str) -> anyhow::Result<Exit> {
+        let mut out = self.out();
+        let written = out.write_all(text.as_bytes());
+        let ended = out.end();
+        super::printed(written.and(ended))
+    }
+}
 
 /// Whether standard output takes colours (`NO_COLOR`, no-color.org).
 #[must_use]

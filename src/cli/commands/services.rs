@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{print, print_json};
+use super::print_json;
+use super::screen::Screen;
 use crate::cli::arguments::Read;
 use crate::exit::Exit;
 use crate::plan::{Attach, Candidate, File, OnChange, Plan, ProofLevel, Service};
@@ -37,13 +38,13 @@ struct Shown<'p> {
 }
 
 /// Prints the list.
-pub fn run(arguments: &Read, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Read, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let plan = session.open()?.plan;
     if arguments.json {
         let dynamic = plan.services.iter().map(|(name, service)| (name.as_str(), of_service(service))).collect();
         return print_json(&Answer { dynamic, candidates: &plan.candidates });
     }
-    print(for_people(&plan).as_bytes())
+    screen.show(&for_people(&plan))
 }
 
 fn of_service(service: &Service) -> Dynamic<'_> {

@@ -3,9 +3,7 @@
 
 use std::fmt::Write as _;
 
-use clap::ColorChoice;
-
-use super::screen::{self, Paint};
+use super::screen::{self, Paint, Screen};
 use crate::cli::arguments;
 use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
@@ -17,13 +15,13 @@ use crate::system::status::Status;
 use crate::types::brief;
 
 /// Prints the status.
-pub fn run(arguments: &arguments::Status, color: ColorChoice, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &arguments::Status, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let (status, warnings) = session.open()?.status()?;
     warnings.iter().for_each(messages::warn);
     if arguments.json {
         super::print_json(&status)?;
     } else {
-        super::print(painted(&messages::visible(&text(&status)), Paint(screen::colours(color))).as_bytes())?;
+        screen.show(&painted(&messages::visible(&text(&status)), screen.paint()))?;
     }
     Ok(if arguments.exit_code && status.is_any() { Exit::Found } else { Exit::Done })
 }

@@ -1,6 +1,7 @@
 //! `dynix verify`: checks whether a rebuild with the recorded values would change more than dynix did.
 
 use super::apply;
+use super::screen::Screen;
 use crate::cli::arguments::Verify;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -8,7 +9,7 @@ use crate::system::session::Session;
 use crate::verify::verdict::Soundness;
 
 /// Evaluates, judges and prints; in the background it keeps what it found, and does what the plan says.
-pub fn run(arguments: &Verify, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Verify, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
     if arguments.background {
         return match system.verify_in_background(arguments.system.as_deref())? {
@@ -28,7 +29,7 @@ pub fn run(arguments: &Verify, session: &Session) -> anyhow::Result<Exit> {
     if arguments.json {
         super::print_json(&verdict)?
     } else {
-        super::print(messages::visible(&verdict.text()).as_bytes())?
+        screen.show(&messages::visible(&verdict.text()))?
     };
     Ok(exit)
 }

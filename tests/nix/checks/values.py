@@ -20,6 +20,14 @@ def check_schema():
     return agree(nix.value("schema", needs_nixos=False), "type")
 
 
+def check_documentation():
+    """what modules say of options is taken as it is, and nothing has to be built for it"""
+    found = nix.value("documentation", needs_nixos=False)
+    same(found["given"], found["expected"], "documentation")
+    same(found["context"], {}, "what would have to be built")
+    return f"{len(found['given'])} options"
+
+
 def outcomes(name, indexes):
     """What becomes of some values; one that ends the evaluation is looked for by halves, and is refused."""
     chosen = " ".join(str(index) for index in indexes)

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 
+use super::screen::Screen;
 use crate::cli::arguments;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -16,7 +17,7 @@ use crate::system::session::Session;
 use crate::types::brief;
 
 /// Prints the history.
-pub fn run(arguments: &arguments::History, session: &Session) -> anyhow::Result<Exit> {
+pub fn run(arguments: &arguments::History, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let history = session.open()?.history(arguments.subject.as_deref(), arguments.last)?;
     if let Some(file) = &arguments.html {
         let page = page::page(&history, &host(), SystemTime::now())?;
@@ -32,7 +33,7 @@ pub fn run(arguments: &arguments::History, session: &Session) -> anyhow::Result<
     if history.periods.is_empty() {
         messages::info("nothing was overridden");
     }
-    super::print(messages::visible(&text(&history)).as_bytes())
+    screen.show(&messages::visible(&text(&history)))
 }
 
 /// The name of the machine.
