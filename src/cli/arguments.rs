@@ -300,6 +300,7 @@ Examples:
   dynix set services.gotosocial.settings.port --string 8080 --message 'the balancer moves'
   dynix set services.harmonia.settings.workers --expr '2 * 8'
   dynix set services.distccd.allowedClients @clients.json --ask
+  dynix set services.harmonia.settings.workers 20 --apply --if-different      as often as you like
   dynix set services.example.settings.password --secret-file /run/secrets/example")]
 pub struct Set {
     /// The option path, possibly below an option, and the value; names with special characters need quotes, as in Nix
@@ -327,6 +328,9 @@ pub struct Set {
     /// End the override after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
     pub duration: Option<Duration>,
+    /// Do nothing if the values are recorded already, and with --apply also in effect
+    #[arg(long, conflicts_with = "duration")]
+    pub if_different: bool,
     /// Let Nix build or download what an option of no service needs
     #[arg(long)]
     pub build: bool,
@@ -360,6 +364,9 @@ pub struct Import {
     /// End the overrides after DURATION (`30min`, `1h`, `2days`)
     #[arg(long = "for", value_name = "DURATION", value_parser = |text: &str| HOLDS.read(text))]
     pub duration: Option<Duration>,
+    /// Do nothing if the values are recorded already, and with --apply also in effect
+    #[arg(long, conflicts_with = "duration")]
+    pub if_different: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

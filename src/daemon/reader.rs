@@ -1,5 +1,7 @@
 //! The thread that answers questions: values, status, records, measurements and events. It never waits for an apply.
 
+use std::collections::VecDeque;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,8 +14,9 @@ use crate::host::messages;
 use crate::overrides::Most;
 use crate::render::secrets::Secrets;
 use crate::system;
+use crate::system::records::Filter;
 use crate::system::session::Session;
-use crate::varlink::interface::{self, Query};
+use crate::varlink::interface::{self, LogQuery, Query};
 use crate::varlink::wire::Reply;
 
 /// Most bytes of the log that are on a page.
@@ -54,7 +57,7 @@ fn answer(query: &Query, session: &Session) -> Reply {
     let found = match query {
         Query::Get(path) => session.open().and_then(|system| Ok(interface::found(&system.value(path)?))),
         Query::Status => session.open().and_then(|system| Ok(interface::found(&system.status()?.0))),
-        Query::Log { after, limit } => page(*after, *limit, session).map(|found| interface::found(&found)),
+        Query::Log(query) => records(query, session).map(|found| interface::found(&found)),
         Query::Metrics => session.open().and_then(|system| Ok(Reply::new(json!({ "text": system.metrics()? })))),
     };
     found.unwrap_or_else(|error| failed(&error))
@@ -62,6 +65,39 @@ fn answer(query: &Query, session: &Session) -> Reply {
 
 fn failed(error: &anyhow::Error) -> Reply {
     interface::failed(system::exit_of(error), &messages::chain(error))
+}
+
+fn records(query: &LogQuery, session: &Session) -> anyhow::Result<Page> {
+    let LogQuery { after, before, limit, about, by } = query;
+    if before.is_none() && about.is_none() && by.is_none() {
+        return page(*after, *limit, session);
+    }
+    let filter = Filter { about: about.clone(), by: by.clone(), ..Filter::default() };
+    let (mut found, mut bytes, mut complete) = (VecDeque::new(), 0, true);
+    session.open()?.records(&filter, |shown| {
+        if shown.record.id <= *after {
+            return true;
+        }
+        if before.is_some_and(|before| shown.record.id >= before) {
+            return false;
+        }
+        let view = events::RecordView::from_record(shown.record.clone(), shown.holds, shown.rejected.as_ref());
+        let length = serde_json::to_vec(&view).map_or(0, |text| text.len() as u64);
+        bytes += length;
+        found.push_back((view, length));
+        let has_room = |found: &VecDeque<_>, bytes| found.len() <= 1 || found.len() <= *limit && bytes <= PAGE;
+        if before.is_none() && !has_room(&found, bytes) {
+            found.pop_back();
+            complete = false;
+            return false;
+        }
+        while !has_room(&found, bytes) {
+            bytes -= found.pop_front().map_or(0, |(_, length)| length);
+            complete = false;
+        }
+        true
+    })?;
+    Ok(Page { records: found.into_iter().map(|(view, _)| view).collect(), complete })
 }
 
 /// Some records.

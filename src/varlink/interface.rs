@@ -75,14 +75,24 @@ pub enum Query {
     /// The overrides, and what is in effect.
     Status,
     /// Records.
-    Log {
-        /// Behind this one.
-        after: u64,
-        /// How many at most.
-        limit: usize,
-    },
+    Log(LogQuery),
     /// The metrics.
     Metrics,
+}
+
+/// Which records are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Behind this one.
+    pub after: u64,
+    /// The newest ones before this one, rather than the oldest ones behind the other.
+    pub before: Option<u64>,
+    /// How many at most.
+    pub limit: usize,
+    /// Only about this service, or this path.
+    pub about: Option<String>,
+    /// Only by this user.
+    pub by: Option<String>,
 }
 
 /// Parses a call, or gives the reply that says why not.
@@ -97,12 +107,16 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
         return Err(service_error("InvalidParameter", "parameter", fault));
     }
     let parameters = Parameters(call.parameters.unwrap_or_else(|| json!({})));
+    if !parameters.0.is_object() {
+        return Err(service_error("InvalidParameter", "parameter", "parameters"));
+    }
     match (interface, method) {
         (SERVICE, "GetInfo") => Ok(Asked::Known(Reply::new(json!({
             "vendor": "dynix",
             "product": "dynix",
             "version": env!("CARGO_PKG_VERSION"),
-            "url": "https://docs.rs/dynix",
+            // As the units name it (systemd.unit(5), Documentation=).
+            "url": "man:dynix-daemon(1)",
             "interfaces": [NAME, SERVICE],
         })))),
         (SERVICE, "GetInterfaceDescription") => description(&parameters.text("interface")?),
@@ -122,7 +136,13 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
         (NAME, "Log") => {
             let after = parameters.number("after")?.unwrap_or_default();
             let limit = parameters.number("limit")?.unwrap_or(100).clamp(1, 1000);
-            Ok(Asked::Read(Query::Log { after, limit: usize::try_from(limit).unwrap_or(1000) }))
+            Ok(Asked::Read(Query::Log(LogQuery {
+                after,
+                before: parameters.number("before")?,
+                limit: usize::try_from(limit).unwrap_or(1000),
+                about: parameters.optional_text("about")?,
+                by: parameters.optional_text("by")?,
+            })))
         }
         (NAME, "Metrics") => Ok(Asked::Read(Query::Metrics)),
         (NAME, "Monitor") if call.more => Ok(Asked::Monitor),
@@ -187,6 +207,13 @@ impl Parameters {
     fn text(&self, name: &str) -> Result<String, Reply> {
         let text = self.0.get(name).and_then(Value::as_str).map(str::to_owned);
         text.ok_or_else(|| service_error("InvalidParameter", "parameter", name))
+    }
+
+    fn optional_text(&self, name: &str) -> Result<Option<String>, Reply> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.text(name).map(Some),
+        }
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>, Reply> {
@@ -313,7 +340,7 @@ mod tests {
     #[test]
     fn a_page_has_at_most_1000_records() {
         let limit = |parameters| match ask("io.dynix.Settings.Log", parameters) {
-            Ok(Asked::Read(Query::Log { limit, .. })) => limit,
+            Ok(Asked::Read(Query::Log(LogQuery { limit, .. }))) => limit,
             other => panic!("{other:?}"),
         };
         assert_eq!([json!({}), json!({"limit": 0}), json!({"limit": 5})].map(limit), [100, 1, 5]);
@@ -329,7 +356,16 @@ mod tests {
             ("Rollback", json!({"id": -1}), "id"),
             ("Set", json!({"changes": [{"path": 1}]}), "changes"),
             ("Set", json!({"changes": [{"pth": "a"}]}), "changes"),
+            ("Set", json!({"changes": {"path": "a"}}), "changes"),
+            ("Set", json!({}), "changes"),
+            ("Reject", json!({"id": 1}), "message"),
             ("Log", json!({"after": "x"}), "after"),
+            ("Log", json!({"before": -1}), "before"),
+            ("Log", json!({"about": 1}), "about"),
+            ("Log", json!({"by": ["x"]}), "by"),
+            ("Get", json!({"path": null}), "path"),
+            ("Append", json!(["a"]), "parameters"),
+            ("Status", json!("a"), "parameters"),
         ] {
             let reply = ask(&format!("{NAME}.{method}"), parameters.clone()).unwrap_err();
             assert_eq!(reply.parameters, json!({ "parameter": name }), "{method} {parameters}");

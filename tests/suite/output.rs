@@ -134,16 +134,32 @@ fn the_schema_refuses_what_it_does_not_say() {
 
 #[test]
 fn what_programs_ask_for_twice_is_done_once() {
-    // As docs/commands.md shows it: nothing is recorded where the value is that one already.
+    // As docs/howto/configuration-management.md shows it: nothing is recorded where the value is that one already.
     let system = System::new();
-    let ensure = |value: &str| {
-        let now = system.run(&["get", WORKERS, "--json"]).ends(0).json();
-        let wanted: Value = serde_json::from_str(value).unwrap();
-        if now["inEffect"] == wanted && now["applied"] == true {
-            return false;
-        }
-        system.run(&["set", WORKERS, value, "--apply", "--json"]).ends(0);
-        true
+    let set = |words: &[&str]| {
+        let json = system.run(&[&["set"], words, &["--if-different", "--output", "json"]].concat()).ends(0).json();
+        is_a("change", &json);
+        !json["records"].as_array().unwrap().is_empty()
     };
-    assert_eq!([ensure("20"), ensure("20"), ensure("21")], [true, false, true]);
+    let (workers, priority) = (format!("{WORKERS}=20"), "services.harmonia.settings.priority=10".to_owned());
+    let (workers, priority) = (workers.as_str(), priority.as_str());
+    // Recorded and not in effect is not enough for who wants it applied.
+    assert!(set(&[workers]) && !set(&[workers]) && set(&[workers, "--apply"]) && !set(&[workers, "--apply"]));
+    assert!(set(&[workers, priority, "--apply"]) && !set(&[priority, workers, "--apply"]) && !set(&[priority]));
+    // Somebody takes it back, or changes the file: it is asked for again.
+    system.run(&["undo", "--apply"]).ends(0);
+    assert!(set(&[workers, priority, "--apply"]));
+    let text = system.run(&["set", workers, "--if-different"]).ends(0);
+    assert_eq!((text.stdout.as_str(), text.stderr.as_str()), ("", "nothing is recorded: it is so already\n"));
+    system.write("settings.json", r#"{"workers": 20, "priority": 11}"#);
+    let import = || {
+        let file = system.path("settings.json");
+        let words =
+            ["import", file.as_str(), "--at", "services.harmonia.settings", "--apply", "--if-different", "--json"];
+        !system.run(&words).ends(0).json()["records"].as_array().unwrap().is_empty()
+    };
+    assert_eq!([import(), import()], [true, false]);
+    system.run(&["set", workers, "--if-different", "--for", "1h"]).ends(2);
+    // A value that is refused is refused, whatever else is so already.
+    system.run(&["set", workers, "services.distccd.logLevel=loud", "--if-different"]).ends(3);
 }

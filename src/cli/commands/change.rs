@@ -28,6 +28,8 @@ pub struct Manner {
     pub look: Look,
     /// Whether the exit code says that there is something to do.
     pub exit_code: bool,
+    /// Whether nothing is done if all is so already.
+    pub if_different: bool,
 }
 
 /// Whether a request is shown before anything is done.
@@ -57,6 +59,11 @@ pub struct Records<'r> {
 
 /// Runs a request of the command line, here or by the daemon, and shows its result.
 pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> anyhow::Result<Exit> {
+    if manner.if_different && is_so_already(request, session)? {
+        let note = "nothing is recorded: it is so already".to_owned();
+        let records = Records { notes: &[note], ..Records::default() };
+        return show_records(records, manner, true);
+    }
     if manner.look != Look::Not {
         let exit = look(request, manner, session)?;
         if manner.look == Look::Only {
@@ -91,6 +98,17 @@ pub fn run(request: &Request, manner: Manner, ask: &Ask, session: &Session) -> a
     let said = show_records(records, manner, false);
     let exit = apply::run(request, records, manner, &system)?;
     said.map(|_| exit)
+}
+
+/// Whether recording this would change nothing: the values are recorded, and in effect where it is to be applied.
+fn is_so_already(request: &Request, session: &Session) -> anyhow::Result<bool> {
+    let Request::Set(set) = request else { return Ok(false) };
+    let Looked { recorded, report, .. } = session.open()?.look(request)?;
+    let same = recorded.changed.iter().all(|one| one.before == one.after);
+    // What a secret is shows only in what an apply would write.
+    let is_secret = set.changes.iter().any(|one| one.secret_file.is_some());
+    let steps = report.actions.len() + report.left_to_do.len() + report.switched.len();
+    Ok(same && (steps == 0 || !set.apply && !is_secret))
 }
 
 /// Shows what would be recorded, and what an apply would do then.

@@ -127,10 +127,12 @@ fn record(command: Command, shown: &Shown, ask: &Ask, session: &Session) -> anyh
     let (request, manner) = match command {
         Command::Set(Lazy(arguments)) => {
             let manner = shown.manner(arguments.json, &arguments.recording);
+            let manner = Manner { if_different: arguments.if_different, ..manner };
             (Request::Set(set::request(&arguments)?), manner)
         }
         Command::Import(Lazy(arguments)) => {
             let manner = shown.manner(arguments.json, &arguments.recording);
+            let manner = Manner { if_different: arguments.if_different, ..manner };
             (Request::Set(import::request(&arguments)?), manner)
         }
         Command::Edit(Lazy(arguments)) => {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod crowd;
+mod examples;
 mod handler;
 mod kills;
 mod misuse;

@@ -15,6 +15,7 @@ fn a_service_says_what_it_is() {
     let info = client.hear()["parameters"].clone();
     assert_eq!(info["interfaces"], json!(["io.dynix.Settings", "org.varlink.service"]));
     assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(info["url"], "man:dynix-daemon(1)");
     client.say(&json!({
         "method": "org.varlink.service.GetInterfaceDescription",
         "parameters": {"interface": "io.dynix.Settings"},
@@ -48,6 +49,59 @@ fn what_is_read_is_what_the_command_line_reads() {
     let unknown = client.call("Get", &json!({"path": "services.harmonia.setings"}));
     assert_eq!(unknown["error"], "io.dynix.Settings.Refused");
     assert!(unknown["parameters"]["reason"].as_str().unwrap().contains("services.harmonia.settings"));
+}
+
+#[test]
+fn the_log_is_looked_through_page_by_page_from_either_end() {
+    let system = System::new();
+    for value in ["20", "21", "22"] {
+        system.run(&["append", WORKERS, value]).ends(0);
+        system.run(&["append", JOBS, value, "--message", "why"]).ends(0);
+    }
+    system.run(&["rollback", "5"]).ends(0);
+    system.run(&["reject", "3", "--message", "no"]).ends(0);
+    let daemon = Daemon::on(system, &[]);
+    let mut client = daemon.connect();
+    let mut page = |parameters: serde_json::Value| {
+        let page = client.call("Log", &parameters)["parameters"].clone();
+        let ids: Vec<u64> = page["records"].as_array().unwrap().iter().map(|one| one["id"].as_u64().unwrap()).collect();
+        (ids, page["complete"].as_bool().unwrap(), page["records"].clone())
+    };
+    for (parameters, ids, complete) in [
+        (json!({"about": WORKERS}), &[1, 3, 5, 7, 8][..], true),
+        (json!({"about": "services.harmonia"}), &[1, 3, 5, 7, 8], true),
+        (json!({"about": "distccd", "limit": 2}), &[2, 4], false),
+        (json!({"about": "distccd", "limit": 2, "after": 4}), &[6, 7], true),
+        (json!({"about": "distccd", "limit": 2, "before": 7}), &[4, 6], false),
+        (json!({"before": 4, "limit": 2}), &[2, 3], false),
+        (json!({"before": 3, "limit": 2}), &[1, 2], true),
+        (json!({"before": 1}), &[], true),
+        (json!({"after": 1, "before": 4}), &[2, 3], true),
+        (json!({"by": "root"}), &[1, 2, 3, 4, 5, 6, 7, 8], true),
+        (json!({"by": "nobody"}), &[], true),
+        (json!({"by": null, "about": null, "before": null, "after": 6}), &[7, 8], true),
+    ] {
+        // Who runs the tests made the records.
+        if parameters["by"] == "root" && !rustix::process::geteuid().is_root() {
+            continue;
+        }
+        let (found, all, _) = page(parameters.clone());
+        assert_eq!((found.as_slice(), all), (ids, complete), "{parameters}");
+    }
+    // However they are chosen, they are the same records.
+    let (_, _, all) = page(json!({}));
+    assert_eq!(page(json!({"before": 1000})).2, all);
+    assert_eq!(all[2]["rejected"], "no");
+    let unknown = client.call("Log", &json!({"about": "nonsense"}));
+    assert_eq!(unknown["error"], "io.dynix.Settings.Refused");
+    assert!(unknown["parameters"]["reason"].as_str().unwrap().contains("nonsense"), "{unknown}");
+    let wrong = client.call("Log", &json!({"about": 7}));
+    assert_eq!(
+        (&wrong["error"], &wrong["parameters"]),
+        (&json!("org.varlink.service.InvalidParameter"), &json!({"parameter": "about"}))
+    );
+    let nothing = client.call("Set", &json!({"changes": []}));
+    assert_eq!(nothing["error"], "io.dynix.Settings.Refused");
 }
 
 #[test]
