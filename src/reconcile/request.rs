@@ -123,6 +123,6 @@ pub enum ApplyError {
         by: String,
     },
     /// No timer could roll the trial back.
-    #[error("a change can be put on trial only where systemd runs, whose timer goes back from it")]
+    #[error("a change can roll back by itself (--confirm) only where systemd runs: a timer of systemd does it")]
     NoTimer,
 }

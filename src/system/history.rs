@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::bail;
 use serde::Serialize;
 
-use super::{System, lookup};
-use crate::attr_path::AttrPath;
+use super::System;
 use crate::overrides::{Ending, Period};
 use crate::plan::options::OptionIndex;
 use crate::render::secrets::Secrets;
@@ -24,14 +22,11 @@ pub struct History {
 }
 
 impl System<'_> {
-    /// The history of the newest `most` records, for all options or for those of a service, or at and below a path.
+    /// The history of the newest `most` records, for all options, for those of a service, or for a path.
     pub fn history(&self, subject: Option<&str>, most: usize) -> anyhow::Result<History> {
-        let subject = subject.map(|subject| self.paths_of(subject)).transpose()?;
+        let about = self.about(subject)?;
         let found = self.log().history(most)?;
-        let is_wanted = |period: &Period| {
-            subject.as_ref().is_none_or(|paths| paths.iter().any(|path| period.path.starts_with(path)))
-        };
-        let mut periods: Vec<Period> = found.periods.into_iter().filter(is_wanted).collect();
+        let mut periods: Vec<Period> = found.periods.into_iter().filter(|one| self.takes(&about, &one.path)).collect();
         let (secrets, state, options) = (Secrets::new(&self.plan), self.state()?, OptionIndex::new(&self.plan));
         let mut not_in_effect = BTreeSet::new();
         for period in &mut periods {
@@ -44,17 +39,5 @@ impl System<'_> {
             period.value = if hides { "(an expression)".into() } else { secrets.shown(&period.path, &period.value) };
         }
         Ok(History { periods, not_in_effect, partial: found.is_partial })
-    }
-
-    /// The option paths of a service, or the path itself.
-    fn paths_of(&self, subject: &str) -> anyhow::Result<Vec<AttrPath>> {
-        if let Some(service) = self.plan.services.get(subject) {
-            return Ok(service.options.keys().filter_map(|option| AttrPath::parse(option).ok()).collect());
-        }
-        if !subject.contains('.') {
-            let names: Vec<&str> = self.plan.services.keys().map(String::as_str).collect();
-            bail!("there is no dynamic-enabled service {subject}; the services are: {}", names.join(", "));
-        }
-        Ok(vec![lookup::parse(subject)?])
     }
 }

@@ -46,7 +46,7 @@ pub fn assignments(settings: Value, base: &AttrPath) -> Result<Vec<Assignment>, 
     let mut found = Vec::new();
     descend(settings, base, &mut found);
     if found.is_empty() {
-        return Err(Refused("it has no settings".to_owned()));
+        return Err(Refused("there are no settings in it".to_owned()));
     }
     Ok(found)
 }

@@ -31,6 +31,11 @@ fn hint(plan: &Plan, path: &AttrPath) -> String {
     if !below.is_empty() && !path.names().is_empty() {
         return format!("name one of: {}", below.join(", "));
     }
+    if let [name] = path.names()
+        && plan.services.contains_key(name)
+    {
+        return format!("{name} is a service; `dynix options {name}` lists what may change of it");
+    }
     if let Some((name, candidate)) = plan.candidates().iter().find(|(name, candidate)| is_about(path, name, candidate))
     {
         return not_enabled(name, candidate);
@@ -79,6 +84,21 @@ fn cut(path: &AttrPath) -> String {
     AttrPath(path.names().iter().take(3).cloned().collect()).to_string()
 }
 
+/// The advice for a name that no service has.
+fn among(name: &str, plan: &Plan) -> String {
+    const FEW: usize = 8;
+    let all: Vec<&str> = plan.services.keys().map(String::as_str).collect();
+    let near = nearest(name, plan.services.keys().cloned()).into_iter().next();
+    // A typing error changes at most a third of a name.
+    let near = near.filter(|near| damerau_levenshtein(name, near) * 3 <= near.chars().count());
+    match (near, all.as_slice()) {
+        (Some(near), _) => format!("did you mean {near}? `dynix services` lists all"),
+        (None, []) => format!("dynamicism.for.{name}.enable = true makes it dynamic"),
+        (None, few) if few.len() <= FEW => format!("the services are {}", few.join(", ")),
+        (None, _) => "`dynix services` lists all".to_owned(),
+    }
+}
+
 /// Services given by name, each of which the plan has.
 pub fn services(plan: &Plan, names: &[String]) -> anyhow::Result<Option<std::collections::BTreeSet<String>>> {
     for name in names {
@@ -87,10 +107,7 @@ pub fn services(plan: &Plan, names: &[String]) -> anyhow::Result<Option<std::col
             plan.services.require_all()?;
             let hint = match plan.candidates().get(name) {
                 Some(candidate) => not_enabled(name, candidate),
-                None => match nearest(name, plan.services.keys().cloned()).as_slice() {
-                    [] => format!("dynamicism.for.{name}.enable = true makes it dynamic"),
-                    near => format!("the nearest that are: {}; `dynix services` lists all", near.join(", ")),
-                },
+                None => among(name, plan),
             };
             return Err(Refused(format!("no service {name} is dynamic-enabled; {hint}")).into());
         }

@@ -15,7 +15,7 @@ use crate::render::secrets::Secrets;
 use crate::time;
 
 /// Which records are asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// About this service, or this path.
     pub about: Option<String>,
@@ -38,10 +38,13 @@ pub struct Shown {
     pub rejected: Option<String>,
 }
 
-/// What records are asked to be about.
-enum About {
+/// What is asked about.
+pub(super) enum About {
+    /// Everything.
     All,
+    /// A service.
     Service(String),
+    /// A path, what is above it and what is below.
     Path(AttrPath),
 }
 
@@ -80,7 +83,8 @@ impl System<'_> {
         Ok(())
     }
 
-    fn about(&self, text: Option<&str>) -> anyhow::Result<About> {
+    /// What a service's name, or a path, asks about.
+    pub(super) fn about(&self, text: Option<&str>) -> anyhow::Result<About> {
         let Some(text) = text else { return Ok(About::All) };
         if self.plan.services.contains_key(text) || text == SYSTEM && allowed::any(&self.plan) {
             return Ok(About::Service(text.to_owned()));
@@ -94,13 +98,18 @@ impl System<'_> {
         Ok(About::Path(path))
     }
 
-    fn is_about(&self, record: &Record, about: &About, of: &BTreeMap<u64, bool>) -> bool {
-        let takes = |path: &AttrPath| match about {
+    /// Whether a path is what is asked about.
+    pub(super) fn takes(&self, about: &About, path: &AttrPath) -> bool {
+        match about {
             About::All => true,
             About::Service(service) if service == SYSTEM => allowed::is_evaluated(&self.plan, path),
             About::Service(service) => concerns(&self.plan, service, path),
             About::Path(asked) => path.starts_with(asked) || asked.starts_with(path),
-        };
+        }
+    }
+
+    fn is_about(&self, record: &Record, about: &About, of: &BTreeMap<u64, bool>) -> bool {
+        let takes = |path: &AttrPath| self.takes(about, path);
         match (&record.kind, about) {
             // A rollback is about whatever it takes back; what an expression is about is in its text.
             (_, About::All) | (Kind::Rollback(_), _) => true,

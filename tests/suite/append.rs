@@ -37,7 +37,7 @@ fn a_value_of_the_wrong_type_is_refused_with_all_there_is_to_know() {
     "#);
     let run = system.run(&["append", "services.distccd.port", "70000"]).ends(3);
     insta::assert_snapshot!(run.stderr, @r#"
-    error: services.distccd.port = "70000": expected integer between 0 and 65535
+    error: services.distccd.port = 70000: expected integer between 0 and 65535
       built value:   3632
       present value: 3632
       see `dynix get services.distccd.port`
@@ -138,7 +138,7 @@ fn what_the_format_can_not_say_is_refused() {
     // The type refuses null, as that of pkgs.formats.toml does; where it does not, the format has the last word.
     let run = System::new().run(&["append", "services.harmonia.settings.workers", "null"]).ends(3);
     let words =
-        "services.harmonia.settings.workers = \"null\": expected boolean or integer or floating point number or string";
+        "services.harmonia.settings.workers = null: expected boolean or integer or floating point number or string";
     assert!(run.stderr.contains(words), "{}", run.stderr);
     let mut description = description();
     description["services"]["harmonia"]["options"]["services.harmonia.settings"]["schema"] = serde_json::json!({});

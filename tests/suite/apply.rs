@@ -52,13 +52,13 @@ fn a_dry_run_says_what_an_apply_does_and_does_nothing() {
     assert_eq!(dry["actions"], real["actions"]);
     assert_eq!(dry["leftToDo"], real["leftToDo"]);
     insta::assert_snapshot!(text.replace(system.root().as_str(), ""), @r"
-    would write generation 1 (config.yml) (for gotosocial)
-    would write generation 1 (harmonia.toml) (for harmonia)
-    would switch to generation 1 (for gotosocial)
-    would switch to generation 1 (for harmonia)
-    would write /run/systemd/system/gotosocial.service.d/50-dynix.conf (for gotosocial)
-    would restart gotosocial.service (for gotosocial)
-    would restart harmonia.service (for harmonia)
+    gotosocial: would write generation 1 (config.yml)
+    harmonia: would write generation 1 (harmonia.toml)
+    gotosocial: would switch to generation 1
+    harmonia: would switch to generation 1
+    gotosocial: would write /run/systemd/system/gotosocial.service.d/50-dynix.conf
+    gotosocial: would restart gotosocial.service
+    harmonia: would restart harmonia.service
     ");
 }
 

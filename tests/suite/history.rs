@@ -83,8 +83,11 @@ fn a_part_of_the_log_says_that_it_is_one() {
 
 #[test]
 fn a_wrong_service_is_named_and_secrets_stay_secret() {
-    let run = morning().run(&["history", "nope"]).ends(1);
-    assert!(run.stderr.contains("no dynamic-enabled service nope; the services are: distccd"), "{}", run.stderr);
+    let run = morning().run(&["history", "nope"]).ends(3);
+    assert_eq!(
+        run.stderr,
+        "error: no service nope is dynamic-enabled; the services are distccd, gotosocial, harmonia\n"
+    );
     assert!(System::new().run(&["history"]).ends(0).stderr.contains("nothing was overridden"));
 }
 

@@ -73,8 +73,8 @@ fn one_setting_that_is_refused_leaves_all_unrecorded() {
         ("{ services.harmonia.settings.workers = 4 * 5; }", "it has more than plain values"),
         ("{ services.harmonia.settings.workers = ", "it is not Nix that can be read"),
         ("[ 1 ]", "settings are a set"),
-        ("{ }", "it has no settings"),
-        ("", "it has no settings"),
+        ("{ }", "there are no settings in it"),
+        ("", "there are no settings in it"),
     ] {
         let path = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(path.path(), text).unwrap();

@@ -198,3 +198,51 @@ fn what_is_exported_is_configuration() {
     assert!(system.run(&["export", "distccd"]).ends(0).stdout.ends_with("services.distccd.nice = null;\n"));
     system.run(&["export", "nope"]).ends(3);
 }
+
+#[test]
+fn where_there_is_nothing_that_is_said() {
+    let system = System::new();
+    for (words, said) in [
+        (&["log"][..], "nothing is recorded\n"),
+        (&["log", "--by", "ann"], "there is no such record\n"),
+        (&["history"], "nothing was overridden\n"),
+        (&["export"], "nothing is overridden\n"),
+        (&["diff"], "nothing differs\n"),
+        (&["diff", "--pending"], "nothing differs\n"),
+        (&["prune"], "no override says what is built\n"),
+        // Monitoring has the exit code.
+        (&["diff", "--exit-code"], ""),
+    ] {
+        let run = system.run(words).ends(0);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", said), "{words:?}");
+    }
+    for (words, said) in [
+        (
+            &["get", "harmonia"][..],
+            "no dynamic-enabled service has the option harmonia; harmonia is a service; `dynix options harmonia` lists what may change of it",
+        ),
+        (
+            &["log", "nonsense"],
+            "no service nonsense is dynamic-enabled; the services are distccd, gotosocial, harmonia",
+        ),
+        (
+            &["history", "nonsense"],
+            "no service nonsense is dynamic-enabled; the services are distccd, gotosocial, harmonia",
+        ),
+        (
+            &["apply", "harmonai"],
+            "no service harmonai is dynamic-enabled; did you mean harmonia? `dynix services` lists all",
+        ),
+        (
+            &["set", "services.distccd.nice", "30"],
+            "services.distccd.nice = 30: expected null or integer between -20 and 19",
+        ),
+        (
+            &["set", "services.distccd.nice", "x y"],
+            "services.distccd.nice = \"x y\": expected null or integer between -20 and 19",
+        ),
+    ] {
+        let run = system.run(words).ends(3);
+        assert!(run.stderr.starts_with(&format!("error: {said}\n")), "{words:?}: {}", run.stderr);
+    }
+}

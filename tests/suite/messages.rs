@@ -41,7 +41,7 @@ fn a_service_that_is_not_dynamic_is_answered_with_how_to_make_it_so() {
             "{refused}"
         );
     }
-    insta::assert_snapshot!(system.run(&["options", "harmonai"]).ends(3).stderr, @"error: no service harmonai is dynamic-enabled; the nearest that are: harmonia, distccd, gotosocial; `dynix services` lists all");
+    insta::assert_snapshot!(system.run(&["options", "harmonai"]).ends(3).stderr, @"error: no service harmonai is dynamic-enabled; did you mean harmonia? `dynix services` lists all");
 }
 
 #[test]

@@ -161,12 +161,12 @@ fn a_dry_run_shows_what_would_change_and_changes_nothing() {
      max_connection_rate = 256
     -workers = 10
     +workers = 20
-    would write generation 1 (flags) (for distccd)
-    would write generation 2 (harmonia.toml) (for harmonia)
-    would switch to generation 1 (for distccd)
-    would switch to generation 2 (for harmonia)
-    would restart distccd.service (for distccd)
-    would restart harmonia.service (for harmonia)
+    distccd: would write generation 1 (flags)
+    harmonia: would write generation 2 (harmonia.toml)
+    distccd: would switch to generation 1
+    harmonia: would switch to generation 2
+    distccd: would restart distccd.service
+    harmonia: would restart harmonia.service
     "#);
     for words in [&["unset", WORKERS][..], &["undo"], &["undo", "1"], &["rollback"], &["reject", "1"], &["reset"]] {
         let run = system.run(&[words, &["--dry-run"]].concat()).ends(0);

@@ -29,7 +29,7 @@ fn one_record_is_taken_back_and_later_ones_stay() {
     );
     let before = system.everything();
     let run = system.run(&["undo", "1"]).ends(3);
-    assert_eq!(run.stderr, "error: there is nothing to take back of record 1: it is rejected already: taken back\n");
+    assert_eq!(run.stderr, "error: record 1 is taken back already; `dynix redo 1` brings it back\n");
     system.run(&["undo", "9"]).ends(1);
     assert_eq!(system.everything(), before);
 }
@@ -90,7 +90,7 @@ fn a_reason_is_told_with_what_it_rejects() {
         run.stdout
     );
     let run = system.run(&["redo", "1"]).ends(3);
-    assert_eq!(run.stderr, "error: there is nothing to redo of record 1: it is not rejected\n");
+    assert_eq!(run.stderr, "error: record 1 is not taken back, so there is nothing to bring back\n");
 }
 
 #[test]

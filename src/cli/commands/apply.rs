@@ -128,7 +128,7 @@ pub fn print_json(records: Records<'_>, report: Option<&Report>) -> anyhow::Resu
 fn lines(report: &Report, dry: bool) -> String {
     if dry {
         let steps = report.actions.iter().chain(&report.left_to_do);
-        let steps: Vec<String> = steps.map(|action| format!("would {}\n", Phrase(action))).collect();
+        let steps: Vec<String> = steps.map(|action| format!("{}\n", Intention(action))).collect();
         let switched = report.switched.iter().flat_map(|line| [line.as_str(), "\n"]);
         let text: String = steps.iter().map(String::as_str).chain(switched).collect();
         let is_quiet = text.is_empty() && !report.services.contains_key(SYSTEM);
@@ -185,14 +185,14 @@ fn is_worth_telling(action: &Action) -> bool {
     !matches!(action, Action::Stage { .. } | Action::Check { .. } | Action::Bind { .. } | Action::Probe { .. })
 }
 
-/// A step as a whole sentence.
-struct Phrase<'a>(&'a Action);
+/// A step that is not taken, as a whole sentence.
+struct Intention<'a>(&'a Action);
 
-impl std::fmt::Display for Phrase<'_> {
+impl std::fmt::Display for Intention<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0.service() {
-            Some(service) => write!(f, "{} (for {service})", self.0.step()),
-            None => write!(f, "{}", self.0.step()),
+            Some(service) => write!(f, "{service}: would {}", self.0.step()),
+            None => write!(f, "would {}", self.0.step()),
         }
     }
 }

@@ -6,6 +6,7 @@ use clap::ColorChoice;
 use crate::cli::arguments::{Diff, Output};
 use crate::evaluated::SYSTEM;
 use crate::exit::Exit;
+use crate::host::messages;
 use crate::system::Refused;
 use crate::system::differences::Pair;
 use crate::system::moment::Moment;
@@ -28,6 +29,8 @@ pub fn run(arguments: &Diff, output: Output, screen: Screen, session: &Session) 
     };
     if arguments.json {
         super::print_list(output, "differences", &pairs)?;
+    } else if pairs.is_empty() && !arguments.exit_code {
+        messages::info("nothing differs");
     } else {
         screen.show(&text(&pairs, (&labels.0, &labels.1), screen.color))?;
     }

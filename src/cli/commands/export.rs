@@ -2,6 +2,7 @@
 
 use crate::cli::arguments::{Export, ExportFormat, Output};
 use crate::exit::Exit;
+use crate::host::messages;
 use crate::system::export::Form;
 use crate::system::session::Session;
 
@@ -13,5 +14,9 @@ pub fn run(arguments: &Export, output: Output, session: &Session) -> anyhow::Res
         (None, Output::Json) | (Some(ExportFormat::Json), _) => Form::Json,
         (Some(ExportFormat::Toml), _) => Form::Toml,
     };
-    super::print(session.open()?.export(&arguments.services, form)?.as_bytes())
+    let text = session.open()?.export(&arguments.services, form)?;
+    if text.is_empty() {
+        messages::info("nothing is overridden");
+    }
+    super::print(text.as_bytes())
 }

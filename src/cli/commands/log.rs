@@ -75,11 +75,15 @@ pub fn run(arguments: &Log, output: Output, screen: Screen, session: &Session) -
         (written, records.problem.into_inner().map_or(Ok(()), Err))
     } else {
         let paint = screen.paint();
-        let mut written = Ok(());
+        let (mut written, mut is_any) = (Ok(()), false);
         let read = system.records(&filter, |shown| {
+            is_any = true;
             written = out.write_all(line(shown, paint).as_bytes());
             written.is_ok()
         });
+        if read.is_ok() && !is_any {
+            messages::info(if filter == Filter::default() { "nothing is recorded" } else { "there is no such record" });
+        }
         (written, read)
     };
     if let Err(problem) = read {

@@ -25,15 +25,22 @@ pub fn run(request: Rollback, yes: bool, manner: Manner, ask: &Ask, session: &Se
     change::run(&Request::Rollback(request), manner, ask, session)
 }
 
-/// The records with who made them, the newest first.
+/// The records, the newest first, with who made them.
 fn named(lost: &[Loses]) -> String {
     const MOST: usize = 20;
-    let one = |one: &Loses| format!("{} ({})", one.id, one.by.as_deref().unwrap_or("by hand"));
-    let shown: Vec<String> = lost.iter().rev().take(MOST).map(one).collect();
+    let by = |one: &Loses| one.by.clone().unwrap_or_else(|| "by hand".to_owned());
+    let newest: Vec<&Loses> = lost.iter().rev().take(MOST).collect();
+    let of_one: Vec<String> = newest
+        .chunk_by(|one, next| by(one) == by(next))
+        .map(|records| {
+            let ids: Vec<String> = records.iter().map(|one| one.id.to_string()).collect();
+            format!("{} ({})", ids.join(", "), by(records[0]))
+        })
+        .collect();
     let rest = lost.len().saturating_sub(MOST);
     let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     let noun = if lost.len() == 1 { "record" } else { "records" };
-    format!("{noun} {}{rest}", shown.join(", "))
+    format!("{noun} {}{rest}", of_one.join(", "))
 }
 
 #[cfg(test)]
@@ -46,7 +53,9 @@ mod tests {
         assert_eq!(named(&[one(4, "root")]), "record 4 (root)");
         assert_eq!(named(&[one(4, "root"), Loses { id: 5, by: None }]), "records 5 (by hand), 4 (root)");
         let many: Vec<Loses> = (1..=22).map(|id| one(id, "x")).collect();
-        assert!(named(&many).ends_with("3 (x) and 2 more"));
+        assert!(named(&many).ends_with(" 4, 3 (x) and 2 more"), "{}", named(&many));
+        let mixed = [one(1, "ann"), one(2, "root"), one(3, "root"), one(4, "ann")];
+        assert_eq!(named(&mixed), "records 4 (ann), 3, 2 (root), 1 (ann)");
         assert!(is_of("ann via daemon", "ann") && is_of("ann", "ann") && !is_of("anna", "ann"));
     }
 }

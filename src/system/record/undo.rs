@@ -19,7 +19,7 @@ pub fn undo(request: &Undo, system: &System<'_>, caller: &Caller<'_>) -> anyhow:
     let wanted = Wanted { apply: request.apply, confirm: request.confirm, verb: "undo" };
     let decide = |log: &LogFile| {
         let id = match request.id {
-            Some(id) => counted(log, id, "take back")?,
+            Some(id) => counted(log, id)?,
             None => last(log)?,
         };
         Ok(id.map(|id| (id, vec![Draft::Reject { id, reason: UNDONE.to_owned() }])))
@@ -32,7 +32,7 @@ pub fn reject(request: &Reject, system: &System<'_>, caller: &Caller<'_>) -> any
     let wanted = Wanted { apply: request.apply, confirm: request.confirm, verb: "reject" };
     let reason = crate::overrides::message(&request.message).map_err(Refused)?;
     let decide = |log: &LogFile| {
-        let id = counted(log, request.id, "reject")?;
+        let id = counted(log, request.id)?;
         Ok(id.map(|id| (id, vec![Draft::Reject { id, reason: reason.to_owned() }])))
     };
     one(&wanted, system, caller, decide)
@@ -96,7 +96,7 @@ fn one(
 }
 
 /// The record, if it counts: an error says why it does not.
-fn counted(log: &LogFile, id: u64, verb: &str) -> anyhow::Result<Option<u64>> {
+fn counted(log: &LogFile, id: u64) -> anyhow::Result<Option<u64>> {
     let mut found: Option<Result<(), String>> = None;
     log.each(|record, fate| {
         if record.id != id {
@@ -104,15 +104,18 @@ fn counted(log: &LogFile, id: u64, verb: &str) -> anyhow::Result<Option<u64>> {
         }
         found = Some(match (fate.counts, fate.rejected) {
             (true, _) => Ok(()),
-            (false, Some(reason)) => Err(format!("it is rejected already: {reason}")),
-            (false, None) => Err("it is rolled back already".to_owned()),
+            (false, Some(UNDONE)) => Err(format!("is taken back already; `dynix redo {id}` brings it back")),
+            (false, Some(reason)) => {
+                Err(format!("is rejected already ({}); `dynix redo {id}` brings it back", reason.trim_end()))
+            }
+            (false, None) => Err("is rolled back already".to_owned()),
         });
         ControlFlow::Break(())
     })?;
     match found {
         None => Err(LogError::NoSuchRecord { path: log.path().to_string(), id }.into()),
         Some(Ok(())) => Ok(Some(id)),
-        Some(Err(why)) => Err(Refused(format!("there is nothing to {verb} of record {id}: {why}")).into()),
+        Some(Err(why)) => Err(Refused(format!("record {id} {why}")).into()),
     }
 }
 
@@ -155,7 +158,7 @@ fn rejected(log: &LogFile, id: Option<u64>) -> anyhow::Result<Option<(u64, Vec<u
     }
     match of(id) {
         found if found.is_empty() => {
-            Err(Refused(format!("there is nothing to redo of record {id}: it is not rejected")).into())
+            Err(Refused(format!("record {id} is not taken back, so there is nothing to bring back")).into())
         }
         found => Ok(Some((id, found))),
     }

@@ -121,9 +121,9 @@ pub fn change(request: &Assignment, folded: &Folded, asked: &Asked<'_>) -> anyho
                     return Refused(format!("{path}: {}", error.problem));
                 }
                 let instead = error.instead.map(|instead| format!("; write {instead}")).unwrap_or_default();
-                Refused(format!("{path} = {text:?}: {}{instead}{}", error.problem, standing(asked)))
+                Refused(format!("{path} = {}: {}{instead}{}", as_given(text), error.problem, standing(asked)))
             })?;
-            notes.extend(read.note.map(|note| format!("{path} = {text:?}: {note}")));
+            notes.extend(read.note.map(|note| format!("{path} = {}: {note}", as_given(text))));
             read.value
         }
         _ => return Err(Refused(format!("{path}: there is no value")).into()),
@@ -166,9 +166,9 @@ fn element(request: &Assignment, list: &ListPath, folded: &Folded, asked: &Asked
             let present = if request.list.is_some() { None } else { list.present(present) };
             let read = text::read(text, &For { part: &part, built: None, present }).map_err(|error| {
                 let instead = error.instead.map(|instead| format!("; write {instead}")).unwrap_or_default();
-                refuse(&format!("{text:?}: {}{instead}", error.problem))
+                refuse(&format!("{}: {}{instead}", as_given(text), error.problem))
             })?;
-            notes.extend(read.note.map(|note| format!("{} = {text:?}: {note}", request.path)));
+            notes.extend(read.note.map(|note| format!("{} = {}: {note}", request.path, as_given(text))));
             read.value
         }
         (_, _, Some(Text::Literal(value))) => value,
@@ -177,6 +177,14 @@ fn element(request: &Assignment, list: &ListPath, folded: &Folded, asked: &Asked
     };
     let changed = list.changed(present, value, request.list).map_err(|problem| refuse(&problem))?;
     Ok(Planned { change: Draft::Set(path.clone(), changed), notes })
+}
+
+/// A value as somebody wrote it, for messages: a number is no text.
+fn as_given(text: &str) -> String {
+    match serde_json::from_str(text) {
+        Ok(Value::String(_)) | Err(_) => format!("{text:?}"),
+        Ok(_) => text.trim().to_owned(),
+    }
 }
 
 /// The option's type.
