@@ -31,8 +31,8 @@ pub fn set(socket: &str, path: &str, value: &Value) -> Outcome<String> {
     let changes = json!([{ "path": path, "value": value }]);
     let message = "examples/client.rs";
     let done = call(&mut daemon, "Set", &json!({ "changes": changes, "apply": true, "message": message }))?;
-    let changed = &done["answer"]["changed"][0];
-    Ok(format!("{path}: {} -> {}", changed["before"], changed["after"]))
+    let one = &done["answer"]["changed"][0];
+    Ok(format!("{path}: {} -> {}", one["before"], one["after"]))
 }
 
 fn main() -> Outcome<()> {

@@ -175,6 +175,7 @@ pub enum Command {
     /// Show what is overridden and what is in effect
     Status(Lazy<Status>),
     /// List services that are dynamic, that could be, and that cannot
+    #[command(after_help = "Example:\n  dynix services --json | jq '.candidates'")]
     Services(Lazy<Read>),
     /// List a service's settings with types, values and what they are for
     Options(Lazy<Options>),
@@ -187,6 +188,7 @@ pub enum Command {
     /// Print the overrides as configuration
     Export(Lazy<Export>),
     /// Print metrics in Prometheus text format
+    #[command(after_help = "Example:\n  dynix metrics > /var/lib/node-exporter/dynix.prom")]
     Metrics,
     /// Check whether a rebuild with the recorded values would change anything else
     ///
@@ -199,6 +201,7 @@ pub enum Command {
     /// Evaluates the whole configuration with all overridable values made unreadable. Whatever still evaluates does not
     /// depend on them. dynix keeps the result for this system: most changes then need no other check, and `dynix append`
     /// prints what else depends on a value.
+    #[command(after_help = "Example:\n  dynix prove --json | jq '.services.harmonia.flows'")]
     Prove(Lazy<Read>),
     /// Compile a description of services (build time)
     Generate(Lazy<Generate>),
@@ -291,8 +294,8 @@ fn wait(text: &str) -> Result<Wait, String> {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
-VALUE is read by the option's type. `-` reads it from standard input, and `@FILE` from a file; with --string it is that text.
-Several values become one record: all of them are checked first, and they hold together or not at all.
+VALUE is read by the option's type. `-` reads it from standard input, and `@FILE` from a file; with --string it is that \
+text. Several values become one record: all of them are checked first, and they hold together or not at all.
 
 Examples:
   dynix set services.harmonia.settings.workers 20 --apply
@@ -345,12 +348,13 @@ pub struct Set {
 /// `dynix import`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The settings are a set from the top (`services`...), or from --at. All of them become one record: they are checked first, and
-they hold together or not at all. Of Nix, plain values are read, in a set, as definitions or as a module.
+The settings are a set from the top (`services`...), or from --at. All of them become one record: they are checked first, \
+and they hold together or not at all. Of Nix, plain values are read, in a set, as definitions or as a module.
 
 Examples:
   dynix import settings.toml --at services.harmonia.settings --ask
-  dynix export --format module > tuned.nix; dynix import tuned.nix       on another machine
+  dynix export --format module > tuned.nix      on one machine, and on another:
+  dynix import tuned.nix
   curl https://intern/limits.json | dynix import --format json --apply")]
 pub struct Import {
     /// The settings [default: standard input, as is `-`]
@@ -511,7 +515,7 @@ pub struct Unset {
 #[command(after_help = "\
 Examples:
   dynix rollback           return to the state before the last record
-  dynix rollback 12        return to the state after record 12 (see `dynix log`): later records are taken back
+  dynix rollback 12        return to the state after record 12: later ones are taken back
   dynix rollback 0         remove all overrides
 
 On a terminal it asks before it takes back what others recorded. `dynix undo ID` takes back one record alone.")]
@@ -587,8 +591,8 @@ pub struct Reject {
 /// `dynix prune`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An override that says what nixos-rebuild built changes nothing; `dynix status` shows it as built in. Recording its end keeps
-it from standing in the way of the next change of the configuration.
+An override that says what nixos-rebuild built changes nothing; `dynix status` shows it as built in. Recording its end \
+keeps it from standing in the way of the next change of the configuration.
 
 Example:
   dynix prune --dry-run")]
@@ -606,6 +610,10 @@ pub struct Prune {
 
 /// `dynix reset`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix reset --dry-run                          see what it would do
+  dynix reset harmonia --message 'enough of it'")]
 pub struct Reset {
     /// Only these services; all by default
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
@@ -624,6 +632,12 @@ pub struct Reset {
 /// `dynix apply`
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix apply                        put into effect what is recorded
+  dynix apply harmonia --dry-run     see what that would do to a service
+  dynix apply --confirm 60s          roll back after a minute unless `dynix confirm` runs
+  dynix apply --wait                 wait until the units have stayed up")]
 pub struct Apply {
     /// Only these services; all by default
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
@@ -711,6 +725,14 @@ pub struct Daemon {
 
 /// `dynix get`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The value on standard output is the one in effect. What is only recorded is said besides, on standard error.
+
+Examples:
+  dynix get services.harmonia.settings.workers
+  dynix get services.harmonia.settings --json
+  dynix get services.harmonia.settings.workers --at 2h      what was recorded two hours ago
+  dynix get services.harmonia.settings.workers --at 12      what was recorded after record 12")]
 pub struct Get {
     /// The option path, possibly below an option
     #[arg(add = ArgValueCompleter::new(offers::paths))]
@@ -739,11 +761,11 @@ Examples:
   dynix history services.harmonia.settings.workers --json
   dynix history --html incident.html    one page to keep or to mail; it needs no other file")]
 pub struct History {
-    /// Only a service, or an option path and all below it
+    /// Only about this service or path
     #[arg(value_name = "SERVICE|PATH", add = ArgValueCompleter::new(offers::services_and_paths))]
     pub subject: Option<String>,
     /// Look at the newest N records
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000)]
     pub last: usize,
     /// Write a page of HTML; `-` is standard output
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
@@ -755,6 +777,10 @@ pub struct History {
 
 /// `dynix status`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix status
+  dynix status --exit-code > /dev/null || echo 'this host is not as it was built'")]
 pub struct Status {
     /// Exit with 8 if anything is overridden, recorded and not in effect, or failed
     #[arg(long)]
@@ -768,16 +794,16 @@ pub struct Status {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  dynix log harmonia -n 5                               the last five records about a service
-  dynix log services.harmonia.settings.workers          all records about a path
-  dynix log --since 2h --by ann                         what ann recorded in the last two hours")]
+  dynix log harmonia -n 5                          the last five records about a service
+  dynix log services.harmonia.settings.workers     all records about a path
+  dynix log --since 2h --by ann                    what ann recorded in the last two hours")]
 pub struct Log {
     /// Only records about this path or service
     #[arg(value_name = "PATH|SERVICE", add = ArgValueCompleter::new(offers::services_and_paths))]
     pub about: Option<String>,
     /// Only the last N
-    #[arg(short, value_name = "N")]
-    pub n: Option<usize>,
+    #[arg(short = 'n', long, value_name = "N")]
+    pub last: Option<usize>,
     /// Only records since TIME: `2026-11-21`, `2026-11-21 10:00` (UTC), or `2h` for how long ago
     #[arg(long, value_name = "TIME", value_parser = |text: &str| when(text, SystemTime::now()))]
     pub since: Option<SystemTime>,
@@ -793,14 +819,14 @@ pub struct Log {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  dynix export harmonia                                 lines to paste into configuration.nix
+  dynix export harmonia                    lines to paste into configuration.nix
   dynix export --format module > /etc/nixos/from-dynix.nix
-  nixos-rebuild switch && dynix prune                   once they are built in, the overrides can go")]
+  nixos-rebuild switch && dynix prune      once they are built in, the overrides can go")]
 pub struct Export {
     /// Only these services; all by default
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(offers::services))]
     pub services: Vec<String>,
-    /// What is printed [default: nix, with --output json JSON]
+    /// What is printed [default: nix; with --output json, json]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<ExportFormat>,
 }
@@ -823,7 +849,7 @@ pub enum ExportFormat {
 #[command(after_help = "\
 Examples:
   dynix options gotosocial
-  dynix options gotosocial port        only settings with `port` in name, type, values or description")]
+  dynix options gotosocial port        only settings that have to do with `port`")]
 pub struct Options {
     /// The service
     #[arg(add = ArgValueCompleter::new(offers::services))]
@@ -838,8 +864,8 @@ pub struct Options {
 /// `dynix diff`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A and B are ids of records, times (`2026-11-21 10:00` in UTC, `2h` for how long ago), `built`, `effect` or `now`, which is what
-is recorded. Left out, A is `built` and B is `now`. Values that were recorded then are shown as this system renders them.
+A and B are ids of records, times (`2026-11-21 10:00` in UTC, `2h` for how long ago), `built`, `effect` or `now`, which is \
+what is recorded. Left out, A is `built` and B is `now`. Values that were recorded then are shown as this system renders them.
 
 Examples:
   dynix diff                     what is in effect, against what is built
@@ -897,6 +923,9 @@ pub struct Activate {
 
 /// `dynix verify`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  dynix verify || dynix rollback")]
 pub struct Verify {
     /// Print JSON
     #[arg(long)]
@@ -943,7 +972,7 @@ Tries every format, dialect and parameter. Exits with 1, and shows how the neare
 
 Examples:
   dynix recognise /etc/harmonia.toml --value '{\"workers\": 4}'
-  nix eval --json .#nixosConfigurations.host.config.services.radicale.settings | dynix recognise /etc/radicale.conf")]
+  nix eval --json .#settings | dynix recognise /etc/radicale.conf")]
 pub struct Recognise {
     /// The file that Nix wrote
     pub file: Utf8PathBuf,
@@ -966,6 +995,9 @@ pub struct Recognise {
 
 /// `dynix demo`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  dynix demo --keep")]
 pub struct Demo {
     /// Keep the temporary directory
     #[arg(long)]
@@ -974,6 +1006,10 @@ pub struct Demo {
 
 /// `dynix completions`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  source <(dynix completions bash)
+  dynix completions fish | source")]
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
@@ -981,6 +1017,10 @@ pub struct Completions {
 
 /// `dynix man`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dynix man | man -l -
+  dynix man share/man/man1")]
 pub struct Man {
     /// Write dynix.1 and a page for each command to DIR [default: dynix.1 to standard output]
     pub directory: Option<Utf8PathBuf>,

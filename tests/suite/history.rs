@@ -61,7 +61,7 @@ fn it_is_told_in_words() {
          rejected by record 3: harmonia.service failed:\n",
         "services.distccd.maxJobs = 5\n  2026-11-30T10:00:00Z to 2026-11-30T11:00:00Z (1h), record 4 by bob: its time was \
          over (record 5)\n",
-        "    <b>out of memory</b>\n  all we have\n",
+        "    <b>out of memory</b>\n  # all we have\n",
         "record 1 by alice: recorded, not in effect\n",
     ] {
         assert!(text.contains(line), "{line}\n{text}");

@@ -37,22 +37,54 @@ fn completions_and_man_pages_are_generated() {
     finish(dynix().arg("man").arg(directory.path())).ends(0);
     let page = std::fs::read_to_string(directory.path().join("dynix.1")).unwrap();
     assert!(page.contains(".SH \"EXIT STATUS\"") || page.contains(".SH EXIT STATUS"), "{page}");
-    for (name, extra) in [
-        ("dynix", ""),
-        ("dynix-set", "dynix(1), dynix\\-append(1)"),
-        ("dynix-rollback", "asks before"),
-        ("dynix-watch", ""),
-    ] {
-        let Ok(page) = std::fs::read_to_string(directory.path().join(format!("{name}.1"))) else {
-            assert_eq!(name, "dynix-watch", "a page of every verb that is not hidden");
-            continue;
-        };
+    assert!(!directory.path().join("dynix-watch.1").exists(), "a page of a verb that is hidden");
+    let mut pages = 0;
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap();
         let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
-        let expected =
-            ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "\"EXIT STATUS\"", "FILES", "EXAMPLES", "\"SEE ALSO\""];
+        // man-pages(7) has them in this order.
+        let expected = [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "\"EXIT STATUS\"",
+            "ENVIRONMENT",
+            "FILES",
+            "EXAMPLES",
+            "\"SEE ALSO\"",
+        ];
         let found: Vec<&&str> = sections.iter().filter(|one| expected.contains(one)).collect();
-        assert_eq!(found, expected.iter().collect::<Vec<_>>(), "{name}: {sections:?}");
+        assert_eq!(found, expected.iter().collect::<Vec<_>>(), "{}: {sections:?}", path.display());
+        pages += 1;
+    }
+    let verbs = finish(dynix().arg("--help"))
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("  ") && line.as_bytes()[2].is_ascii_lowercase())
+        .count();
+    // `help` has none; dynix itself has one.
+    assert_eq!(pages, verbs);
+    for (name, extra) in [("dynix-set", "dynix(1), dynix\\-append(1)"), ("dynix-rollback", "asks before")] {
+        let page = std::fs::read_to_string(directory.path().join(format!("{name}.1"))).unwrap();
         assert!(page.contains(extra), "{name}: {page}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_help_fit_into_a_line_each() {
+    let verbs = finish(dynix().arg("--help")).stdout;
+    let verbs = verbs.lines().filter(|line| line.starts_with("  ") && line.as_bytes()[2].is_ascii_lowercase());
+    for verb in verbs.map(|line| line.split_whitespace().next().unwrap()) {
+        let help = finish(dynix().args(["help", verb])).ends(0).stdout;
+        let examples =
+            help.split_once("Examples:\n").or_else(|| help.split_once("Example:\n")).map_or("", |(_, rest)| rest);
+        for line in examples.lines() {
+            // What was too long for one line goes on in another, without a command.
+            let is_whole = line.contains("dynix") || line.starts_with("    '{");
+            assert!(line.is_empty() || is_whole || !line.starts_with("  "), "{verb}: {line:?}");
+        }
     }
 }
 
@@ -115,6 +147,7 @@ fn colour_is_for_terminals_and_for_who_asks() {
     system.run(&["reject", "1", "-m", "no"]).ends(0);
     for (verb, painted) in [
         ("log", &["\x1b[31m[rejected: no]\x1b[0m", "\x1b[33m# why\x1b[0m", "\x1b[1m2\x1b[0m "][..]),
+        ("history", &["\x1b[31mrejected by record 3: no\x1b[0m", "\x1b[33mrecorded, not in effect\x1b[0m"]),
         ("status", &["\x1b[1mdistccd\x1b[0m: ", "\x1b[33mrecorded, not applied\x1b[0m"]),
     ] {
         let plain = system.run(&[verb]).ends(0).stdout;

@@ -1,5 +1,6 @@
 //! The pager for long output, on a real terminal (script(1)) and with the real less.
 
+use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::support::{System, skip};
@@ -94,12 +95,12 @@ fn there_is_none_where_nobody_wants_or_sees_one() {
 fn with_rights_of_another_only_less_pages_and_less_only_pages() {
     use std::io::Write as _;
     let system = System::new();
-    let text: String = (1..100)
-        .map(|id| {
-            format!("{{ id = {id}; time = \"2026-11-21T10:00:00Z\"; by = \"x\"; set.services.distccd.nice = 5; }}\n")
-        })
-        .collect();
-    system.write("etc/nixos/dynamic.nix", &format!("{}{text}", dynix::overrides::HEADER));
+    let mut text = dynix::overrides::HEADER.to_owned();
+    for id in 1..100 {
+        let stamp = format!("id = {id}; time = \"2026-11-21T10:00:00Z\"; by = \"x\";");
+        writeln!(text, "{{ {stamp} set.services.distccd.nice = 5; }}").unwrap();
+    }
+    system.write("etc/nixos/dynamic.nix", &text);
     let pager = pager(&system);
     for secure in [&[("SYSTEMD_PAGERSECURE", "1")][..], &[("SUDO_UID", "1000")], &[("PKEXEC_UID", "1000")]] {
         let variables: Vec<_> = secure.iter().copied().chain([("PAGER", pager.as_str())]).collect();

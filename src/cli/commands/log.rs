@@ -57,8 +57,12 @@ impl Serialize for Records<'_> {
 /// Prints the log, record by record.
 pub fn run(arguments: &Log, output: Output, screen: Screen, session: &Session) -> anyhow::Result<Exit> {
     let system = session.open()?;
-    let filter =
-        Filter { about: arguments.about.clone(), by: arguments.by.clone(), since: arguments.since, last: arguments.n };
+    let filter = Filter {
+        about: arguments.about.clone(),
+        by: arguments.by.clone(),
+        since: arguments.since,
+        last: arguments.last,
+    };
     system.log().fold().map(|folded| folded.warnings).unwrap_or_default().iter().for_each(messages::warn);
     let paged = screen.paged && !arguments.json;
     let mut out = BufWriter::new(Screen { paged, ..screen }.out());

@@ -20,6 +20,29 @@ const FILES: [(&str, &str); 5] = [
     ("/var/cache/dynix", "caches of the log, of expressions and of proofs; may be removed at any time"),
 ];
 
+/// Variables, each with what it says.
+const ENVIRONMENT: [(&str, &str); 9] = [
+    (
+        "DYNIX_ROOT, DYNIX_PLAN, DYNIX_OVERRIDES, DYNIX_SOCKET",
+        "the values of the options of these names. Under sudo(8) and the like they are an error",
+    ),
+    (
+        "DYNIX_PAGER, SYSTEMD_PAGER, PAGER",
+        "the pager for long output on a terminal; the first that is set. An empty one, or cat, means none. Default: less(1)",
+    ),
+    (
+        "SYSTEMD_PAGERSECURE",
+        "1: only less is used, and it runs and opens nothing. 0: any pager is. Where it is not set, it is as 1 where dynix \
+         has rights that the user of the session has not: under sudo(8), for example",
+    ),
+    ("LESS", "the options of less(1). Default: FRX"),
+    ("VISUAL, EDITOR", "the editor that dynix-edit(1) opens; the first that is set"),
+    ("NO_COLOR", "if it is set, there are no colours (--color always has them all the same)"),
+    ("TERM", "with dumb there are no colours, no pager and no sign of what is waited for"),
+    ("SUDO_USER", "who called dynix as root: the user that records name"),
+    ("JOURNAL_STREAM", "set by systemd: messages begin with their priority"),
+];
+
 /// Verbs that belong together, for SEE ALSO.
 const FAMILIES: [&[&str]; 6] = [
     &["set", "append", "import", "edit", "unset", "apply", "confirm"],
@@ -93,6 +116,10 @@ fn page(command: &clap::Command, name: &str, related: &[String]) -> io::Result<V
     rest.control("SH", ["EXIT STATUS"]);
     for (exit, meaning) in Exit::MEANINGS {
         rest.control("TP", []).text([bold((exit as u8).to_string())]).text([roman(meaning)]);
+    }
+    rest.control("SH", ["ENVIRONMENT"]);
+    for (names, meaning) in ENVIRONMENT {
+        rest.control("TP", []).text([bold(names)]).text([roman(meaning)]);
     }
     rest.control("SH", ["FILES"]);
     for (path, meaning) in FILES {

@@ -49,7 +49,7 @@ fn for_people(found: &Settings, whole: bool, paint: Paint) -> String {
 }
 
 fn one(text: &mut String, setting: &Setting, whole: bool, paint: Paint) {
-    let _ = writeln!(text, "{}: {}", paint.name(&setting.path), setting.r#type);
+    let _ = writeln!(text, "{}: {}", paint.name(&messages::visible(&setting.path)), messages::visible(&setting.r#type));
     about(text, &Documented { description: setting.description.clone(), ..Documented::default() });
     let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "not set".to_owned(), brief);
     let _ = writeln!(text, "  built {}", shown(&setting.r#static));

@@ -127,8 +127,8 @@ fn is_secure(insisted: Option<&str>, called_by_another: bool, owner: Option<u32>
 
 /// Whose login session this is, by the control group, as `sd_pid_get_owner_uid(3)` finds it; `None` for no session.
 fn owner(cgroup: &str) -> Option<u32> {
-    let slices = cgroup.split(['/', '\n']);
-    slices.filter_map(|name| name.strip_prefix("user-")?.strip_suffix(".slice")?.parse().ok()).next()
+    let mut slices = cgroup.split(['/', '\n']);
+    slices.find_map(|name| name.strip_prefix("user-")?.strip_suffix(".slice")?.parse().ok())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 
-use super::screen::Screen;
+use super::screen::{Paint, Screen};
 use crate::cli::arguments;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -33,7 +33,7 @@ pub fn run(arguments: &arguments::History, screen: Screen, session: &Session) ->
     if history.periods.is_empty() {
         messages::info("nothing was overridden");
     }
-    screen.show(&messages::visible(&text(&history)))
+    screen.show(&text(&history, screen.paint()))
 }
 
 /// The name of the machine.
@@ -42,7 +42,8 @@ fn host() -> String {
     if name.trim().is_empty() { "this machine".to_owned() } else { name.trim().to_owned() }
 }
 
-fn text(history: &History) -> String {
+fn text(history: &History, paint: Paint) -> String {
+    let visible = |text: &str| messages::visible(text).into_owned();
     let mut text = String::new();
     // Writing to a String can't fail.
     if history.partial {
@@ -52,15 +53,21 @@ fn text(history: &History) -> String {
         let Period { path, value, record, by, message, from, to, end, .. } = period;
         let unknown = if history.partial { "earlier" } else { "an unknown time" };
         let from = from.as_deref().unwrap_or(unknown);
-        let _ = writeln!(text, "{path} = {}", brief(value));
+        let _ = writeln!(text, "{} = {}", paint.name(&visible(&path.to_string())), visible(&brief(value)));
         let _ = write!(text, "  {from} to {}", to.as_deref().unwrap_or("now"));
         if let Some(lasted) = period.lasted(SystemTime::now()) {
             let _ = write!(text, " ({})", humantime::format_duration(lasted));
         }
         let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-        let _ = writeln!(text, ", record {record}{by}: {}", within(&said(end, history.not_in_effect.contains(record))));
+        let ended = visible(&within(&ended(end, history.not_in_effect.contains(record))));
+        let ended = match end {
+            Ending::Holds if history.not_in_effect.contains(record) => paint.notice(&ended),
+            Ending::Rejected { .. } => paint.failure(&ended),
+            _ => ended,
+        };
+        let _ = writeln!(text, ", record {record}{}: {ended}", visible(&by));
         if let Some(message) = message {
-            let _ = writeln!(text, "  {}", within(message));
+            let _ = writeln!(text, "  {}", paint.notice(&format!("# {}", visible(&within(message)))));
         }
     }
     text
@@ -72,7 +79,7 @@ fn within(text: &str) -> String {
 }
 
 /// An ending in words.
-fn said(end: &Ending, not_in_effect: bool) -> String {
+fn ended(end: &Ending, not_in_effect: bool) -> String {
     match end {
         Ending::Holds if not_in_effect => "recorded, not in effect".to_owned(),
         Ending::Holds => "holds".to_owned(),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::said;
+use super::ended;
 use crate::host::templates::{self, TemplateError};
 use crate::overrides::{Ending, Period};
 use crate::system::history::History;
@@ -95,7 +95,7 @@ fn bar(period: &Period, history: &History, (start, end): (f64, f64), now: System
         from: period.from.clone().unwrap_or_default(),
         to: period.to.clone().unwrap_or_default(),
         lasted: period.lasted(now).map(|lasted| humantime::format_duration(lasted).to_string()).unwrap_or_default(),
-        end: said(&period.end, not_in_effect),
+        end: ended(&period.end, not_in_effect),
     }
 }
 
