@@ -401,3 +401,15 @@ fn nothing_that_everybody_can_read_is_made_from_a_secret() {
         "db": {"literal": {"user": "u", "password": null}}}});
     generate(&description);
 }
+
+#[test]
+fn a_secret_that_changed_in_its_file_is_not_so_already() {
+    let vault = Vault::new();
+    let set = || {
+        let words = ["set", PATH, "--secret-file", "/run/secrets/vault", "--apply", "--if-different", "--json"];
+        !vault.run(&words).ends(0).json()["records"].as_array().unwrap().is_empty()
+    };
+    assert_eq!([set(), set()], [true, false]);
+    vault.keep("another word");
+    assert_eq!([set(), set()], [true, false]);
+}
