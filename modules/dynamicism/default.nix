@@ -150,19 +150,34 @@ in
     ./autosuspend.nix
     ./daemon.nix
     ./distccd.nix
+    ./fail2ban.nix
+    ./gitea.nix
     ./gonic.nix
     ./gotosocial.nix
     ./harmonia.nix
     ./hedgedoc.nix
+    ./home-assistant.nix
+    ./hosts.nix
+    ./jenkins.nix
     ./kea.nix
+    ./keyd.nix
+    ./knot.nix
     ./mautrix.nix
+    ./names.nix
+    ./nfs.nix
+    ./nix.nix
     ./nostr-rs-relay.nix
     ./oink.nix
     ./openssh.nix
+    ./postgresql.nix
+    ./prometheus-exporters.nix
+    ./prometheus.nix
     ./redis.nix
+    ./samba.nix
     ./servarr.nix
     ./sysctl.nix
     ./systemd.nix
+    ./unbound.nix
   ];
 
   options.dynamicism = {

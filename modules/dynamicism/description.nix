@@ -109,7 +109,11 @@ let
       value = if file.value == null then onlyOption else file.value;
       attach =
         if file.attach.environment != null then
-          { inherit (file.attach) environment; }
+          {
+            environment = removeAttrs file.attach.environment (
+              lib.optional (file.attach.environment.built == null) "built"
+            );
+          }
         else if file.attach.etc != null then
           { etc = "/etc/${(etcEntry place file.attach.etc).target}"; }
         else
@@ -267,12 +271,17 @@ let
       builtins.unsafeDiscardStringContext unit.text;
 
   # The drop-ins, and one for each unit that some values restart although others only reload it: a drop-in that changes
-  # is read by a restart. systemd passes over names that begin with X-.
+  # is read by a restart. The values stand in comments.
   dropInsOf =
     value:
     let
       marked = lib.filterAttrs (_: unit: unit.restartFor != [ ]) value.units;
-      line = path: "X-Dynix-Restart={{ ${templatePath path} | default(\"\") }}";
+      line =
+        path:
+        let
+          value = templatePath path;
+        in
+        "# Restart={% if ${value} is none %}null{% else %}{{ ${value} | default(\"\") }}{% endif %}";
       restarts = mapAttrs (
         _: unit: "[Unit]\n" + lib.concatMapStrings (path: "${line path}\n") unit.restartFor
       ) marked;
@@ -348,7 +357,12 @@ let
       // lib.optionalAttrs isFound {
         find = find {
           inherit name from;
-          inherit (value) value parameters passedOn;
+          inherit (value)
+            value
+            parameters
+            around
+            passedOn
+            ;
           units = if value.units == { } then null else lib.attrNames value.units;
         };
       };

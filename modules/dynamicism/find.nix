@@ -86,12 +86,14 @@ rec {
       ) holders;
       # An instance without `enable` is there.
       enabled =
-        holder:
-        attrNames (lib.filterAttrs (_: one: one.enable or true) config.services.${name}.${holder});
-      path = below: [
-        "services"
-        name
-      ] ++ below;
+        holder: attrNames (lib.filterAttrs (_: one: one.enable or true) config.services.${name}.${holder});
+      path =
+        below:
+        [
+          "services"
+          name
+        ]
+        ++ below;
     in
     # An option with this name is no set of options.
     if below._type or null == "option" then
@@ -188,6 +190,12 @@ rec {
           within type.nestedTypes.elemType (lib.tail left)
         else if type.name == "nullOr" then
           within type.nestedTypes.elemType left
+        # The one of two types that has such names.
+        else if type.name == "either" then
+          let
+            found = within type.nestedTypes.left left;
+          in
+          if found != null then found else within type.nestedTypes.right left
         else if type.name == "submodule" then
           down (type.getSubOptions path) left
         else
@@ -254,6 +262,8 @@ rec {
       value ? null,
       # Parameters of its format.
       parameters ? { },
+      # What is around it in the file; null for nothing.
+      around ? null,
       # Whether a command with the prefix `+` only passes its path on.
       passedOn ? false,
     }:
@@ -294,5 +304,6 @@ rec {
     }
     // lib.optionalAttrs (value != null) { inherit value; }
     // lib.optionalAttrs (parameters != { }) { inherit parameters; }
+    // lib.optionalAttrs (around != null) { inherit around; }
     // lib.optionalAttrs passedOn { inherit passedOn; };
 }

@@ -20,6 +20,24 @@ let
       inherit default description;
     };
 
+  # What stays as it is before and after the settings of a file.
+  around = types.nullOr (
+    types.submodule {
+      options = {
+        head = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          description = "The text before the settings. With null, the build finds it.";
+        };
+        tail = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          description = "The text after the settings. With null, the build finds it.";
+        };
+      };
+    }
+  );
+
   file = types.submodule (
     { name, config, ... }:
     {
@@ -51,22 +69,7 @@ let
           description = "The file that Nix generated for the built values, in the store. The build proves that dynix writes the same.";
         };
         around = mkOption {
-          type = types.nullOr (
-            types.submodule {
-              options = {
-                head = mkOption {
-                  type = types.nullOr types.str;
-                  default = null;
-                  description = "The text before the settings. With null, the build finds it.";
-                };
-                tail = mkOption {
-                  type = types.nullOr types.str;
-                  default = null;
-                  description = "The text after the settings. With null, the build finds it.";
-                };
-              };
-            }
-          );
+          type = around;
           default = null;
           example = { };
           description = ''
@@ -127,6 +130,11 @@ let
                     type = types.attrsOf types.str;
                     default = { };
                     description = "The environment that the unit's own start script sets.";
+                  };
+                  built = mkOption {
+                    type = types.nullOr (types.listOf types.str);
+                    default = null;
+                    description = "For a unit without a start script: all words of its own `ExecStart=`.";
                   };
                 };
               }
@@ -261,6 +269,14 @@ types.submodule (
         description = ''
           Parameters of the format of the file that the build looks for, as in `files.<name>.format.parameters`. State those
           that the built values do not show. `dynix append` names the parameter that it needs.
+        '';
+      };
+      around = mkOption {
+        type = around;
+        default = null;
+        example = { };
+        description = ''
+          For a file that the build looks for, and that is the settings between other lines: as in `files.<name>.around`.
         '';
       };
       passedOn = mkOption {

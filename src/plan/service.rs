@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::file::{EtcFile, File, ValueSpec};
+use super::file::{Around, EtcFile, File, ValueSpec};
 use crate::attr_path::AttrPath;
 use crate::types::Schema;
 
@@ -68,6 +68,9 @@ pub struct Find {
     /// Units of the users' service managers.
     #[serde(default)]
     pub user_units: Vec<String>,
+    /// What is around the settings in the file; `None` for nothing.
+    #[serde(default)]
+    pub around: Option<Around>,
     /// Whether commands with the prefix `+` only pass the file's path on to the unit's program.
     #[serde(default)]
     pub passed_on: bool,

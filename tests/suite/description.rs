@@ -114,6 +114,7 @@ fn everything() -> Plan {
                 EtcFile { target: "x".into(), source: "/s".into(), mode: "symlink".to_owned() },
             )]),
             user_units: vec!["y.service".to_owned()],
+            around: Some(Around { head: None, tail: Some(String::new()) }),
             passed_on: true,
         }),
     };

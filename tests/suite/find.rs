@@ -205,6 +205,20 @@ fn what_a_bound_file_would_not_reach_is_refused() {
 }
 
 #[test]
+fn lines_around_the_settings_stay_as_they_are() {
+    let store = Store::new();
+    let config = store.file("x.ini", "NAME = x\n\n[log]\nlevel=info\n\n# more\n");
+    let value = json!({ "log": { "level": "info" } });
+    let mut service = service(&value, "", &[("x.service", unit(&format!("ExecStart=/bin/x -c {config}")))]);
+    assert!(store.generate(&service).is_err());
+    service["find"]["around"] = json!({});
+    let (plan, _) = store.generate(&service).unwrap();
+    let file = only(&plan).1;
+    assert_eq!(file["format"]["name"], "ini");
+    assert_eq!(file["around"], json!({ "head": "NAME = x\n\n", "tail": "\n# more\n" }));
+}
+
+#[test]
 fn a_command_outside_the_namespace_may_pass_the_path_on() {
     let store = Store::new();
     let config = store.file("x.toml", TOML);

@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 use super::family::{by_name, by_type, lists};
 use super::reach::{Reach, Reached};
 use super::value::{Wanted, is_empty, names, share, wanted};
+use crate::build::around::{self, Placed};
 use crate::build::recognise::{Found, Nearest, every_format, recognise, written};
 use crate::format;
-use crate::plan::{FormatSpec, ProofLevel, ValueSpec};
+use crate::plan::{Around, FormatSpec, ProofLevel, ValueSpec};
 
 /// A file that is what an option's value gives.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Match {
     pub found: Found,
     /// The value that is written.
     pub value: ValueSpec,
+    /// What is around it in the file.
+    pub around: Option<Around>,
 }
 
 /// A file that does not hold the option's value.
@@ -52,6 +55,8 @@ pub struct Hints<'h> {
     pub parameters: &'h Map<String, Value>,
     /// Whether the description already says which values are left out.
     pub says_what_is_left_out: bool,
+    /// What is around the settings in the file.
+    pub around: Option<&'h Around>,
 }
 
 /// Tries every file.
@@ -92,6 +97,9 @@ fn compare(wanted: &[Wanted], hints: Hints<'_>, path: &Utf8Path, file: &Reached)
         return Err(miss);
     }
     let (likely, others) = formats(hints, path);
+    if let Some(around) = hints.around {
+        return placed(around, &likely, wanted, path, file).ok_or(miss);
+    }
     for wanted in wanted {
         if let Some(found) = attempt(&likely, wanted, file, &mut miss) {
             return matched(path, wanted, found.into_iter().next()).ok_or(miss);
@@ -115,7 +123,7 @@ fn compare(wanted: &[Wanted], hints: Hints<'_>, path: &Utf8Path, file: &Reached)
 }
 
 fn matched(path: &Utf8Path, wanted: &Wanted, found: Option<Found>) -> Option<Match> {
-    Some(Match { path: path.to_owned(), found: found?, value: wanted.spec.clone() })
+    Some(Match { path: path.to_owned(), found: found?, value: wanted.spec.clone(), around: None })
 }
 
 /// Whether a short file can hold a value without content: only if the file's name fits the option's type.
@@ -147,6 +155,21 @@ fn with(mut format: FormatSpec, parameters: &Map<String, Value>) -> Option<Forma
         format.parameters.insert(name.clone(), value.clone());
     }
     format::check(&format).is_ok().then_some(format)
+}
+
+/// The part of a file that is one of the values, in the first format that writes it.
+fn placed(
+    around: &Around,
+    formats: &[FormatSpec],
+    wanted: &[Wanted],
+    path: &Utf8Path,
+    file: &Reached,
+) -> Option<Match> {
+    let all = formats.iter().flat_map(|format| wanted.iter().map(move |wanted| (format, wanted)));
+    all.into_iter().find_map(|(format, wanted)| {
+        let Placed { around, found } = around::find(format, around, &wanted.value, file.text.as_bytes()).ok()?;
+        Some(Match { path: path.to_owned(), found, value: wanted.spec.clone(), around: Some(around) })
+    })
 }
 
 /// The format that reproduces the file. If there is none, the nearest miss is noted.

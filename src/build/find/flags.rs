@@ -85,6 +85,7 @@ impl Flags {
                 environment,
                 built: self.started.is_of_the_unit.then_some(words),
             },
+            around: None,
             how: format!("flags in ExecStart of {}{how}", self.unit),
             units: vec![self.unit.clone()],
         };

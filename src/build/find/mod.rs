@@ -27,7 +27,7 @@ use super::checks::namespace::{Loss, is_yes, loss};
 use super::problem::{Place, Problem, Problems};
 use super::recognise;
 use crate::format;
-use crate::plan::{Attach, File, Find, FormatSpec, OnChange, Plan, ProofLevel, Service, Unit, ValueSpec};
+use crate::plan::{Around, Attach, File, Find, FormatSpec, OnChange, Plan, ProofLevel, Service, Unit, ValueSpec};
 use crate::render::static_values;
 use choose::{Choice, Hints, Match, choose};
 use reach::{Reach, Reached, reach};
@@ -74,6 +74,7 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
             description: &find.type_description,
             parameters: &find.parameters,
             says_what_is_left_out: says_what_is_left_out(find),
+            around: find.around.as_ref(),
         };
         let choice = choose(&spec, &value, hints, &reach);
         let attached = if is_one(&choice, &reach) {
@@ -201,6 +202,7 @@ fn attach(
         value: one.value.clone(),
         static_file: one.path.clone(),
         attach: seen(one, find, reached, &readings)?,
+        around: one.around.clone(),
         units: readings.into_iter().map(|reading| reading.unit).collect(),
         how: how.join("; "),
     }
@@ -215,6 +217,7 @@ struct Found {
     value: ValueSpec,
     static_file: Utf8PathBuf,
     attach: Attach,
+    around: Option<Around>,
     units: Vec<String>,
     how: String,
 }
@@ -230,7 +233,7 @@ impl Found {
             owner: "root".to_owned(),
             group: "root".to_owned(),
             attach: self.attach,
-            around: None,
+            around: self.around,
             units: Some(self.units),
             found: Some(self.how),
             proof: None,

@@ -76,6 +76,7 @@ impl Variables {
                 built: self.built,
                 files: self.units.into_iter().filter(|(_, own)| !own.above.is_empty()).collect(),
             },
+            around: None,
             how: format!("environment of {}", names.join(", ")),
             units: names,
         };

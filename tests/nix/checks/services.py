@@ -104,7 +104,8 @@ def check_found():
     same(list(given["several"]["options"]), ["services.several.instances.one.settings"], "the settings of enabled instances")
     lines = given["several"]["dropIns"]["several-one.service"].splitlines()
     values = ["services.several.instances.one.settings.workers", 'services.several["a b"]']
-    same(lines, ["[Unit]", *(f'X-Dynix-Restart={{{{ {one} | default("") }}}}' for one in values)], "what restarts a unit")
+    texts = [f'# Restart={{% if {one} is none %}}null{{% else %}}{{{{ {one} | default("") }}}}{{% endif %}}' for one in values]
+    same(lines, ["[Unit]", *texts], "what restarts a unit")
     with tempfile.TemporaryDirectory(prefix="dynix-") as directory:
         directory = Path(directory)
         static_files(known, directory / "static")

@@ -137,6 +137,19 @@ class Store:
                 self.realise(one, unbuilt)
             target.write_bytes(b"".join((self.root / one.lstrip("/")).read_bytes() for one in files))
             return
+        shown = re.search(r"^\s*cat <\$(\w+) >\$out", command, re.MULTILINE)
+        if shown and shown[1] in attributes:
+            self.realise(attributes[shown[1]], unbuilt)
+            shutil.copy(self.root / attributes[shown[1]].lstrip("/"), target)
+            return
+        copied = re.search(r"^\s*cp (/nix/store/\S+) \$out\n(\s*sed -i -e \"([^\"]+)\" \$out)?", command, re.MULTILINE)
+        if copied:
+            self.realise(copied[1], unbuilt)
+            text = (self.root / copied[1].lstrip("/")).read_bytes()
+            if copied[2]:
+                text = subprocess.run(["sed", "-e", copied[3]], input=text, capture_output=True, check=True).stdout
+            target.write_bytes(text)
+            return
         link = re.search(r'ln -s "?(/nix/store/[^" ]+)"? "?\$\{?out', command)
         if link:
             self.realise(link[1], unbuilt)

@@ -133,12 +133,10 @@
   };
 
   keyd = {
-    takes = "`value` as a template: `[ids]` and lines of text around the sections are other options";
     services.keyd = {
       enable = true;
       keyboards.default.settings.main.capslock = "overload(control, esc)";
     };
-    dynamic = as "services.keyd.keyboards.default.settings";
   };
 
   legit.services.legit = {
@@ -290,7 +288,6 @@
     settings.synchronization.minimum-agreeing-sources = 2;
   };
 
-  knot.takes = "a serialiser for its almost-YAML, which the module has a function of its own for";
   knot.services.knot = {
     enable = true;
     settings = {

@@ -257,7 +257,6 @@
         outputs.influxdb.urls = [ "http://localhost:8086" ];
       };
     };
-    dynamic = as "services.telegraf.extraConfig";
   };
 
   teleport = {
