@@ -293,7 +293,10 @@ in
             deadline = mkOption {
               type = types.numbers.positive;
               default = 60;
-              description = "Seconds after which dynix ends the evaluation.";
+              description = ''
+                Seconds after which dynix ends the evaluation of an expression. An evaluation of the whole system
+                (`dynamicism.options`, `dynix verify` and `prove`) may take ten times as long.
+              '';
             };
           };
         }

@@ -70,12 +70,39 @@ pub fn evaluate(evaluator: &Evaluator, expression: &str, directory: &Utf8Path) -
     // Without a directory, relative paths lead nowhere.
     let directory = Some(directory).filter(|directory| directory.is_dir());
     let output = process::run_in(directory, &command, Duration::from_secs_f64(evaluator.deadline))?;
-    if !output.status.success() && !process::is_verdict(output.status) {
-        return Err(EvaluatorError::Ended { program, status: output.status, words: output.words() });
-    }
     if !output.status.success() {
-        return Err(EvaluatorError::Failed { program, words: output.words() });
+        let (status, words) = (output.status, output.words());
+        return Err(if process::is_verdict(status) && !is_out_of_memory(&words) {
+            EvaluatorError::Failed { program, words }
+        } else {
+            // The garbage collector warns a hundred times before.
+            let words: Vec<&str> = words.lines().filter(|line| !line.starts_with("GC Warning:")).collect();
+            EvaluatorError::Ended { program, status, words: words.join("\n") }
+        });
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| EvaluatorError::NotJson { program, problem: error.to_string() })
+}
+
+/// Whether Nix says that the machine, not the expression, is at fault. Its exit status is the same.
+fn is_out_of_memory(words: &str) -> bool {
+    words.lines().any(|line| line.trim() == "error: out of memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_there_is_no_memory_is_no_verdict_on_the_expression() {
+        let of = |words: &str| {
+            let script = format!("printf '%s\\n' '{words}' >&2; exit 1");
+            let command = ["sh", "-c", &script].map(str::to_owned).to_vec();
+            let evaluator = Evaluator { command, arguments: "{ }".to_owned(), deadline: 60.0 };
+            evaluate(&evaluator, "1", Utf8Path::new("/")).unwrap_err()
+        };
+        assert!(matches!(of("error: out of memory"), EvaluatorError::Ended { .. }));
+        assert!(matches!(of("error: attribute missing"), EvaluatorError::Failed { .. }));
+        assert!(matches!(of("error: assertion: out of memory cards"), EvaluatorError::Failed { .. }));
+    }
 }

@@ -13,8 +13,8 @@ use crate::host::evaluator::{EvaluatorError, evaluate};
 use crate::overrides::Overlay;
 use crate::plan::{File, Plan};
 
-/// Until an evaluation is given up.
-const DEADLINE: f64 = 600.0;
+/// How often the deadline of an expression an evaluation of the whole system may take.
+const WHOLE_SYSTEM: f64 = 10.0;
 
 /// How often it is tried to find what can't be evaluated.
 const TRIES: usize = 40;
@@ -95,7 +95,7 @@ pub fn ask_with(
     // The evaluation never builds anything.
     evaluator.command.extend(["--option", "allow-import-from-derivation", "false"].map(str::to_owned));
     evaluator.command.extend(options.iter().map(|&option| option.to_owned()));
-    evaluator.deadline = DEADLINE;
+    evaluator.deadline *= WHOLE_SYSTEM;
     // A system need not keep its configuration there.
     let directory = if directory.is_dir() { directory } else { Utf8Path::new("/") };
     Ok(evaluate(&evaluator, &expression, directory)?)

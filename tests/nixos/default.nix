@@ -29,6 +29,7 @@ lib.genAttrs
     "gotosocial"
     "harmonia"
     "log-location"
+    "options-page"
     "pre-switch"
     "reapply"
     "rebuild"

@@ -72,7 +72,7 @@
 
           with subtest("a check alone is no switch"):
               since = cursor()
-              t.assertEqual(switch("refused", "check")[0], 1)
+              t.assertNotEqual(switch("refused", "check")[0], 0)
               is_untouched(since, log)
 
           with subtest("dynix goes on as before"):

@@ -112,9 +112,14 @@ class Container:
 
     def is_running(self) -> bool:
         """Whether it is up, or on its way there: one that rebooted is started again."""
-        if self._process is not None and self._process.poll() == _REBOOT:
+        if self._process is not None and (self._process.poll() == _REBOOT or self._was_too_early()):
             self.boot()
         return self._process is not None and self._process.poll() is None
+
+    def _was_too_early(self) -> bool:
+        """Whether it was started while the one that was killed before it still held its directory."""
+        assert self._process is not None
+        return self._process.poll() == 1 and self.console.read_text(errors="replace").rstrip().endswith("is currently busy.")
 
     def init(self) -> int | None:
         """The machine's process 1, by its number on the host; None while there is none."""

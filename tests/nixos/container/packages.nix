@@ -140,6 +140,8 @@ lib.genAttrs [
   };
   acl = of "acl" [ "acl" ] { };
   attr = of "attr" [ "attr" ] { };
+  # For a copy of a list of options, which nobody reads.
+  brotli = of "brotli" [ ] { finish = "ln -s ${tools.coreutils}/bin/true bin/brotli"; };
   cacert = of "cacert" [ ] {
     finish = "mkdir -p etc/ssl/certs; cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ca-bundle.crt";
   };

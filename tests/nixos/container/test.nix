@@ -33,9 +33,7 @@ let
   addresses = lib.listToAttrs (
     lib.imap1 (number: name: lib.nameValuePair name "192.168.1.${toString number}") names
   );
-  hosts = lib.concatStrings (
-    lib.mapAttrsToList (name: address: "${address} ${name}\n") addresses
-  );
+  hosts = lib.concatStrings (lib.mapAttrsToList (name: address: "${address} ${name}\n") addresses);
   nodes = lib.mapAttrs (
     name: module:
     import ./nixos/lib/eval-config.nix {
