@@ -68,10 +68,10 @@
           nothing_failed()
 
       with subtest("one that ends after a boot, ends"):
-          machine.succeed(f"{append}.level 7 --for 15s --apply --wait")
+          machine.succeed(f"{append}.level 7 --for 45s --apply --wait")
           reboot()
           t.assertEqual(settings(), {"level": 7, "word": "built"})
-          end = time.monotonic() + 40
+          end = time.monotonic() + 90
           while settings()["level"] != 6:
               assert time.monotonic() < end, settings()
               time.sleep(0.2)
