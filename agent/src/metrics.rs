@@ -1,0 +1,59 @@
+//! What there is to measure, as a textfile for Prometheus' node exporter. Pure, but for [`write`].
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use camino::Utf8Path;
+
+use crate::host::Status;
+use crate::report::Outcome;
+
+/// The text for the sources, by name.
+#[must_use]
+pub fn text(sources: &BTreeMap<String, Status>) -> String {
+    let mut out = String::new();
+    let mut family = |name: &str, help: &str, value: &dyn Fn(&Status) -> String| {
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (source, status) in sources {
+            let _ = writeln!(out, "{name}{{source=\"{}\"{}", escaped(source), value(status));
+        }
+    };
+    let flag = |is: bool| format!("}} {}", u8::from(is));
+    family("dynix_agent_source_up", "Whether the source can be reached.", &|status| {
+        flag(status.unreachable.is_none() && status.outcome != Outcome::Waiting)
+    });
+    family("dynix_agent_source_applied", "Whether what the source has is in effect.", &|status| {
+        flag(status.outcome == Outcome::Applied)
+    });
+    family("dynix_agent_source_info", "The revision of the source, and what became of it.", &|status| {
+        format!(",revision=\"{}\",result=\"{}\"}} 1", escaped(&status.revision), status.outcome)
+    });
+    out
+}
+
+/// Writes the textfile.
+pub fn write(path: &Utf8Path, sources: &BTreeMap<String, Status>) -> anyhow::Result<()> {
+    crate::file::replace(path, text(sources).as_bytes())
+}
+
+/// As a label's value may be.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_measured() {
+        let applied = Status { revision: "12".into(), outcome: Outcome::Applied, ..Status::default() };
+        let refused = Status {
+            revision: "a\"b".into(),
+            outcome: Outcome::Refused,
+            reason: Some("no".into()),
+            unreachable: Some("gone".into()),
+        };
+        insta::assert_snapshot!(text(&BTreeMap::from([("config".to_owned(), refused), ("fleet".to_owned(), applied)])));
+    }
+}

@@ -1,0 +1,135 @@
+//! The agent of one host: its sources, and what is told of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use camino::Utf8Path;
+use dynix::host::messages;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Source};
+use crate::etcd::client::Client;
+use crate::etcd::keys::Fleet;
+use crate::etcd::reporter::Reporter;
+use crate::etcd::source;
+use crate::host::{self, Observed, Status, Worker};
+use crate::metrics;
+use crate::rollout::drive;
+
+/// What systemd is told with.
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A copy of a machine is not the machine: it does nothing.
+pub fn is_this_machine(config: &Config, file: &Utf8Path) -> anyhow::Result<bool> {
+    let Some(wanted) = &config.machine_id else { return Ok(true) };
+    let found = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    Ok(found.trim() == wanted)
+}
+
+/// Runs until it is cancelled. `nudge` makes sources look at once.
+pub async fn run(config: Config, nudge: Arc<Notify>, tell: Tell, cancel: CancellationToken) -> anyhow::Result<()> {
+    let mut tasks = JoinSet::new();
+    let mut statuses = BTreeMap::new();
+    let (seen, observed) = watch::channel(Observed::default());
+    tasks.spawn(host::observe(config.socket.clone(), seen));
+    for (name, source) in &config.sources {
+        let (sender, events) = mpsc::channel(16);
+        let (status, told) = watch::channel(Status::default());
+        statuses.insert(name.clone(), told.clone());
+        let worker =
+            Worker { source: name.clone(), socket: config.socket.clone(), events, observed: observed.clone(), status };
+        tasks.spawn(worker.run());
+        let identity = config.identity(name);
+        let stop = cancel.clone();
+        match source {
+            Source::Etcd(etcd) => {
+                let client = Client::new(etcd, &config.host).with_context(|| format!("source {name}"))?;
+                let fleet = Fleet::new(&etcd.fleet).with_context(|| format!("source {name}"))?;
+                let reporter = Reporter {
+                    fleet: fleet.clone(),
+                    identity: identity.clone(),
+                    machine: config.machine_id.clone(),
+                    lease: etcd.lease.max(3),
+                    status: told,
+                    observed: observed.clone(),
+                };
+                tasks.spawn(reporter.run(client.another(), stop.clone()));
+                if etcd.drive {
+                    tasks.spawn(drive::run(client.another(), fleet.clone(), config.host.clone(), stop.clone()));
+                }
+                tasks.spawn(async move { source::run(client, &fleet, identity, sender, stop).await });
+            }
+            Source::Git(_) => {
+                anyhow::bail!("source {name}: this agent knows nothing of Git");
+            }
+        }
+    }
+    drop(observed);
+    let _ = nudge;
+    tasks.spawn(tell_others(config.metrics.clone(), statuses, tell));
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        ended = tasks.join_next() => anyhow::ensure!(cancel.is_cancelled(), "a part of the agent ended: {ended:?}"),
+    }
+    tasks.shutdown().await;
+    Ok(())
+}
+
+/// Tells metrics and systemd what there is, whenever it changes.
+async fn tell_others(
+    file: Option<camino::Utf8PathBuf>,
+    mut statuses: BTreeMap<String, watch::Receiver<Status>>,
+    tell: Tell,
+) {
+    let mut said = String::new();
+    loop {
+        let now: BTreeMap<String, Status> =
+            statuses.iter_mut().map(|(name, told)| (name.clone(), told.borrow_and_update().clone())).collect();
+        if let Some(file) = &file
+            && let Err(error) = metrics::write(file, &now)
+        {
+            let reason = format!("{error:#}");
+            if reason != said {
+                messages::warn(&reason);
+                said = reason;
+            }
+        }
+        tell(&line(&now));
+        let changes = statuses.values_mut().map(|told| Box::pin(told.changed()));
+        if any(changes.collect()).await.is_err() {
+            // The sources have ended, and the agent with them.
+            return std::future::pending().await;
+        }
+        // What happens at once is told at once.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The first of several futures that is ready.
+async fn any<F: std::future::Future + Unpin>(mut futures: Vec<F>) -> F::Output {
+    std::future::poll_fn(|context| {
+        for future in &mut futures {
+            if let std::task::Poll::Ready(done) = std::pin::Pin::new(future).poll(context) {
+                return std::task::Poll::Ready(done);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+/// All of it in one line.
+fn line(statuses: &BTreeMap<String, Status>) -> String {
+    let one = |(name, status): (&String, &Status)| {
+        let cut = if status.unreachable.is_some() { ", can't be reached" } else { "" };
+        match status.revision.as_str() {
+            "" => format!("{name}: {}{cut}", status.outcome),
+            revision => format!("{name}: {revision:.12} {}{cut}", status.outcome),
+        }
+    };
+    statuses.iter().map(one).collect::<Vec<_>>().join("; ")
+}
