@@ -16,6 +16,9 @@ use crate::sources::Layer;
 /// Most bytes that a reply may have.
 const LIMIT: u64 = 64 << 20;
 
+/// Most characters of what is said about a layer.
+const MESSAGE: usize = 200;
+
 /// A connection to the daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -80,7 +83,8 @@ pub struct Source {
 #[serde(rename_all = "camelCase")]
 pub struct RefusedLayer {
     /// Its revision.
-    pub revision: String,
+    #[serde(default)]
+    pub revision: Option<String>,
     /// Why.
     pub reason: String,
 }
@@ -143,8 +147,8 @@ impl Daemon {
             "source": source,
             "revision": layer.revision,
             "values": layer.values,
-            "by": layer.by,
-            "message": layer.message,
+            "by": layer.by.as_deref().map(line).filter(|by| !by.is_empty()),
+            "message": layer.message.as_deref().map(line).filter(|message| !message.is_empty()),
             "apply": true,
         });
         self.call("SetLayer", parameters).await.map(drop)
@@ -170,6 +174,17 @@ impl Daemon {
     }
 }
 
+/// A text as the log takes it: one line, and not too long. What is said about values is no reason to refuse them.
+fn line(text: &str) -> String {
+    let words: Vec<&str> =
+        text.split(|ch: char| ch.is_whitespace() || ch.is_control()).filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(MESSAGE) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
 /// What changes on a host.
 #[derive(Debug)]
 pub struct Monitor(Daemon);
@@ -178,5 +193,17 @@ impl Monitor {
     /// Waits until something changed.
     pub async fn changed(&mut self) -> Result<(), Fault> {
         self.0.hear().await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_one_line() {
+        assert_eq!(line(" a\n b\t\u{7}c\u{85}"), "a b c");
+        assert_eq!(line(&"ü".repeat(300)).chars().count(), MESSAGE + 3);
+        assert_eq!(line("\n"), "");
     }
 }

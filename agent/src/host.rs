@@ -175,7 +175,7 @@ impl Worker {
         let observed = self.observed.borrow_and_update().clone();
         let Some(source) = observed.sources.iter().find(|one| one.name == self.source) else { return };
         let before = self.status.borrow().clone();
-        let refused = source.refused.as_ref().filter(|refused| refused.revision == before.revision);
+        let refused = source.refused.as_ref().filter(|refused| refused.revision.as_ref() == Some(&before.revision));
         match refused {
             Some(refused) if before.outcome == Outcome::Applied => {
                 let reason = refused.reason.clone();

@@ -31,8 +31,8 @@ pub async fn get(fleet: &Reached, get: Get) -> anyhow::Result<Exit> {
     let (mut text, mut found) = (String::new(), Vec::new());
     for kv in kvs {
         let Ok(key) = String::from_utf8(kv.key) else { continue };
-        let Some((target, below)) = key.strip_prefix(&prefix).and_then(parts) else { continue };
-        match keys::name(&below, key.as_bytes()) {
+        let Some(target) = key.strip_prefix(&prefix).and_then(target) else { continue };
+        match keys::name(&fleet.fleet.target(&target), key.as_bytes()) {
             Ok(Name::Path(one)) if one.starts_with(&path) => {
                 let entry: Entry = match entry::read(&key, &kv.value) {
                     Ok(entry) => entry,
@@ -61,16 +61,13 @@ pub async fn get(fleet: &Reached, get: Get) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The target of a key below a fleet, and what its keys begin with.
-fn parts(rest: &str) -> Option<(Target, String)> {
-    let end = match rest.split('/').next()? {
-        "all" => 1,
-        "groups" | "hosts" => 2,
-        _ => return None,
-    };
-    let words: Vec<&str> = rest.splitn(end + 1, '/').collect();
-    let target: Target = words.get(..end)?.join("/").parse().ok()?;
-    Some((target.clone(), rest[..rest.len() - words.get(end)?.len()].to_owned()))
+/// The target of a key below a fleet.
+fn target(rest: &str) -> Option<Target> {
+    let (first, rest) = rest.split_once('/')?;
+    match first {
+        "all" => Some(Target::All),
+        _ => format!("{first}/{}", rest.split_once('/')?.0).parse().ok(),
+    }
 }
 
 pub async fn status(fleet: &Reached, status: &Status) -> anyhow::Result<Exit> {

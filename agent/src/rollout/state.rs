@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::place;
+use super::order::{LAST, place};
 use crate::etcd::entry::{Entry, Steps, Wave};
 use crate::etcd::keys::Target;
 
@@ -183,7 +183,7 @@ impl Rollout {
         (first..self.waves.len()).find_map(|wave| {
             let size = self.waves[wave];
             let until = if size.is_all() {
-                u64::MAX
+                LAST
             } else {
                 size.of(places.len()).checked_sub(1).map_or(self.until, |last| places[last].max(self.until))
             };

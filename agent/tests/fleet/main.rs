@@ -1,4 +1,11 @@
 //! A fleet with real engines: etcd of one member and of three, on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in tests, a panic is the report
+
+mod agents;
+mod cli;
 mod engine;
+mod hosts;
+mod rollouts;
+mod security;
 mod source;
