@@ -6,6 +6,7 @@
 //! wave.
 
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod etcd;
 pub mod file;

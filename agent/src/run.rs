@@ -1,7 +1,7 @@
 //! The agent of one host: its sources, and what is told of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -20,6 +20,26 @@ use crate::host::{self, Observed, Status, Worker};
 use crate::metrics;
 use crate::rollout::drive;
 
+/// Makes sources look at once.
+#[derive(Debug, Default)]
+pub struct Nudges(Mutex<Vec<Arc<Notify>>>);
+
+impl Nudges {
+    /// Another source that can be made to.
+    pub fn add(&self) -> Arc<Notify> {
+        let nudge = Arc::new(Notify::new());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(nudge.clone());
+        nudge
+    }
+
+    /// Nudges all of them.
+    pub fn all(&self) {
+        for nudge in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            nudge.notify_one();
+        }
+    }
+}
+
 /// What systemd is told with.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -30,8 +50,8 @@ pub fn is_this_machine(config: &Config, file: &Utf8Path) -> anyhow::Result<bool>
     Ok(found.trim() == wanted)
 }
 
-/// Runs until it is cancelled. `nudge` makes sources look at once.
-pub async fn run(config: Config, nudge: Arc<Notify>, tell: Tell, cancel: CancellationToken) -> anyhow::Result<()> {
+/// Runs until it is cancelled.
+pub async fn run(config: Config, nudges: Arc<Nudges>, tell: Tell, cancel: CancellationToken) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     let mut statuses = BTreeMap::new();
     let (seen, observed) = watch::channel(Observed::default());
@@ -69,7 +89,7 @@ pub async fn run(config: Config, nudge: Arc<Notify>, tell: Tell, cancel: Cancell
         }
     }
     drop(observed);
-    let _ = nudge;
+    let _ = nudges;
     tasks.spawn(tell_others(config.metrics.clone(), statuses, tell));
     tokio::select! {
         () = cancel.cancelled() => {}

@@ -9,11 +9,11 @@ use clap::{Parser, Subcommand};
 use dynix::exit::Exit;
 use dynix::host::messages;
 use dynix_agent::config::{self, Config};
+use dynix_agent::control;
 use dynix_agent::etcd::floor;
-use dynix_agent::run;
+use dynix_agent::run::{self, Nudges};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Bring overrides from etcd and Git to the dynix daemon of this host
@@ -35,6 +35,8 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/machine-id", hide = true)]
         machine_id: Utf8PathBuf,
     },
+    /// Make the running agent look at its Git remotes at once
+    Fetch,
     /// Take a source as it is, even if it is older than before, or another one
     ///
     /// A host does not follow an etcd that was restored from a backup, or another cluster, until this is said.
@@ -50,6 +52,7 @@ fn main() -> Exit {
         None => serve(&cli.config, Utf8Path::new("/etc/machine-id")),
         Some(Command::Run { machine_id }) => serve(&cli.config, machine_id),
         Some(Command::Accept { source }) => accept(&cli.config, source),
+        Some(Command::Fetch) => Config::read(&cli.config).and_then(|config| control::fetch(&config.runtime_directory)),
     };
     match done {
         Ok(()) => Exit::Done,
@@ -80,20 +83,22 @@ fn serve(path: &Utf8Path, machine_id: &Utf8Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot begin")?;
     runtime.block_on(async {
         let cancel = CancellationToken::new();
-        let nudge = Arc::new(Notify::new());
+        let nudges: Arc<Nudges> = Arc::default();
         let [mut terminate, mut interrupt, mut hangup] =
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal).map(Result::ok);
-        let (ended, nudged) = (cancel.clone(), nudge.clone());
+        let (ended, nudged) = (cancel.clone(), nudges.clone());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     Some(()) = heard(&mut terminate) => return ended.cancel(),
                     Some(()) = heard(&mut interrupt) => return ended.cancel(),
-                    Some(()) = heard(&mut hangup) => nudged.notify_waiters(),
+                    Some(()) = heard(&mut hangup) => nudged.all(),
                     else => return,
                 }
             }
         });
+        let asked = control::listen(&config.runtime_directory)?;
+        tokio::spawn(control::answer(asked, nudges.clone()));
         tell(&[NotifyState::Ready]);
         tokio::spawn(stay_alive());
         if !run::is_this_machine(&config, machine_id)? {
@@ -105,7 +110,7 @@ fn serve(path: &Utf8Path, machine_id: &Utf8Path) -> anyhow::Result<()> {
             return Ok(());
         }
         let status = Arc::new(|text: &str| tell(&[NotifyState::Status(text)]));
-        run::run(config, nudge, status, cancel).await
+        run::run(config, nudges, status, cancel).await
     })
 }
 

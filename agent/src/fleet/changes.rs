@@ -284,6 +284,7 @@ pub async fn undo(fleet: &Reached, undo: Undo) -> anyhow::Result<Exit> {
         _ if undone.contains(id) => bail!("{id} is undone already"),
         What::Change | What::RolledOut | What::Undo => {}
     }
+    is_what_it_says(fleet, &done, revision).await?;
     let now_there = now_at(fleet, &done.target, done.steps.keys()).await?;
     for (path, before) in &now_there.before {
         let is_ours = match done.steps[path] {
@@ -318,6 +319,18 @@ pub async fn undo(fleet: &Reached, undo: Undo) -> anyhow::Result<Exit> {
     let revision = write(fleet, &back, wave, None).await?;
     tell(fleet, &back, revision)?;
     Ok(Exit::Done)
+}
+
+/// The log is for all to write who may change anything. An entry is believed that came in one transaction with a change of
+/// its target: whoever wrote it might do that.
+async fn is_what_it_says(fleet: &Reached, done: &Done, revision: i64) -> anyhow::Result<()> {
+    let key = fleet.fleet.change(&done.target).into_bytes();
+    let then = RangeRequest { key, revision, ..RangeRequest::default() };
+    let then = fleet.client.range(then).await.with_context(|| format!("cannot see what {} was", done.id))?;
+    if then.kvs.first().is_none_or(|kv| kv.mod_revision != revision) {
+        bail!("{} is not what was done to {}: somebody wrote it into the log by itself", done.id, done.target);
+    }
+    Ok(())
 }
 
 pub async fn forget(fleet: &Reached, host: &str) -> anyhow::Result<Exit> {

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
+use dynix::host::accounts::Database;
 use dynix::time;
 use serde::Serialize;
 
@@ -108,11 +109,10 @@ pub fn now() -> String {
 /// Who types this.
 pub fn user(given: Option<String>) -> String {
     let named = |variable: &str| std::env::var(variable).ok().filter(|name| !name.is_empty());
-    given
-        .or_else(|| named("SUDO_USER"))
-        .or_else(|| named("USER"))
-        .or_else(|| named("LOGNAME"))
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    given.or_else(|| named("SUDO_USER")).or_else(|| named("USER")).or_else(|| named("LOGNAME")).unwrap_or_else(|| {
+        let id = rustix::process::getuid().as_raw();
+        Database::Users.name_of(id).unwrap_or_else(|| format!("uid {id}"))
+    })
 }
 
 fn config(global: &Global) -> anyhow::Result<Etcd> {

@@ -11,6 +11,7 @@ use super::state::{Rollout, State};
 use super::step::{self, Decision, Effect, Memory, World};
 use super::writing::{is_since, leased, transaction};
 use crate::etcd::client::Client;
+use crate::etcd::entry::Wave;
 use crate::etcd::error::Error;
 use crate::etcd::keys::Fleet;
 use crate::etcd::message::TxnRequest;
@@ -148,8 +149,12 @@ async fn drive(client: &Client, fleet: &Fleet, lock: &Lock) -> Result<(), Stale>
         }
         let mut wait = TURN;
         for (rollout, of) in running {
-            let Some(wave) = client.get(&fleet.wave(&rollout.target)).await? else {
-                end(client, fleet, lock, rollout, *of, "its values are gone from etcd").await?;
+            // Whoever may write the state of a rollout may not for that write to its target: the values have to be there
+            // already, by somebody who may.
+            let wave = client.get(&fleet.wave(&rollout.target)).await?;
+            let Some(wave) = wave.filter(|kv| is_of(&kv.value, rollout)) else {
+                let why = "its target does not have its values";
+                end(client, fleet, lock, rollout, *of, Effect::Note, why).await?;
                 continue;
             };
             let world = World { written: wave.mod_revision, reports: &seen.reports };
@@ -160,7 +165,7 @@ async fn drive(client: &Client, fleet: &Fleet, lock: &Lock) -> Result<(), Stale>
                     let is_written = write(client, fleet, lock, &next, effect, *of).await?;
                     if !is_written && effect == Effect::Finish && changed(client, fleet, rollout).await? {
                         let why = "somebody changed one of its paths meanwhile";
-                        end(client, fleet, lock, rollout, *of, why).await?;
+                        end(client, fleet, lock, rollout, *of, Effect::TakeBack, why).await?;
                     }
                     wait = Duration::ZERO;
                 }
@@ -204,6 +209,11 @@ async fn write(
     Ok(is_written)
 }
 
+/// Whether what is at a target are a rollout's values.
+fn is_of(bytes: &[u8], rollout: &Rollout) -> bool {
+    serde_json::from_slice::<Wave>(bytes).is_ok_and(|wave| wave.rollout == rollout.id && wave.steps == rollout.steps)
+}
+
 async fn changed(client: &Client, fleet: &Fleet, rollout: &Rollout) -> Result<bool, Stale> {
     let prefix = fleet.target(&rollout.target);
     for (path, before) in &rollout.before {
@@ -215,7 +225,15 @@ async fn changed(client: &Client, fleet: &Fleet, rollout: &Rollout) -> Result<bo
     Ok(false)
 }
 
-async fn end(client: &Client, fleet: &Fleet, lock: &Lock, rollout: &Rollout, of: i64, why: &str) -> Result<(), Stale> {
+async fn end(
+    client: &Client,
+    fleet: &Fleet,
+    lock: &Lock,
+    rollout: &Rollout,
+    of: i64,
+    effect: Effect,
+    why: &str,
+) -> Result<(), Stale> {
     let next = Rollout { state: State::Stopped, reason: Some(why.to_owned()), ..rollout.clone() };
-    write(client, fleet, lock, &next, Effect::TakeBack, of).await.map(drop)
+    write(client, fleet, lock, &next, effect, of).await.map(drop)
 }

@@ -215,3 +215,35 @@ fn whatever_is_killed_each_host_ends_on_what_etcd_says() {
         }
     }
 }
+
+#[test]
+fn a_copy_of_a_machine_does_nothing_and_words_reach_the_agent_that_runs() {
+    if !is_here() {
+        return;
+    }
+    let engine = Engine::new(1);
+    let mut host = Host::new(&engine, "web1", &["web"]);
+    are_there(&engine, &["web1"]);
+    let agent = |host: &Host, arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dynix-agent"));
+        command.env_remove("JOURNAL_STREAM").arg("--config").arg(host.path("agent.json")).args(arguments);
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(agent(&host, &["fetch"]), (0, String::new()));
+    assert_eq!(agent(&host, &["accept", "fleet"]), (0, "whatever comes next is taken\n".to_owned()));
+    assert_eq!(agent(&host, &["accept", "x"]), (1, "error: there is no source \"x\"; there are: fleet\n".to_owned()));
+    host.kill_agent();
+    let (code, said) = agent(&host, &["fetch"]);
+    assert!(code == 1 && said.starts_with("error: cannot reach the agent at "), "{said}");
+    // The same disk in another machine.
+    let text = std::fs::read_to_string(host.path("agent.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["machineId"] = json!("0123456789abcdef0123456789abcdef");
+    std::fs::write(host.path("agent.json"), config.to_string()).unwrap();
+    host.start_agent();
+    until("it says so", || host.log().contains("this machine is not 0123456789abcdef0123456789abcdef"));
+    run(&engine, &["set", WORKERS, "20", "--all"]).ends(0);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_ne!(host.in_effect(WORKERS), json!(20));
+}

@@ -41,7 +41,7 @@ pub fn run(engine: &Engine, arguments: &[&str]) -> Run {
 }
 
 /// Names, times and revisions differ each time.
-fn masked(text: &str) -> String {
+pub fn masked(text: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();
     let is_part = |ch: char| ch.is_ascii_alphanumeric() || "-:.".contains(ch);

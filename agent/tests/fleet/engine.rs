@@ -29,7 +29,7 @@ pub fn is_here() -> bool {
     found
 }
 
-fn port() -> u16 {
+pub fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

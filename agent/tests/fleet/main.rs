@@ -4,6 +4,7 @@
 
 mod agents;
 mod cli;
+mod docs;
 mod engine;
 mod hosts;
 mod rollouts;

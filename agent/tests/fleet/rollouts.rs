@@ -157,3 +157,39 @@ fn it_is_paused_resumed_and_aborted() {
     run(&engine, &["unset", WORKERS, "--group", "web", "--waves", "1,100%", "--hold", "3s", "--wait"]).ends(0);
     until("nobody has it", || have(&hosts, WORKERS, &json!(20)) == 0);
 }
+
+/// A group's admin may write the log and the state of rollouts, and not to all hosts: neither a driver nor an owner who undoes
+/// something does that for them.
+#[test]
+fn what_is_only_written_into_the_state_or_the_log_reaches_no_host() {
+    if !is_here() {
+        return;
+    }
+    let engine = Engine::new(1);
+    let hosts = fleet(&engine, 1);
+    run(&engine, &["set", WORKERS, "6", "--all", "--wait"]).ends(0);
+    run(&engine, &["set", JOBS, "3", "--all", "--waves", "100%", "--hold", "60s"]).ends(0);
+    let real = rollout(&engine);
+    let mut forged = real.clone();
+    forged["id"] = json!("forged");
+    forged["hold"] = json!(0);
+    forged["steps"] = json!({ WORKERS: {"set": 60} });
+    forged["before"] = json!({});
+    engine.etcdctl(&["put", "/dynix/test/rollouts/forged", &forged.to_string()]);
+    let find = |id: &str| {
+        let all = status(&engine)["rollouts"].as_array().unwrap().clone();
+        all.into_iter().find(|rollout| rollout["id"] == id).unwrap()
+    };
+    until("the forged one is stopped", || find("forged")["state"] == "stopped");
+    assert_eq!(find("forged")["reason"], "its target does not have its values");
+    assert_eq!(find(real["id"].as_str().unwrap())["state"], "running");
+    run(&engine, &["abort"]).ends(0);
+    let entry = json!({
+        "id": "evil", "time": "", "by": "olga", "message": null, "what": "change", "target": "all",
+        "steps": { JOBS: "unset" }, "before": { JOBS: {"revision": 1, "entry": {"value": 60}} },
+    });
+    engine.etcdctl(&["put", "/dynix/test/log/evil", &entry.to_string()]);
+    let undo = run(&engine, &["undo"]).ends(1);
+    assert!(undo.stderr.contains("evil is not what was done to all"), "{}", undo.stderr);
+    assert_eq!((hosts[0].in_effect(WORKERS), have(&hosts, JOBS, &json!(60))), (json!(6), 0));
+}

@@ -308,3 +308,43 @@ async fn a_member_that_is_lost_or_frozen_or_led_the_others_is_no_outage() {
         tokio::task::block_in_place(|| engine.answers());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_answers_and_is_no_etcd_is_trouble_and_no_layer() {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        }
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let (sender, events) = mpsc::channel(16);
+    let cancel = CancellationToken::new();
+    let config = dynix_agent::config::Etcd {
+        endpoints: vec![format!("http://127.0.0.1:{port}")],
+        fleet: "test".into(),
+        certificate_authority: None,
+        certificate: None,
+        key: None,
+        user_file: None,
+        password_file: None,
+        lease: 5,
+        drive: false,
+    };
+    let client = dynix_agent::etcd::client::Client::new(&config, "t").unwrap();
+    let identity = Identity {
+        source: "fleet".into(),
+        host: "web1".into(),
+        groups: Vec::new(),
+        state: state(&directory),
+        runtime: state(&directory),
+    };
+    let stop = cancel.clone();
+    tokio::spawn(async move { source::run(client, &fleet(), identity, sender, stop).await });
+    let mut heard = Heard { events, cancel };
+    let (revision, reason) = heard.trouble().await;
+    assert!(revision.is_none() && reason.starts_with("etcd"), "{reason}");
+}
