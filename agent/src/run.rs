@@ -12,12 +12,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Source};
+use crate::daemon::Daemon;
 use crate::etcd::client::Client;
 use crate::etcd::keys::Fleet;
 use crate::etcd::reporter::Reporter;
 use crate::etcd::source;
+use crate::git;
 use crate::host::{self, Observed, Status, Worker};
 use crate::metrics;
+use crate::patience::Patience;
 use crate::rollout::drive;
 
 /// Makes sources look at once.
@@ -83,13 +86,16 @@ pub async fn run(config: Config, nudges: Arc<Nudges>, tell: Tell, cancel: Cancel
                 }
                 tasks.spawn(async move { source::run(client, &fleet, identity, sender, stop).await });
             }
-            Source::Git(_) => {
-                anyhow::bail!("source {name}: this agent knows nothing of Git");
+            Source::Git(git) => {
+                let (git, socket, nudge) = (git.clone(), config.socket.clone(), nudges.add());
+                tasks.spawn(async move {
+                    let known = known(&socket, &identity.source).await;
+                    git::run(git, identity, known, sender, nudge, stop).await;
+                });
             }
         }
     }
     drop(observed);
-    let _ = nudges;
     tasks.spawn(tell_others(config.metrics.clone(), statuses, tell));
     tokio::select! {
         () = cancel.cancelled() => {}
@@ -97,6 +103,21 @@ pub async fn run(config: Config, nudges: Arc<Nudges>, tell: Tell, cancel: Cancel
     }
     tasks.shutdown().await;
     Ok(())
+}
+
+/// The revision that the host's log has of a source: what a source that lost its state does not go back behind.
+async fn known(socket: &Utf8Path, source: &str) -> Option<String> {
+    let mut patience = Patience::new(source);
+    loop {
+        let sources = match Daemon::connect(socket).await {
+            Ok(mut daemon) => daemon.sources().await,
+            Err(fault) => Err(fault),
+        };
+        match sources {
+            Ok(sources) => return sources.into_iter().find(|one| one.name == source)?.revision,
+            Err(_) => patience.wait().await,
+        }
+    }
 }
 
 /// Tells metrics and systemd what there is, whenever it changes.

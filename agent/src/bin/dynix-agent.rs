@@ -86,13 +86,13 @@ fn serve(path: &Utf8Path, machine_id: &Utf8Path) -> anyhow::Result<()> {
         let nudges: Arc<Nudges> = Arc::default();
         let [mut terminate, mut interrupt, mut hangup] =
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal).map(Result::ok);
-        let (ended, nudged) = (cancel.clone(), nudges.clone());
+        let (ended, hung_up) = (cancel.clone(), nudges.clone());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     Some(()) = heard(&mut terminate) => return ended.cancel(),
                     Some(()) = heard(&mut interrupt) => return ended.cancel(),
-                    Some(()) = heard(&mut hangup) => nudged.all(),
+                    Some(()) = heard(&mut hangup) => hung_up.all(),
                     else => return,
                 }
             }

@@ -51,7 +51,8 @@ fn without_revision(line: &str) -> String {
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
     for at in 1..words.len() {
         if words[at - 1].ends_with("revision") {
-            words[at] = words[at].trim_start_matches(|ch: char| ch.is_ascii_digit()).to_owned();
+            let number = words[at].bytes().take_while(u8::is_ascii_digit).count();
+            words[at].replace_range(..number, "");
         }
     }
     words.join(" ")
