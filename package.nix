@@ -25,6 +25,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./Cargo.toml
       ./LICENSE
       ./THIRD-PARTY-NOTICES
+      ./agent
       ./benches
       ./deny.toml
       ./descriptions
@@ -76,7 +77,12 @@ rustPlatform.buildRustPackage (finalAttrs: {
       --bash <($out/bin/dynix completions bash) \
       --fish <($out/bin/dynix completions fish) \
       --zsh <($out/bin/dynix completions zsh)
+    installShellCompletion --cmd dynix-fleet \
+      --bash <($out/bin/dynix-fleet completions bash) \
+      --fish <($out/bin/dynix-fleet completions fish) \
+      --zsh <($out/bin/dynix-fleet completions zsh)
     $out/bin/dynix man man
+    $out/bin/dynix-fleet man man
     installManPage man/*
   '';
 

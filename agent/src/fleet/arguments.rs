@@ -105,6 +105,18 @@ pub enum Command {
     Forget(Forget),
     /// Drive rollouts, as agents do
     Drive,
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        directory: Utf8PathBuf,
+    },
 }
 
 /// Where values are for

@@ -8,6 +8,7 @@ mod reached;
 mod rollouts;
 
 use anyhow::Context;
+use clap::CommandFactory as _;
 use dynix::exit::Exit;
 
 use arguments::{Cli, Command};
@@ -15,6 +16,18 @@ use reached::Reached;
 
 /// Runs a command.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "dynix-fleet", &mut std::io::stdout());
+            return Ok(Exit::Done);
+        }
+        Command::Man { directory } => {
+            std::fs::create_dir_all(directory).with_context(|| format!("cannot make {directory}"))?;
+            clap_mangen::generate_to(Cli::command(), directory).context("cannot write man pages")?;
+            return Ok(Exit::Done);
+        }
+        _ => {}
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot begin")?;
     runtime.block_on(async {
         let fleet = Reached::new(&cli.global)?;
@@ -32,6 +45,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Abort(which) => rollouts::abort(&fleet, which).await,
             Command::Forget(forget) => changes::forget(&fleet, &forget.host).await,
             Command::Drive => rollouts::drive(&fleet).await,
+            // Done above, without a fleet.
+            Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Done),
         }
     })
 }

@@ -150,3 +150,19 @@ fn help_is_there_for_every_command() {
     let output = Command::new(env!("CARGO_BIN_EXE_dynix-agent")).arg("--help").output().unwrap();
     insta::assert_snapshot!("agent", String::from_utf8(output.stdout).unwrap());
 }
+
+#[test]
+fn completions_and_man_pages_are_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let fleet = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_dynix-fleet")).args(arguments).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "fish", "zsh"] {
+        assert!(fleet(&["completions", shell]).contains("--waves") || shell == "fish", "{shell}");
+    }
+    fleet(&["man", directory.path().to_str().unwrap()]);
+    let page = std::fs::read_to_string(directory.path().join("dynix-fleet-set.1")).unwrap();
+    assert!(page.contains("waves"));
+}

@@ -42,7 +42,8 @@ fn template() -> &'static Path {
                 let one: Value = serde_json::from_str(&text).unwrap();
                 services.extend(one["services"].as_object().unwrap().clone());
             }
-            let description = json!({"version": 1, "services": services, "sources": [{"name": "fleet"}]});
+            let description =
+                json!({"version": 1, "services": services, "sources": [{"name": "config"}, {"name": "fleet"}]});
             let file = directory.path().join("description.json");
             std::fs::write(&file, description.to_string()).unwrap();
             let status = Command::new(dynix())
@@ -68,16 +69,22 @@ pub struct Host {
 
 impl Host {
     pub fn new(engine: &Engine, name: &str, groups: &[&str]) -> Self {
+        Self::with(engine, name, groups, &json!({}))
+    }
+
+    /// With more sources than etcd.
+    pub fn with(engine: &Engine, name: &str, groups: &[&str], more: &Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let status = Command::new("cp").arg("-aT").args([template(), directory.path()]).status();
         assert!(status.unwrap().success());
         let mut host = Self { name: name.to_owned(), directory, daemon: None, agent: None };
         let at = |below: &str| host.directory.path().join(below);
-        let config = json!({
+        let mut config = json!({
             "version": 1, "host": name, "groups": groups, "socket": at("run/dynix/dynix.sock"),
             "stateDirectory": at("agent/state"), "runtimeDirectory": at("agent/run"), "metrics": at("agent/metrics.prom"),
             "sources": {"fleet": {"kind": "etcd", "endpoints": engine.endpoints(), "fleet": FLEET, "lease": 3}},
         });
+        config["sources"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         std::fs::write(at("agent.json"), config.to_string()).unwrap();
         host.start_daemon();
         host.start_agent();

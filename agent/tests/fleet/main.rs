@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in tests, a panic is the report
 
 mod agents;
+mod both;
 mod cli;
 mod docs;
 mod engine;
