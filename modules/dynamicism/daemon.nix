@@ -9,51 +9,7 @@ let
     config.dynamicism.options != [ ]
     || lib.any (service: service.enable) (lib.attrValues config.dynamicism.for);
 
-  bounds = {
-    options = {
-      methods = mkOption {
-        type = types.listOf (
-          types.enum [
-            "append"
-            "unset"
-            "rollback"
-            "reset"
-            "apply"
-          ]
-        );
-        default = [
-          "append"
-          "unset"
-          "apply"
-        ];
-        description = ''
-          The methods that may change it. For `rollback` and `reset`, dynix looks at everything that they would change: each
-          path needs a rule that allows the method.
-        '';
-      };
-      minimum = mkOption {
-        type = types.nullOr types.number;
-        default = null;
-        description = "The smallest number that may be set. With null, the option's type decides.";
-      };
-      maximum = mkOption {
-        type = types.nullOr types.number;
-        default = null;
-        description = "The largest number that may be set. With null, the option's type decides.";
-      };
-      values = mkOption {
-        type = types.nullOr (types.listOf types.anything);
-        default = null;
-        description = "The only values that may be set. With null, the option's type decides.";
-      };
-      rate = mkOption {
-        type = types.nullOr types.str;
-        default = null;
-        example = "10/min";
-        description = "How often each user may change it, as a count and a time; null for any number of times.";
-      };
-    };
-  };
+  bounds = import ./bounds.nix { inherit lib; };
 
   rule = {
     options = {
@@ -66,6 +22,12 @@ let
         type = types.listOf types.str;
         default = [ ];
         description = "The names of the groups whose members the rule is for.";
+      };
+      source = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        internal = true;
+        description = "The source that it is for, and nothing else; null for all that comes from none.";
       };
       options = mkOption {
         type = types.attrsOf (types.submodule bounds);

@@ -175,6 +175,7 @@ in
     ./redis.nix
     ./samba.nix
     ./servarr.nix
+    ./sources.nix
     ./sysctl.nix
     ./systemd.nix
     ./unbound.nix
@@ -454,7 +455,14 @@ in
       lib.dynamicism = {
         inherit (import ./mk-dynamic.nix) mkDynamic;
         # The override log as a module for an evaluation that is to include it: { log, arguments ? { } } -> module.
-        overridesModule = (import ./definitions.nix { inherit lib; }).toModule;
+        overridesModule =
+          log:
+          (import ./definitions.nix { inherit lib; }).toModule (
+            {
+              sources = import ./layers.nix { inherit lib; } cfg.sources;
+            }
+            // log
+          );
         # What `dynix verify` evaluates. `found` is what only the build knows: { SERVICE = { files, units }; }.
         verify =
           {

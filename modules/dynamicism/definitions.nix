@@ -66,19 +66,61 @@ let
             ];
       };
 
-  # The records that hold, oldest first. Walking back from the newest, a rollback leads to the record that it names, with
-  # what lies between left out; a rejected record is left out, be it a rollback or a reject.
+  # Whether a record is about a source: a layer of one, a reject of that, or a reject of such a reject. No rollback of the
+  # host leaves it out.
+  isAboutSource =
+    all:
+    let
+      known = builtins.listToAttrs (
+        map ({ node, ... }: {
+          name = toString node.id;
+          value = node.record;
+        }) (builtins.filter ({ node, ... }: node.record ? source || node.record ? reject) all)
+      );
+      is =
+        id:
+        let
+          record = known.${toString id} or { };
+        in
+        record ? source || record ? reject && is record.reject;
+    in
+    if builtins.any ({ node, ... }: node.record ? source) all then is else _: false;
+
+  # The records that hold: those of the host, oldest first, and the newest layer of each source. Walking back from the
+  # newest, a rollback leads to the record that it names, with what lies between left out; a rejected record is left out, be
+  # it a rollback or a reject.
   holding =
     all:
-    (foldl'
+    let
+      isAbout = isAboutSource all;
+    in
+    foldl'
       (
         state:
         { node, ... }:
         let
           inherit (node) id record;
         in
+        if isAbout id then
+          if state.rejected ? ${toString id} then
+            state
+          else if record ? reject then
+            state
+            // {
+              rejected = state.rejected // {
+                ${toString record.reject} = true;
+              };
+            }
+          else
+            state
+            // {
+              layers = {
+                ${record.source} = node;
+              }
+              // state.layers;
+            }
         # Behind a rollback, on the way to the record that it names.
-        if state.to != null && id > state.to then
+        else if state.to != null && id > state.to then
           state
         # It does nothing, whatever it is.
         else if state.rejected ? ${toString id} then
@@ -107,9 +149,9 @@ let
         to = null;
         rejected = { };
         kept = null;
+        layers = { };
       }
-      all
-    ).kept;
+      all;
 
   # A tree of overrides: { below = { NAME = tree; }; } or { value, id }. Updates are strict along the path that they
   # touch, so that a log of many records leaves no deep chain of them.
@@ -247,6 +289,27 @@ let
     else
       lib.concatMap (name: leaves (path ++ [ name ]) tree.below.${name}) (attrNames tree.below);
 
+  # The layers of the sources in their order, with the host's own overrides among them: each on top of those before it.
+  around =
+    own: layers:
+    { below, above }:
+    let
+      of =
+        name: if layers ? ${name} then set [ ] layers.${name}.record.set layers.${name}.id empty else empty;
+      cover =
+        tree: top:
+        foldl' (
+          tree:
+          {
+            path,
+            value,
+            id,
+          }:
+          put path value id tree
+        ) tree (leaves [ ] top);
+    in
+    if layers == { } then own else foldl' cover empty (map of below ++ [ own ] ++ map of above);
+
   # Below every priority that a configuration has, the newest record the lowest.
   define =
     tree:
@@ -257,15 +320,21 @@ rec {
   #
   # `log`: a path, or the function that the file holds; `arguments`: what it gets besides `overrides` (config, lib, pkgs).
   # `until` plays no part: once it has passed, dynix records a `reject`.
+  # `sources`: the names of the sources whose layers are below the host's own overrides, and above them, the lowest first.
   fold =
     {
       log,
       arguments ? { },
+      sources ? {
+        below = [ ];
+        above = [ ];
+      },
     }:
     let
       function = if builtins.isFunction log then log else import log;
+      holds = holding (records function arguments);
     in
-    foldFrom empty (holding (records function arguments));
+    around (foldFrom empty holds.kept) holds.layers sources;
 
   # The overrides that hold: a list of { path, value, id }, in the order of their paths.
   overrides = log: leaves [ ] (fold log);

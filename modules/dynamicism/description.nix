@@ -388,6 +388,14 @@ in
   // lib.optionalAttrs (cfg.options != [ ]) {
     inherit (cfg) options;
   }
+  // lib.optionalAttrs (cfg.sources != { }) {
+    sources =
+      let
+        inherit (import ./layers.nix { inherit lib; } cfg.sources) below above;
+        of = overHost: map (name: { inherit name overHost; });
+      in
+      of false below ++ of true above;
+  }
   // lib.optionalAttrs (cfg.metrics.textfile != null) {
     metrics = { inherit (cfg.metrics) textfile; };
   }

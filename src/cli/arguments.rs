@@ -150,6 +150,8 @@ pub enum Command {
     Append(Lazy<Append>),
     /// Record settings that are written down: Nix, JSON, TOML or YAML
     Import(Lazy<Import>),
+    /// Record all that a source outside of this host says by now
+    Layer(Lazy<Layer>),
     /// Open the present values in an editor, and record what is changed
     Edit(Lazy<Edit>),
     /// Remove an override
@@ -174,6 +176,9 @@ pub enum Command {
     Get(Lazy<Get>),
     /// Show what is overridden and what is in effect
     Status(Lazy<Status>),
+    /// List the sources outside of this host, and what each says
+    #[command(after_help = "Example:\n  dynix sources --json | jq '.sources[] | select(.refused)'")]
+    Sources(Lazy<Read>),
     /// List services that are dynamic, that could be, and that cannot
     #[command(after_help = "Example:\n  dynix services --json | jq '.candidates'")]
     Services(Lazy<Read>),
@@ -237,7 +242,7 @@ impl Command {
         match self {
             Self::Get(Lazy(one)) => Some(&mut one.json),
             Self::Status(Lazy(one)) => Some(&mut one.json),
-            Self::Services(Lazy(one)) | Self::Prove(Lazy(one)) => Some(&mut one.json),
+            Self::Services(Lazy(one)) | Self::Sources(Lazy(one)) | Self::Prove(Lazy(one)) => Some(&mut one.json),
             Self::Options(Lazy(one)) => Some(&mut one.json),
             Self::Log(Lazy(one)) => Some(&mut one.json),
             Self::History(Lazy(one)) => Some(&mut one.json),
@@ -377,6 +382,46 @@ pub struct Import {
     /// How they are recorded.
     #[command(flatten)]
     pub recording: Recording,
+}
+
+/// `dynix layer`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A source is one of dynamicism.sources. Its values are below those of this host, unless it is configured otherwise. What it
+does not say any more is over. All of it is taken, or nothing. dynix-agent does the same for a source of its own.
+
+Examples:
+  dynix layer fleet settings.toml --revision 2026-11-30 --apply
+  dynix layer fleet --revision none --apply < /dev/null                  the source says nothing
+  git show main:hosts/web3.nix | dynix layer fleet --revision \"$(git rev-parse main)\" --apply")]
+pub struct Layer {
+    /// The source
+    #[arg(add = ArgValueCompleter::new(offers::sources))]
+    pub source: String,
+    /// The settings [default: standard input, as is `-`]
+    pub file: Option<Utf8PathBuf>,
+    /// What the source calls this state of its values
+    #[arg(long)]
+    pub revision: Option<String>,
+    /// Who says it
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// How they are written [default: by the end of the file's name, else Nix]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ImportFormat>,
+    /// Apply at once to the services concerned
+    #[arg(long)]
+    pub apply: bool,
+    /// Wait until the changed units are not watched any more, or for DURATION
+    #[arg(long, value_name = "DURATION", requires = "apply", value_parser = wait)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<Wait>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What is said about it, and whether it is only looked at.
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 /// How settings are written.

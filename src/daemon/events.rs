@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::attr_path::AttrPath;
 use crate::overrides::{Kind, Record};
 use crate::reconcile::state::{FailureKind, State};
 
@@ -130,6 +131,10 @@ pub struct RecordView {
     reject: Option<Rejection>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -152,10 +157,14 @@ impl RecordView {
         let Record { id, time, by, until, message, kind } = record;
         let rejected = rejected.cloned();
         let mut view = Self { id, time, by, until, message, holds, rejected, ..Self::default() };
+        let assigned = |leaves: Vec<(AttrPath, Value)>| {
+            leaves.into_iter().map(|(path, value)| Assignment { path: path.to_string(), value }).collect()
+        };
         match kind {
-            Kind::Set(leaves) => {
-                let leaves = leaves.into_iter().map(|(path, value)| Assignment { path: path.to_string(), value });
-                view.set = Some(leaves.collect());
+            Kind::Set(leaves) => view.set = Some(assigned(leaves)),
+            Kind::Layer(layer) => {
+                (view.source, view.revision) = (Some(layer.source), layer.revision);
+                view.set = Some(assigned(layer.values));
             }
             Kind::Replace(path, value) => view.replace = Some(Assignment { path: path.to_string(), value }),
             Kind::Unset(path) => view.unset = Some(path.to_string()),

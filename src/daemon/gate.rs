@@ -92,9 +92,12 @@ impl<'c> Case<'c> {
             return Ok(free);
         }
         let System { plan, paths, .. } = system;
-        let spec = plan.daemon.clone().unwrap_or_default();
+        let mut spec = plan.daemon.clone().unwrap_or_default();
+        // The bounds of a source are for what comes from it, and for nothing else.
+        let source = if let Request::SetLayer(one) = request { Some(&one.source) } else { None };
+        spec.allow.retain(|_, rule| rule.source.as_ref() == source);
         let method = match request {
-            Request::Append(_) | Request::Set(_) => Method::Append,
+            Request::Append(_) | Request::Set(_) | Request::SetLayer(_) => Method::Append,
             Request::Unset(_) | Request::Prune(_) => Method::Unset,
             // They are judged by what comes and goes with them.
             Request::Rollback(_) | Request::Undo(_) | Request::Redo(_) | Request::Reject(_) => Method::Rollback,
@@ -122,7 +125,7 @@ impl<'c> Case<'c> {
     /// Says whether the changes of a request may be recorded after `log`.
     pub fn judge(&self, log: &LogFile, changes: &[Draft]) -> anyhow::Result<()> {
         let Some(limits) = &self.limits else { return Ok(()) };
-        if changes.is_empty() && limits.method == Method::Unset {
+        if changes.is_empty() && matches!(limits.method, Method::Append | Method::Unset) {
             return Ok(());
         }
         let state = State::load(&limits.paths.state())?;
@@ -133,7 +136,8 @@ impl<'c> Case<'c> {
             effects.extend(changes.iter().flat_map(policy::given));
         }
         let used = policy::judge(&limits.spec, limits.names, limits.method, &effects)?;
-        if used.is_empty() {
+        // What a source says can be without any effect, below what the host says.
+        if used.is_empty() && limits.method != Method::Append {
             return Err(Denied::NotAllowed(format!("{} has nothing to go back from there", limits.names.user)).into());
         }
         limits.count(used)?;

@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::peer::Names;
 use crate::attr_path::AttrPath;
-use crate::overrides::{Draft, Overlay, Override};
+use crate::overrides::{Draft, Layer, Overlay, Override};
 use crate::plan::rule::Pattern;
 use crate::plan::{Bounds, DaemonSpec, Method, Rule};
 use crate::types::number::compare;
@@ -77,7 +77,7 @@ pub fn given(change: &Draft) -> Vec<Effect> {
             collect(path, value, &mut leaves);
             leaves
         }
-        Draft::SetAll(values) => {
+        Draft::SetAll(values) | Draft::Layer(Layer { values, .. }) => {
             let mut leaves = Vec::new();
             for (path, value) in values {
                 collect(path, value, &mut leaves);

@@ -58,6 +58,7 @@ fn answer(query: &Query, session: &Session) -> Reply {
         Query::Get(path) => session.open().and_then(|system| Ok(interface::found(&system.value(path)?))),
         Query::Status => session.open().and_then(|system| Ok(interface::found(&system.status()?.0))),
         Query::Log(query) => records(query, session).map(|found| interface::found(&found)),
+        Query::Sources => session.open().and_then(|system| Ok(Reply::new(json!({ "sources": system.sources()? })))),
         Query::Metrics => session.open().and_then(|system| Ok(Reply::new(json!({ "text": system.metrics()? })))),
     };
     found.unwrap_or_else(|error| failed(&error))

@@ -207,7 +207,8 @@ fn applies_together(request: &Request) -> bool {
         Request::Undo(one) => !one.apply,
         Request::Redo(one) => !one.apply,
         Request::Reject(one) => !one.apply,
-        Request::Reset(_) | Request::Prune(_) | Request::Confirm(_) => false,
+        // One that is rejected with others would count as refused.
+        Request::SetLayer(_) | Request::Reset(_) | Request::Prune(_) | Request::Confirm(_) => false,
     }
 }
 
@@ -215,6 +216,7 @@ fn applies(request: &Request) -> bool {
     match request {
         Request::Append(one) => one.apply,
         Request::Set(one) => one.apply,
+        Request::SetLayer(one) => one.apply,
         Request::Unset(one) => one.apply,
         Request::Rollback(one) => one.apply,
         Request::Undo(one) => one.apply,

@@ -5,6 +5,9 @@
 //! The walk goes back from the last record. `rollback n` jumps to record n, or to the beginning for 0. `reject n`
 //! leaves out record n when the walk comes to it. A record that is left out has no effect, even if it is a rollback or
 //! a reject itself.
+//!
+//! What is *about a source* (its layers, their rejects, and the rejects of those) is not the host's: a rollback jumps over none
+//! of it.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +18,17 @@ use super::fold::Ids;
 pub(super) enum Control {
     Rollback(u64),
     Reject(u64),
+    /// A reject that is about a source.
+    RejectOfSource(u64),
+    /// A layer of a source.
+    Layer,
+}
+
+impl Control {
+    /// Whether it is no matter of the host's own records.
+    pub fn is_about_source(self) -> bool {
+        matches!(self, Self::RejectOfSource(_) | Self::Layer)
+    }
 }
 
 /// The ids that count. Ranges include both ends; ids that no record has may be among them.
@@ -22,6 +36,8 @@ pub(super) enum Control {
 pub(super) struct Chain {
     ranges: Vec<(u64, u64)>,
     rejected: BTreeSet<u64>,
+    /// The records that are about a source, ascending.
+    of_sources: Vec<u64>,
     /// The rollbacks and rejections that had their way, ascending.
     steering: Vec<u64>,
     /// Whether the walk arrived at `base`, the record from which the caller knows the state.
@@ -47,6 +63,7 @@ impl Chain {
     /// `controls` are all control records after `base`, in order, with their ids.
     pub fn walk(last: u64, controls: &[(u64, Control)], base: u64) -> Result<Self, BeforeBase> {
         let mut chain = Self::default();
+        chain.walk_sources(last, controls, base)?;
         let mut at = last;
         let mut before = controls.partition_point(|(id, _)| *id <= at);
         loop {
@@ -55,9 +72,12 @@ impl Chain {
                 chain.ranges.push((base + 1, at));
                 break;
             };
+            before -= 1;
+            if control.is_about_source() {
+                continue;
+            }
             chain.ranges.push((id + 1, at));
             at = id - 1;
-            before -= 1;
             if chain.rejected.contains(&id) {
                 continue;
             }
@@ -66,6 +86,7 @@ impl Chain {
                 Control::Reject(rejected) => {
                     chain.rejected.insert(rejected);
                 }
+                Control::RejectOfSource(_) | Control::Layer => {}
                 Control::Rollback(0) => {
                     chain.finish();
                     return Ok(chain);
@@ -83,6 +104,25 @@ impl Chain {
         chain.from_base = true;
         chain.finish();
         Ok(chain)
+    }
+
+    /// What is about sources, from the last record back; no rollback matters to it.
+    fn walk_sources(&mut self, last: u64, controls: &[(u64, Control)], base: u64) -> Result<(), BeforeBase> {
+        let those = controls.iter().filter(|(id, control)| *id <= last && control.is_about_source());
+        self.of_sources = those.clone().map(|(id, _)| *id).collect();
+        for (id, control) in those.rev() {
+            match control {
+                Control::RejectOfSource(rejected) if !self.rejected.contains(id) => {
+                    // Also where the walk does not arrive at the base: layers are not left behind by a rollback.
+                    if *rejected <= base {
+                        return Err(BeforeBase);
+                    }
+                    self.rejected.insert(*rejected);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn finish(&mut self) {
@@ -111,7 +151,7 @@ impl Chain {
         for (from, to) in self.ranges.iter().rev() {
             let mut at = ids.up_to(*to);
             while let Some(id) = at.filter(|id| id >= from) {
-                if !self.rejected.contains(&id) {
+                if !self.rejected.contains(&id) && self.of_sources.binary_search(&id).is_err() {
                     newest[found] = Some(id);
                     found += 1;
                     if found == newest.len() {
@@ -125,6 +165,9 @@ impl Chain {
     }
 
     pub fn contains(&self, id: u64) -> bool {
+        if self.of_sources.binary_search(&id).is_ok() {
+            return !self.rejected.contains(&id);
+        }
         let index = self.ranges.partition_point(|(_, to)| *to < id);
         self.ranges.get(index).is_some_and(|(from, _)| *from <= id) && !self.rejected.contains(&id)
     }

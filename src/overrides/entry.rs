@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::record::{Draft, Kind, Record, leaves_at};
+use super::record::{Draft, Kind, Layer, Record, leaves_at};
 use crate::attr_path::AttrPath;
 use crate::nix;
 
@@ -49,6 +49,38 @@ pub(super) enum Operation<'a> {
     },
     /// A `set` or `replace` whose value only the evaluator knows: the text of the whole record.
     Expression(String),
+    /// The whole of what a source says: a tree of values.
+    Layer {
+        source: Cow<'a, str>,
+        revision: Option<Cow<'a, str>>,
+        value: Value,
+    },
+}
+
+impl<'a> Operation<'a> {
+    /// The operation of a record that names a source, or the problem with that.
+    pub fn with_source(
+        self,
+        source: Option<Cow<'a, str>>,
+        revision: Option<Cow<'a, str>>,
+    ) -> Result<Self, &'static str> {
+        match (source, revision, self) {
+            (None, None, operation) => Ok(operation),
+            (None, Some(_), _) => Err("has a revision, which belongs to a `source`"),
+            (Some(source), revision, Self::Set { path, value }) => {
+                let value = path
+                    .into_iter()
+                    .rev()
+                    .fold(value, |value, name| Value::Object(Map::from_iter([(name.into_owned(), value)])));
+                Ok(Self::Layer { source, revision, value })
+            }
+            (Some(source), revision, Self::Leaf { path, value }) => {
+                Self::Set { path: plain_names(path), value }.with_source(Some(source), revision)
+            }
+            (Some(_), _, Self::Expression(_)) => Err("has a `source` and computes its values, which have to be plain"),
+            (Some(_), ..) => Err("has a `source`, which belongs to a `set`"),
+        }
+    }
 }
 
 impl Entry<'_> {
@@ -64,6 +96,11 @@ impl Entry<'_> {
                 Kind::Reject { id, reason: reason.map(Cow::into_owned).unwrap_or_default() }
             }
             Operation::Expression(text) => Kind::Expression(text),
+            Operation::Layer { source, revision, value } => Kind::Layer(Layer {
+                source: source.into_owned(),
+                revision: revision.map(Cow::into_owned),
+                values: leaves_at(AttrPath::default(), value),
+            }),
         };
         let marks = [self.time, self.by, self.until, self.message];
         let [time, by, until, message] = marks.map(|mark| mark.map(Cow::into_owned));
@@ -81,6 +118,11 @@ impl Entry<'static> {
                 Operation::Replace { path: names(path), value: nix::normalized(value.clone()) }
             }
             Draft::Unset(path) => Operation::Unset(names(path)),
+            Draft::Layer(Layer { source, revision, values }) => Operation::Layer {
+                source: source.clone().into(),
+                revision: revision.clone().map(Cow::Owned),
+                value: nix::normalized(tree(values)),
+            },
             Draft::Rollback(to) => Operation::Rollback(*to),
             Draft::Reject { id, reason } => Operation::Reject { id: *id, reason: Some(reason.clone().into()) },
             Draft::Expression { path, text, replace: false } => {

@@ -15,6 +15,7 @@ use super::chain::{Chain, Control, Unknown};
 use super::entry::{Entry, Operation, attr_path, plain_names};
 use super::expressions::Wanted;
 use super::hand;
+use super::layers::Layers;
 use super::overlay::Overlay;
 use super::reader::{Digest, End, Found, Place, Reader};
 use super::record::{Kind, Record, leaves_at};
@@ -39,7 +40,10 @@ pub(super) struct Source<'a> {
 pub(super) struct State {
     pub place: Place,
     pub ids: Ids,
+    /// The host's own overrides.
     pub overlay: Overlay,
+    #[serde(default, skip_serializing_if = "Layers::is_empty")]
+    pub layers: Layers,
     /// The records in effect that stop to count by themselves.
     pub ends: Vec<(u64, String)>,
 }
@@ -116,7 +120,10 @@ pub(super) fn fold(source: &Source<'_>, base: Option<&State>, evaluate: Evaluate
     let wanted = difference.expressions(source, base, &chain, &|_| true)?;
     let mut kinds = evaluate(&wanted, &end)?.into_iter();
     let marked = difference.mark_in(&chain, from);
-    let mut folding = Folding::from(base.filter(|_| chain.from_base));
+    let mut folding = Folding::from(base);
+    if !chain.from_base {
+        folding.clear();
+    }
     let mut at_mark = None;
     each(source, base, |entry, found| {
         if marked.is_some_and(|id| found.id > id) && at_mark.is_none() {
@@ -238,6 +245,7 @@ impl Folding {
                 }
                 _ => self.pending.extend(hand::paths(&text).into_iter().map(|path| (id, path))),
             },
+            Operation::Layer { source, value, .. } => self.state.layers.put(&source, value, id),
             Operation::Rollback(_) | Operation::Reject { .. } => {}
         }
         self.state.ends.extend(entry.until.map(|until| (id, until.into_owned())));
@@ -251,12 +259,14 @@ impl Folding {
                 leaves_at(attr_path(path.clone()), value.clone()).into_iter().map(|(path, _)| path).collect()
             }
             Operation::Replace { path, .. } | Operation::Unset(path) => vec![attr_path(path.clone())],
-            Operation::Expression(_) | Operation::Rollback(_) | Operation::Reject { .. } => return,
+            Operation::Expression(_) | Operation::Layer { .. } | Operation::Rollback(_) | Operation::Reject { .. } => {
+                return;
+            }
         };
         self.pending.retain(|(_, path)| !above.iter().any(|one| path.starts_with(one)));
     }
 
-    /// Back to no override at all.
+    /// Back to no override of the host's own.
     fn clear(&mut self) {
         self.leaves.clear();
         self.state.overlay = Overlay::default();
@@ -272,6 +282,8 @@ pub(super) struct Difference {
     controls: Vec<(u64, Control)>,
     /// The ids of those that are expressions.
     expressions: Vec<u64>,
+    /// The last record of the state that it began with, if that has layers.
+    layered: u64,
     mark: Option<u64>,
     marked: Option<State>,
     /// The last record that ends before the mark, and the ids up to it.
@@ -286,6 +298,7 @@ impl Difference {
             plain: true,
             controls: Vec::new(),
             expressions: Vec::new(),
+            layered: base.filter(|base| !base.layers.is_empty()).map_or(0, |base| base.place.id),
             mark,
             marked: None,
             id_at_mark: 0,
@@ -334,7 +347,11 @@ impl Difference {
                 }
             }
             Operation::Rollback(to) => self.control(path, id, Control::Rollback(*to), *to)?,
-            Operation::Reject { id: rejected, .. } => self.control(path, id, Control::Reject(*rejected), *rejected)?,
+            Operation::Reject { id: rejected, .. } => {
+                let control = if self.is_about_source(*rejected) { Control::RejectOfSource } else { Control::Reject };
+                self.control(path, id, control(*rejected), *rejected)?;
+            }
+            Operation::Layer { .. } => self.controls.push((id, Control::Layer)),
             Operation::Expression(_) => {
                 self.plain = false;
                 self.expressions.push(id);
@@ -347,6 +364,12 @@ impl Difference {
         self.folding.state.ids.push(id);
         self.folding.state.place = found.after;
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether a record is about a source, or may be: those before the beginning are not known.
+    fn is_about_source(&self, id: u64) -> bool {
+        let place = self.controls.binary_search_by_key(&id, |(id, _)| *id);
+        id <= self.layered || place.is_ok_and(|place| self.controls[place].1.is_about_source())
     }
 
     fn control(&mut self, path: &Utf8Path, id: u64, control: Control, named: u64) -> Result<(), LogError> {

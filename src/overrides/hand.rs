@@ -92,7 +92,8 @@ pub(super) fn is_expression(text: &str) -> Result<(), String> {
 }
 
 /// Attributes that hold a plain value.
-const PLAIN: [&str; 9] = ["id", "rollback", "reject", "time", "by", "until", "message", "reason", "unset"];
+const PLAIN: [&str; 11] =
+    ["id", "rollback", "reject", "time", "by", "until", "message", "reason", "unset", "source", "revision"];
 
 /// The definitions of a record so far.
 #[derive(Default)]
@@ -103,6 +104,8 @@ struct Parts {
     until: Option<String>,
     message: Option<String>,
     reason: Option<String>,
+    source: Option<String>,
+    revision: Option<String>,
     reject: Option<u64>,
     rollback: Option<u64>,
     unset: Option<Names<'static>>,
@@ -127,7 +130,7 @@ impl Parts {
         if !PLAIN.contains(&first.as_str()) {
             return Err(format!(
                 "has an attribute {}; a record has id, time, by, until, message, and one of set, replace, unset, rollback, \
-                 reject (with reason)",
+                 reject (with reason); a set of a source has source and revision",
                 nix::quoted(&first)
             ));
         }
@@ -144,6 +147,8 @@ impl Parts {
             "until" => put(&mut self.until, &first, text(plain()?, &first)?),
             "message" => put(&mut self.message, &first, text(plain()?, &first)?),
             "reason" => put(&mut self.reason, &first, text(plain()?, &first)?),
+            "source" => put(&mut self.source, &first, text(plain()?, &first)?),
+            "revision" => put(&mut self.revision, &first, text(plain()?, &first)?),
             _ => put(&mut self.unset, &first, path_names(plain()?, &first)?),
         }
     }
@@ -202,6 +207,13 @@ impl Parts {
         let [operation] = <[Operation<'static>; 1]>::try_from(found).map_err(|found| {
             format!("has {} of set, replace, unset, rollback and reject; it needs exactly one", found.len())
         })?;
+        let is_of_source = self.source.is_some();
+        let operation = operation.with_source(self.source.map(Cow::Owned), self.revision.map(Cow::Owned))?;
+        if is_of_source && self.until.is_some() {
+            return Err(
+                "has a `source` and an end; what a source says ends when the source no longer says it".to_owned()
+            );
+        }
         Ok(Entry {
             id: self.id,
             time: self.time.map(Cow::Owned),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::hand;
-use super::record::{Draft, Stamp, write_line};
+use super::record::{Draft, Layer, Stamp, write_line};
 use crate::attr_path::AttrPath;
 use crate::nix;
 
@@ -23,6 +23,9 @@ pub enum Unrecordable {
         /// Why not.
         problem: String,
     },
+    /// A source can't say this.
+    #[error("{0}")]
+    Layer(String),
     /// It is too large.
     #[error("the record would have {size} bytes; at most {LINE} are possible")]
     TooLarge {
@@ -46,6 +49,7 @@ pub fn check(change: &Draft) -> Result<(), Unrecordable> {
         Draft::SetAll(values) => {
             values.iter().try_for_each(|(_, value)| unless_empty(value)).and_then(|()| unless_overlapping(values))
         }
+        Draft::Layer(layer) => layer_problem(layer),
         Draft::Expression { text, .. } => hand::is_expression(text),
         _ => Ok(()),
     };
@@ -64,7 +68,10 @@ pub fn check(change: &Draft) -> Result<(), Unrecordable> {
             },
             _ => Ok(()),
         })
-        .map_err(|problem| Unrecordable::Value { path, problem })?;
+        .map_err(|problem| match change {
+            Draft::Layer(_) => Unrecordable::Layer(problem),
+            _ => Unrecordable::Value { path, problem },
+        })?;
     if text.len() > LINE { Err(Unrecordable::TooLarge { size: text.len() }) } else { Ok(()) }
 }
 
@@ -81,6 +88,34 @@ fn possible(path: &AttrPath) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+/// Whether a source can have this name.
+pub fn source(name: &str) -> Result<(), String> {
+    let is_of_name = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '-' | '_' | '.');
+    if name.is_empty() || name.len() > SOURCE || !name.chars().all(is_of_name) {
+        return Err(format!(
+            "{name:?} is no name of a source: 1 to {SOURCE} letters, digits, and the characters - _ ."
+        ));
+    }
+    Ok(())
+}
+
+/// The name of a source is one word; a revision is one line.
+fn layer_problem(layer: &Layer) -> Result<(), String> {
+    source(&layer.source)?;
+    let revision = layer.revision.as_deref().unwrap_or("none");
+    if revision.is_empty() || revision.len() > REVISION || revision.contains(char::is_control) {
+        return Err(format!("{revision:?} is no revision: 1 to {REVISION} bytes without line breaks"));
+    }
+    if let Some((path, _)) = layer.values.iter().find(|(_, value)| value.is_object()) {
+        return Err(format!("{path} is an attribute set; a layer has plain values alone"));
+    }
+    unless_overlapping(&layer.values)
+}
+
+/// Most bytes of a source's name, and of a revision.
+const SOURCE: usize = 64;
+const REVISION: usize = 256;
 
 /// In one record, a path has one value.
 fn unless_overlapping(values: &[(AttrPath, Value)]) -> Result<(), String> {

@@ -16,6 +16,7 @@ use super::cache::{Cache, FileState, Good, LogStamp};
 use super::entry::{Entry, Operation, tree};
 use super::expressions::{self, ExpressionError, Wanted, With};
 use super::fold::{self, FoldResult, Source, State};
+use super::layers::{Layers, Order};
 use super::limits;
 use super::overlay::Overlay;
 use super::reader::{End, Place, Torn};
@@ -45,8 +46,10 @@ const RETRY: Duration = Duration::from_millis(10);
 /// The fold of the log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Folded {
-    /// The overrides that hold.
+    /// The overrides that hold: the host's own and those of the sources.
     pub overlay: Overlay,
+    /// The layers of the sources.
+    pub layers: Layers,
     /// The id of the last record; 0 if there is none.
     pub last_id: u64,
     /// Warnings for people about the file.
@@ -56,6 +59,9 @@ pub struct Folded {
     /// Records that hold and are expressions without a value: they count as not recorded.
     pub unevaluated: Vec<ExpressionError>,
     ends: Vec<(u64, String)>,
+    /// The host's own overrides, where they are not all.
+    own: Option<Overlay>,
+    order: Order,
 }
 
 impl Folded {
@@ -75,11 +81,23 @@ impl Folded {
             Draft::SetAll(values) => Kind::Set(leaves_at(AttrPath::default(), nix::normalized(tree(values)))),
             Draft::Replace(path, value) => Kind::Replace(path.clone(), nix::normalized(value.clone())),
             Draft::Unset(path) => Kind::Unset(path.clone()),
-            Draft::Rollback(_) | Draft::Reject { .. } | Draft::Expression { .. } => return Ok(None),
+            Draft::Rollback(_) | Draft::Reject { .. } | Draft::Expression { .. } | Draft::Layer(_) => return Ok(None),
         };
-        let mut overlay = self.overlay.clone();
+        let mut overlay = self.own().clone();
         overlay.fold(&Record { id: self.last_id + 1, time: None, by: None, until: None, message: None, kind });
-        Ok(Some(overlay))
+        Ok(Some(if self.own.is_some() { self.layers.around(&overlay, &self.order) } else { overlay }))
+    }
+
+    /// Whether any source says a value.
+    #[must_use]
+    pub fn is_layered(&self) -> bool {
+        self.own.is_some() && !self.layers.around(&Overlay::default(), &self.order).is_empty()
+    }
+
+    /// The host's own overrides, without those of the sources.
+    #[must_use]
+    pub fn own(&self) -> &Overlay {
+        self.own.as_ref().unwrap_or(&self.overlay)
     }
 
     /// The ends of records that hold: id and time (RFC 3339).
@@ -139,6 +157,7 @@ pub struct LogFile {
     pub(super) values: Values,
     /// Whether this process has the log's lock already, so that nothing here asks for it.
     locked: bool,
+    order: Order,
 }
 
 impl LogFile {
@@ -146,7 +165,7 @@ impl LogFile {
     #[must_use]
     pub fn new(path: &Utf8Path, cache: &Utf8Path, evaluator: Option<Evaluator>) -> Self {
         let (path, notes) = (path.to_owned(), Cache::new(cache, path));
-        Self { path, cache: notes, evaluator, values: Values::new(cache), locked: false }
+        Self { path, cache: notes, evaluator, values: Values::new(cache), locked: false, order: Order::default() }
     }
 
     /// The same, with the stored values of expressions for the system at `paths`.
@@ -155,10 +174,21 @@ impl LogFile {
         Self { values: self.values.for_system(paths), ..self }
     }
 
+    /// The same, with the layers of these sources.
+    #[must_use]
+    pub fn with_layers(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
     /// The same for an apply: an expression that failed before is tried again.
     #[must_use]
     pub fn trying_again(self) -> Self {
         Self { values: self.values.trying_again(), ..self }
+    }
+
+    /// Where the layers of the sources are.
+    pub(super) fn order(&self) -> &Order {
+        &self.order
     }
 
     /// The same, for a caller that holds its lock.
@@ -303,7 +333,9 @@ impl LogFile {
     }
 
     fn folded(&self, outcome: FoldResult, unevaluated: Vec<ExpressionError>) -> Folded {
-        let State { ids, overlay, ends, .. } = outcome.state;
+        let State { ids, overlay, layers, ends, .. } = outcome.state;
+        let (overlay, own) =
+            if layers.is_empty() { (overlay, None) } else { (layers.around(&overlay, &self.order), Some(overlay)) };
         let torn = outcome.end.torn;
         let warning = |torn: &Torn| {
             format!(
@@ -318,7 +350,8 @@ impl LogFile {
             .map(|one| ExpressionError { paths: pending(one.id).collect(), ..one })
             .filter(|one| !one.paths.is_empty())
             .collect();
-        Folded { overlay, last_id: ids.last(), warnings, torn, unevaluated, ends }
+        let order = self.order.clone();
+        Folded { overlay, layers, last_id: ids.last(), warnings, torn, unevaluated, ends, own, order }
     }
 
     /// Stores the findings for the next run. That needs the lock, and is skipped if another process holds it.

@@ -67,7 +67,29 @@ impl Overlay {
             }
             Kind::Replace(path, value) => self.put(&path.0, value.clone(), record.id),
             Kind::Unset(path) => self.unset(path),
-            Kind::Rollback(_) | Kind::Reject { .. } | Kind::Expression(_) => {}
+            // A layer is no part of the host's own overrides.
+            Kind::Rollback(_) | Kind::Reject { .. } | Kind::Expression(_) | Kind::Layer(_) => {}
+        }
+    }
+
+    /// Puts all overrides of another tree on top of these.
+    pub fn cover(&mut self, top: &Self) {
+        for (path, one) in top.leaves() {
+            self.put(&path.0, one.value.clone(), one.id);
+        }
+    }
+
+    /// The override at just this path.
+    #[must_use]
+    pub fn at(&self, path: &AttrPath) -> Option<Override<'_>> {
+        let mut node = &self.root;
+        for name in path.names() {
+            let Node::Branch(below) = node else { return None };
+            node = below.get(name)?;
+        }
+        match node {
+            Node::Value(value, id) => Some(Override { value, id: *id }),
+            Node::Branch(_) => None,
         }
     }
 

@@ -10,8 +10,10 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::chain::{Chain, Control};
+use super::entry::tree;
 use super::fold;
 use super::hand;
+use super::layers::{Layers, Order};
 use super::log::LogFile;
 use super::overlay::Overlay;
 use super::record::{Kind, Record};
@@ -114,58 +116,81 @@ impl LogFile {
         // Ids may have gaps: then there are fewer records than `most`.
         let before = ids.up_to(ids.last().saturating_sub(most as u64)).unwrap_or_default();
         let records = self.find(|id| id > before)?;
-        let base = self.fold_at(before)?.overlay;
-        let periods = periods(&base, before, &records, |id| self.fold_at(id).map(|folded| folded.overlay))?;
+        let held = |id| self.fold_at(id).map(|folded| Held { own: folded.own().clone(), layers: folded.layers });
+        let periods = periods(&held(before)?, before, &records, self.order(), held)?;
         Ok(History { periods, records, is_partial: before > 0 })
     }
 }
 
-/// The periods of `records`, which follow on `base`, the overrides right after record `base_id`. `elsewhere` gives the
-/// overrides right after a record that depends on records before `base_id`.
+/// What holds at some moment.
+#[derive(Clone, Default)]
+struct Held {
+    own: Overlay,
+    layers: Layers,
+}
+
+/// The periods of `records`, which follow on `base`, what holds right after record `base_id`. `elsewhere` gives what holds
+/// right after a record that depends on records before `base_id`.
 fn periods<E>(
-    base: &Overlay,
+    base: &Held,
     base_id: u64,
     records: &[Record],
-    mut elsewhere: impl FnMut(u64) -> Result<Overlay, E>,
+    order: &Order,
+    mut elsewhere: impl FnMut(u64) -> Result<Held, E>,
 ) -> Result<Vec<Period>, E> {
     let mut walk = Walk { now: BTreeMap::new(), periods: Vec::new(), by_id: BTreeMap::new() };
-    walk.arrive(base, None);
-    let (mut overlay, mut controls) = (base.clone(), Vec::new());
+    walk.arrive(&base.shown(order), None);
+    let (mut held, mut controls) = (base.clone(), Vec::<(u64, Control)>::new());
+    let is_layered = !base.layers.is_empty();
     for (index, record) in records.iter().enumerate() {
+        let is_about_source = |id: u64| {
+            let place = controls.binary_search_by_key(&id, |(id, _)| *id);
+            is_layered && id <= base_id || place.is_ok_and(|place| controls[place].1.is_about_source())
+        };
         let control = match record.kind {
             Kind::Rollback(to) => Some(Control::Rollback(to)),
+            Kind::Reject { id, .. } if is_about_source(id) => Some(Control::RejectOfSource(id)),
             Kind::Reject { id, .. } => Some(Control::Reject(id)),
+            Kind::Layer(_) => Some(Control::Layer),
             _ => None,
         };
-        if let Some(control) = control {
-            controls.push((record.id, control));
-            overlay = match Chain::walk(record.id, &controls, base_id) {
+        controls.extend(control.map(|control| (record.id, control)));
+        if control.is_some_and(|control| control != Control::Layer) {
+            held = match Chain::walk(record.id, &controls, base_id) {
                 Ok(chain) => {
-                    let start = if chain.from_base { base.clone() } else { Overlay::default() };
+                    let own = if chain.from_base { base.own.clone() } else { Overlay::default() };
+                    let start = Held { own, layers: base.layers.clone() };
                     records[..index].iter().filter(|one| chain.contains(one.id)).fold(start, folded)
                 }
                 Err(_) => elsewhere(record.id)?,
             };
         } else {
-            overlay = folded(overlay, record);
+            held = folded(held, record);
         }
         walk.by_id.insert(record.id, record);
-        walk.arrive(&overlay, Some(record));
+        walk.arrive(&held.shown(order), Some(record));
     }
     Ok(walk.periods)
 }
 
 /// One more record. An expression stands for itself.
-fn folded(mut overlay: Overlay, record: &Record) -> Overlay {
+fn folded(mut held: Held, record: &Record) -> Held {
     match &record.kind {
         Kind::Expression(text) => {
             for path in hand::paths(text) {
-                overlay.put(&path.0, Value::String(text.clone()), record.id);
+                held.own.put(&path.0, Value::String(text.clone()), record.id);
             }
         }
-        _ => overlay.fold(record),
+        Kind::Layer(layer) => held.layers.put(&layer.source, tree(&layer.values), record.id),
+        _ => held.own.fold(record),
     }
-    overlay
+    held
+}
+
+impl Held {
+    fn shown(&self, order: &Order) -> Overlay {
+        if self.layers.is_empty() { self.own.clone() } else { self.layers.around(&self.own, order) }
+    }
 }
 
 /// From record to record: what holds, and what held.
@@ -211,7 +236,8 @@ impl Walk<'_> {
 
 fn ending(record: &Record) -> Ending {
     match &record.kind {
-        Kind::Set(_) | Kind::Replace(..) | Kind::Expression(_) => Ending::Replaced(record.id),
+        // Another layer of the same source says something else there, or nothing.
+        Kind::Set(_) | Kind::Replace(..) | Kind::Expression(_) | Kind::Layer(_) => Ending::Replaced(record.id),
         Kind::Unset(_) => Ending::Unset(record.id),
         Kind::Rollback(_) => Ending::RolledBack(record.id),
         Kind::Reject { reason, .. } if reason == EXPIRED => Ending::Expired(record.id),
@@ -226,6 +252,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::overrides::Layer;
 
     fn path(name: &str) -> AttrPath {
         AttrPath::parse(name).unwrap()
@@ -252,8 +279,9 @@ mod tests {
                 kind: kind.clone(),
             })
             .collect();
-        let none = |id| -> Result<Overlay, Infallible> { panic!("record {id}") };
-        let periods = periods(&Overlay::default(), 0, &records, none).unwrap();
+        let none = |id| -> Result<Held, Infallible> { panic!("record {id}") };
+        let order = Order { below: vec!["web".to_owned()], above: Vec::new() };
+        let periods = periods(&Held::default(), 0, &records, &order, none).unwrap();
         let text = |period: Period| {
             let (from, to) = (period.from.unwrap(), period.to.unwrap_or_default());
             format!("{}={} {from}..{to} {:?}", period.path, period.value, period.end)
@@ -288,6 +316,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_source_says_holds_until_it_says_something_else_whatever_the_host_rolls_back() {
+        let layer = |values: &[(&str, u64)]| {
+            let values = values.iter().map(|(name, value)| (path(name), json!(value))).collect();
+            Kind::Layer(Layer { source: "web".to_owned(), revision: None, values })
+        };
+        assert_eq!(
+            short(&[layer(&[("a", 1), ("b", 1)]), set("a", 2), layer(&[("b", 1)]), Kind::Rollback(0)]),
+            ["a=1 1..2 Replaced(2)", "b=1 1.. Holds", "a=2 2..4 RolledBack(4)"]
+        );
+        assert_eq!(
+            short(&[layer(&[("a", 1)]), layer(&[("a", 2)]), reject(2, "x.service failed"), Kind::Rollback(1)]),
+            ["a=1 1..2 Replaced(2)", "a=2 2..3 Rejected { record: 3, reason: \"x.service failed\" }", "a=1 3.. Holds"]
+        );
+    }
+
+    #[test]
     fn an_expression_is_its_text() {
         let text = "{ id = 1; set.a = 1 + 1; }";
         let shown = short(&[Kind::Expression(text.to_owned())]);
@@ -296,12 +340,12 @@ mod tests {
 
     #[test]
     fn records_before_the_part_are_asked_for() {
-        let mut base = Overlay::default();
-        base.put(&["a"], json!(1), 7);
+        let mut base = Held::default();
+        base.own.put(&["a"], json!(1), 7);
         let back = Record { id: 9, time: None, by: None, until: None, message: None, kind: Kind::Rollback(3) };
-        let given = periods(&base, 8, &[back], |id| -> Result<Overlay, Infallible> {
+        let given = periods(&base, 8, &[back], &Order::default(), |id| -> Result<Held, Infallible> {
             assert_eq!(id, 9);
-            Ok(Overlay::default())
+            Ok(Held::default())
         });
         let [period] = &given.unwrap()[..] else { panic!("one period") };
         assert_eq!((&period.from, &period.end), (&None, &Ending::RolledBack(9)));

@@ -50,6 +50,29 @@ pub enum Kind {
     },
     /// Something that only the Nix evaluator can read: the record's own text.
     Expression(String),
+    /// All that a source says by now.
+    Layer(Layer),
+}
+
+/// The whole of what a source says: the values that are not in it no longer hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    /// The source's name.
+    pub source: String,
+    /// What the source calls this state of its values: a commit, for example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Its values, each without attribute sets; of no path is another below it.
+    pub values: Vec<(AttrPath, Value)>,
+}
+
+impl Layer {
+    /// A source that says nothing.
+    #[must_use]
+    pub fn nothing(source: &str) -> Self {
+        Self { source: source.to_owned(), revision: None, values: Vec::new() }
+    }
 }
 
 impl Record {
@@ -57,7 +80,9 @@ impl Record {
     #[must_use]
     pub fn paths(&self) -> Vec<&AttrPath> {
         match &self.kind {
-            Kind::Set(leaves) => leaves.iter().map(|(path, _)| path).collect(),
+            Kind::Set(leaves) | Kind::Layer(Layer { values: leaves, .. }) => {
+                leaves.iter().map(|(path, _)| path).collect()
+            }
             Kind::Replace(path, _) | Kind::Unset(path) => vec![path],
             Kind::Rollback(_) | Kind::Reject { .. } | Kind::Expression(_) => Vec::new(),
         }
@@ -76,6 +101,7 @@ impl Record {
         };
         let (time, by, until) = (text("time")?, text("by")?, text("until")?);
         let (message, reason) = (text("message")?, text("reason")?);
+        let (source, revision) = (text("source")?, text("revision")?);
         let mut kinds = attributes.into_iter();
         let Some((name, value)) = kinds.next() else {
             return Err("it says nothing; expected one of set, replace, unset, rollback or reject".to_owned());
@@ -95,6 +121,12 @@ impl Record {
         if reason.is_some() && !matches!(kind, Kind::Reject { .. }) {
             return Err("only a reject has a reason".to_owned());
         }
+        let kind = match (source, revision, kind) {
+            (Some(source), revision, Kind::Set(values)) => Kind::Layer(Layer { source, revision, values }),
+            (Some(_), ..) => return Err("only a set has a source".to_owned()),
+            (None, Some(_), _) => return Err("only what has a source has a revision".to_owned()),
+            (None, None, kind) => kind,
+        };
         Ok(Self { id, time, by, until, message, kind })
     }
 }
@@ -195,6 +227,8 @@ pub enum Draft {
         /// Why not.
         reason: String,
     },
+    /// All that a source says by now.
+    Layer(Layer),
 }
 
 impl Draft {
@@ -214,7 +248,7 @@ impl Draft {
             Self::Set(path, _) | Self::Replace(path, _) | Self::Unset(path) | Self::Expression { path, .. } => {
                 vec![path]
             }
-            Self::SetAll(values) => values.iter().map(|(path, _)| path).collect(),
+            Self::SetAll(values) | Self::Layer(Layer { values, .. }) => values.iter().map(|(path, _)| path).collect(),
             Self::Rollback(_) | Self::Reject { .. } => Vec::new(),
         }
     }
@@ -256,15 +290,17 @@ pub fn write_line(text: &mut String, id: u64, stamp: &Stamp<'_>, change: &Draft)
             write_value(text, value)?;
         }
         Draft::SetAll(values) => {
-            text.push_str("set = {");
-            for (path, value) in values {
-                text.push(' ');
-                write_names(text, path)?;
-                text.push_str(" = ");
-                write_value(text, value)?;
-                text.push(';');
+            write_tree(text, values)?;
+        }
+        Draft::Layer(Layer { source, revision, values }) => {
+            text.push_str("source = ");
+            write_string(text, source)?;
+            if let Some(revision) = revision {
+                text.push_str("; revision = ");
+                write_string(text, revision)?;
             }
-            text.push_str(" }");
+            text.push_str("; ");
+            write_tree(text, values)?;
         }
         Draft::Expression { path, text: expression, replace: false } => {
             write_set(text, path)?;
@@ -296,6 +332,19 @@ pub fn write_line(text: &mut String, id: u64, stamp: &Stamp<'_>, change: &Draft)
         }
     }
     text.push_str("; }\n");
+    Ok(())
+}
+
+fn write_tree(text: &mut String, values: &[(AttrPath, Value)]) -> Result<(), ValueError> {
+    text.push_str("set = {");
+    for (path, value) in values {
+        text.push(' ');
+        write_names(text, path)?;
+        text.push_str(" = ");
+        write_value(text, value)?;
+        text.push(';');
+    }
+    text.push_str(" }");
     Ok(())
 }
 

@@ -95,7 +95,7 @@ impl<'a> Scanner<'a> {
 
     fn record(&mut self) -> Option<Entry<'a>> {
         let (mut id, mut time, mut by, mut until, mut message, mut reason) = (None, None, None, None, None, None);
-        let (mut operation, mut rejected) = (None, None);
+        let (mut operation, mut rejected, mut source, mut revision) = (None, None, None, None);
         if let Some((number, text)) = self.beginning() {
             (id, time) = (Some(number), Some(Cow::Borrowed(text)));
         } else {
@@ -110,6 +110,8 @@ impl<'a> Scanner<'a> {
                 "until" => put(&mut until, self.assigned(Self::string)?)?,
                 "message" => put(&mut message, self.assigned(Self::string)?)?,
                 "reason" => put(&mut reason, self.assigned(Self::string)?)?,
+                "source" => put(&mut source, self.assigned(Self::string)?)?,
+                "revision" => put(&mut revision, self.assigned(Self::string)?)?,
                 "set" => put(&mut operation, self.set()?)?,
                 "replace" => put(&mut operation, self.assigned(Self::replace)?)?,
                 "unset" => put(&mut operation, Operation::Unset(self.assigned(Self::path_list)?))?,
@@ -124,6 +126,11 @@ impl<'a> Scanner<'a> {
             (Some(operation), None, None) => operation,
             _ => return None,
         };
+        let is_of_host = source.is_none() && revision.is_none();
+        let operation = if is_of_host { operation } else { operation.with_source(source, revision).ok()? };
+        if !is_of_host && until.is_some() {
+            return None;
+        }
         Some(Entry { id, time, by, until, message, operation })
     }
 
@@ -317,13 +324,15 @@ impl<'a> Scanner<'a> {
         self.expect(b'{')?;
         let mut attributes = Map::new();
         while !self.eat(b'}') {
-            let name = self.name()?;
-            let value = self.assigned(|scanner| scanner.value(depth + 1))?;
-            self.expect(b';')?;
-            // Nix refuses an attribute that is defined twice.
-            if attributes.insert(name.into_owned(), value).is_some() {
-                return None;
+            let mut path = vec![self.name()?];
+            while self.eat(b'.') {
+                self.space();
+                path.push(self.name()?);
             }
+            let depth = depth + path.len();
+            let value = self.assigned(|scanner| scanner.value(depth))?;
+            self.expect(b';')?;
+            define(&mut attributes, path, value)?;
         }
         Some(Value::Object(attributes))
     }
@@ -388,6 +397,18 @@ impl<'a> Scanner<'a> {
             _ => None,
         }
     }
+}
+
+/// Adds `a.b = value;` to a set. What is defined twice is declined, as Nix refuses it; so are two sets in the same place.
+fn define(attributes: &mut Map<String, Value>, path: Names<'_>, value: Value) -> Option<()> {
+    let mut names = path.into_iter().map(Cow::into_owned).rev().collect::<Vec<_>>();
+    let last = names.remove(0);
+    let mut at = attributes;
+    while let Some(name) = names.pop() {
+        let below = at.entry(name).or_insert_with(|| Value::Object(Map::new()));
+        at = below.as_object_mut()?;
+    }
+    at.insert(last, value).is_none().then_some(())
 }
 
 fn put<T>(place: &mut Option<T>, value: T) -> Option<()> {

@@ -57,6 +57,9 @@ pub struct Rule {
     /// Groups by name.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// Only for what comes from this source; without it, for all that comes from none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Bounds by option path, also for what is below it; `*` stands for any one name.
     pub options: BTreeMap<String, Bounds>,
 }

@@ -85,6 +85,9 @@ pub struct Plan {
     /// Seconds for which units are watched after an apply; with 0 they are not.
     #[serde(default = "default_watch")]
     pub watch: f64,
+    /// Places outside of the host that overrides come from: the lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceSpec>,
     /// The daemon, if the system has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemon: Option<DaemonSpec>,
@@ -96,6 +99,17 @@ pub struct Plan {
     /// Services that are enabled and have settings, and are not dynamic.
     #[serde(default)]
     pub candidates: BTreeMap<String, Candidate>,
+}
+
+/// A place outside of the host that overrides come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SourceSpec {
+    /// Its name.
+    pub name: String,
+    /// Whether its values count over those that the host itself records.
+    #[serde(default)]
+    pub over_host: bool,
 }
 
 /// A service that could be dynamic, or why it could not.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use serde_json::Value;
+
 use super::state::Mark;
 use super::{Failed, concerns};
 use crate::attr_path::AttrPath;
-use crate::overrides::{Folded, Kind, LogError, LogFile, Record};
+use crate::overrides::{Folded, Kind, Layer, LogError, LogFile, Record};
 use crate::plan::Plan;
 
 /// Ids of records that reject others.
@@ -39,11 +41,22 @@ pub(super) fn find(
         let id = record.id;
         failed.iter().filter(|one| is_about(plan, &one.service, record)).map(|one| (id, one)).collect::<Vec<_>>()
     };
+    // What each source said before.
+    let mut said: BTreeMap<String, Vec<(AttrPath, Value)>> = BTreeMap::new();
     log.each(|record, fate| {
         match record.kind {
             Kind::Reject { id, .. } => drop(rejects.insert(record.id, (id, fate.counts))),
             _ if record.id > tried => {}
             Kind::Expression(_) => drop(expressions.insert(record.id)),
+            Kind::Layer(Layer { ref source, ref values, .. }) => {
+                let before = said.get(source).map(Vec::as_slice).unwrap_or_default();
+                let changed = differing(before, values);
+                let is_about = |one: &&Failed| changed.iter().any(|path| concerns(plan, &one.service, path));
+                concerned.extend(failed.iter().filter(is_about).map(|one| (record.id, one)));
+                if fate.counts {
+                    said.insert(source.clone(), values.clone());
+                }
+            }
             _ => concerned.extend(about(&record)),
         }
         ControlFlow::Continue(())
@@ -122,6 +135,14 @@ pub(super) fn own_first(rejections: &mut Vec<Rejection>, failed: &[Failed], own:
     rejections.len() < before
 }
 
+/// The paths at which two layers of a source differ.
+fn differing<'v>(before: &'v [(AttrPath, Value)], now: &'v [(AttrPath, Value)]) -> Vec<&'v AttrPath> {
+    let without = |these: &'v [(AttrPath, Value)], those: &'v [(AttrPath, Value)]| {
+        these.iter().filter(|one| !those.contains(one)).map(|(path, _)| path)
+    };
+    without(before, now).chain(without(now, before)).collect()
+}
+
 fn is_about(plan: &Plan, service: &str, record: &Record) -> bool {
     match &record.kind {
         Kind::Set(_) | Kind::Replace { .. } | Kind::Unset(_) => {
@@ -129,6 +150,7 @@ fn is_about(plan: &Plan, service: &str, record: &Record) -> bool {
         }
         // Concerns all services at once.
         Kind::Rollback(_) => true,
-        Kind::Reject { .. } | Kind::Expression(_) => false,
+        // For a layer see [`differing`].
+        Kind::Reject { .. } | Kind::Expression(_) | Kind::Layer(_) => false,
     }
 }

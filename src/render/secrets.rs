@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::attr_path::AttrPath;
 use crate::host::fs;
 use crate::host::paths::Paths;
-use crate::overrides::{Kind, Record};
+use crate::overrides::{Kind, Layer, Record};
 use crate::plan::{self, OptionSpec, Plan, Service, ValueSpec};
 
 /// The only name in a set that refers to a secret.
@@ -302,7 +302,11 @@ impl Secrets {
             return record;
         }
         match &mut record.kind {
-            Kind::Set(leaves) => leaves.iter_mut().for_each(|(path, value)| *value = self.shown(path, value)),
+            Kind::Set(leaves) | Kind::Layer(Layer { values: leaves, .. }) => {
+                for (path, value) in leaves {
+                    *value = self.shown(path, value);
+                }
+            }
             Kind::Replace(path, value) => *value = self.shown(path, value),
             // The value of an expression is not known here.
             Kind::Expression(text) => "(an expression, not shown where values are secret)".clone_into(text),

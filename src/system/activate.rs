@@ -76,8 +76,10 @@ impl System<'_> {
             _ => false,
         };
         let log = self.log();
-        let overridden = !log.fold()?.overlay.is_empty();
-        let back = if static_wins && overridden { vec![Draft::Rollback(0)] } else { Vec::new() };
+        let folded = log.fold()?;
+        // What sources say holds on top of any system.
+        let is_layered = folded.is_layered();
+        let back = if static_wins && !folded.own().is_empty() { vec![Draft::Rollback(0)] } else { Vec::new() };
         let mut request = self.request(None);
         if action == "dry-activate" {
             return Ok(Activated::WouldDo(self.dry_run(&request, &back)?));
@@ -88,7 +90,7 @@ impl System<'_> {
             self.session.progress().inform(&message);
         }
         if !action.is_empty() {
-            request.occasion = Occasion::Switch { static_wins };
+            request.occasion = Occasion::Switch { static_wins: static_wins && !is_layered };
         } else if self.session.recall(true)?.before_boot {
             request.occasion = Occasion::Boot;
         }

@@ -17,6 +17,15 @@ pub fn by_daemon(user: &str) -> String {
     format!("{user}{VIA_DAEMON}")
 }
 
+/// The name in the log of somebody who says something by way of a source.
+pub fn by_source(by: &str, source: &str) -> Result<String, String> {
+    let by = by.trim();
+    if by.is_empty() || by.len() > 200 || by.contains(char::is_control) {
+        return Err(format!("{by:?} is no name of who says it: 1 to 200 bytes without line breaks"));
+    }
+    Ok(format!("{by} via {source}"))
+}
+
 /// Whether a record by `by` is one of the user, made directly or by the daemon.
 #[must_use]
 pub fn is_of(by: &str, user: &str) -> bool {

@@ -49,9 +49,10 @@ impl System<'_> {
         let progress = self.session.progress();
         folded.warnings.iter().for_each(|warning| progress.warn(warning));
         folded.unevaluated.iter().for_each(|one| progress.warn(&format!("left out: {one}")));
-        let records = log.behind(&folded.overlay)?;
+        // What a source says is still there when the host's own overrides are built in.
+        let records = log.behind(folded.own())?;
         let (places, secret) = (OptionIndex::new(&self.plan), Secrets::new(&self.plan));
-        let all = folded.overlay.leaves().into_iter().filter(|(path, _)| {
+        let all = folded.own().leaves().into_iter().filter(|(path, _)| {
             let service = places.find(path).map_or(SYSTEM, |place| place.service_name);
             only.as_ref().is_none_or(|only| only.contains(service))
         });

@@ -21,6 +21,7 @@ pub mod records;
 pub mod request;
 pub mod session;
 pub mod settings;
+pub mod sources;
 pub mod status;
 pub mod value;
 pub mod verdict;
@@ -40,9 +41,9 @@ use std::collections::BTreeSet;
 
 use crate::exit::Exit;
 use crate::host::paths::Paths;
-use crate::overrides::{Draft, LogError, LogFile, Overlay};
-use crate::plan::Plan;
+use crate::overrides::{Draft, LogError, LogFile, Order, Overlay};
 use crate::plan::options::OptionRef;
+use crate::plan::{Plan, SourceSpec};
 use crate::reconcile::action::Action;
 use crate::reconcile::execution::Machine;
 use crate::reconcile::rerun::Rerun;
@@ -82,7 +83,8 @@ impl System<'_> {
     /// The log of overrides.
     #[must_use]
     pub fn log(&self) -> LogFile {
-        LogFile::new(self.paths.overrides(), &self.paths.cache(), self.plan.evaluator.clone()).keeping_for(&self.paths)
+        let log = LogFile::new(self.paths.overrides(), &self.paths.cache(), self.plan.evaluator.clone());
+        log.keeping_for(&self.paths).with_layers(layers(&self.plan))
     }
 
     /// The state file: what is in effect.
@@ -129,6 +131,13 @@ impl System<'_> {
     fn waits(&self) -> impl FnMut(&str) + '_ {
         |holder| self.session.progress().waits_for(holder)
     }
+}
+
+/// Where the values of the sources are, below and above those of the host.
+fn layers(plan: &Plan) -> Order {
+    let (above, below): (Vec<&SourceSpec>, Vec<&SourceSpec>) = plan.sources.iter().partition(|one| one.over_host);
+    let names = |sources: Vec<&SourceSpec>| sources.into_iter().map(|one| one.name.clone()).collect();
+    Order { below: names(below), above: names(above) }
 }
 
 /// An option's effective value.

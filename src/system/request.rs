@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use super::record::elements::ListEdit;
 
@@ -15,6 +15,8 @@ pub enum Request {
     Append(Append),
     /// See [`Set`].
     Set(Set),
+    /// See [`SetLayer`].
+    SetLayer(SetLayer),
     /// See [`Unset`].
     Unset(Unset),
     /// See [`Rollback`].
@@ -42,6 +44,7 @@ impl Request {
         match self {
             Self::Append(one) => one.message.as_deref(),
             Self::Set(one) => one.message.as_deref(),
+            Self::SetLayer(one) => one.message.as_deref(),
             Self::Unset(one) => one.message.as_deref(),
             Self::Rollback(one) => one.message.as_deref(),
             Self::Undo(one) => one.message.as_deref(),
@@ -163,6 +166,28 @@ pub struct Assignment {
     /// Whether the override at the path no longer holds, instead of a new value.
     #[serde(default)]
     pub unset: bool,
+}
+
+/// All that a source says by now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetLayer {
+    /// The source.
+    pub source: String,
+    /// What the source calls this state of its values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The values, as a tree of attributes.
+    pub values: Map<String, Value>,
+    /// Who says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What that user says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether it is applied at once.
+    #[serde(default)]
+    pub apply: bool,
 }
 
 /// An override no longer holds.

@@ -12,7 +12,7 @@ use crate::evaluated::{self, SYSTEM, Wanted};
 use crate::host::fs;
 use crate::host::paths::Paths;
 use crate::host::systemd::ManagerError;
-use crate::overrides::Record;
+use crate::overrides::{Kind, Layer, Record};
 use crate::plan::Plan;
 use crate::plan::options::{OptionIndex, OptionRef};
 use crate::reconcile::desired::LeftOut;
@@ -120,11 +120,21 @@ pub struct Override {
     /// What the user said about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The source that it is from, if it is not the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What the source calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// Whether the build has this value by now.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub built_in: bool,
     /// Whether the service has it.
     pub applied: bool,
+}
+
+fn layer_of(record: &Record) -> Option<&Layer> {
+    if let Kind::Layer(layer) = &record.kind { Some(layer) } else { None }
 }
 
 /// Options of no service, if some are overridden or in effect.
@@ -155,6 +165,7 @@ fn of_no_service(
     };
     let overrides = wanted.overrides.iter().map(|(path, value, id)| {
         let record = records.get(id);
+        let layer = record.and_then(layer_of);
         Override {
             path: path.to_string(),
             value: value.clone(),
@@ -164,6 +175,8 @@ fn of_no_service(
             time: record.and_then(|record| record.time.clone()),
             until: record.and_then(|record| record.until.clone()),
             message: record.and_then(|record| record.message.clone()),
+            source: layer.map(|layer| layer.source.clone()),
+            revision: layer.and_then(|layer| layer.revision.clone()),
             built_in: false,
             applied: is_applied(&path.to_string(), value),
         }
@@ -217,6 +230,7 @@ impl System<'_> {
         for (path, one) in folded.overlay.leaves() {
             let Some(place) = places.find(&path) else { continue };
             let record = records.get(&one.id);
+            let layer = record.and_then(layer_of);
             let shown = Override {
                 path: path.to_string(),
                 value: secrets.shown(&path, one.value),
@@ -226,6 +240,8 @@ impl System<'_> {
                 time: record.and_then(|record| record.time.clone()),
                 until: record.and_then(|record| record.until.clone()),
                 message: record.and_then(|record| record.message.clone()),
+                source: layer.map(|layer| layer.source.clone()),
+                revision: layer.and_then(|layer| layer.revision.clone()),
                 built_in: static_value(place, &path).as_ref() == Some(one.value),
                 applied: one.id <= state.log_id(place.service_name)
                     && files::is_intact(place.service_name, place.service, &state, paths)?,

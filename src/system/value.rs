@@ -98,8 +98,13 @@ impl System<'_> {
             whole.clone()
         } else {
             let applied = [vec![Draft::Rollback(applied_up_to)], state.on_trial()].concat();
-            match look(&applied) {
-                Ok(View { folded, .. }) => effective(&place, &folded.overlay)?,
+            let then = match plan.sources.as_slice() {
+                [] => look(&applied).map(|view| view.folded),
+                // No rollback returns to what a source said.
+                _ => log.fold_at(applied_up_to).map_err(Into::into),
+            };
+            match then {
+                Ok(folded) => effective(&place, &folded.overlay)?,
                 // A log that was edited no longer says what was applied.
                 Err(_) => whole.clone(),
             }

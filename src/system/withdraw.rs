@@ -12,7 +12,7 @@ use crate::host::fs::lock::{self, LockError, Patience};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
 use crate::host::systemd::{ManagerError, ServiceManager, own};
-use crate::overrides::Draft;
+use crate::overrides::{Draft, Layer};
 use crate::reconcile::execution::Machine;
 use crate::reconcile::{Occasion, Request, apply, locks, rerun};
 
@@ -34,7 +34,9 @@ impl System<'_> {
         let before = self.state()?;
         // A log whose records can't be read is no reason to keep what they led to.
         if before.trial.is_some() || log.fold().map_or(true, |folded| !folded.overlay.is_empty()) {
-            let ids = log.append(&[Draft::Rollback(0)], BY, None, self.waits())?;
+            let layers = plan.sources.iter().map(|one| Draft::Layer(Layer::nothing(&one.name)));
+            let changes: Vec<Draft> = [Draft::Rollback(0)].into_iter().chain(layers).collect();
+            let ids = log.append(&changes, BY, None, self.waits())?;
             let message = format!("recorded {}: the next system has no dynix, which the overrides need", ids[0]);
             session.progress().inform(&message);
         }

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Denied};
 use super::wire::{Call, Reply};
 use crate::exit::Exit;
-use crate::system::request::{Append, Apply, Confirm, Prune, Redo, Reject, Request, Reset, Rollback, Set, Undo, Unset};
+use crate::system::request::{
+    Append, Apply, Confirm, Prune, Redo, Reject, Request, Reset, Rollback, Set, SetLayer, Undo, Unset,
+};
 
 /// The interface's name.
 pub const NAME: &str = "io.dynix.Settings";
@@ -76,6 +78,8 @@ pub enum Query {
     Status,
     /// Records.
     Log(LogQuery),
+    /// The sources, and what each says.
+    Sources,
     /// The metrics.
     Metrics,
 }
@@ -122,6 +126,7 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
         (SERVICE, "GetInterfaceDescription") => description(&parameters.text("interface")?),
         (NAME, "Append") => parameters.read::<Append>().map(|one| Request::Append(one).into()),
         (NAME, "Set") => parameters.read::<Set>().map(|one| Request::Set(one).into()),
+        (NAME, "SetLayer") => parameters.read::<SetLayer>().map(|one| Request::SetLayer(one).into()),
         (NAME, "Undo") => parameters.read::<Undo>().map(|one| Request::Undo(one).into()),
         (NAME, "Redo") => parameters.read::<Redo>().map(|one| Request::Redo(one).into()),
         (NAME, "Reject") => parameters.read::<Reject>().map(|one| Request::Reject(one).into()),
@@ -144,6 +149,7 @@ pub fn understand(call: Call) -> Result<Asked, Reply> {
                 by: parameters.optional_text("by")?,
             })))
         }
+        (NAME, "Sources") => Ok(Asked::Read(Query::Sources)),
         (NAME, "Metrics") => Ok(Asked::Read(Query::Metrics)),
         (NAME, "Monitor") if call.more => Ok(Asked::Monitor),
         (NAME, "Monitor") => Err(Reply::error("org.varlink.service.ExpectedMore", json!({}))),
@@ -164,6 +170,7 @@ pub fn call(request: &Request) -> Call {
     let (method, parameters) = match request {
         Request::Append(one) => ("Append", json!(one)),
         Request::Set(one) => ("Set", json!(one)),
+        Request::SetLayer(one) => ("SetLayer", json!(one)),
         Request::Undo(one) => ("Undo", json!(one)),
         Request::Redo(one) => ("Redo", json!(one)),
         Request::Reject(one) => ("Reject", json!(one)),
@@ -328,7 +335,7 @@ mod tests {
     fn every_method_of_the_interface_is_understood() {
         let methods: Vec<&str> =
             DESCRIPTION.lines().filter_map(|line| line.strip_prefix("method ")?.split('(').next()).collect();
-        assert_eq!(methods.len(), 16);
+        assert_eq!(methods.len(), 18);
         for method in methods {
             let parameters = json!({ "path": "a" });
             let asked = ask(&format!("{NAME}.{method}"), parameters);

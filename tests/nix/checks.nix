@@ -100,6 +100,9 @@ in
   fold = import ./fold.nix { inherit lib; } (
     builtins.fromJSON (builtins.readFile ../fixtures/overrides/fold.json)
   );
+  layers = import ./layers.nix { inherit lib; } (
+    builtins.fromJSON (builtins.readFile ../fixtures/overrides/layers.json)
+  );
   schema = import ./schema.nix { lib = on.current; };
   documentation = import ./documentation.nix { lib = on.current; };
   types = import ./types.nix { lib = on.current; };

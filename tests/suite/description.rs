@@ -8,8 +8,8 @@ use dynix::host::evaluator::Evaluator;
 use dynix::plan::documentation::{Documentation, Documented};
 use dynix::plan::{
     Around, Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Exempt, File, Find, FormatSpec, Health,
-    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, Unit, ValueSpec, Verify,
-    Within,
+    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, SourceSpec, Unit,
+    ValueSpec, Verify, Within,
 };
 use dynix::types::compile;
 use serde_json::{Value, json};
@@ -103,20 +103,7 @@ fn everything() -> Plan {
         units: units(),
         after: vec!["s0".to_owned()],
         watch: Some(0.0),
-        find: Some(Find {
-            store: "/nix/store".to_owned(),
-            type_description: "TOML value".to_owned(),
-            value: Some(ValueSpec::Option("a.b".to_owned())),
-            parameters: json!({ "booleans": "yes/no" }).as_object().unwrap().clone(),
-            units: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
-            etc: BTreeMap::from([(
-                "x".to_owned(),
-                EtcFile { target: "x".into(), source: "/s".into(), mode: "symlink".to_owned() },
-            )]),
-            user_units: vec!["y.service".to_owned()],
-            around: Some(Around { head: None, tail: Some(String::new()) }),
-            passed_on: true,
-        }),
+        find: Some(find()),
     };
     Plan {
         version: 1,
@@ -127,6 +114,7 @@ fn everything() -> Plan {
         options: vec!["systemd".to_owned()],
         keep: 5,
         watch: 12.5,
+        sources: vec![source()],
         daemon: Some(daemon()),
         metrics: Some(MetricsSpec { textfile: "/var/lib/x".into() }),
         candidates: BTreeMap::from([("z".to_owned(), candidate())]),
@@ -142,6 +130,27 @@ fn units() -> BTreeMap<String, Unit> {
     [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)].map(unit).into()
 }
 
+fn find() -> Find {
+    Find {
+        store: "/nix/store".to_owned(),
+        type_description: "TOML value".to_owned(),
+        value: Some(ValueSpec::Option("a.b".to_owned())),
+        parameters: json!({ "booleans": "yes/no" }).as_object().unwrap().clone(),
+        units: BTreeMap::from([("x.service".to_owned(), "[Service]\n".to_owned())]),
+        etc: BTreeMap::from([(
+            "x".to_owned(),
+            EtcFile { target: "x".into(), source: "/s".into(), mode: "symlink".to_owned() },
+        )]),
+        user_units: vec!["y.service".to_owned()],
+        around: Some(Around { head: None, tail: Some(String::new()) }),
+        passed_on: true,
+    }
+}
+
+fn source() -> SourceSpec {
+    SourceSpec { name: "w".to_owned(), over_host: true }
+}
+
 fn daemon() -> DaemonSpec {
     let bounds = Bounds {
         methods: vec![Method::Append, Method::Rollback],
@@ -151,7 +160,8 @@ fn daemon() -> DaemonSpec {
         rate: Some("10/min".to_owned()),
     };
     let options = BTreeMap::from([("services.s0.settings".to_owned(), bounds)]);
-    let rule = Rule { users: vec!["u".to_owned()], groups: vec!["g".to_owned()], options };
+    let rule =
+        Rule { users: vec!["u".to_owned()], groups: vec!["g".to_owned()], source: Some("w".to_owned()), options };
     let allow = BTreeMap::from([("r".to_owned(), rule)]);
     DaemonSpec { allow, window: 0.5, idle: 1.5, connections_per_user: 7 }
 }
@@ -325,7 +335,7 @@ fn defaults_are_the_types_own() {
             // A key of several types has a default in each.
             let others = match key.as_str() {
                 "deadline" => vec![json!(90), json!(60), json!(10)],
-                "options" => vec![Value::Null],
+                "options" | "sources" => vec![Value::Null],
                 "watch" => vec![json!(30), Value::Null],
                 _ => Vec::new(),
             };

@@ -3,7 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use dynix::attr_path::AttrPath;
-use dynix::overrides::{Draft, HEADER, Kind, LogFile, Record};
+use dynix::overrides::{Draft, HEADER, Kind, Layer, LogFile, Order, Overlay, Record};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -49,6 +49,28 @@ fn every_case_of_the_module_system_agrees() {
         checked += 1;
     }
     assert_eq!(checked, 120);
+}
+
+/// Which overrides hold where sources say something too. The fold in Nix is held against the same (tests/nix/layers.nix); a third
+/// program computed them.
+#[test]
+fn what_holds_with_sources_agrees_with_the_fold_in_nix() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../fixtures/overrides/layers.json")).unwrap();
+    for case in &cases {
+        let directory = tempfile::tempdir().unwrap();
+        let names = |place: &str| serde_json::from_value(case["sources"][place].clone()).unwrap();
+        let log = log(&directory).with_layers(Order { below: names("below"), above: names("above") });
+        let mut text = HEADER.to_owned();
+        for record in case["records"].as_array().unwrap() {
+            dynix::nix::write_value(&mut text, record).unwrap();
+            text.push('\n');
+        }
+        std::fs::write(log.path(), text).unwrap();
+        let overlay = log.fold().unwrap().overlay;
+        let holds: Vec<Value> = overlay.leaves().iter().map(|(path, one)| json!([path.names(), one.value])).collect();
+        assert_eq!(json!(holds), case["holds"], "{}", case["name"]);
+    }
+    assert_eq!(cases.len(), 60);
 }
 
 /// The same cases with each record on its one line, a whole tree in its `set`, as people write it.
@@ -156,6 +178,8 @@ enum Step {
     /// So many records back.
     Rollback(u64),
     Reject(u64),
+    /// All that a source says.
+    Layer(usize, Value),
     /// Somebody adds a line by hand: what was remembered of the log is void.
     ByHand(Vec<usize>),
 }
@@ -172,13 +196,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let leaf = prop_oneof![any::<i64>().prop_map(Value::from), Just(Value::from("y".repeat(30_000)))];
     let tree = prop::collection::btree_map(prop::sample::select(&NAMES), leaf.clone(), 1..3)
         .prop_map(|tree| Value::Object(tree.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
-    let value = prop_oneof![2 => leaf, 1 => tree];
+    let value = prop_oneof![2 => leaf, 1 => tree.clone()];
     let step = prop_oneof![
         6 => (path(), value.clone()).prop_map(|(path, value)| Step::Set(path, value)),
         3 => (path(), value).prop_map(|(path, value)| Step::Replace(path, value)),
         2 => path().prop_map(Step::Unset),
         1 => (0..60_u64).prop_map(Step::Rollback),
         2 => (0..60_u64).prop_map(Step::Reject),
+        2 => (0..SOURCES.len(), tree.clone()).prop_map(|(source, tree)| Step::Layer(source, tree)),
+        1 => (0..SOURCES.len()).prop_map(|source| Step::Layer(source, json!({}))),
         1 => path().prop_map(Step::ByHand),
     ];
     prop::collection::vec(step, 1..50)
@@ -191,7 +217,7 @@ proptest! {
     #[test]
     fn a_fold_from_a_checkpoint_is_the_fold_from_nothing(steps in steps()) {
         let directory = tempfile::tempdir().unwrap();
-        let log = log(&directory);
+        let log = log(&directory).with_layers(order());
         let forgetful: Utf8PathBuf = log.path().with_file_name("other-cache");
         let mut last = 0_u64;
         for step in steps {
@@ -204,6 +230,11 @@ proptest! {
                     Draft::Reject { id: last - back, reason: "no".to_owned() }
                 }
                 Step::Reject(_) => continue,
+                Step::Layer(source, tree) => Draft::Layer(Layer {
+                    source: SOURCES[*source].to_owned(),
+                    revision: last.is_multiple_of(2).then(|| format!("r{last}")),
+                    values: tree.as_object().unwrap().iter().map(|(name, value)| (AttrPath(vec![name.clone()]), value.clone())).collect(),
+                }),
                 Step::ByHand(at) => {
                     let mut text = std::fs::read_to_string(log.path()).unwrap_or_else(|_| HEADER.to_owned());
                     text.extend(["# by hand\n{\n  set.", &path(at).to_string(), " = 5;\n}\n"]);
@@ -215,17 +246,76 @@ proptest! {
             last = log.append(&[change], "test", None, |_| ()).unwrap()[0];
             let remembered = log.fold().unwrap();
             let _ = std::fs::remove_dir_all(&forgetful);
-            let from_nothing = LogFile::new(log.path(), &forgetful, None).fold().unwrap();
+            let from_nothing = LogFile::new(log.path(), &forgetful, None).with_layers(order()).fold().unwrap();
             prop_assert_eq!(&remembered, &from_nothing);
             prop_assert_eq!(remembered.last_id, last);
         }
         let records = log.records().unwrap();
-        prop_assert_eq!(&log.fold().unwrap().overlay, &plainly(&records));
+        let folded = log.fold().unwrap();
+        prop_assert_eq!((folded.own(), &folded.overlay), (&plainly(&records).0, &plainly(&records).1));
+        // At every moment of it.
+        for moment in (1..=last).step_by(7) {
+            let until: Vec<Record> = records.iter().take_while(|record| record.id <= moment).cloned().collect();
+            prop_assert_eq!(&log.fold_at(moment).unwrap().overlay, &plainly(&until).1);
+        }
+        // Whether each counts is what the fold went by.
+        let mut counting = Vec::new();
+        log.each(|record, fate| {
+            counting.extend(fate.counts.then_some(record));
+            std::ops::ControlFlow::Continue(())
+        }).unwrap();
+        prop_assert_eq!(&plainly(&counting).1, &folded.overlay);
     }
 }
 
+const SOURCES: [&str; 3] = ["low", "top", "gone"];
+
+fn order() -> Order {
+    Order { below: vec!["low".to_owned()], above: vec!["top".to_owned()] }
+}
+
+/// The overrides of the host, and those with what the sources say.
+fn plainly(records: &[Record]) -> (Overlay, Overlay) {
+    let mut about = std::collections::BTreeSet::new();
+    for record in records {
+        match &record.kind {
+            Kind::Layer(_) => drop(about.insert(record.id)),
+            Kind::Reject { id, .. } if about.contains(id) => drop(about.insert(record.id)),
+            _ => {}
+        }
+    }
+    let (of_sources, of_host): (Vec<Record>, Vec<Record>) =
+        records.iter().cloned().partition(|record| about.contains(&record.id));
+    let own = by_the_host(&of_host);
+    let mut rejected = Vec::new();
+    for record in of_sources.iter().rev() {
+        if let (Kind::Reject { id, .. }, false) = (&record.kind, rejected.contains(&record.id)) {
+            rejected.push(*id);
+        }
+    }
+    let said = |source: &str| {
+        let mut said = Overlay::default();
+        for record in of_sources.iter().filter(|record| !rejected.contains(&record.id)) {
+            if let Kind::Layer(layer) = &record.kind
+                && layer.source == source
+            {
+                let before = std::mem::take(&mut said);
+                for (path, value) in &layer.values {
+                    let same = before.leaves().into_iter().find(|(at, one)| at == path && one.value == value);
+                    said.put(&path.0, value.clone(), same.map_or(record.id, |(_, one)| one.id));
+                }
+            }
+        }
+        said
+    };
+    let mut all = said("low");
+    all.cover(&own);
+    all.cover(&said("top"));
+    (own, all)
+}
+
 /// The rule as docs/overrides.md states it: walk back, then fold forward.
-fn plainly(records: &[Record]) -> dynix::overrides::Overlay {
+fn by_the_host(records: &[Record]) -> Overlay {
     let (mut chain, mut rejected) = (Vec::new(), Vec::new());
     let mut at = records.len();
     while at > 0 {
@@ -240,7 +330,7 @@ fn plainly(records: &[Record]) -> dynix::overrides::Overlay {
             _ => chain.push(record),
         }
     }
-    let mut overlay = dynix::overrides::Overlay::default();
+    let mut overlay = Overlay::default();
     chain.iter().rev().for_each(|record| overlay.fold(record));
     overlay
 }

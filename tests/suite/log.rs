@@ -228,7 +228,7 @@ fn what_is_no_log_is_refused_with_the_line_and_stays_as_it_is() {
 "{ id = 1 + 1; set.a = 1; }\n"
   LOG, line 2: computes its id; only the values of set and replace can be computed; repair that line by hand, or take it out
 "{ sett.a = 1; }\n"
-  LOG, line 2: has an attribute "sett"; a record has id, time, by, until, message, and one of set, replace, unset, rollback, reject (with reason); repair that line by hand, or take it out
+  LOG, line 2: has an attribute "sett"; a record has id, time, by, until, message, and one of set, replace, unset, rollback, reject (with reason); a set of a source has source and revision; repair that line by hand, or take it out
 "{ id = 1; }\n"
   LOG, line 2: has 0 of set, replace, unset, rollback and reject; it needs exactly one; repair that line by hand, or take it out
 "{ set.a = 1; unset = [ \"a\" ]; }\n"

@@ -52,6 +52,7 @@ mod security_values;
 mod set;
 mod shells;
 mod sound;
+mod sources;
 mod start_script;
 mod state_versions;
 mod support;

@@ -53,6 +53,7 @@ fn every_verb_prints_what_the_schema_says() {
         ("status", &["status"]),
         ("history", &["history"]),
         ("services", &["services"]),
+        ("sources", &["sources"]),
     ] {
         let (short, long) =
             (system.run(&[words, &["--json"]].concat()), system.run(&[words, &["--output", "json"]].concat()));

@@ -32,6 +32,21 @@ pub fn skip(what: &str) {
     std::io::stderr().write_all(format!("\nSKIPPED: {what}\n\n").as_bytes()).unwrap();
 }
 
+/// A text with each time (RFC 3339, to the second) as `TIME`.
+pub fn without_times(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = match rest.get(..20).map(humantime::parse_rfc3339) {
+            Some(Ok(_)) => 20,
+            _ => first.len_utf8(),
+        };
+        shown.push_str(if length == 20 { "TIME" } else { &rest[..length] });
+        rest = &rest[length..];
+    }
+    shown
+}
+
 /// The program with its arguments, away from whatever the environment of the test says.
 pub fn dynix() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dynix"));

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::attr_path::AttrPath;
 use crate::build::problem::{Place, Problems};
+use crate::overrides::source as source_name;
 use crate::plan::allowed;
 use crate::plan::options::nearest;
 use crate::plan::rule::{Pattern, Rate};
@@ -13,11 +14,15 @@ use crate::types::number::compare;
 
 /// Adds what is wrong with the rules.
 pub fn check(plan: &Plan, problems: &mut Problems) {
+    check_sources(plan, problems);
     let Some(daemon) = &plan.daemon else { return };
     for (name, rule) in &daemon.allow {
         let place = Place::top().keys(["daemon", "allow", name]);
         if rule.users.is_empty() && rule.groups.is_empty() {
             problems.add(&place, "it is for nobody; name users or groups");
+        }
+        if let Some(source) = rule.source.as_ref().filter(|name| plan.sources.iter().all(|one| one.name != **name)) {
+            problems.add(&place.key("source"), format!("{source} is none of the sources"));
         }
         for (pattern, bounds) in &rule.options {
             let place = place.keys(["options", pattern]);
@@ -25,6 +30,18 @@ pub fn check(plan: &Plan, problems: &mut Problems) {
                 problems.add(&place, problem);
             }
             check_bounds(&place, bounds, problems);
+        }
+    }
+}
+
+fn check_sources(plan: &Plan, problems: &mut Problems) {
+    let place = Place::top().key("sources");
+    for (index, source) in plan.sources.iter().enumerate() {
+        if let Err(problem) = source_name(&source.name) {
+            problems.add(&place.element(index).key("name"), problem);
+        }
+        if plan.sources[..index].iter().any(|one| one.name == source.name) {
+            problems.add(&place.element(index), format!("{} is there twice", source.name));
         }
     }
 }

@@ -15,13 +15,7 @@ pub fn request(arguments: &arguments::Import) -> anyhow::Result<Set> {
     let base = at.as_deref().map(lookup::parse).transpose()?.unwrap_or_else(AttrPath::default);
     let file = file.as_deref().filter(|file| *file != "-");
     let text = input::text(file)?;
-    let written = match format {
-        Some(ImportFormat::Nix) => Written::Nix,
-        Some(ImportFormat::Json) => Written::Json,
-        Some(ImportFormat::Toml) => Written::Toml,
-        Some(ImportFormat::Yaml) => Written::Yaml,
-        None => by_name(file),
-    };
+    let written = form(*format, file);
     Ok(Set {
         changes: assignments(read(&text, written)?, &base)?,
         duration: *duration,
@@ -30,6 +24,18 @@ pub fn request(arguments: &arguments::Import) -> anyhow::Result<Set> {
         message: recording.telling.message.clone(),
         ..Set::default()
     })
+}
+
+/// How the settings in a file are written.
+#[must_use]
+pub fn form(format: Option<ImportFormat>, file: Option<&Utf8Path>) -> Written {
+    match format {
+        Some(ImportFormat::Nix) => Written::Nix,
+        Some(ImportFormat::Json) => Written::Json,
+        Some(ImportFormat::Toml) => Written::Toml,
+        Some(ImportFormat::Yaml) => Written::Yaml,
+        None => by_name(file),
+    }
 }
 
 /// By the end of the file's name; Nix otherwise, which takes JSON's numbers and strings, and not its sets.

@@ -7,13 +7,15 @@ use std::io::{BufWriter, Write as _};
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
+use serde_json::Value;
 
 use super::screen::{Paint, Screen};
 use super::{VERSION, Versioned};
+use crate::attr_path::AttrPath;
 use crate::cli::arguments::{Log, Output};
 use crate::exit::Exit;
 use crate::host::messages;
-use crate::overrides::{Kind, Record};
+use crate::overrides::{Kind, Layer, Record};
 use crate::system::System;
 use crate::system::records::{Filter, Shown};
 use crate::system::session::Session;
@@ -137,13 +139,20 @@ fn within(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }
 
+fn assigned(leaves: &[(AttrPath, Value)]) -> String {
+    let leaves = leaves.iter().map(|(path, value)| format!("{path} = {}", brief(value)));
+    leaves.collect::<Vec<_>>().join(", ")
+}
+
 /// What a record says.
 #[must_use]
 pub fn said(kind: &Kind) -> String {
     match kind {
-        Kind::Set(leaves) => {
-            let leaves = leaves.iter().map(|(path, value)| format!("{path} = {}", brief(value)));
-            leaves.collect::<Vec<_>>().join(", ")
+        Kind::Set(leaves) => assigned(leaves),
+        Kind::Layer(Layer { source, revision, values }) => {
+            let revision = revision.as_deref().map(|revision| format!(" {revision}")).unwrap_or_default();
+            let values = if values.is_empty() { "nothing".to_owned() } else { assigned(values) };
+            format!("{source}{revision} says {values}")
         }
         Kind::Replace(path, value) => format!("{path} = {} as a whole", brief(value)),
         Kind::Unset(path) => format!("unset {path}"),

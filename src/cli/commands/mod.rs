@@ -14,6 +14,7 @@ pub mod generate;
 pub mod get;
 pub mod history;
 pub mod import;
+pub mod layer;
 pub mod log;
 pub mod man;
 pub mod metrics;
@@ -25,6 +26,7 @@ pub mod render;
 pub mod rollback;
 pub mod services;
 pub mod set;
+pub mod sources;
 pub mod status;
 pub mod verify;
 pub mod watch;
@@ -64,6 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         command @ (Command::Set(_)
         | Command::Append(_)
         | Command::Import(_)
+        | Command::Layer(_)
         | Command::Edit(_)
         | Command::Unset(_)
         | Command::Undo(_)
@@ -100,6 +103,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
         Command::Status(Lazy(arguments)) => status::run(&arguments, screen, &session),
+        Command::Sources(Lazy(arguments)) => sources::run(&arguments, screen, &session),
         Command::Services(Lazy(arguments)) => services::run(&arguments, screen, &session),
         Command::Options(Lazy(arguments)) => options::run(&arguments, output, screen, &session),
         Command::Log(Lazy(arguments)) => log::run(&arguments, output, screen, &session),
@@ -134,6 +138,10 @@ fn record(command: Command, shown: &Shown, ask: &Ask, session: &Session) -> anyh
             let manner = shown.manner(arguments.json, &arguments.recording);
             let manner = Manner { if_different: arguments.if_different, ..manner };
             (Request::Set(import::request(&arguments)?), manner)
+        }
+        Command::Layer(Lazy(arguments)) => {
+            let manner = Manner { wait: arguments.wait, ..shown.told(arguments.json, &arguments.telling) };
+            (Request::SetLayer(layer::request(arguments)?), manner)
         }
         Command::Edit(Lazy(arguments)) => {
             let manner = shown.manner(arguments.json, &arguments.recording);

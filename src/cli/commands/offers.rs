@@ -142,6 +142,14 @@ pub fn services(current: &OsStr) -> Vec<CompletionCandidate> {
     plan.services.keys().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
 }
 
+/// The sources that the system has.
+#[must_use]
+pub fn sources(current: &OsStr) -> Vec<CompletionCandidate> {
+    let (Some(plan), Some(current)) = (plan(), current.to_str()) else { return Vec::new() };
+    let names = plan.sources.iter().map(|one| one.name.clone());
+    names.filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
+}
+
 /// Services that are dynamic, and paths that are overridden or may be.
 #[must_use]
 pub fn services_and_paths(current: &OsStr) -> Vec<CompletionCandidate> {
@@ -157,7 +165,7 @@ pub fn overridden(current: &OsStr) -> Vec<CompletionCandidate> {
     let Ok(system) = session.open() else { return Vec::new() };
     let Ok(folded) = system.log().fold() else { return Vec::new() };
     let secrets = Secrets::new(&system.plan);
-    let leaves = folded.overlay.leaves().into_iter().filter_map(|(path, one)| {
+    let leaves = folded.own().leaves().into_iter().filter_map(|(path, one)| {
         let text = path.to_string();
         let help = format!("{}, record {}", brief(&secrets.shown(&path, one.value)), one.id);
         text.starts_with(current).then(|| CompletionCandidate::new(text).help(Some(StyledStr::from(help))))

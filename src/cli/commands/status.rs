@@ -77,6 +77,7 @@ fn text(status: &Status) -> String {
             let _ = writeln!(text, "  {} = {}{built}", one.path, brief(&one.value));
             let mut notes = vec![format!("record {}", one.record)];
             notes.extend(one.by.as_ref().map(|by| format!("by {by}")));
+            notes.extend(one.revision.as_ref().map(|revision| format!("revision {revision}")));
             notes.extend(one.time.clone());
             notes.extend(one.until.as_deref().map(screen::remaining));
             if one.built_in {

@@ -3,6 +3,7 @@
 mod changed;
 mod check;
 pub mod elements;
+pub mod layer;
 mod near;
 mod prune;
 mod reset;
@@ -127,6 +128,7 @@ impl System<'_> {
         match request {
             Request::Append(one) => set::record(&Set::from(one.clone()), self, caller),
             Request::Set(one) => set::record(one, self, caller),
+            Request::SetLayer(one) => layer::record(one, self, caller),
             Request::Unset(one) => unset::record(one, self, caller),
             Request::Rollback(one) => rollback::record(one, self, caller),
             Request::Undo(one) => undo::undo(one, self, caller),

@@ -15,7 +15,7 @@ pub fn record(request: &Prune, system: &System<'_>, caller: &Caller<'_>) -> anyh
     let services = lookup::services(&system.plan, &request.services)?;
     let decide = |log: &LogFile| {
         let folded = log.fold()?;
-        let built = built_in(&system.plan, &folded.overlay);
+        let built = built_in(&system.plan, folded.own());
         let asked = built
             .into_iter()
             .filter(|(service, _)| services.as_ref().is_none_or(|services| services.contains(service)));

@@ -19,7 +19,7 @@ pub fn record(request: &Reset, system: &System<'_>, caller: &Caller<'_>) -> anyh
     let decide = |log: &LogFile| system.reset_changes(log, &request.services);
     let made = trial::record((system, caller), &mut trial, decide)?;
     if made.drafts.is_empty() {
-        recorded.notes.push("nothing is overridden".to_owned());
+        recorded.notes.push("nothing is overridden by this host".to_owned());
     } else {
         "reset".clone_into(&mut recorded.what);
     }
@@ -48,7 +48,8 @@ impl System<'_> {
 /// The records that leave nothing overridden: also of what has no value now, and might have one later.
 fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Draft> {
     let pending: Vec<&AttrPath> = folded.unevaluated.iter().flat_map(|one| &one.paths).collect();
-    if folded.overlay.is_empty() && pending.is_empty() {
+    let own = folded.own();
+    if own.is_empty() && pending.is_empty() {
         return Vec::new();
     }
     if services.is_empty() {
@@ -59,10 +60,10 @@ fn changes(plan: &Plan, folded: &Folded, services: &[String]) -> Vec<Draft> {
     let is_about = |option: &AttrPath| pending.iter().any(|path| path.starts_with(option) || option.starts_with(path));
     let of_services = options
         .filter_map(|option| AttrPath::parse(option).ok())
-        .filter(|option| !folded.overlay.below(option).is_empty() || is_about(option));
+        .filter(|option| !own.below(option).is_empty() || is_about(option));
     let mut unset: Vec<AttrPath> = of_services.collect();
     if services.iter().any(|service| service == SYSTEM) {
-        let all = folded.overlay.leaves().into_iter().map(|(path, _)| path).chain(pending.into_iter().cloned());
+        let all = own.leaves().into_iter().map(|(path, _)| path).chain(pending.into_iter().cloned());
         unset.extend(all.filter(|path| allowed::is_evaluated(plan, path)));
     }
     unset.into_iter().map(Draft::Unset).collect()

@@ -110,7 +110,7 @@ fn of_services(
     Ok(recorded.then(made, request.apply, Some(services), trial, caller))
 }
 
-fn asked<'a>(
+pub(super) fn asked<'a>(
     paths: &'a [AttrPath],
     places: &'a [OptionRef<'a>],
     log: &'a LogFile,
@@ -167,7 +167,8 @@ fn together(mut drafts: Vec<Draft>) -> Result<Vec<Draft>, Refused> {
     Ok(unset.into_iter().chain(Draft::of_values(values)).collect())
 }
 
-fn place<'p>(system: &'p System<'_>, path: &AttrPath) -> anyhow::Result<OptionRef<'p>> {
+/// The option of a path that may be overridden.
+pub(super) fn place<'p>(system: &'p System<'_>, path: &AttrPath) -> anyhow::Result<OptionRef<'p>> {
     is_evaluated(&system.plan, path)?;
     let place = lookup::find(&system.plan, path)?;
     if place.option.may_change(place.below(path).names()) { Ok(place) } else { Err(not_dynamic(path, &place).into()) }

@@ -123,7 +123,8 @@ fn counted(log: &LogFile, id: u64) -> anyhow::Result<Option<u64>> {
 fn last(log: &LogFile) -> Result<Option<u64>, LogError> {
     let mut last = None;
     log.each(|record, fate| {
-        if fate.counts && !matches!(record.kind, Kind::Reject { .. }) {
+        // What a source says is undone only by name.
+        if fate.counts && !matches!(record.kind, Kind::Reject { .. } | Kind::Layer(_)) {
             last = Some(record.id);
         }
         ControlFlow::Continue(())

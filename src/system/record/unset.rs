@@ -29,7 +29,12 @@ pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyh
     };
     let made = trial::record((system, caller), &mut trial, decide)?;
     if concerned.is_empty() {
-        recorded.notes.push(format!("nothing is overridden at {path}; see `dynix status`"));
+        recorded.notes.push(match system.saying(&path)? {
+            Some(source) => format!(
+                "nothing is overridden at {path} by this host; {source} says a value there: change it there, or set another here"
+            ),
+            None => format!("nothing is overridden at {path}; see `dynix status`"),
+        });
     } else if request.previous {
         recorded.what = format!("the previous value of {path}");
     } else {
@@ -46,7 +51,7 @@ pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyh
 /// The records that make of the overrides at a path and below what they were before the last of them was recorded.
 fn previous(path: &AttrPath, folded: &Folded, log: &LogFile) -> anyhow::Result<Vec<Draft>> {
     let of = |folded: &Folded| -> Vec<(AttrPath, serde_json::Value, u64)> {
-        let leaves = folded.overlay.leaves().into_iter().filter(|(leaf, _)| leaf.starts_with(path));
+        let leaves = folded.own().leaves().into_iter().filter(|(leaf, _)| leaf.starts_with(path));
         leaves.map(|(leaf, one)| (leaf, one.value.clone(), one.id)).collect()
     };
     let now = of(folded);
@@ -71,7 +76,7 @@ fn previous(path: &AttrPath, folded: &Folded, log: &LogFile) -> anyhow::Result<V
 
 /// The overrides that would no longer hold, or would lose a name.
 fn concerned_by(path: &AttrPath, folded: &Folded) -> Vec<AttrPath> {
-    let leaves = folded.overlay.leaves().into_iter();
+    let leaves = folded.own().leaves().into_iter();
     let concerned = leaves
         .filter(|(leaf, one)| leaf.starts_with(path) || path.starts_with(leaf) && one.value.is_object())
         .map(|(leaf, _)| leaf);

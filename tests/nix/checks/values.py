@@ -69,6 +69,13 @@ def check_fold():
     return agree({case["name"]: case for case in cases}, "case")
 
 
+def check_layers():
+    """the fold in Nix finds the overrides that hold where sources say something too, for every case of fixtures/overrides/layers.json"""
+    cases = nix.value("layers", needs_nixos=False)
+    same(len(cases), len(json.loads((FIXTURES / "overrides" / "layers.json").read_text())), "number of cases")
+    return agree({case["name"]: case for case in cases}, "case")
+
+
 def random_value(chance, depth=0):
     kind = chance.randrange(8 if depth < 2 else 6)
     if kind == 0:

@@ -3,7 +3,7 @@
 mod changes;
 mod crowd;
 mod examples;
-mod handler;
+pub mod handler;
 mod kills;
 mod misuse;
 mod model;
