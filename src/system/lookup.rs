@@ -6,7 +6,7 @@ use super::Refused;
 use crate::attr_path::AttrPath;
 use crate::evaluated::{self, SYSTEM};
 use crate::plan::options::{self, OptionRef, nearest};
-use crate::plan::{Candidate, Plan};
+use crate::plan::{Candidate, Plan, allowed};
 
 /// Reads a path as people write it.
 pub fn parse(text: &str) -> Result<AttrPath, Refused> {
@@ -20,6 +20,13 @@ pub fn find<'p>(plan: &'p Plan, path: &AttrPath) -> anyhow::Result<OptionRef<'p>
         return Ok(place);
     }
     plan.services.require_all()?;
+    if allowed::is_evaluated(plan, path) {
+        return Err(Refused(format!(
+            "{path} is an option of no service, whose built value only an evaluation knows; `dynix status` says what \
+             is recorded for it, `dynix diff` what is in effect"
+        ))
+        .into());
+    }
     Err(Refused(format!("no dynamic-enabled service has the option {path}; {}", hint(plan, path))).into())
 }
 
@@ -113,4 +120,18 @@ pub fn services(plan: &Plan, names: &[String]) -> anyhow::Result<Option<std::col
         }
     }
     Ok(if names.is_empty() { None } else { Some(names.iter().cloned().collect()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_of_no_service_is_not_called_unknown() {
+        let plan = serde_json::json!({"version": 1, "options": ["environment.etc.*"], "services": {}});
+        let plan: Plan = serde_json::from_value(plan).unwrap();
+        let said = |path: &str| find(&plan, &parse(path).unwrap()).unwrap_err().to_string();
+        assert!(said("environment.etc.motd.text").contains("is an option of no service"));
+        assert!(said("networking.hostName").contains("no dynamic-enabled service has"));
+    }
 }
