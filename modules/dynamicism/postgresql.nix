@@ -1,5 +1,4 @@
 # PostgreSQL: a reload reads most of the settings, a restart the others: those of the context "postmaster" in pg_settings.
-# The unit that sets up databases connects to `port`.
 { lib, ... }:
 let
   settings = "services.postgresql.settings";
@@ -44,7 +43,6 @@ let
     "multixact_offset_buffers"
     "notify_buffers"
     "old_snapshot_threshold"
-    "port"
     "recovery_target"
     "recovery_target_action"
     "recovery_target_inclusive"
@@ -61,6 +59,7 @@ let
     "subtransaction_buffers"
     "summarize_wal"
     "superuser_reserved_connections"
+    "trace_connection_negotiation"
     "track_activity_query_size"
     "track_commit_timestamp"
     "transaction_buffers"
@@ -80,12 +79,11 @@ in
       onChange = "reload";
       restartFor = map (name: "${settings}.${name}") atStart;
     };
-    units."postgresql-setup.service" = { };
-    dropIns."postgresql-setup.service" = ''
-      [Service]
-      Environment={{ ${settings}.port | assignment("PGPORT") }}
-    '';
     pinned = [
+      {
+        path = "${settings}.port";
+        reason = "postgresql-setup.service connects to it, and would be restarted before PostgreSQL is; set it with a rebuild";
+      }
       {
         path = "${settings}.jit";
         reason = "the unit may not write to memory that it executes if it is \"off\"; set it with a rebuild";

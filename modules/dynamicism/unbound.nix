@@ -1,5 +1,5 @@
 # Unbound: a reload reads all of the file, as a restart does, but keeps the socket.
-{ lib, ... }:
+{ config, ... }:
 {
   dynamicism.for.unbound = {
     options = [ "services.unbound.settings" ];
@@ -9,7 +9,7 @@
     };
     units."unbound.service" = { };
     check.command = [
-      "/run/current-system/sw/bin/unbound-checkconf"
+      "${config.services.unbound.package}/bin/unbound-checkconf"
       "{{ file }}"
     ];
   };

@@ -90,6 +90,7 @@ tests! {
     daemon_harmonia = "daemon-harmonia",
     daemons = "daemons",
     etc = "etc",
+    servers = "servers",
     etc_reapply = "etc-reapply",
     expiry = "expiry",
     many_at_once = "many",

@@ -184,4 +184,95 @@
       u tinyproxy
     '';
   };
+
+  postgresql = {
+    services.postgresql = {
+      enable = true;
+      # Debian has a cluster where NixOS has its own.
+      dataDir = "/var/lib/cluster";
+      settings = {
+        listen_addresses = lib.mkForce "127.0.0.1";
+        log_min_duration_statement = 500;
+        max_connections = 20;
+        shared_buffers = "4MB";
+      };
+    };
+    units = [
+      "postgresql.service"
+      "postgresql-setup.service"
+    ];
+    machine = {
+      # Debian's would start its own cluster.
+      links."/etc/systemd/system-generators/postgresql-generator" = "/dev/null";
+      directories = ''
+        d /var/lib/cluster 0750 postgres postgres
+      '';
+    };
+  };
+
+  prometheus-node-exporter = {
+    services.prometheus.exporters.node = {
+      enable = true;
+      listenAddress = "127.0.0.1";
+      disabledCollectors = [ "timex" ];
+    };
+    units = [ "prometheus-node-exporter.service" ];
+    machine.users = ''
+      u node-exporter
+    '';
+  };
+
+  redis = {
+    services.redis.servers.cache = {
+      enable = true;
+      port = 6380;
+      settings.maxmemory-policy = "allkeys-lru";
+    };
+    units = [ "redis-cache.service" ];
+    machine.users = ''
+      u redis-cache
+    '';
+  };
+
+  samba = {
+    services.samba = {
+      enable = true;
+      nmbd.enable = false;
+      winbindd.enable = false;
+      settings = {
+        global = {
+          interfaces = "lo";
+          "map to guest" = "bad user";
+        };
+        # Sorts before `global`.
+        docs = {
+          path = "/usr/share/doc";
+          comment = "built";
+          "guest ok" = "yes";
+        };
+      };
+    };
+    units = [ "samba-smbd.service" ];
+    machine.directories = ''
+      d /var/lib/samba/private
+      d /var/log/samba
+      d /var/cache/samba
+      d /run/samba
+    '';
+  };
+
+  unbound = {
+    services.unbound = {
+      enable = true;
+      checkconf = false;
+      enableRootTrustAnchor = false;
+      settings.server = {
+        interface = [ "127.0.0.1@5353" ];
+        tls-cert-bundle = ''""'';
+        local-zone = [ "dynix.example. static" ];
+        local-data = [ "'dynix.example. 600 IN A 192.0.2.7'" ];
+      };
+    };
+    units = [ "unbound.service" ];
+  };
 }

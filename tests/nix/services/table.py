@@ -1,6 +1,7 @@
 """docs/services.md: what `measure` found, as a table."""
 
 import re
+import textwrap
 
 HEAD = """# Services
 
@@ -37,7 +38,8 @@ greetd and teleport start sessions of users, which a bind cuts off from the moun
 For some services, the validator that the module itself runs (`modules/dynamicism/checks.nix`) checks new values, if it accepts
 the static ones: {checked}.
 For alertmanager, dnsmasq and nats this was seen in the test machine (`tests/machine/run validators`). The measurement here has no
-programs.
+programs. New values of postgresql, prometheus-node-exporter, redis, samba and unbound were seen in the daemons themselves
+(`tests/machine/run servers`).
 *Also* is what else in the system depends on the settings (`dynix prove`); it is empty for the services of admins.nix and
 admins-2.nix, for which it was not measured. If such a value changes, dynix says what else a rebuild
 would change. *Values beside it* are lost in a rebuild, because a whole set is a default there
@@ -133,6 +135,10 @@ def render(measured, takes, dynamic):
         checked=", ".join(name for name, one in working.items() if one.get("checked")),
         option=len(option),
         more=f", {more} with more" if more else "",
+    )
+    head = "\n".join(
+        textwrap.fill(line, 128, break_long_words=False, break_on_hyphens=False) if len(line) > 130 and line[0] != "|" else line
+        for line in head.split("\n")
     )
     rows = [f"| {name} | " + " | ".join(one["cells"].values()) + " |" for name, one in working.items()]
     refused = [

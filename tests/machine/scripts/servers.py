@@ -1,0 +1,108 @@
+"""PostgreSQL, redis, Samba, Unbound and the node exporter, under the units of NixOS's modules: each says the value itself."""
+
+import shlex
+
+POSTGRESQL = "services.postgresql.settings"
+REDIS = "services.redis.servers.cache.settings"
+SAMBA = "services.samba.settings"
+UNBOUND = "services.unbound.settings.server"
+EXPORTER = "services.prometheus.exporters.node"
+
+
+def main_pid(unit: str) -> str:
+    return machine.get_unit_property(unit, "MainPID")
+
+
+def sql(query: str) -> str:
+    command = f"setpriv --reuid=postgres --regid=postgres --clear-groups psql -d postgres -tAc \"{query}\""
+    return machine.wait_until_succeeds(command, timeout=30).strip()
+
+
+def redis(name: str) -> str:
+    return machine.wait_until_succeeds(f"redis-cli -p 6380 config get {name} | tail -n 1", timeout=30).strip()
+
+
+def shares() -> str:
+    """What smbd tells a client."""
+    return machine.wait_until_succeeds("net --long rpc share list -S 127.0.0.1 -U %", timeout=30)
+
+
+def answer() -> str:
+    return machine.wait_until_succeeds("dig +short +tries=1 @127.0.0.1 -p 5353 dynix.example | grep .", timeout=30).strip()
+
+
+def metrics() -> str:
+    return machine.wait_until_succeeds("curl --silent --fail http://127.0.0.1:9100/metrics", timeout=30)
+
+
+start_all()
+for unit in ["postgresql", "prometheus-node-exporter", "redis-cache", "samba-smbd", "unbound"]:
+    machine.wait_for_unit(f"{unit}.service")
+
+with subtest("PostgreSQL reloads what a reload reads: the same process"):
+    t.assertEqual(sql("show log_min_duration_statement"), "500ms")
+    pid = main_pid("postgresql.service")
+    machine.succeed(f"dynix append {POSTGRESQL}.log_min_duration_statement 250 --apply")
+    machine.wait_until_succeeds(
+        "setpriv --reuid=postgres --regid=postgres --clear-groups psql -d postgres -tAc 'show log_min_duration_statement'"
+        " | grep 250ms",
+        timeout=30,
+    )
+    t.assertEqual(main_pid("postgresql.service"), pid)
+
+with subtest("PostgreSQL restarts for what is read at its start"):
+    t.assertEqual(sql("show shared_buffers"), "4MB")
+    machine.succeed(f"dynix append {POSTGRESQL}.shared_buffers 8MB --apply")
+    t.assertEqual(sql("show shared_buffers"), "8MB")
+    t.assertNotEqual(main_pid("postgresql.service"), pid)
+    # None that needs a restart is missing in modules/dynamicism/postgresql.nix.
+    named = set(machine.succeed("grep -o 'settings[.][a-z_]* is none' /etc/dynix/plan.json").split("\n"))
+    missing = [
+        name
+        for name in sql("select name from pg_settings where context = 'postmaster'").split("\n")
+        if f"settings.{name} is none" not in named and name != "port"
+    ]
+    t.assertEqual(missing, [])
+
+with subtest("the port of PostgreSQL stays: another unit connects to it"):
+    status, said = machine.execute(f"dynix append {POSTGRESQL}.port 5433 --apply 2>&1")
+    t.assertEqual(status, 3, said)
+    t.assertIn("postgresql-setup.service connects to it", said)
+    t.assertEqual(sql("show port"), "5432")
+
+with subtest("redis reads the file that a command outside its namespace has only named"):
+    t.assertEqual(redis("maxmemory-policy"), "allkeys-lru")
+    machine.succeed(f"dynix append {REDIS}.maxmemory 33554432 --apply")
+    machine.succeed(f"dynix append {REDIS}.maxmemory-policy noeviction --apply")
+    t.assertEqual((redis("maxmemory"), redis("maxmemory-policy")), ("33554432", "noeviction"))
+
+with subtest("Samba shows a new comment, and its tools read the same file"):
+    t.assertIn("built", shares())
+    machine.succeed(f"dynix append {SAMBA}.docs.comment changed --apply")
+    t.assertIn("changed", shares())
+    t.assertIn("comment = changed", machine.succeed("testparm --suppress-prompt 2>/dev/null"))
+    # `[global]` is the first section, although docs sorts before it.
+    t.assertTrue(machine.succeed("cat /etc/samba/smb.conf").startswith("[global]\n"))
+
+with subtest("Unbound gives the new answer"):
+    t.assertEqual(answer(), "192.0.2.7")
+    value = "[ \"'dynix.example. 600 IN A 192.0.2.8'\" ]"
+    machine.succeed(f"dynix append {UNBOUND}.local-data {shlex.quote(value)} --apply")
+    t.assertEqual(answer(), "192.0.2.8")
+    status, said = machine.execute(f"dynix append {UNBOUND}.num-threads none --apply 2>&1")
+    t.assertEqual(status, 3, said)
+    t.assertEqual(answer(), "192.0.2.8")
+
+with subtest("the node exporter leaves out what it is told to"):
+    t.assertIn("node_load1 ", metrics())
+    machine.succeed(f"dynix append {EXPORTER}.disabledCollectors loadavg --add --apply")
+    t.assertNotIn("node_load1 ", metrics())
+    t.assertNotIn("node_timex", metrics())
+
+with subtest("all of them go back"):
+    machine.succeed("dynix reset")
+    t.assertEqual((sql("show log_min_duration_statement"), sql("show shared_buffers")), ("500ms", "4MB"))
+    t.assertEqual(redis("maxmemory-policy"), "allkeys-lru")
+    t.assertIn("built", shares())
+    t.assertEqual(answer(), "192.0.2.7")
+    t.assertIn("node_load1 ", metrics())
