@@ -26,6 +26,9 @@ pub enum Unrecordable {
     /// A source can't say this.
     #[error("{0}")]
     Layer(String),
+    /// Its values contradict each other.
+    #[error("{0}")]
+    Overlapping(String),
     /// It is too large.
     #[error("the record would have {size} bytes; at most {LINE} are possible")]
     TooLarge {
@@ -44,11 +47,12 @@ impl Unrecordable {
 
 /// Checks a change.
 pub fn check(change: &Draft) -> Result<(), Unrecordable> {
+    if let Draft::SetAll(values) = change {
+        unless_overlapping(values).map_err(Unrecordable::Overlapping)?;
+    }
     let problem = match change {
         Draft::Set(_, value) => unless_empty(value),
-        Draft::SetAll(values) => {
-            values.iter().try_for_each(|(_, value)| unless_empty(value)).and_then(|()| unless_overlapping(values))
-        }
+        Draft::SetAll(values) => values.iter().try_for_each(|(_, value)| unless_empty(value)),
         Draft::Layer(layer) => layer_problem(layer),
         Draft::Expression { text, .. } => hand::is_expression(text),
         _ => Ok(()),

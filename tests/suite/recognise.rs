@@ -131,6 +131,6 @@ fn the_command_line_recognises() {
     let found = finish(dynix().args(["recognise", file.as_str(), "--value", value, "--json"])).ends(0).json();
     assert_eq!(found["found"][0]["format"]["parameters"], json!({ "separator": ": ", "booleans": "yes/no" }));
     finish(dynix().args(["recognise", "/there/is/none", "--value", "1"])).ends(1);
-    let wrong = finish(dynix().args(["recognise", file.as_str(), "--value", "{\"a\": }"])).ends(1).stderr;
+    let wrong = finish(dynix().args(["recognise", file.as_str(), "--value", "{\"a\": }"])).ends(3).stderr;
     assert!(wrong.contains("--value:1:7"), "{wrong}");
 }

@@ -61,10 +61,10 @@ fn one_value_that_is_refused_leaves_all_unrecorded() {
     let before = system.everything();
     for (words, problem) in [
         (vec!["set", WORKERS, "21", "services.distccd.port", "70000"], "expected integer between 0 and 65535"),
-        (vec!["set", WORKERS, "21", WORKERS, "22"], "services.harmonia.settings.workers is given twice"),
+        (vec!["set", WORKERS, "21", WORKERS, "22"], "error: services.harmonia.settings.workers is given twice\n"),
         (
             vec!["set", "services.gotosocial.settings.a={ b = 1; }", "services.gotosocial.settings.a.c=1"],
-            "services.gotosocial.settings.a.c is below services.gotosocial.settings.a",
+            "error: services.gotosocial.settings.a.c is below services.gotosocial.settings.a, which",
         ),
         (vec!["set", WORKERS, "21", NICE], "services.distccd.nice has no value; write PATH VALUE or PATH=VALUE"),
         (vec!["set", WORKERS, "21", "services.nope.x", "1"], "no dynamic-enabled service has the option"),

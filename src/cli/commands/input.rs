@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::host::fs;
 use crate::plan::FormatSpec;
+use crate::system::Refused;
 
 /// A document, and what messages call it.
 pub struct Input {
@@ -36,7 +37,7 @@ impl Input {
         serde_json::from_str(&self.text).map_err(|error| {
             let lines = self.text.split_inclusive('\n').take(error.line().saturating_sub(1));
             let offset = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
-            anyhow::anyhow!("{} is not JSON: {error}\n{}", self.name, self.excerpt(offset..offset + 1, ""))
+            Refused(format!("{} is not JSON: {error}\n{}", self.name, self.excerpt(offset..offset + 1, ""))).into()
         })
     }
 

@@ -116,12 +116,39 @@ pub fn diff(name: &str, old: (&str, &str), new: (&str, &str), coloured: bool) ->
     })
 }
 
+/// A time in its two largest units: `2days 3h`.
+#[must_use]
+pub fn lasting(time: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// The time left until a time (RFC 3339), as `in 59min 3s` or `over`.
 #[must_use]
 pub fn remaining(until: &str) -> String {
     let left = crate::time::read(until).ok().and_then(|until| until.duration_since(SystemTime::now()).ok());
     match left {
-        Some(left) => format!("ends in {}", humantime::format_duration(Duration::from_secs(left.as_secs()))),
+        Some(left) => format!("ends in {}", lasting(left)),
         None => "its time is over; `dynix apply` takes it back".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_as_exactly_as_anybody_cares() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (3600, "1h"),
+            (3661, "1h 1m"),
+            (200_000, "2days 7h"),
+            (2_300_000_000, "72years 10months"),
+        ] {
+            assert_eq!(lasting(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(lasting(Duration::from_millis(1500)), "1s");
     }
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 
-use super::screen::{Paint, Screen};
+use super::screen::{Paint, Screen, lasting};
 use crate::cli::arguments;
 use crate::exit::Exit;
 use crate::host::messages;
@@ -56,7 +56,7 @@ fn text(history: &History, paint: Paint) -> String {
         let _ = writeln!(text, "{} = {}", paint.name(&visible(&path.to_string())), visible(&brief(value)));
         let _ = write!(text, "  {from} to {}", to.as_deref().unwrap_or("now"));
         if let Some(lasted) = period.lasted(SystemTime::now()) {
-            let _ = write!(text, " ({})", humantime::format_duration(lasted));
+            let _ = write!(text, " ({})", lasting(lasted));
         }
         let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
         let ended = visible(&within(&ended(end, history.not_in_effect.contains(record))));

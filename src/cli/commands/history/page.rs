@@ -94,7 +94,7 @@ fn bar(period: &Period, history: &History, (start, end): (f64, f64), now: System
         message: period.message.clone().unwrap_or_default(),
         from: period.from.clone().unwrap_or_default(),
         to: period.to.clone().unwrap_or_default(),
-        lasted: period.lasted(now).map(|lasted| humantime::format_duration(lasted).to_string()).unwrap_or_default(),
+        lasted: period.lasted(now).map(crate::cli::commands::screen::lasting).unwrap_or_default(),
         end: ended(&period.end, not_in_effect),
     }
 }
