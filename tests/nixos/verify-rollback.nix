@@ -20,7 +20,7 @@
 
 
       def found_out() -> None:
-          machine.wait_until_fails("systemctl list-units --plain --no-legend 'dynix-verify-*' | grep --quiet .", timeout=120)
+          machine.wait_until_fails("systemctl list-units --plain --no-legend 'dynix-verify-*' | grep --quiet .", timeout=600)
 
 
       def records() -> list[dict]:
