@@ -16,6 +16,11 @@ let
 in
 rustPlatform.buildRustPackage (finalAttrs: {
   pname = manifest.name;
+  # What talks to a network is apart: a host without sources does not have it.
+  outputs = [
+    "out"
+    "agent"
+  ];
   inherit (manifest) version;
 
   src = lib.fileset.toSource {
@@ -24,8 +29,8 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./Cargo.lock
       ./Cargo.toml
       ./LICENSE
-      ./THIRD-PARTY-NOTICES
       ./agent
+      ./THIRD-PARTY-NOTICES
       ./benches
       ./deny.toml
       ./descriptions
@@ -69,6 +74,8 @@ rustPlatform.buildRustPackage (finalAttrs: {
   nativeBuildInputs = [ installShellFiles ];
 
   postInstall = ''
+    mkdir -p "$agent/bin"
+    mv "$out/bin/dynix-agent" "$out/bin/dynix-fleet" "$agent/bin/"
     install -Dm444 src/telemetry/journal/dynix.catalog -t $out/lib/systemd/catalog
     install -Dm444 LICENSE THIRD-PARTY-NOTICES -t $out/share/doc/dynix
   ''
@@ -78,11 +85,11 @@ rustPlatform.buildRustPackage (finalAttrs: {
       --fish <($out/bin/dynix completions fish) \
       --zsh <($out/bin/dynix completions zsh)
     installShellCompletion --cmd dynix-fleet \
-      --bash <($out/bin/dynix-fleet completions bash) \
-      --fish <($out/bin/dynix-fleet completions fish) \
-      --zsh <($out/bin/dynix-fleet completions zsh)
+      --bash <($agent/bin/dynix-fleet completions bash) \
+      --fish <($agent/bin/dynix-fleet completions fish) \
+      --zsh <($agent/bin/dynix-fleet completions zsh)
     $out/bin/dynix man man
-    $out/bin/dynix-fleet man man
+    $agent/bin/dynix-fleet man man
     installManPage man/*
   '';
 

@@ -383,7 +383,9 @@ in
       ;
     services = mapAttrs (_: service: service.description) services;
     candidates = others (lib.attrNames enabled);
-    documentation = lib.foldl' (all: service: all // service.documentation) { } (lib.attrValues services);
+    documentation = lib.foldl' (all: service: all // service.documentation) { } (
+      lib.attrValues services
+    );
   }
   // lib.optionalAttrs (cfg.options != [ ]) {
     inherit (cfg) options;
@@ -392,7 +394,11 @@ in
     sources =
       let
         inherit (import ./layers.nix { inherit lib; } cfg.sources) below above;
-        of = overHost: map (name: { inherit name overHost; });
+        of =
+          overHost:
+          map (name: {
+            inherit name overHost;
+          });
       in
       of false below ++ of true above;
   }

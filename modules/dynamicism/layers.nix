@@ -3,9 +3,14 @@
 { lib }:
 sources:
 let
-  ordered = lib.sort (
-    one: other: one.order < other.order || one.order == other.order && one.name < other.name
-  ) (lib.mapAttrsToList (name: source: { inherit name; inherit (source) order overHost; }) sources);
+  ordered =
+    lib.sort (one: other: one.order < other.order || one.order == other.order && one.name < other.name)
+      (
+        lib.mapAttrsToList (name: source: {
+          inherit name;
+          inherit (source) order overHost;
+        }) sources
+      );
   names = lib.catAttrs "name";
 in
 {

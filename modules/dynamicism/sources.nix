@@ -263,7 +263,7 @@ in
         path = lib.optional (lib.any (source: source.git != null) (lib.attrValues runs)) cfg.git;
         serviceConfig = hardening // {
           Type = "notify";
-          ExecStart = "${top.package}/bin/dynix-agent run";
+          ExecStart = "${lib.getOutput "agent" top.package}/bin/dynix-agent run";
           User = "dynix-agent";
           Group = "dynix-agent";
           Restart = "always";
@@ -275,6 +275,9 @@ in
           ReadWritePaths = lib.optional (cfg.metrics != null) cfg.metrics;
         };
       };
+
+      # `dynix fleet`
+      environment.systemPackages = [ (lib.getOutput "agent" top.package) ];
 
       users.users.dynix-agent = {
         isSystemUser = true;

@@ -179,6 +179,9 @@ pub enum Command {
     /// List the sources outside of this host, and what each says
     #[command(after_help = "Example:\n  dynix sources --json | jq '.sources[] | select(.refused)'")]
     Sources(Lazy<Read>),
+    /// Set, watch and roll out overrides of a whole fleet, by way of etcd
+    #[command(disable_help_flag = true)]
+    Fleet(Lazy<Fleet>),
     /// List services that are dynamic, that could be, and that cannot
     #[command(after_help = "Example:\n  dynix services --json | jq '.candidates'")]
     Services(Lazy<Read>),
@@ -422,6 +425,14 @@ pub struct Layer {
     /// What is said about it, and whether it is only looked at.
     #[command(flatten)]
     pub telling: Telling,
+}
+
+/// `dynix fleet`
+#[derive(Debug, Args)]
+pub struct Fleet {
+    /// What dynix-fleet(1) takes
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORD")]
+    pub words: Vec<OsString>,
 }
 
 /// How settings are written.

@@ -28,6 +28,17 @@ pub const SLICE: Duration = Duration::from_millis(50);
 /// How much is read at a time.
 const BLOCK: usize = 64 << 10;
 
+/// Becomes a program that belongs to this one: it is beside it, or in a directory of the system. Gives why that failed.
+#[must_use]
+pub fn become_own(name: &str, words: &[OsString]) -> io::Error {
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(name)));
+    let elsewhere = PATH.split(':').map(|directory| std::path::Path::new(directory).join(name));
+    match beside.into_iter().chain(elsewhere).find(|program| program.is_file()) {
+        Some(program) => Command::new(program).args(words).exec(),
+        None => io::Error::new(io::ErrorKind::NotFound, format!("there is no {name} beside this program or in {PATH}")),
+    }
+}
+
 /// A program that ended by itself.
 #[derive(Debug)]
 pub struct Output {

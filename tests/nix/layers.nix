@@ -8,13 +8,16 @@ in
 map (
   case:
   let
-    given = map (one: [
-      one.path
-      one.value
-    ]) (overrides {
-      log = asLog case.records;
-      inherit (case) sources;
-    });
+    given =
+      map
+        (one: [
+          one.path
+          one.value
+        ])
+        (overrides {
+          log = asLog case.records;
+          inherit (case) sources;
+        });
   in
   {
     inherit (case) name;

@@ -242,3 +242,22 @@ fn a_layer_whose_service_fails_is_refused_whole() {
     let sources = system.run(&["sources", "--json"]).json()["sources"].clone();
     assert_eq!((&sources[0]["revision"], &sources[0]["refused"]["revision"]), (&json!("1"), &json!("2")));
 }
+
+/// The agent's program does it, beside this one; all words are its own.
+#[test]
+fn what_concerns_a_fleet_is_done_by_the_program_beside() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let (dynix, fleet) = (directory.path().join("dynix"), directory.path().join("dynix-fleet"));
+    std::fs::copy(env!("CARGO_BIN_EXE_dynix"), &dynix).unwrap();
+    std::fs::write(&fleet, "#!/bin/sh\nprintf '%s,' \"$@\"\nexit 8\n").unwrap();
+    std::fs::set_permissions(&fleet, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let words = ["fleet", "set", "a.b", "-7", "--help", "--group", "web"];
+    let run = support::finish(std::process::Command::new(&dynix).args(words)).ends(8);
+    assert_eq!(run.stdout, "set,a.b,-7,--help,--group,web,");
+    std::fs::remove_file(&fleet).unwrap();
+    if !std::path::Path::new("/run/current-system/sw/bin/dynix-fleet").exists() {
+        let run = support::finish(std::process::Command::new(&dynix).args(words)).ends(1);
+        assert!(run.stderr.contains("cannot run dynix-fleet, which comes with the agent: there is no"), "{}", run.stderr);
+    }
+}

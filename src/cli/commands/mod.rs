@@ -44,6 +44,7 @@ use anyhow::Context;
 
 use crate::cli::arguments::{self, Cli, Command, Lazy, Output};
 use crate::exit::Exit;
+use crate::host::process;
 use crate::system::request::{self, Request};
 use crate::system::session::{self, Session};
 use crate::varlink::client::{Ask, SOCKET};
@@ -104,6 +105,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Get(Lazy(arguments)) => get::run(&arguments, &session),
         Command::Status(Lazy(arguments)) => status::run(&arguments, screen, &session),
         Command::Sources(Lazy(arguments)) => sources::run(&arguments, screen, &session),
+        Command::Fleet(Lazy(arguments::Fleet { words })) => Err(process::become_own("dynix-fleet", &words))
+            .context("cannot run dynix-fleet, which comes with the agent"),
         Command::Services(Lazy(arguments)) => services::run(&arguments, screen, &session),
         Command::Options(Lazy(arguments)) => options::run(&arguments, output, screen, &session),
         Command::Log(Lazy(arguments)) => log::run(&arguments, output, screen, &session),
