@@ -58,6 +58,34 @@ def check_newer():
     return "nixos-init, a read-only /etc"
 
 
+def check_sources():
+    """`dynamicism.sources` gives layers in their order, bounds that are each source's own, and the agent with what it is told"""
+    given, known = nix.value("sources"), nix.value("description")
+    description = given["description"]
+    order = [("config", False), ("now", False), ("law", True)]
+    same([(one["name"], one["overHost"]) for one in description["sources"]], order, "the sources, the lowest first")
+    rules = description["daemon"]["allow"]
+    same({rule["source"]: rule["users"] for rule in rules.values()}, {"config": ["dynix-agent"], "now": ["dynix-agent"]}, "whose rules")
+    agent = given["agent"]
+    same((agent["host"], agent["groups"], sorted(agent["sources"])), ("web3", ["web"], ["config", "now"]), "agent.json")
+    same(agent["sources"]["config"]["remotes"]["origin"]["branches"], {"main": "main", "testing": "testing-web3"}, "branches")
+    same(agent["sources"]["now"]["kind"], "etcd", "a kind")
+    unit = given["unit"]
+    expect(unit["User"] == "dynix-agent" and unit["CapabilityBoundingSet"] == "" and "/bin/dynix-agent run" in unit["ExecStart"], unit)
+    expect("may change nothing" in "".join(given["wrong"]), given["wrong"])
+    with tempfile.TemporaryDirectory(prefix="dynix-") as directory:
+        directory = Path(directory)
+        static_files(known, directory / "static")
+        (directory / "description.json").write_text(json.dumps(known["description"] | description))
+        words = [dynix(), "generate", "--static-root", directory / "static", "--out", directory / "out"]
+        words += ["--description", directory / "description.json"]
+        made = subprocess.run(words, capture_output=True, text=True, check=False)
+        same(made.returncode, 0, f"generate: {made.stderr}")
+        plan = json.loads((directory / "out" / "plan.json").read_text())
+    same(len(plan["sources"]), 3, "the plan's sources")
+    return "3 sources, 2 of them the agent's"
+
+
 def check_daemon():
     """`dynamicism.daemon` gives a socket and a service that `allow` is compiled for, and what is wrong there is refused"""
     given, known = nix.value("daemon"), nix.value("description")
