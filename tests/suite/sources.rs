@@ -78,6 +78,21 @@ fn what_a_source_does_not_say_any_more_is_over() {
     assert_eq!(system.run(&["diff"]).ends(0).stdout, "");
 }
 
+/// Whoever recorded a layer may have ended before it was applied: what it took away goes with the next one, whatever that is.
+#[test]
+fn what_was_recorded_and_not_applied_comes_with_the_next_layer() {
+    for next in ["", "{ services.distccd.nice = 5; }"] {
+        let system = system();
+        say(&system, "fleet", "1", "{ services.harmonia.settings.workers = 8; }").ends(0);
+        system.write("layer.nix", "");
+        let file = system.path("layer.nix");
+        system.run(&["layer", "fleet", file.as_str(), "--revision", "2"]).ends(0);
+        assert_eq!(get(&system, WORKERS), json!(8));
+        say(&system, "fleet", "3", next).ends(0);
+        assert_eq!(get(&system, WORKERS), json!(4), "{next:?}");
+    }
+}
+
 #[test]
 fn the_host_goes_back_by_itself_and_leaves_the_sources_alone() {
     for back in [vec!["rollback", "0", "--yes"], vec!["reset"], vec!["undo"]] {
@@ -258,6 +273,10 @@ fn what_concerns_a_fleet_is_done_by_the_program_beside() {
     std::fs::remove_file(&fleet).unwrap();
     if !std::path::Path::new("/run/current-system/sw/bin/dynix-fleet").exists() {
         let run = support::finish(std::process::Command::new(&dynix).args(words)).ends(1);
-        assert!(run.stderr.contains("cannot run dynix-fleet, which comes with the agent: there is no"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("cannot run dynix-fleet, which comes with the agent: there is no"),
+            "{}",
+            run.stderr
+        );
     }
 }

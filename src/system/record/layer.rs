@@ -31,10 +31,10 @@ pub fn record(request: &SetLayer, system: &System<'_>, caller: &Caller<'_>) -> a
     let mut services: BTreeSet<String> = places.iter().map(|place| place.service_name.to_owned()).collect();
     let layer = Layer { source: source.clone(), revision: revision.clone(), values };
     let (secrets, files) = (Secrets::new(&system.plan), SecretFiles::new(&system.paths));
-    let mut gone = Vec::new();
+    let mut gone = BTreeSet::new();
     let decide = |log: &LogFile| {
         let folded = log.fold()?;
-        gone = missing(&folded, &layer);
+        gone = missing(log, &layer)?;
         if is_said(&folded, &layer) {
             return Ok(Vec::new());
         }
@@ -117,11 +117,20 @@ fn is_said(folded: &Folded, layer: &Layer) -> bool {
         && said.iter().zip(&values).all(|((path, one), (other, value))| path == *other && one.value == value)
 }
 
-/// The paths that the source does not speak of any more.
-fn missing(folded: &Folded, layer: &Layer) -> Vec<AttrPath> {
-    let said = folded.layers.of(&layer.source).map(|said| said.overlay.leaves()).unwrap_or_default();
-    let gone = said.into_iter().map(|(path, _)| path);
-    gone.filter(|path| !layer.values.iter().any(|(one, _)| one == path)).collect()
+/// The paths that the source spoke of at any time and does not any more. Whoever recorded the layers before may have ended
+/// before they were applied, so it is not enough to look at the last one.
+fn missing(log: &LogFile, layer: &Layer) -> Result<BTreeSet<AttrPath>, LogError> {
+    let mut spoken = BTreeSet::new();
+    log.each(|record, _| {
+        if let Kind::Layer(said) = record.kind
+            && said.source == layer.source
+        {
+            spoken.extend(said.values.into_iter().map(|(path, _)| path));
+        }
+        ControlFlow::Continue(())
+    })?;
+    spoken.retain(|path| !layer.values.iter().any(|(one, _)| one == path));
+    Ok(spoken)
 }
 
 /// The record of the newest layer of a source and why it was rejected, if it was and is of this revision.
