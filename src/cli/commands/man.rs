@@ -53,6 +53,9 @@ const FAMILIES: [&[&str]; 6] = [
     &["daemon", "metrics"],
 ];
 
+/// The verb whose page comes with the program that does it.
+const ELSEWHERE: &str = "fleet";
+
 /// Every page: file name and content.
 pub fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut command = Cli::command();
@@ -64,7 +67,8 @@ pub fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
         .map(|one| one.get_name().to_owned())
         .collect();
     let mut pages = vec![("dynix.1".to_owned(), page(&command, "dynix", &names)?)];
-    for subcommand in command.get_subcommands().filter(|one| names.iter().any(|name| name == one.get_name())) {
+    let is_own = |name: &str| name != ELSEWHERE && names.iter().any(|one| one == name);
+    for subcommand in command.get_subcommands().filter(|one| is_own(one.get_name())) {
         let name = format!("dynix-{}", subcommand.get_name());
         let related = related(subcommand.get_name(), &names);
         pages.push((format!("{name}.1"), page(subcommand, &name, &related)?));
