@@ -173,23 +173,31 @@ impl Mirror {
     pub async fn fetch(&self, remote: &Remote, tips: &Tips, step: usize) -> anyhow::Result<Tips> {
         let depth = format!("--depth={}", DEPTHS[step]);
         // Without a branch of before, all blobs of a commit would come.
-        let is_first = self.tips(remote).await?.main.is_none();
+        let before = self.tips(remote).await?;
+        let is_first = before.main.is_none();
         let filter = match (step, is_first) {
             (0, false) => format!("--filter={SMALL}"),
             (0, true) => "--filter=blob:none".to_owned(),
             // Only history is of interest.
             _ => "--filter=tree:0".to_owned(),
         };
-        self.fetch_branches(remote, tips, &[&depth, &filter]).await
+        self.fetch_branches(remote, tips, &before, &[&depth, &filter]).await
     }
 
     /// Fetches the branches with all that is in them, for servers that do not give single objects.
     async fn fetch_whole(&self, remote: &Remote, tips: &Tips) -> anyhow::Result<()> {
         let depth = format!("--depth={}", DEPTHS[0]);
-        self.fetch_branches(remote, tips, &["--refetch", "--no-filter", &depth]).await.map(drop)
+        let before = self.tips(remote).await?;
+        self.fetch_branches(remote, tips, &before, &["--refetch", "--no-filter", &depth]).await.map(drop)
     }
 
-    async fn fetch_branches(&self, remote: &Remote, tips: &Tips, options: &[&str]) -> anyhow::Result<Tips> {
+    async fn fetch_branches(
+        &self,
+        remote: &Remote,
+        tips: &Tips,
+        before: &Tips,
+        options: &[&str],
+    ) -> anyhow::Result<Tips> {
         let mut wanted = Vec::new();
         for (kind, branch, tip) in
             [("main", Some(&remote.main), &tips.main), ("testing", remote.testing.as_ref(), &tips.testing)]
@@ -197,6 +205,7 @@ impl Mirror {
             let place = format!("refs/dynix/{}/{kind}", remote.name);
             match (branch, tip) {
                 (Some(branch), Some(_)) => wanted.push(format!("+refs/heads/{branch}:{place}")),
+                _ if kind == "testing" && before.testing.is_none() => {}
                 _ => drop(self.local(&["update-ref", "-d", &place], Vec::new(), REFERENCES).await?),
             }
         }

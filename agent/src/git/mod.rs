@@ -28,6 +28,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use camino::Utf8Path;
 use dynix::host::fs::atomic::{self, Durability};
+use dynix::host::fs::read_limited;
 use dynix::host::messages;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::{Notify, oneshot, watch};
@@ -119,7 +120,7 @@ fn prepared(
         gpg: config.gpg_keyring.is_some(),
     };
     atomic::write(&program.configuration, hardening.text().as_bytes(), 0o600, Durability::Volatile)?;
-    let boot = std::fs::read_to_string(BOOT).with_context(|| format!("cannot read {BOOT}"))?.trim().to_owned();
+    let boot = boot(&identity.runtime)?;
     let kept = Kept::new(&identity.state);
     let state = match kept.read()? {
         Some(state) => state,
@@ -153,6 +154,20 @@ fn remembered(known: Option<&str>, since: Option<&Oid>) -> State {
     messages::warn(format!("what the source remembered is lost; the host's log says {}", main.short()));
     let testing = (commit != main).then_some(Testing { commit, boot: None });
     State { main: Some(main), since: since.cloned(), testing, ..State::default() }
+}
+
+/// The name of this boot. Where the kernel's can't be read (`ProcSubset=pid`), it is one in what does not outlive a boot.
+fn boot(runtime: &Utf8Path) -> anyhow::Result<String> {
+    if let Ok(boot) = std::fs::read_to_string(BOOT) {
+        return Ok(boot.trim().to_owned());
+    }
+    let path = runtime.join("boot");
+    if let Some(boot) = read_limited(&path, 100)? {
+        return String::from_utf8(boot).with_context(|| format!("{path} is no text"));
+    }
+    let boot = format!("{:016x}{:016x}", random(), random());
+    atomic::write(&path, boot.as_bytes(), 0o600, Durability::Volatile)?;
+    Ok(boot)
 }
 
 /// The parts of a directory in the repository.
@@ -235,6 +250,21 @@ async fn looking_at(remote: Remote, mirror: Mirror, looks: Sender<Look>, mut now
 
 /// A number from 0 to 1.
 fn chance() -> f64 {
-    let bits = u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default();
-    f64::from(bits) / f64::from(u32::MAX)
+    f64::from(u32::try_from(random() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_has_one_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(directory.path()).unwrap();
+        assert_eq!(boot(path).unwrap(), boot(path).unwrap());
+    }
 }

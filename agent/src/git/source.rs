@@ -173,11 +173,16 @@ impl Source {
         if self.state.since != self.since {
             floors.extend(self.since.iter().cloned());
         }
+        // Without any, nothing is known of what was before.
+        let mut brought = BTreeSet::from([tip.clone()]);
         for floor in &floors {
             let alone = std::slice::from_ref(floor);
             let branch = &remote.main;
             let problem = match self.relation(remote, tips, tip, alone, DEPTHS.len()).await? {
-                Relation::OnTop(_) => continue,
+                Relation::OnTop(commits) => {
+                    brought = commits;
+                    continue;
+                }
                 // A copy that lags.
                 Relation::Behind if Some(floor) == self.state.main.as_ref() => return Ok(()),
                 Relation::Behind => format!("{branch} is behind sinceCommit ({})", floor.short()),
@@ -193,10 +198,13 @@ impl Source {
             };
             return Err(refused(tip, problem));
         }
-        let Relation::OnTop(commits) = self.relation(remote, tips, tip, &floors, DEPTHS.len()).await? else {
-            return Err(anyhow::anyhow!("history changed while it was looked at").into());
-        };
-        self.check(tip, &commits).await?;
+        if floors.len() > 1 {
+            let Relation::OnTop(commits) = self.relation(remote, tips, tip, &floors, DEPTHS.len()).await? else {
+                return Err(anyhow::anyhow!("history changed while it was looked at").into());
+            };
+            brought = commits;
+        }
+        self.check(tip, &brought).await?;
         self.state.main = Some(tip.clone());
         self.state.since.clone_from(&self.since);
         // What was not on top of the commit before may be below this one.
@@ -452,6 +460,11 @@ impl Source {
 
     /// Says what keeps the source from being well, or that nothing does.
     pub async fn tell(&mut self) {
+        // After a commit that was no layer, the one that still holds is news.
+        let was_wrong = matches!(self.said, Some(Event::Trouble { revision: Some(_), .. }));
+        if let (true, true, Some(layer)) = (self.troubles.is_empty(), was_wrong, self.layer.clone()) {
+            self.say(Event::Layer(layer)).await;
+        }
         let event = if self.troubles.is_empty() {
             Event::Reached
         } else {
@@ -464,10 +477,22 @@ impl Source {
                     None => format!("{remote}: {reason}"),
                 })
                 .collect();
-            let revision = self.troubles.values().find_map(|(revision, _)| revision.as_ref());
-            Event::Trouble { revision: revision.map(Oid::to_string), reason: reasons.join("; ") }
+            let revision = self.wrong().map(Oid::to_string);
+            Event::Trouble { revision, reason: reasons.join("; ") }
         };
         self.say(event).await;
+    }
+
+    /// The commit that would hold if nothing were wrong with it. A remote or a testing branch that is of no use is none, and
+    /// what was given right before still has to be taken.
+    fn wrong(&self) -> Option<&Oid> {
+        if matches!(self.said, Some(Event::Layer(_))) {
+            return None;
+        }
+        let of_kind = |wanted: &'static str| self.troubles.iter().filter(move |((_, kind), _)| *kind == wanted);
+        let is_main_held = of_kind("main").count() == self.remotes.len();
+        let mains = of_kind("main").filter(|_| is_main_held);
+        of_kind("files").chain(mains).find_map(|(_, (revision, _))| revision.as_ref())
     }
 
     /// Says something that was not said last.

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
+use dynix_agent::sources::Event;
+
 use crate::support::*;
 
 #[tokio::test]
@@ -32,6 +34,34 @@ async fn what_does_not_parse_is_said_with_its_line() {
     // Others' files are their matter.
     repository.publish(&[("hosts/web1.nix", "{"), ("hosts/web3.nix", "{ a.b = 2; }")], "Well again");
     assert_eq!(values(&host.looked().await), r#"{"a":{"b":2}}"#);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn only_a_commit_that_would_hold_is_named_as_no_layer() {
+    let place = Place::new();
+    let repository = place.repository("a");
+    let main = repository.publish(&[("all.nix", "{ a.b = 1; }")], "Well");
+    let mut host = Host::of(&place, &repository).start();
+    let layer = host.layer().await;
+    assert_eq!(host.event().await, Event::Reached);
+
+    let bad = repository.publish(&[("all.nix", "{")], "Bad");
+    host.look();
+    let Event::Trouble { revision, .. } = host.event().await else { panic!() };
+    assert_eq!(revision, Some(bad));
+    // The files are as before: the host has them, and it is said again that they hold.
+    repository.publish(&[("all.nix", "{ a.b = 1; }")], "As before");
+    assert_eq!(host.looked().await, layer);
+    assert_eq!(host.event().await, Event::Reached);
+
+    // A testing branch that is of no use keeps nothing from holding.
+    repository.git(&["reset", "-q", "--hard", &main]);
+    repository.commit(&[("all.nix", "{ a.b = 2; }")], "Try");
+    repository.push("testing-web3");
+    host.look();
+    let Event::Trouble { revision, .. } = host.event().await else { panic!() };
+    assert_eq!(revision, None);
     host.stop().await;
 }
 

@@ -12,4 +12,5 @@ mod signatures;
 mod size;
 mod state;
 mod support;
+mod time;
 mod webhook;

@@ -171,17 +171,21 @@ impl Host {
         self.state.join("state/config/repository")
     }
 
-    /// Starts the source.
-    pub fn start(&self) -> Running {
-        let (sender, events) = channel(64);
-        let (nudge, cancel) = (Arc::new(Notify::new()), CancellationToken::new());
-        let identity = Identity {
+    pub fn identity(&self) -> Identity {
+        Identity {
             source: "config".to_owned(),
             host: self.name.clone(),
             groups: self.groups.clone(),
             state: self.state.join("state/config"),
             runtime: self.state.join("run/config"),
-        };
+        }
+    }
+
+    /// Starts the source.
+    pub fn start(&self) -> Running {
+        let (sender, events) = channel(64);
+        let (nudge, cancel) = (Arc::new(Notify::new()), CancellationToken::new());
+        let identity = self.identity();
         let task = tokio::spawn(git::run(
             self.config.clone(),
             identity,
