@@ -5,7 +5,7 @@ let
   toText = { from, to }: if from == to then toString from else "${toString from}-${toString to}";
 in
 {
-  dynamicism.for.aria2 = {
+  dynamicism.shipped.aria2 = {
     value.merge = [
       { option = "services.aria2.settings"; }
       {

@@ -12,7 +12,7 @@ let
     );
 in
 {
-  dynamicism.for.autosuspend.value.attrs = {
+  dynamicism.shipped.autosuspend.value.attrs = {
     general.option = "services.autosuspend.settings";
   }
   // sections "check" cfg.checks

@@ -187,6 +187,7 @@ in
         import ./service.nix {
           inherit lib;
           checks = import ./checks.nix { inherit config lib pkgs; };
+          inherit (cfg) shipped;
         }
       );
       default = { };
@@ -203,6 +204,15 @@ in
         }
       '';
       description = "The services whose settings can be changed at run time, and how to change them.";
+    };
+
+    # Apart, so that nothing is evaluated of services that nobody names.
+    shipped = mkOption {
+      type = types.lazyAttrsOf types.unspecified;
+      default = { };
+      internal = true;
+      visible = false;
+      description = "What dynix says of services, by name: as in `dynamicism.for`.";
     };
 
     options = mkOption {

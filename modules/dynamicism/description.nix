@@ -330,7 +330,7 @@ let
         else
           value.files == { };
       # A name that nobody has is left for `dynix generate` to refuse.
-      after = lib.filter (other: cfg.for.${other}.enable or true) value.after;
+      after = lib.filter (other: cfg.for.${other}.enable or (!(cfg.shipped ? ${other}))) value.after;
     in
     {
       notes = lib.concatMap (one: one.value.notes) described;

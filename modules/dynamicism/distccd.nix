@@ -26,7 +26,7 @@ let
   };
 in
 {
-  dynamicism.for.distccd = {
+  dynamicism.shipped.distccd = {
     options = map (name: "services.distccd.${name}") [
       "allowedClients"
       "jobTimeout"

@@ -23,7 +23,7 @@ let
   };
 in
 {
-  dynamicism.for.fail2ban = {
+  dynamicism.shipped.fail2ban = {
     options = [
       "services.fail2ban.daemonSettings"
     ]

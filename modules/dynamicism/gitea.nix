@@ -1,2 +1,2 @@
 # Gitea: lines of other options come before the settings, and `extraConfig` after them.
-{ dynamicism.for.gitea.around = { }; }
+{ dynamicism.shipped.gitea.around = { }; }

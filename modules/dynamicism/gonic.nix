@@ -4,7 +4,7 @@ let
   option = options.services.gonic.settings;
 in
 {
-  dynamicism.for.gonic = {
+  dynamicism.shipped.gonic = {
     applied = [ "services.gonic.settings" ];
     value.merge = [
       { literal = option.default; }

@@ -8,7 +8,7 @@ let
   port = "services.gotosocial.settings.port";
 in
 {
-  dynamicism.for.gotosocial = {
+  dynamicism.shipped.gotosocial = {
     options = [ "services.gotosocial.settings" ];
     files."config.yml" = { };
     units."gotosocial.service" = { };

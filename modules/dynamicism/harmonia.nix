@@ -3,7 +3,7 @@
 # Where nixpkgs has moved the option to services.harmonia.cache.settings, the old name is an alias of it.
 { config, lib, ... }:
 {
-  dynamicism.for.harmonia = {
+  dynamicism.shipped.harmonia = {
     options = [ "services.harmonia.settings" ];
     files."harmonia.toml" = { };
     units."harmonia.service" = { };

@@ -1,2 +1,2 @@
 # HedgeDoc: the settings of its one environment.
-{ dynamicism.for.hedgedoc.value.attrs.production.option = "services.hedgedoc.settings"; }
+{ dynamicism.shipped.hedgedoc.value.attrs.production.option = "services.hedgedoc.settings"; }

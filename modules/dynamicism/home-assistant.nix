@@ -5,8 +5,17 @@ let
   cfg = config.services.home-assistant;
 in
 {
-  dynamicism.for.home-assistant = {
+  dynamicism.shipped.home-assistant = {
     options = [ "services.home-assistant.config" ];
+    # Below the names that are there.
+    dynamic = lib.mkDefault (
+      map (name: [
+        "services"
+        "home-assistant"
+        "config"
+        name
+      ]) (lib.attrNames cfg.config)
+    );
     files."configuration.yaml" = {
       format = {
         name = "yaml_1_1";

@@ -2,7 +2,7 @@
 # answers for them, is told.
 { config, lib, ... }:
 {
-  dynamicism.for.hosts = {
+  dynamicism.shipped.hosts = {
     options = [ "networking.hosts" ];
     files.hosts = {
       format = {

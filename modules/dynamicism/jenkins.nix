@@ -13,7 +13,7 @@ let
   };
 in
 {
-  dynamicism.for.jenkins = {
+  dynamicism.shipped.jenkins = {
     options = map (name: "services.jenkins.${name}") [
       "extraJavaOptions"
       "extraOptions"

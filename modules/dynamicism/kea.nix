@@ -26,7 +26,7 @@ let
   option = name: "services.kea.${name}.settings";
 in
 {
-  dynamicism.for.kea = {
+  dynamicism.shipped.kea = {
     options = map option (lib.attrNames enabled);
     files = lib.mapAttrs' (name: server: {
       name = server.file;

@@ -11,7 +11,7 @@ let
   ];
 in
 {
-  dynamicism.for.keyd = {
+  dynamicism.shipped.keyd = {
     options = map path keyboards;
     files = lib.listToAttrs (
       map (

@@ -1,6 +1,6 @@
 # Knot: an empty line, or includes, come before the settings.
 {
-  dynamicism.for.knot = {
+  dynamicism.shipped.knot = {
     options = [ "services.knot.settings" ];
     files."knot.conf" = {
       format = "knotConf";

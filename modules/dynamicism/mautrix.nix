@@ -10,7 +10,7 @@ let
   };
 in
 {
-  dynamicism.for = lib.genAttrs [
+  dynamicism.shipped = lib.genAttrs [
     "mautrix-discord"
     "mautrix-signal"
     "mautrix-telegram"

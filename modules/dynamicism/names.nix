@@ -1,7 +1,7 @@
 # Services whose settings have other names than most.
 { lib, ... }:
 {
-  dynamicism.for = lib.mapAttrs (_: option: { options = [ option ]; }) {
+  dynamicism.shipped = lib.mapAttrs (_: option: { options = [ option ]; }) {
     clamav = "services.clamav.daemon.settings";
     kanidm = "services.kanidm.server.settings";
     minecraft-server = "services.minecraft-server.serverProperties";

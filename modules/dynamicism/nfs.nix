@@ -19,7 +19,7 @@ let
   };
 in
 {
-  dynamicism.for.nfs = {
+  dynamicism.shipped.nfs = {
     options = [ "services.nfs.settings" ];
     files."nfs.conf" = {
       value.merge = [

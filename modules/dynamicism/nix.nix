@@ -1,7 +1,7 @@
 # Nix: its file is read by the daemon when it starts, and by every other program of Nix.
 { config, lib, ... }:
 {
-  dynamicism.for.nix = {
+  dynamicism.shipped.nix = {
     options = [ "nix.settings" ];
     files."nix.conf" = {
       format = {

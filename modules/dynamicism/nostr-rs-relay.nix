@@ -4,7 +4,7 @@ let
   cfg = config.services.nostr-rs-relay;
 in
 {
-  dynamicism.for.nostr-rs-relay = {
+  dynamicism.shipped.nostr-rs-relay = {
     value.merge = [
       { option = "services.nostr-rs-relay.settings"; }
       {

@@ -4,7 +4,7 @@ let
   setting = name: "services.oink.settings.${name}";
 in
 {
-  dynamicism.for.oink = {
+  dynamicism.shipped.oink = {
     options = map setting [
       "interval"
       "ttl"

@@ -7,7 +7,7 @@ let
   cfg = config.services.openssh;
 in
 {
-  dynamicism.for.openssh = {
+  dynamicism.shipped.openssh = {
     options = [ "services.openssh.settings" ];
     files.sshd_config = {
       format = "sshdConf";

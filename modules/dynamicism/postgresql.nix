@@ -73,7 +73,7 @@ let
   ];
 in
 {
-  dynamicism.for.postgresql = {
+  dynamicism.shipped.postgresql = {
     # The link in the data directory is made before the start, and leads to the file that is bound.
     units."postgresql.service" = {
       onChange = "reload";

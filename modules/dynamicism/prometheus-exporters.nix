@@ -18,7 +18,7 @@ let
   };
 in
 {
-  dynamicism.for.prometheus-node-exporter = {
+  dynamicism.shipped.prometheus-node-exporter = {
     options = map (name: "services.prometheus.exporters.node.${name}") [
       "disabledCollectors"
       "enabledCollectors"

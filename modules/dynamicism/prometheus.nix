@@ -15,7 +15,7 @@ let
   hasRules = !(cfg.enableAgentMode or false) && (cfg.rules != [ ] || cfg.ruleFiles != [ ]);
 in
 {
-  dynamicism.for.prometheus = {
+  dynamicism.shipped.prometheus = {
     options = map (name: "services.prometheus.${name}") [
       "alertmanagers"
       "globalConfig"
@@ -37,7 +37,7 @@ in
     };
     units."prometheus.service" = { };
   };
-  assertions = lib.mkIf (config.dynamicism.for.prometheus.enable) [
+  assertions = lib.mkIf (config.dynamicism.for.prometheus.enable or false) [
     {
       assertion = cfg.configText == null && !hasRules;
       message = ''

@@ -1,2 +1,2 @@
 # redis: a command with the prefix `+` writes a file that includes the settings, and the server reads them.
-{ dynamicism.for.redis.passedOn = true; }
+{ dynamicism.shipped.redis.passedOn = true; }

@@ -10,7 +10,7 @@ let
   ];
 in
 {
-  dynamicism.for.samba = {
+  dynamicism.shipped.samba = {
     options = [ "services.samba.settings" ];
     files."smb.conf" = {
       format = {

@@ -1,7 +1,7 @@
 # Sonarr and its kin: settings are variables of the unit, whose names are the paths.
 { lib, ... }:
 {
-  dynamicism.for =
+  dynamicism.shipped =
     lib.genAttrs
       [
         "lidarr"

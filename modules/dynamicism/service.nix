@@ -6,6 +6,8 @@
   lib,
   # The checks that services have by default, by name.
   checks ? { },
+  # What dynix says of services, by name.
+  shipped ? { },
 }:
 let
   inherit (lib) mkEnableOption mkOption types;
@@ -159,6 +161,29 @@ in
 types.submodule (
   { name, ... }:
   {
+    # One by one: which of them there are can't depend on the name.
+    config =
+      let
+        said = shipped.${name} or { };
+      in
+      lib.genAttrs [
+        "applied"
+        "around"
+        "check"
+        "dropIns"
+        "dynamic"
+        "exempt"
+        "files"
+        "health"
+        "narrowed"
+        "options"
+        "parameters"
+        "passedOn"
+        "pinned"
+        "secret"
+        "units"
+        "value"
+      ] (one: lib.mkIf (said ? ${one}) said.${one});
     options = {
       enable = mkEnableOption "changing the settings of ${name} at run time";
       options = mkOption {

@@ -2,7 +2,7 @@
 # kernel had before (docs/reliability.md).
 { lib, ... }:
 {
-  dynamicism.for.sysctl = {
+  dynamicism.shipped.sysctl = {
     options = [ "boot.kernel.sysctl" ];
     # The module has a type of its own for this (nixos/modules/config/sysctl.nix).
     narrowed = [

@@ -10,7 +10,7 @@ let
       onChange,
     }:
     {
-      dynamicism.for.${name} = {
+      dynamicism.shipped.${name} = {
         options = [ "${option}.${section}" ];
         files."${name}.conf" = {
           format = {

@@ -1,7 +1,7 @@
 # Unbound: a reload reads all of the file, as a restart does, but keeps the socket.
 { config, ... }:
 {
-  dynamicism.for.unbound = {
+  dynamicism.shipped.unbound = {
     options = [ "services.unbound.settings" ];
     files."unbound.conf" = {
       format = "unboundConf";
