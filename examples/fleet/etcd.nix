@@ -8,7 +8,9 @@ let
     etcd3 = "10.0.0.3";
   };
   name = config.networking.hostName;
-  peers = builtins.attrValues (builtins.mapAttrs (name: address: "${name}=https://${address}:2380") members);
+  peers = builtins.attrValues (
+    builtins.mapAttrs (name: address: "${name}=https://${address}:2380") members
+  );
 in
 {
   services.etcd = {

@@ -17,7 +17,6 @@ let
     NoNewPrivileges = true;
     PrivateDevices = true;
     PrivateTmp = true;
-    ProcSubset = "pid";
     ProtectClock = true;
     ProtectControlGroups = true;
     ProtectHome = true;
@@ -39,6 +38,7 @@ let
   cfg = top.agent;
   runs = lib.filterAttrs (_: source: source.git != null || source.etcd != null) top.sources;
   enabled = runs != { };
+  gits = lib.filter (source: source.git != null) (lib.attrValues runs);
 
   path = types.strMatching "/.+";
   nullOr =
@@ -62,7 +62,7 @@ let
         defaultText = lib.literalExpression ''"testing-''${config.dynamicism.agent.host}"'';
         description = ''
           The branch that this host tries. It has to be on top of the main one, may be reset, and is forgotten at a reboot until
-          it is fetched again. With null, there is none.
+          it has another commit. With null, there is none.
         '';
       };
     };
@@ -80,6 +80,14 @@ let
         default = 60;
         description = "Seconds between two fetches.";
       };
+      timeout = mkOption {
+        type = types.numbers.between 1 3600;
+        default = 60;
+        description = "Seconds that a transfer may take.";
+      };
+      passwordFile = nullOr path "File with the password or token for http and https. The URL says who it is for (`https://USER@HOST/`).";
+      sshKey = nullOr path "File of the private key for SSH, which the user `dynix-agent` has to be able to read.";
+      knownHosts = nullOr path "File of the hosts that SSH knows, besides those that all programs know.";
       branches = mkOption {
         type = types.submodule branches;
         default = { };
@@ -252,15 +260,19 @@ in
         description = "Overrides from sources outside of this host";
         documentation = [ "man:dynix(1)" ];
         wantedBy = [ "multi-user.target" ];
-        wants = [ "network-online.target" ];
-        after = [
-          "network-online.target"
-          "dynix.socket"
-        ];
+        # Not after the network: what the agent takes back at a boot (a testing branch) is over as soon as it can be.
+        after = [ "dynix.socket" ];
         # A host without a network, or without etcd, has what was recorded last; the agent goes on trying by itself.
         startLimitIntervalSec = 0;
         restartTriggers = [ config.environment.etc."dynix/agent.json".source ];
-        path = lib.optional (lib.any (source: source.git != null) (lib.attrValues runs)) cfg.git;
+        # What git runs: ssh for such remotes, gpg for such signatures.
+        path = lib.optionals (gits != [ ]) (
+          [
+            cfg.git
+            pkgs.openssh
+          ]
+          ++ lib.optional (lib.any (source: source.git.gpgKeyring != null) gits) pkgs.gnupg
+        );
         serviceConfig = hardening // {
           Type = "notify";
           ExecStart = "${lib.getOutput "agent" top.package}/bin/dynix-agent run";
@@ -302,7 +314,7 @@ in
             // {
               kind = "git";
               remotes = lib.mapAttrs (
-                _: remote: remote // { branches = withoutNulls remote.branches; }
+                _: remote: withoutNulls remote // { branches = withoutNulls remote.branches; }
               ) source.git.remotes;
             }
         ) runs;

@@ -53,9 +53,15 @@ let
   # Where the files are is of no account.
   plain =
     text:
-    builtins.replaceStrings [ (builtins.unsafeDiscardStringContext "${builtins.toFile "z" ""}") ] [ "Z" ] (
-      builtins.replaceStrings [ (builtins.unsafeDiscardStringContext "${builtins.toFile "y" ""}") ] [ "Y" ] text
-    );
+    builtins.replaceStrings
+      [ (builtins.unsafeDiscardStringContext "${builtins.toFile "z" ""}") ]
+      [ "Z" ]
+      (
+        builtins.replaceStrings
+          [ (builtins.unsafeDiscardStringContext "${builtins.toFile "y" ""}") ]
+          [ "Y" ]
+          text
+      );
 in
 {
   context = builtins.getContext (builtins.toJSON given);

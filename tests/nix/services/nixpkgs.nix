@@ -120,9 +120,7 @@ let
           buildPackages = final;
         };
       };
-      concatText =
-        name: files:
-        final.runCommand name { inherit files; } "cat $files > $out";
+      concatText = name: files: final.runCommand name { inherit files; } "cat $files > $out";
       writers = previous.writers // {
         # As the others of today: the value goes through jq.
         writeJSON = name: value: (final.formats.json { }).generate name value;
