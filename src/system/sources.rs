@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::System;
 use super::record::layer::newest;
 use crate::attr_path::AttrPath;
-use crate::overrides::{Kind, Record, tree};
+use crate::overrides::{Folded, Kind, Record, tree};
 use crate::plan::options;
 use crate::reconcile::observed::files;
 use crate::render::secrets::Secrets;
@@ -76,8 +76,8 @@ pub struct RefusedLayer {
 
 impl System<'_> {
     /// The source whose value counts at a path or below it, if one's does.
-    pub fn saying(&self, path: &AttrPath) -> anyhow::Result<Option<String>> {
-        let folded = self.log().fold()?;
+    #[must_use]
+    pub fn saying(&self, path: &AttrPath, folded: &Folded) -> Option<String> {
         let is_there = |name: &str| {
             let layer = folded.layers.of(name)?;
             let leaves = layer.overlay.leaves();
@@ -87,7 +87,7 @@ impl System<'_> {
                 .then_some(())
         };
         let names = self.plan.sources.iter().map(|one| one.name.as_str());
-        Ok(names.rev().find(|name| is_there(name).is_some()).map(str::to_owned))
+        names.rev().find(|name| is_there(name).is_some()).map(str::to_owned)
     }
 
     /// The sources that the configuration has, the lowest first.

@@ -30,6 +30,9 @@ pub struct Found {
     pub records: Vec<u64>,
     /// Whether the service has applied them.
     pub applied: bool,
+    /// The source that the value, or part of it, comes from, if it is not all the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The service.
     #[serde(skip)]
     pub service: String,
@@ -121,6 +124,7 @@ impl System<'_> {
             in_effect: shown(at(&in_effect)),
             service: place.service_name.to_owned(),
             r#static: shown(at(&place.option.static_value)),
+            source: self.saying(&path, &folded),
             applied: is_intact && records.iter().all(|id| *id <= applied_up_to),
             records,
             is_intact,

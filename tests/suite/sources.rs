@@ -167,6 +167,21 @@ fn a_refused_revision_is_not_tried_again_until_another_one_was() {
 }
 
 #[test]
+fn a_switch_ends_what_the_host_says_and_nothing_that_sources_say() {
+    let system = system();
+    system.run(&["set", PRIORITY, "7", "--apply"]).ends(0);
+    say(&system, "fleet", "1", "{ services.harmonia.settings.workers = 8; }").ends(0);
+    support::finish(system.command(&["activate"]).env("NIXOS_ACTION", "switch")).ends(0);
+    let shown = |path| system.run(&["get", path, "--json"]).json();
+    assert_eq!((&shown(WORKERS)["inEffect"], &shown(WORKERS)["source"]), (&json!(8), &json!("fleet")));
+    assert_eq!((&shown(PRIORITY)["inEffect"], &shown(PRIORITY)["source"]), (&json!(null), &json!(null)));
+    // The next one finds nothing more to end.
+    let log = system.read("etc/nixos/dynamic.nix");
+    support::finish(system.command(&["activate"]).env("NIXOS_ACTION", "switch")).ends(0);
+    assert_eq!(system.read("etc/nixos/dynamic.nix"), log);
+}
+
+#[test]
 fn a_source_that_the_system_does_not_have_has_no_effect() {
     let mut with = description();
     let system = System::of(&with);

@@ -29,7 +29,7 @@ pub fn record(request: &Unset, system: &System<'_>, caller: &Caller<'_>) -> anyh
     };
     let made = trial::record((system, caller), &mut trial, decide)?;
     if concerned.is_empty() {
-        recorded.notes.push(match system.saying(&path)? {
+        recorded.notes.push(match system.saying(&path, &system.log().fold()?) {
             Some(source) => format!(
                 "nothing is overridden at {path} by this host; {source} says a value there: change it there, or set another here"
             ),
