@@ -207,7 +207,7 @@ fn whatever_is_killed_each_host_ends_on_what_etcd_says() {
                         let value: Value = serde_json::from_slice(&output.stdout).unwrap();
                         match expected {
                             Some(expected) => value["inEffect"] == json!(expected),
-                            None => value["value"].is_null() && value["inEffect"] == value["static"],
+                            None => value["records"] == json!([]) && value["inEffect"] == value["static"],
                         }
                     });
                 }
