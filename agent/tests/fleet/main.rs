@@ -8,6 +8,7 @@ mod cli;
 mod docs;
 mod engine;
 mod hosts;
+mod machine;
 mod rollouts;
 mod security;
 mod source;

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -83,6 +84,15 @@ def _parse(tests: Table) -> argparse.Namespace:
     return arguments
 
 
+def _program(name: str, dynix: Path) -> Path:
+    """One of the host's, or of those that are built with dynix."""
+    beside = dynix.parent / name
+    place = str(beside) if beside.is_file() else shutil.which(name)
+    if place is None:
+        raise FileNotFoundError(f"there is no {name} beside {dynix} or in PATH; run cargo build, or install it")
+    return Path(place)
+
+
 def limit(timeout: int) -> None:
     def end(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"not done within {timeout} s")
@@ -98,6 +108,7 @@ def _run(name: str, test: Table, arguments: argparse.Namespace, base: Path, log:
         if (stand_in := service.stand_in()) is not None:
             log.loudly(f"STAND-IN: {stand_in}")
     names = test.get("machines", ["machine"])
+    programs = {one: _program(one, arguments.dynix) for one in test.get("programs", [])}
     out = Path(tempfile.gettempdir()) / "dynix-machine-out"
     with ExitStack() as stack:
         network = None
@@ -110,6 +121,8 @@ def _run(name: str, test: Table, arguments: argparse.Namespace, base: Path, log:
             stack.callback(container.discard)
             system.install(container, services, test.get("description", {}), arguments.dynix, log)
             system.add_users(container, test.get("users", []))
+            for program, place in programs.items():
+                container.bind(place, f"/usr/bin/{program}")
             container.environment |= test.get("environment", {})
             if network is not None:
                 container.hostname, container.network = node, network.of(node)
