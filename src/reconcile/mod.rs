@@ -37,10 +37,10 @@ pub mod watch;
 mod expiry;
 mod garbage;
 mod kernel;
-mod missing_secrets;
 mod pass;
 mod rejection;
 mod rollback;
+mod secret_files;
 mod semaphore;
 mod verdict;
 
@@ -88,7 +88,34 @@ pub fn apply(
         report.warnings.extend(links::restore(plan, machine.paths).err().map(|error| error.to_string()));
     }
     reconcile(plan, log, request.clone(), machine, &mut report, &mut waiting)?;
+    // A path unit does not see what changes while its service runs (systemd.path(5)): a secret may have, once more.
+    for _ in 0..AGAIN {
+        if request.occasion != Occasion::Retry || !differs(plan, log, request, machine, &report)? {
+            break;
+        }
+        reconcile(plan, log, request.clone(), machine, &mut report, &mut waiting)?;
+    }
     Ok(report)
+}
+
+/// How often a change that came meanwhile is followed at once.
+const AGAIN: usize = 5;
+
+/// Whether there is something more to apply, after an apply that went well.
+fn differs(
+    plan: &Plan,
+    log: &LogFile,
+    request: &Request,
+    machine: &Machine<'_>,
+    report: &Report,
+) -> Result<bool, ApplyError> {
+    if report.services.values().any(|outcome| *outcome != Outcome::Applied) || !report.awaited.is_empty() {
+        return Ok(false);
+    }
+    let state = State::load(&machine.paths.state())?;
+    let view = view::view(plan, machine.paths, log, &state.on_trial(), request.services.as_ref())?;
+    let found = difference(plan, &view.desired, &state, machine.paths, |service| request.takes(service))?;
+    Ok(!found.changes.is_empty())
 }
 
 /// Requires the services that an apply may act on without any override: those that have something in effect, that have
@@ -197,7 +224,7 @@ fn reconcile(
         upkeep::forget_tries(tried, machine, report);
     }
     wake(plan, log, &view.folded, &held, state, machine, report)?;
-    match missing_secrets::set(plan, &view.desired.awaited, &request, machine) {
+    match secret_files::set(plan, &view, &request, machine) {
         Ok(true) => report.warnings.extend(view.desired.awaited.keys().map(|service| {
             format!("{service}: it stays as it is until its secret can be used, and has it then by itself")
         })),

@@ -202,6 +202,26 @@ pub fn file_at(option: &OptionSpec, value: &Value, path: &AttrPath) -> Option<Ut
     marks.find_map(|mark| file_within(mark.within(value)?))
 }
 
+/// The files that a value of an option refers to.
+#[must_use]
+pub fn files_of(option: &OptionSpec, value: &Value) -> BTreeSet<Utf8PathBuf> {
+    let mut files = BTreeSet::new();
+    option.secret.iter().filter_map(|mark| mark.within(value)).for_each(|value| collect(value, &mut files));
+    files
+}
+
+fn collect(value: &Value, files: &mut BTreeSet<Utf8PathBuf>) {
+    if let Some(file) = referred(value) {
+        files.insert(file.to_owned());
+        return;
+    }
+    match value {
+        Value::Object(attributes) => attributes.values().for_each(|value| collect(value, files)),
+        Value::Array(elements) => elements.iter().for_each(|value| collect(value, files)),
+        _ => {}
+    }
+}
+
 fn file_within(value: &Value) -> Option<Utf8PathBuf> {
     if let Some(file) = referred(value) {
         return Some(file.to_owned());

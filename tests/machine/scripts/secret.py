@@ -30,9 +30,25 @@ with subtest("it comes to the daemon, which is not root, and to nobody else"):
     t.assertEqual({line.rpartition("/")[2] for line in found.splitlines()}, {"vault.json"})
     assert "correct-horse" not in machine.succeed("journalctl -b")
 
-with subtest("another content of the file is another configuration, at the next apply"):
-    machine.succeed(f"echo battery-staple > {FILE}", "dynix apply")
-    t.assertEqual(password(), "battery-staple")
+with subtest("another content of the file is another configuration, without anybody's doing"):
+    machine.succeed(f"echo battery-staple > {FILE}")
+    retry(lambda _: password() == "battery-staple", timeout_seconds=20)
+    # A file that is replaced, as a renewal of certificates does it.
+    machine.succeed(f"(umask 077; echo renewed > {FILE}.new)", f"mv {FILE}.new {FILE}")
+    retry(lambda _: password() == "renewed", timeout_seconds=20)
+    # As sops-nix and agenix do it at a switch: a link leads to another directory. The activation applies after them.
+    machine.succeed(
+        "mkdir -m 0751 /run/secrets.d /run/secrets.d/1 /run/secrets.d/2",
+        "(umask 077; echo first > /run/secrets.d/1/vault; echo second > /run/secrets.d/2/vault)",
+        "ln -s /run/secrets.d/1 /run/rotating",
+        "dynix append services.vault.settings.password --secret-file /run/rotating/vault --apply",
+    )
+    t.assertEqual(password(), "first")
+    machine.succeed("ln -sfn /run/secrets.d/2 /run/rotating.new", "mv -T /run/rotating.new /run/rotating", "dynix apply")
+    t.assertEqual(password(), "second")
+    assert "second" not in machine.succeed("journalctl -b")
+    machine.succeed("dynix undo --apply", f"echo battery-staple > {FILE}")
+    retry(lambda _: password() == "battery-staple", timeout_seconds=20)
     pid = machine.get_unit_property("vault.service", "MainPID")
     machine.succeed("dynix apply")
     t.assertEqual(machine.get_unit_property("vault.service", "MainPID"), pid)
@@ -64,8 +80,9 @@ with subtest("it has the secret as soon as that is there, without anybody's doin
         if password() == "tell-root":
             break
     t.assertEqual(password(), "tell-root")
-    machine.wait_until_succeeds("test ! -e /run/dynix/secrets.json", timeout=20)
-    t.assertEqual(watches(), "0")
+    # From now on its changes are waited for.
+    machine.wait_until_succeeds("grep -q '\"isThere\":true' /run/dynix/secrets.json", timeout=20)
+    t.assertEqual(watches(), "1")
 
 UNIT = "[Unit]\\nDefaultDependencies=no\\n{order}[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/sh -c '{command}'\\n[Install]\\nWantedBy={target}\\n"
 INSTALL = f"mkdir -m 0751 /run/secrets; umask 077; echo correct-horse > {FILE}"
@@ -90,8 +107,8 @@ with subtest("at boot the unit starts with a secret that the unit of sops-nix in
     machine.wait_for_unit("vault.service")
     t.assertEqual(password(), "correct-horse")
     t.assertEqual(starts(), 1)
-    machine.wait_until_succeeds("test ! -e /run/dynix/secrets.json", timeout=20)
-    t.assertEqual(watches(), "0")
+    machine.wait_until_succeeds("grep -q '\"isThere\":true' /run/dynix/secrets.json", timeout=20)
+    t.assertEqual(watches(), "1")
     machine.succeed("dynix apply")
     t.assertEqual(starts(), 1)
 
@@ -103,9 +120,10 @@ with subtest("a secret that comes later is in effect then"):
     t.assertEqual(password(), "")
     machine.wait_until_succeeds("journalctl --boot --unit=vault.service | grep -c 'Started vault' | grep -qx 2", timeout=30)
     t.assertEqual(password(), "correct-horse")
-    machine.wait_until_succeeds("test ! -e /run/dynix/secrets.json", timeout=20)
+    machine.wait_until_succeeds("grep -q '\"isThere\":true' /run/dynix/secrets.json", timeout=20)
     t.assertEqual(machine.succeed("systemctl --failed --no-legend | grep dynix || true"), "")
 
 with subtest("what was secret is gone with what it was for"):
     machine.succeed("dynix reset")
     t.assertEqual(password(), "")
+    t.assertEqual(watches(), "0")

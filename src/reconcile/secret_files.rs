@@ -1,4 +1,5 @@
-//! Secrets that services wait for: systemd starts dynix when they appear, or were repaired.
+//! The files of secrets: systemd starts dynix when one that a service waits for appears or was repaired, and when one that a
+//! service has changes (secrets that rotate).
 //!
 //! At boot the activation may run before the secrets are installed. Then the units of the service start on the built
 //! values, or on the secret if it comes before them: see [`Watch::files`].
@@ -11,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::execution::Machine;
 use super::rerun::AlarmError;
+use super::view::View;
+use crate::attr_path::AttrPath;
 use crate::host::fs::{self, atomic, json_file};
 use crate::host::systemd::{Until, Watch};
-use crate::plan::Plan;
-use crate::render::secrets::{Awaited, File};
+use crate::overrides::Overlay;
+use crate::plan::{Plan, Service};
+use crate::render::secrets::{self, Awaited, File};
 
 /// The units that a system about to boot finds.
 const AT_BOOT: &str = "dynix-secrets";
@@ -31,15 +35,11 @@ struct Watching {
     services: BTreeMap<String, BTreeSet<File>>,
 }
 
-/// Makes systemd run dynix when a missing secret appears, and stops that when none is missing. Services that `request`
-/// does not take wait as before. Gives whether all waiting services are watched: without systemd on another tree, none
-/// is.
-pub(super) fn set(
-    plan: &Plan,
-    awaited: &BTreeMap<String, Vec<Awaited>>,
-    request: &Request,
-    machine: &Machine<'_>,
-) -> Result<bool, AlarmError> {
+/// Makes systemd run dynix when a missing secret appears or another one changes, and stops that when there is none. The files
+/// of services that `request` does not take are watched as before. Gives whether all waiting services are watched: without
+/// systemd on another tree, none is.
+pub(super) fn set(plan: &Plan, view: &View, request: &Request, machine: &Machine<'_>) -> Result<bool, AlarmError> {
+    let awaited = &view.desired.awaited;
     if machine.manager.is_none() && !machine.recall.before_boot {
         return Ok(awaited.is_empty());
     }
@@ -47,8 +47,11 @@ pub(super) fn set(
     let before: Option<Watching> = json_file::load(&note)?;
     let mut services = before.as_ref().map(|before| before.services.clone()).unwrap_or_default();
     services.retain(|service, _| plan.services.contains_key(service) && !request.takes(service));
-    for (service, awaited) in awaited {
-        services.insert(service.clone(), awaited.iter().map(|one| one.file.clone()).collect());
+    for (service, spec) in plan.services.iter().filter(|(service, _)| request.takes(service)) {
+        let files = files(spec, awaited.get(service).map(Vec::as_slice).unwrap_or_default(), &view.folded.overlay);
+        if !files.is_empty() {
+            services.insert(service.clone(), files);
+        }
     }
     // A look at the boot's own units is worth nothing once systemd runs.
     let is_same = |before: &Watching| before.services == services && !machine.recall.before_boot;
@@ -65,7 +68,7 @@ pub(super) fn set(
         let watch = watch(&name, &services, machine);
         match machine.manager {
             Some(manager) => manager.start_watch(&watch)?,
-            None => write(plan, &watch, &services, machine)?,
+            None => write(plan, &watch, awaited, machine)?,
         }
         json_file::save(&note, &Watching { name, services }, 0o644)?;
     }
@@ -76,6 +79,26 @@ pub(super) fn set(
         }
     }
     Ok(true)
+}
+
+/// The files that a service's overrides name, those that it waits for among them.
+fn files(service: &Service, awaited: &[Awaited], overlay: &Overlay) -> BTreeSet<File> {
+    let mut files: BTreeSet<File> = awaited.iter().map(|one| one.file.clone()).collect();
+    for (name, option) in service.options.iter().filter(|(_, option)| !option.secret.is_empty()) {
+        let overrides = AttrPath::parse(name).map(|path| overlay.below(&path)).unwrap_or_default();
+        if overrides.is_empty() {
+            continue;
+        }
+        // What can't be merged is left out of the desired values, too.
+        let value = overrides.effective(&option.static_value).unwrap_or_default();
+        let named = secrets::files_of(option, &value).into_iter();
+        let known: Vec<File> = named
+            .filter(|path| !awaited.iter().any(|one| one.file.path == *path))
+            .map(|path| File { path, is_there: true })
+            .collect();
+        files.extend(known);
+    }
+    files
 }
 
 fn watch(name: &str, services: &BTreeMap<String, BTreeSet<File>>, machine: &Machine<'_>) -> Watch {
@@ -89,7 +112,7 @@ fn watch(name: &str, services: &BTreeMap<String, BTreeSet<File>>, machine: &Mach
     let words: Vec<&str> = ["apply", "--retry"].into_iter().chain(services.keys().map(String::as_str)).collect();
     Watch {
         name: name.to_owned(),
-        description: "Puts secrets into effect that were not there before".to_owned(),
+        description: "Puts secrets into effect that come or change".to_owned(),
         until: files.map(until).collect(),
         command: machine.recall.with(&words),
     }
@@ -98,11 +121,11 @@ fn watch(name: &str, services: &BTreeMap<String, BTreeSet<File>>, machine: &Mach
 fn write(
     plan: &Plan,
     watch: &Watch,
-    services: &BTreeMap<String, BTreeSet<File>>,
+    awaited: &BTreeMap<String, Vec<Awaited>>,
     machine: &Machine<'_>,
 ) -> Result<(), AlarmError> {
     let units = |service: &str| plan.services.get(service).into_iter().flat_map(|one| one.units.keys());
-    let early: Vec<&str> = services
+    let early: Vec<&str> = awaited
         .keys()
         .map(String::as_str)
         .filter(|service| units(service).all(|unit| may_be_behind(unit, machine)))
