@@ -62,8 +62,8 @@ def main() -> int:
         nixpkgs = _nixpkgs()
     except Absent as absent:
         return _skip(absent)
-    if not arguments.dynix.is_file():
-        complain(f"there is no dynix at {arguments.dynix}; run cargo build, or name one with --dynix")
+    if absent := [one for one in (arguments.dynix, arguments.dynix.with_name("dynix-agent")) if not one.is_file()]:
+        complain(f"there is no {absent[0]}; run cargo build, or name a dynix with --dynix")
         return 2
     if (status := host.isolate()) is not None:
         return status
@@ -155,8 +155,10 @@ class _Lab:
                 shutil.copy(file, self._tree)
         for name in ["gotosocial", "harmonia"]:
             _copy(_STAND_INS / name / f"{name}.py", self._tree / "stand-ins" / f"{name}.py")
-        _copy(dynix, self._tree / "programs/dynix")
-        subprocess.run(["strip", str(self._tree / "programs/dynix")], check=False)
+        for name in ("dynix", "dynix-agent", "dynix-fleet"):
+            program = self._tree / "programs" / name
+            _copy(dynix if name == "dynix" else dynix.with_name(name), program)
+            subprocess.run(["strip", str(program)], check=False)
         (self._tree / "nixpkgs").symlink_to(_NIXPKGS)
         # A directory of its own: of an imported path that is a link, Nix finds what it imports beside the link's target.
         (self._tree / "nixos").mkdir()

@@ -1,5 +1,5 @@
-# rustPlatform.buildRustPackage with a program that is there already, programs/NAME: all of the package but the compiler's work
-# and the tests.
+# rustPlatform.buildRustPackage with programs that are there already, those in programs/: all of the package but the
+# compiler's work and the tests.
 { lib, stdenvNoCC }:
 argument:
 let
@@ -10,7 +10,6 @@ let
       finalPackage = package;
     }
   );
-  program = ./programs + "/${self.pname}";
   package = stdenvNoCC.mkDerivation (
     removeAttrs self [
       "cargoLock"
@@ -25,10 +24,10 @@ let
       dontStrip = true;
       dontPatchELF = true;
       NIX_MAIN_PROGRAM = self.meta.mainProgram;
-      buildPhase = "echo 'compiled before: ${program}'";
+      buildPhase = "echo 'compiled before: ${./programs}'";
       installPhase = ''
         runHook preInstall
-        install -Dm755 ${program} $out/bin/${self.pname}
+        install -Dm755 --target-directory=$out/bin ${./programs}/*
         runHook postInstall
       '';
       passthru = self.passthru or { };
