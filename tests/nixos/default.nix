@@ -27,6 +27,7 @@ lib.genAttrs
     "expressions"
     "fail-safe"
     "flake"
+    "fleet-git"
     "gotosocial"
     "harmonia"
     "log-location"
