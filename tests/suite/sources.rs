@@ -55,6 +55,14 @@ fn a_layer_is_between_what_is_built_and_what_the_host_says() {
     for verb in ["status", "log", "sources"] {
         is_a(verb, &system.run(&[verb, "--output", "json"]).ends(0).json());
     }
+    let metrics = system.run(&["metrics"]).ends(0).stdout;
+    for line in [
+        "dynix_source_record{source=\"fleet\"} 2",
+        "dynix_source_overrides{source=\"fleet\"} 1",
+        "dynix_source_record{source=\"law\"} 0",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line}: {metrics}");
+    }
     // The host's own goes; what the source says is there again.
     system.run(&["unset", WORKERS, "--apply"]).ends(0);
     assert_eq!(get(&system, WORKERS), json!(8));

@@ -47,6 +47,7 @@ pub fn text(measured: Measured<'_>) -> String {
         text.sample("dynix_generation", &[("service", name)], generation(name));
     }
     recorded(&mut text, measured);
+    said(&mut text, measured);
     text.metric("dynix_unit_dynamic", "gauge", "Whether a unit reads dynamic values (1) or static ones (0).");
     for (name, service) in &plan.services {
         let is_dynamic = state.services.get(name).is_some_and(|one| !one.in_effect.is_static());
@@ -99,6 +100,24 @@ fn recorded(text: &mut Text, Measured { plan, state, folded, .. }: Measured<'_>)
         if let Some(failure) = &one.last_failure {
             text.sample("dynix_last_failure", &[("service", service), ("result", failure.result.name())], 1);
         }
+    }
+}
+
+/// The sources, and how much of what each says counts.
+fn said(text: &mut Text, Measured { plan, folded, .. }: Measured<'_>) {
+    if plan.sources.is_empty() {
+        return;
+    }
+    let of = |name: &str| folded.layers.of(name);
+    text.metric("dynix_source_record", "gauge", "The record of what a source says; 0 where it never said anything.");
+    for source in &plan.sources {
+        text.sample("dynix_source_record", &[("source", &source.name)], of(&source.name).map_or(0, |layer| layer.id));
+    }
+    text.metric("dynix_source_overrides", "gauge", "Values that are overridden by what a source says.");
+    for source in &plan.sources {
+        let leaves = of(&source.name).map(|layer| layer.overlay.leaves()).unwrap_or_default();
+        let count = leaves.iter().filter(|(path, one)| folded.overlay.at(path) == Some(*one)).count();
+        text.sample("dynix_source_overrides", &[("source", &source.name)], count);
     }
 }
 
