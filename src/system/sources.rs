@@ -1,5 +1,7 @@
 //! The sources of overrides outside of the host, and what each of them says.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -96,6 +98,11 @@ impl System<'_> {
         let folded = log.fold()?;
         let state = self.state()?;
         let secrets = Secrets::new(&self.plan);
+        let said: BTreeSet<u64> =
+            self.plan.sources.iter().filter_map(|spec| Some(folded.layers.of(&spec.name)?.id)).collect();
+        let records = if said.is_empty() { Vec::new() } else { log.find(|id| said.contains(&id))? };
+        let mut records: BTreeMap<u64, Record> = records.into_iter().map(|record| (record.id, record)).collect();
+        let mut newest = if self.plan.sources.is_empty() { BTreeMap::new() } else { newest(&log)? };
         let mut sources = Vec::new();
         for spec in &self.plan.sources {
             let mut source = Source {
@@ -116,9 +123,7 @@ impl System<'_> {
                     leaves.iter().map(|(path, one)| (path.clone(), secrets.shown(path, one.value))).collect();
                 source.values = tree(&shown);
                 source.id = Some(said.id);
-                if let Some(Record { time, by, message, kind: Kind::Layer(layer), .. }) =
-                    log.find(|id| id == said.id)?.pop()
-                {
+                if let Some(Record { time, by, message, kind: Kind::Layer(layer), .. }) = records.remove(&said.id) {
                     (source.time, source.by, source.message, source.revision) = (time, by, message, layer.revision);
                 }
                 for (path, one) in leaves {
@@ -127,7 +132,7 @@ impl System<'_> {
                         && files::is_intact(place.service_name, place.service, &state, &self.paths)?;
                 }
             }
-            source.refused = newest(&log, &spec.name)?.and_then(|newest| {
+            source.refused = newest.remove(&spec.name).and_then(|newest| {
                 let (id, time, revision) = (newest.id, newest.time, newest.layer.revision);
                 newest.rejected.map(|reason| RefusedLayer { id, revision, time, reason })
             });

@@ -2,7 +2,7 @@
 //!
 //! A layer is refused whole where any part of it is. A refused revision is not tried again until another one was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
@@ -139,7 +139,7 @@ pub(in crate::system) fn refused(
     source: &str,
     revision: Option<&str>,
 ) -> Result<Option<(u64, String)>, LogError> {
-    let newest = newest(log, source)?;
+    let newest = newest(log)?.remove(source);
     Ok(newest.filter(|one| one.layer.revision.as_deref() == revision).and_then(|one| Some((one.id, one.rejected?))))
 }
 
@@ -151,14 +151,13 @@ pub(in crate::system) struct Newest {
     pub rejected: Option<String>,
 }
 
-pub(in crate::system) fn newest(log: &LogFile, source: &str) -> Result<Option<Newest>, LogError> {
-    let mut newest = None;
+/// The newest layer of each source, in one reading of the log.
+pub(in crate::system) fn newest(log: &LogFile) -> Result<BTreeMap<String, Newest>, LogError> {
+    let mut newest = BTreeMap::new();
     log.each(|record, fate| {
-        if let Kind::Layer(layer) = record.kind
-            && layer.source == source
-        {
+        if let Kind::Layer(layer) = record.kind {
             let rejected = fate.rejected.map(str::to_owned);
-            newest = Some(Newest { id: record.id, time: record.time, layer, rejected });
+            newest.insert(layer.source.clone(), Newest { id: record.id, time: record.time, layer, rejected });
         }
         ControlFlow::Continue(())
     })?;
