@@ -44,6 +44,6 @@ pub use overlay::{Conflict, Overlay, Override};
 pub use page::{Most, Page};
 pub use periods::{Ending, History, Period};
 pub use reader::Torn;
-pub use record::{Draft, Kind, Layer, Record};
+pub use record::{Draft, Kind, Layer, Record, leaves_at};
 pub use text::{Code, Text, written};
 pub use writer::{Marking, Written};

@@ -389,7 +389,8 @@ fn write_path(text: &mut String, path: &AttrPath) -> Result<(), ValueError> {
 }
 
 /// The leaves of a value whose names were checked when it was read.
-pub(super) fn leaves_at(path: AttrPath, value: Value) -> Vec<(AttrPath, Value)> {
+#[must_use]
+pub fn leaves_at(path: AttrPath, value: Value) -> Vec<(AttrPath, Value)> {
     let Value::Object(attributes) = value else { return vec![(path, value)] };
     attributes.into_iter().flat_map(|(name, value)| leaves_at(path.child(&name), value)).collect()
 }

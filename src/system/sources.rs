@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::System;
 use super::record::layer::newest;
 use crate::attr_path::AttrPath;
-use crate::overrides::{Folded, Kind, Record, tree};
+use crate::overrides::{Folded, Kind, Record, leaves_at, tree};
 use crate::plan::options;
 use crate::reconcile::observed::files;
 use crate::render::secrets::Secrets;
@@ -49,14 +49,7 @@ impl Source {
     /// Its values, by their paths.
     #[must_use]
     pub fn leaves(&self) -> Vec<(AttrPath, Value)> {
-        leaves(&AttrPath::default(), &self.values)
-    }
-}
-
-fn leaves(above: &AttrPath, value: &Value) -> Vec<(AttrPath, Value)> {
-    match value {
-        Value::Object(below) => below.iter().flat_map(|(name, value)| leaves(&above.child(name), value)).collect(),
-        value => vec![(above.clone(), value.clone())],
+        leaves_at(AttrPath::default(), self.values.clone())
     }
 }
 
