@@ -14,6 +14,8 @@ use super::message::{KeyValue, RangeRequest, RangeResponse, Request, RequestOp, 
 /// What there is under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
+    /// The revision that it is there since.
+    pub created: i64,
     /// The revision that it is of.
     pub modified: i64,
     /// The value.
@@ -123,9 +125,9 @@ impl Mirror {
         let (mut newest, mut fewer) = (0, Vec::new());
         for ((index, part), answer) in parts.iter_mut().enumerate().zip(ranges(answer.responses)) {
             let count = usize::try_from(answer.count).unwrap_or_default();
-            for KeyValue { key, mod_revision, value, .. } in answer.kvs {
+            for KeyValue { key, create_revision, mod_revision, value, .. } in answer.kvs {
                 newest = newest.max(mod_revision);
-                part.insert(key, Kept { modified: mod_revision, bytes: value });
+                part.insert(key, Kept { created: create_revision, modified: mod_revision, bytes: value });
             }
             // What is there now is all in `part`, so as many are the same.
             if part.len() != count {

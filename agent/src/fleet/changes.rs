@@ -189,13 +189,15 @@ async fn too_old(fleet: &Reached) -> anyhow::Result<Vec<RequestOp>> {
     let mut found = Vec::new();
     let key = fleet.fleet.log("").into_bytes();
     let names = RangeRequest { range_end: end_of(&key), key, keys_only: true, ..RangeRequest::default() };
-    let log = fleet.client.range(names).await?.kvs;
+    let mut log = fleet.client.range(names).await?.kvs;
+    log.sort_by_key(|kv| kv.create_revision);
     found.extend(log.iter().take(log.len().saturating_sub(LOG).min(AT_ONCE)).map(|kv| kv.key.clone()));
     let rollouts = fleet.client.all(&fleet.fleet.rollout("")).await?.kvs;
     let ended = rollouts
         .iter()
         .filter(|kv| serde_json::from_slice::<Rollout>(&kv.value).is_ok_and(|rollout| !rollout.state.is_open()));
-    let ended: Vec<&KeyValue> = ended.collect();
+    let mut ended: Vec<&KeyValue> = ended.collect();
+    ended.sort_by_key(|kv| kv.create_revision);
     found.extend(ended.iter().take(ended.len().saturating_sub(ROLLOUTS).min(AT_ONCE)).map(|kv| kv.key.clone()));
     Ok(found.into_iter().filter_map(|key| Some(delete(String::from_utf8(key).ok()?))).collect())
 }

@@ -29,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(50);
 /// What there is to see of a fleet's rollouts.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Its rollouts, with their revisions; one that can't be read is left out.
+    /// Its rollouts, with their revisions, in the order in which they began; one that can't be read is left out.
     pub rollouts: Vec<(Rollout, i64)>,
     /// The reports of hosts that are there.
     pub reports: BTreeMap<String, Report>,
@@ -45,8 +45,11 @@ pub fn prefixes(fleet: &Fleet) -> Vec<String> {
 #[must_use]
 pub fn seen(mirror: &Mirror) -> Seen {
     let mut parts = mirror.parts().map(|(_, keys)| keys);
-    let rollouts = parts.next().into_iter().flatten();
-    let rollouts = rollouts.filter_map(|(_, kept)| Some((serde_json::from_slice(&kept.bytes).ok()?, kept.modified)));
+    // By their names they are in the order of the clocks of those who began them, to the second.
+    let mut rollouts: Vec<_> = parts.next().into_iter().flatten().map(|(_, kept)| kept).collect();
+    rollouts.sort_by_key(|kept| kept.created);
+    let rollouts = rollouts.into_iter();
+    let rollouts = rollouts.filter_map(|kept| Some((serde_json::from_slice(&kept.bytes).ok()?, kept.modified)));
     let rollouts = rollouts.collect();
     let reports = parts.next().into_iter().flatten();
     let reports = reports.filter_map(|(_, kept)| serde_json::from_slice::<Report>(&kept.bytes).ok());

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::engine::{Engine, FLEET, is_here};
 
@@ -165,4 +165,26 @@ fn completions_and_man_pages_are_made() {
     fleet(&["man", directory.path().to_str().unwrap()]);
     let page = std::fs::read_to_string(directory.path().join("dynix-fleet-set.1")).unwrap();
     assert!(page.contains("waves"));
+}
+
+/// Names begin with the time of the one who began it, to the second; etcd knows which came first.
+#[test]
+fn rollouts_are_in_the_order_in_which_they_began() {
+    if !is_here() {
+        return;
+    }
+    let engine = Engine::new(1);
+    let begun = ["20261130220638-b", "20261130220638-a", "20261130220637-c"];
+    for id in begun {
+        let rollout = json!({
+            "id": id, "target": "all", "steps": {}, "before": {}, "by": "alice", "message": null, "time": "", "waves": ["100%"],
+            "hold": 0, "budget": 0, "deadline": 600, "state": "done", "reason": null, "wave": 0, "until": 0, "hosts": [],
+            "failed": {},
+        });
+        engine.etcdctl(&["put", &format!("/dynix/{FLEET}/rollouts/{id}"), &rollout.to_string()]);
+    }
+    let status: Value = serde_json::from_str(&run(&engine, &["status", "--output", "json"]).ends(0).stdout).unwrap();
+    let shown: Vec<&str> =
+        status["rollouts"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(shown, begun);
 }
