@@ -6,7 +6,7 @@ use rustix::process::{getegid, geteuid, getgid, getuid, umask};
 
 use crate::host::fs::{self, FileError};
 
-/// The variables of `--root`, `--plan`, `--overrides` and `--socket` (src/cli/arguments.rs).
+/// The variables of `--root`, `--plan`, `--overrides` and `--socket` (src/cli/arguments).
 const PLACES: [&str; 4] = ["DYNIX_ROOT", "DYNIX_PLAN", "DYNIX_OVERRIDES", "DYNIX_SOCKET"];
 /// The variables with which sudo(8), run0(1), pkexec(1) and doas(1) name the user who called them.
 const CALLERS: [&str; 3] = ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"];
