@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{System, skip};
 
 const WORKERS: &str = "services.harmonia.settings.workers";
+const JOBS: &str = "services.distccd.maxJobs";
 
 /// A log of one morning: a value that was replaced, one that a unit did not come up on, and one that still holds.
 fn morning() -> System {
@@ -44,12 +45,38 @@ fn each_value_has_its_time_and_its_end() {
             json!([WORKERS, 900, "bob", "2026-11-30T09:00:00Z", "2026-11-30T09:00:05Z", rejected]),
             // What was replaced holds again.
             json!([WORKERS, 8, "alice", "2026-11-30T09:00:05Z", null, "holds"]),
-            json!(["services.distccd.maxJobs", 5, "bob", "2026-11-30T10:00:00Z", "2026-11-30T11:00:00Z", {"expired": 5}]),
+            json!([JOBS, 5, "bob", "2026-11-30T10:00:00Z", "2026-11-30T11:00:00Z", {"expired": 5}]),
         ]
     );
     assert_eq!(periods(&system, &["distccd"]).len(), 1);
     assert_eq!(periods(&system, &[WORKERS]).len(), 3);
     assert_eq!(periods(&system, &["services.harmonia.settings.priority"]).len(), 0);
+}
+
+/// What no longer has the type that it had holds nowhere, though nothing ended it.
+#[test]
+fn a_value_that_is_left_out_is_not_said_to_hold() {
+    let system = System::new();
+    system.write(
+        "etc/nixos/dynamic.nix",
+        r#"{ overrides, ... }: overrides
+{ id = 1; time = "2026-11-30T08:00:00Z"; by = "alice"; set.services = { distccd.maxJobs = "many"; harmonia.settings.priority = 9; }; }
+{ id = 2; time = "2026-11-30T09:00:00Z"; by = "alice"; set.services.nothing.workers = 8; }
+"#,
+    );
+    let text = system.run(&["history"]).ends(0).stdout;
+    let told = |path: &str| text.split(path).nth(1).unwrap().lines().nth(1).unwrap().to_owned();
+    assert!(told(JOBS).contains(", record 1 by alice: does not hold: it is none of what"), "{text}");
+    // The record is left out as a whole.
+    assert!(told("settings.priority").contains(", record 1 by alice: does not hold: it is none of what"), "{text}");
+    assert!(told("services.nothing.workers").contains("does not hold: "), "{text}");
+    let history = system.run(&["history", JOBS, "--json"]).ends(0).json();
+    assert_eq!(
+        (&history["leftOut"][0]["path"], &history["leftOut"][0]["id"]),
+        (&json!(["services", "distccd", "maxJobs"]), &json!(1))
+    );
+    let page = system.run(&["history", "--html", "-"]).ends(0).stdout;
+    assert!(page.contains("does not hold: "), "{page}");
 }
 
 #[test]

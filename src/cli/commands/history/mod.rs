@@ -59,10 +59,11 @@ fn text(history: &History, paint: Paint) -> String {
             let _ = write!(text, " ({})", lasting(lasted));
         }
         let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-        let ended = visible(&within(&ended(end, history.not_in_effect.contains(record))));
+        let ended = visible(&within(&ended(period, history)));
         let ended = match end {
-            Ending::Holds if history.not_in_effect.contains(record) => paint.notice(&ended),
             Ending::Rejected { .. } => paint.failure(&ended),
+            Ending::Holds if history.left_out(period).is_some() => paint.failure(&ended),
+            Ending::Holds if history.not_in_effect.contains(record) => paint.notice(&ended),
             _ => ended,
         };
         let _ = writeln!(text, ", record {record}{}: {ended}", visible(&by));
@@ -79,10 +80,13 @@ fn within(text: &str) -> String {
 }
 
 /// An ending in words.
-fn ended(end: &Ending, not_in_effect: bool) -> String {
-    match end {
-        Ending::Holds if not_in_effect => "recorded, not in effect".to_owned(),
-        Ending::Holds => "holds".to_owned(),
+fn ended(period: &Period, history: &History) -> String {
+    match &period.end {
+        Ending::Holds => match history.left_out(period) {
+            Some(one) => format!("does not hold: {}", one.reason),
+            None if history.not_in_effect.contains(&period.record) => "recorded, not in effect".to_owned(),
+            None => "holds".to_owned(),
+        },
         Ending::Replaced(id) => format!("replaced by record {id}"),
         Ending::Unset(id) => format!("removed by record {id}"),
         Ending::RolledBack(id) => format!("rolled back by record {id}"),

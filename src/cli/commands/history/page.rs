@@ -83,11 +83,10 @@ fn bar(period: &Period, history: &History, (start, end): (f64, f64), now: System
         None => history.partial.then_some(start),
     };
     let to = period.to.as_deref().and_then(seconds).unwrap_or(end);
-    let not_in_effect = history.not_in_effect.contains(&period.record);
     Bar {
         left: from.map(place),
         width: from.map_or(0.0, |from| place(to) - place(from)),
-        class: class(&period.end, not_in_effect),
+        class: class(period, history),
         value: brief(&period.value),
         record: period.record,
         by: period.by.clone().unwrap_or_else(|| "unknown".to_owned()),
@@ -95,13 +94,14 @@ fn bar(period: &Period, history: &History, (start, end): (f64, f64), now: System
         from: period.from.clone().unwrap_or_default(),
         to: period.to.clone().unwrap_or_default(),
         lasted: period.lasted(now).map(crate::cli::commands::screen::lasting).unwrap_or_default(),
-        end: ended(&period.end, not_in_effect),
+        end: ended(period, history),
     }
 }
 
-fn class(end: &Ending, not_in_effect: bool) -> &'static str {
-    match end {
-        Ending::Holds if not_in_effect => "pending",
+fn class(period: &Period, history: &History) -> &'static str {
+    match period.end {
+        Ending::Holds if history.left_out(period).is_some() => "rejected",
+        Ending::Holds if history.not_in_effect.contains(&period.record) => "pending",
         Ending::Holds => "holds",
         Ending::Replaced(_) | Ending::Unset(_) | Ending::Expired(_) => "over",
         Ending::RolledBack(_) => "undone",
