@@ -129,12 +129,14 @@ with subtest("a change on trial is looked at as well, and where it is taken back
 
 with subtest("many applies cost few evaluations, and the last one is looked at"):
     before = started()
-    for number in range(8):
-        machine.succeed(f"dynix append {WORKERS} {number % 7 + 1} --apply")
+    # An evaluation takes longer than all of the applies, however busy the machine is.
+    machine.succeed("sed --in-place s/1500000/9000000/ /etc/nixos/system.nix")
+    machine.succeed(*[f"dynix append {WORKERS} {number % 7 + 1} --apply" for number in range(8)])
     last = json.loads(machine.succeed("dynix log --json"))[-1]["id"]
     t.assertEqual(verified(last)["verdict"], "sound")
     machine.wait_until_succeeds("test -z \"$(systemctl list-units --plain --no-legend 'dynix-verify-*')\"", timeout=300)
     assert started() - before < 8, f"{started() - before} evaluations for 8 applies"
+    machine.succeed("sed --in-place s/9000000/1500000/ /etc/nixos/system.nix")
 
 with subtest("without an evaluator that works, it is not verified, and status says so"):
     # What runs in the background has another working directory.
