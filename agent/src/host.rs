@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::daemon::{Daemon, Fault};
 use crate::patience::Patience;
 use crate::report::Outcome;
-use crate::sources::{Event, Layer};
+use crate::sources::{Event, Layer, With};
 
 /// What became of what a source has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +24,22 @@ pub struct Status {
     pub outcome: Outcome,
     /// Why it is not in effect.
     pub reason: Option<String>,
-    /// Why the source can't be reached.
-    pub unreachable: Option<String>,
+    /// What is wrong with the source, whatever became of that.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is wrong with a source, and not with a revision of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Whether it is that nothing of it can be reached.
+    pub is_cut_off: bool,
+    /// What is wrong.
+    pub reason: String,
 }
 
 impl Default for Status {
     fn default() -> Self {
-        Self { revision: String::new(), outcome: Outcome::Waiting, reason: None, unreachable: None }
+        Self { revision: String::new(), outcome: Outcome::Waiting, reason: None, trouble: None }
     }
 }
 
@@ -108,30 +117,36 @@ impl Worker {
     fn hear(&self, event: Event, wanted: &mut Option<Layer>) {
         match event {
             Event::Layer(layer) => {
-                self.tell(|status| {
-                    if status.unreachable.is_some() {
-                        messages::info(format!("{}: can be reached again", self.source));
-                    }
-                    status.unreachable = None;
-                });
+                self.is_well_again();
                 *wanted = Some(layer);
             }
-            Event::Trouble { revision: Some(revision), reason } => {
+            Event::Trouble { with: With::Revision(revision), reason } => {
                 messages::error(format!("{}: revision {revision} is refused: {reason}", self.source));
                 // What is not handed over yet is older than what is wrong now.
                 *wanted = None;
                 self.tell(|status| {
-                    *status = Status { revision, outcome: Outcome::NoLayer, reason: Some(reason), unreachable: None };
+                    *status = Status { revision, outcome: Outcome::NoLayer, reason: Some(reason), trouble: None };
                 });
             }
-            Event::Trouble { revision: None, reason } => {
-                if self.status.borrow().unreachable.as_ref() != Some(&reason) {
+            Event::Trouble { with, reason } => {
+                let trouble = Some(Trouble { is_cut_off: with == With::Reach, reason: reason.clone() });
+                if self.status.borrow().trouble != trouble {
                     messages::warn(format!("{}: {reason}; this host keeps what it has", self.source));
                 }
-                self.tell(|status| status.unreachable = Some(reason));
+                self.tell(|status| status.trouble = trouble);
             }
-            Event::Reached => self.tell(|status| status.unreachable = None),
+            Event::Reached => self.is_well_again(),
         }
+    }
+
+    fn is_well_again(&self) {
+        self.tell(|status| match status.trouble.take() {
+            Some(Trouble { is_cut_off: true, .. }) => {
+                messages::info(format!("{}: can be reached again", self.source));
+            }
+            Some(_) => messages::info(format!("{}: nothing is wrong with it any more", self.source)),
+            None => {}
+        });
     }
 
     /// Hands over a layer; after which time it is tried again, if it is.

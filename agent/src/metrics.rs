@@ -20,7 +20,13 @@ pub fn text(sources: &BTreeMap<String, Status>) -> String {
     };
     let flag = |is: bool| format!("}} {}", u8::from(is));
     family("dynix_agent_source_up", "Whether the source can be reached.", &|status| {
-        flag(status.unreachable.is_none() && status.outcome != Outcome::Waiting)
+        flag(match &status.trouble {
+            Some(trouble) => !trouble.is_cut_off && status.outcome != Outcome::Waiting,
+            None => status.outcome != Outcome::Waiting,
+        })
+    });
+    family("dynix_agent_source_trouble", "Whether something else is wrong with the source.", &|status| {
+        flag(status.trouble.as_ref().is_some_and(|trouble| !trouble.is_cut_off))
     });
     family("dynix_agent_source_applied", "Whether what the source has is in effect.", &|status| {
         flag(status.outcome == Outcome::Applied)
@@ -44,6 +50,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Trouble;
 
     #[test]
     fn sources_are_measured() {
@@ -52,8 +59,11 @@ mod tests {
             revision: "a\"b".into(),
             outcome: Outcome::Refused,
             reason: Some("no".into()),
-            unreachable: Some("gone".into()),
+            trouble: Some(Trouble { is_cut_off: true, reason: "gone".into() }),
         };
-        insta::assert_snapshot!(text(&BTreeMap::from([("config".to_owned(), refused), ("fleet".to_owned(), applied)])));
+        let trouble = Some(Trouble { is_cut_off: false, reason: "it may be restored from a backup".into() });
+        let odd = Status { trouble, ..applied.clone() };
+        let sources = [("config", refused), ("fleet", applied), ("odd", odd)];
+        insta::assert_snapshot!(text(&sources.map(|(name, status)| (name.to_owned(), status)).into()));
     }
 }

@@ -19,6 +19,9 @@ pub struct Report {
     /// Why, if it is not in effect.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What is wrong with the source, other than what it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// What was found of the values in effect (`dynix verify`).
     #[serde(default)]
     pub verified: Option<String>,

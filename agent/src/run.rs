@@ -18,7 +18,7 @@ use crate::etcd::keys::Fleet;
 use crate::etcd::reporter::Reporter;
 use crate::etcd::source;
 use crate::git;
-use crate::host::{self, Observed, Status, Worker};
+use crate::host::{self, Observed, Status, Trouble, Worker};
 use crate::metrics;
 use crate::patience::Patience;
 use crate::rollout::drive;
@@ -166,11 +166,50 @@ async fn any<F: std::future::Future + Unpin>(mut futures: Vec<F>) -> F::Output {
 /// All of it in one line.
 fn line(statuses: &BTreeMap<String, Status>) -> String {
     let one = |(name, status): (&String, &Status)| {
-        let cut = if status.unreachable.is_some() { ", can't be reached" } else { "" };
-        match status.revision.as_str() {
-            "" => format!("{name}: {}{cut}", status.outcome),
-            revision => format!("{name}: {revision:.12} {}{cut}", status.outcome),
-        }
+        let revision = match status.revision.as_str() {
+            "" => String::new(),
+            revision => format!("{revision:.12} "),
+        };
+        let reason = status.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let trouble = match &status.trouble {
+            Some(Trouble { is_cut_off: true, .. }) => ", can't be reached".to_owned(),
+            Some(Trouble { reason, .. }) => format!(", but {reason}"),
+            None => String::new(),
+        };
+        format!("{name}: {revision}{}{reason}{trouble}", status.outcome)
     };
-    statuses.iter().map(one).collect::<Vec<_>>().join("; ")
+    let line = statuses.iter().map(one).collect::<Vec<_>>().join("; ");
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Outcome;
+
+    #[test]
+    fn a_line_says_what_is_wrong() {
+        let applied = Status { revision: "12".into(), outcome: Outcome::Applied, ..Status::default() };
+        let with = |is_cut_off, reason: &str| Some(Trouble { is_cut_off, reason: reason.into() });
+        let refused = Status {
+            revision: "0123456789abcdef".into(),
+            outcome: Outcome::Refused,
+            reason: Some("a.b: 9 is\n  too much".into()),
+            trouble: None,
+        };
+        let all = [
+            ("a", applied.clone()),
+            ("b", Status { trouble: with(true, "no route"), ..applied.clone() }),
+            ("c", Status { trouble: with(false, "etcd is at revision 3, and was at 12 before"), ..applied }),
+            ("d", refused),
+            ("e", Status { trouble: with(false, "it has no remotes"), ..Status::default() }),
+        ];
+        insta::assert_snapshot!(line(&all.map(|(name, status)| (name.to_owned(), status)).into()).replace("; ", "\n"), @r"
+        a: 12 applied
+        b: 12 applied, can't be reached
+        c: 12 applied, but etcd is at revision 3, and was at 12 before
+        d: 0123456789ab refused (a.b: 9 is too much)
+        e: waiting, but it has no remotes
+        ");
+    }
 }

@@ -24,15 +24,26 @@ pub struct Layer {
 pub enum Event {
     /// The source has this now.
     Layer(Layer),
-    /// The source can't be reached, or what it has is no layer. The host keeps what it has.
+    /// Something is wrong. The host keeps what it has.
     Trouble {
-        /// The revision that is no layer; none if the source can't be reached.
-        revision: Option<String>,
-        /// What is wrong with it.
+        /// What it is that something is wrong with.
+        with: With,
+        /// What is wrong.
         reason: String,
     },
     /// The source can be reached, and has nothing new.
     Reached,
+}
+
+/// What it is that something is wrong with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum With {
+    /// This revision, which would hold, is no layer.
+    Revision(String),
+    /// The way to the source: nothing of it can be reached.
+    Reach,
+    /// Anything else: a part of the source, what it lets this host do, or what the host keeps of it.
+    Source,
 }
 
 /// Who a host is to its sources.

@@ -14,6 +14,8 @@ pub const FILE: &str = "seen.json";
 struct Seen {
     cluster: u64,
     revision: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    older: Option<i64>,
 }
 
 /// What was seen; nothing where there is no file.
@@ -24,13 +26,15 @@ pub fn read(directory: &Utf8Path) -> anyhow::Result<Floor> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Floor::default()),
         Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
     };
-    let Seen { cluster, revision } = serde_json::from_slice(&bytes).with_context(|| format!("cannot use {path}"))?;
-    Ok(Floor { cluster, revision })
+    let Seen { cluster, revision, older } =
+        serde_json::from_slice(&bytes).with_context(|| format!("cannot use {path}"))?;
+    Ok(Floor { cluster, revision, older })
 }
 
 /// Keeps what was seen.
 pub fn write(directory: &Utf8Path, floor: Floor) -> anyhow::Result<()> {
-    let bytes = serde_json::to_vec(&Seen { cluster: floor.cluster, revision: floor.revision })?;
+    let Floor { cluster, revision, older } = floor;
+    let bytes = serde_json::to_vec(&Seen { cluster, revision, older })?;
     crate::file::replace(&directory.join(FILE), &bytes)
 }
 

@@ -41,9 +41,17 @@ pub enum Stale {
     /// The engine did not answer, or did not want to.
     #[error(transparent)]
     Etcd(#[from] Error),
-    /// It is not the one that it was, or not as far.
+    /// It is not as far as it was.
+    #[error("etcd is at revision {now}, and was at {was} before")]
+    Older {
+        /// Where it was first seen to be.
+        now: i64,
+        /// Where it was before.
+        was: i64,
+    },
+    /// It is not the one that it was, or that is not known.
     #[error("{0}")]
-    Backwards(String),
+    Another(String),
 }
 
 /// What has to be so for what is read to be believed.
@@ -53,21 +61,21 @@ pub struct Floor {
     pub cluster: u64,
     /// The first revision that is good.
     pub revision: i64,
+    /// The revision that it was at when it was less than that. What is written to a backup makes its revision grow, and
+    /// makes it no newer.
+    pub older: Option<i64>,
 }
 
 impl Floor {
     fn holds(self, cluster: u64, revision: i64) -> Result<(), Stale> {
         if self.cluster != 0 && cluster != self.cluster {
-            return Err(Stale::Backwards(format!(
-                "this is another etcd ({cluster:x}) than before ({:x})",
-                self.cluster
-            )));
+            return Err(Stale::Another(format!("this is another etcd ({cluster:x}) than before ({:x})", self.cluster)));
         }
-        if revision < self.revision {
-            let was = self.revision;
-            return Err(Stale::Backwards(format!("etcd is at revision {revision}, and was at {was} before")));
+        match self.older {
+            Some(now) => Err(Stale::Older { now, was: self.revision }),
+            None if revision < self.revision => Err(Stale::Older { now: revision, was: self.revision }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -105,7 +113,7 @@ impl Mirror {
     /// What has to be so for what comes next.
     #[must_use]
     pub fn floor(&self) -> Floor {
-        Floor { cluster: self.cluster, revision: self.revision }
+        Floor { cluster: self.cluster, revision: self.revision, older: None }
     }
 
     /// Reads what is new. `alone` is what this member knows by itself, which is enough where it told of a change.

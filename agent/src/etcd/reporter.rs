@@ -76,6 +76,7 @@ impl Reporter {
             revision: status.revision.parse().unwrap_or_default(),
             result: status.outcome,
             reason: status.reason,
+            trouble: status.trouble.map(|trouble| trouble.reason),
             verified,
             time: String::new(),
         }

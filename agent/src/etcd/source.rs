@@ -7,12 +7,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use super::error::Error;
 use super::floor;
 use super::keys::{Fleet, Target};
-use super::mirror::{Mirror, Stale};
+use super::mirror::{Floor, Mirror, Stale};
 use super::targets;
 use crate::patience::Patience;
-use crate::sources::{Event, Identity, Layer};
+use crate::sources::{Event, Identity, Layer, With};
 
 /// Most bytes that a layer may have: it has to fit into a message to the daemon, with what is around it.
 pub const LIMIT: usize = MESSAGE - (16 << 10);
@@ -46,8 +47,12 @@ pub async fn run(
             if source.mirror.revision() > before {
                 patience.restore();
             }
+            let with = match &stale {
+                Stale::Etcd(Error::Unreachable(_)) => With::Reach,
+                _ => With::Source,
+            };
             let fix = match &stale {
-                Stale::Backwards(_) => {
+                Stale::Older { .. } | Stale::Another(_) => {
                     // Not what this process saw, but what is written down: somebody may have it forgotten.
                     source.mirror = Mirror::new(source.mirror.prefixes().to_vec());
                     format!(
@@ -57,7 +62,7 @@ pub async fn run(
                 }
                 Stale::Etcd(_) => String::new(),
             };
-            source.say(Event::Trouble { revision: None, reason: format!("{stale}{fix}") }).await;
+            source.say(Event::Trouble { with, reason: format!("{stale}{fix}") }).await;
             client.next();
             patience.wait().await;
         }
@@ -94,7 +99,7 @@ impl Source {
                 // Several watches tell of one transaction.
                 Ok(Ok(_)) => {}
                 // What is compacted is not needed: what holds is read.
-                Ok(Err(super::error::Error::Compacted(_))) => {
+                Ok(Err(Error::Compacted(_))) => {
                     self.look(&member, false).await?;
                     watch = member.watch(self.mirror.prefixes(), self.mirror.revision() + 1).await?;
                 }
@@ -109,20 +114,30 @@ impl Source {
         let state = self.identity.state.clone();
         let seen = floor::read(&state).map_err(|error| {
             let name = &self.identity.source;
-            Stale::Backwards(format!(
-                "it is not known what was seen of etcd: {error:#}; see `dynix-agent accept {name}`"
-            ))
+            Stale::Another(format!("it is not known what was seen of etcd: {error:#}; see `dynix-agent accept {name}`"))
         })?;
-        self.mirror.advance(member, seen, alone).await?;
+        let mut done = self.mirror.advance(member, seen, alone).await;
+        if alone && matches!(done, Err(Stale::Older { .. })) {
+            // This member may be behind the others.
+            done = self.mirror.advance(member, seen, false).await;
+        }
+        if let (Err(Stale::Older { now, was }), None) = (&done, seen.older) {
+            floor::write(&state, Floor { cluster: seen.cluster, revision: *was, older: Some(*now) })
+                .map_err(|error| Stale::Another(format!("etcd is older than it was, and {error:#}")))?;
+        }
+        done?;
         if self.mirror.floor() != seen
             && let Err(error) = floor::write(&state, self.mirror.floor())
         {
-            self.say(Event::Trouble { revision: None, reason: format!("{error:#}") }).await;
+            self.say(Event::Trouble { with: With::Source, reason: format!("{error:#}") }).await;
             return Ok(());
         }
         let event = match targets::layer(&self.mirror, &self.identity.host) {
             Ok(layer) => self.fits(layer),
-            Err(bad) => Event::Trouble { revision: Some(self.mirror.revision().to_string()), reason: bad.to_string() },
+            Err(bad) => {
+                let with = With::Revision(self.mirror.revision().to_string());
+                Event::Trouble { with, reason: bad.to_string() }
+            }
         };
         // After trouble, what holds is said again: nobody has to remember it.
         self.say(event).await;
@@ -137,6 +152,6 @@ impl Source {
         let largest = targets::largest(&self.mirror)
             .map_or_else(String::new, |(key, bytes)| format!("; the largest is {key} with {bytes} bytes"));
         let reason = format!("the values for this host have {size} bytes, and at most {LIMIT} are allowed{largest}");
-        Event::Trouble { revision: Some(layer.revision), reason }
+        Event::Trouble { with: With::Revision(layer.revision), reason }
     }
 }

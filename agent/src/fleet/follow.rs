@@ -72,7 +72,8 @@ pub async fn watch(fleet: &Reached, id: Option<&str>) -> anyhow::Result<Exit> {
         for (name, report) in &seen.reports {
             let concerns = id.is_none() || now.values().any(|rollout| rollout.hosts.contains(name));
             if concerns && !is_first && hosts.get(name) != Some(report) {
-                let reason = report.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let reasons: Vec<&str> = report.reason.iter().chain(&report.trouble).map(String::as_str).collect();
+                let reason = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
                 line(
                     fleet,
                     &json!({ "host": report }),
@@ -117,10 +118,10 @@ fn line(fleet: &Reached, data: &serde_json::Value, text: &str) {
 /// Waits until every host of a target that is there has said what became of a revision.
 pub async fn arrival(fleet: &Reached, target: &Target, revision: i64, deadline: Duration) -> anyhow::Result<Exit> {
     let start = Instant::now();
+    let is_open = |report: &&Report| report.revision < revision || report.result.is_well().is_none();
     let done = follow(fleet, |seen, _| {
         let ours: Vec<Report> =
             seen.reports.into_values().filter(|report| target.has(&report.host, &report.groups)).collect();
-        let is_open = |report: &&Report| report.revision < revision || report.result.is_well().is_none();
         let open = ours.iter().filter(is_open).count();
         (open == 0 || start.elapsed() >= deadline).then_some((ours, open))
     })
@@ -144,6 +145,11 @@ pub async fn arrival(fleet: &Reached, target: &Target, revision: i64, deadline: 
         ));
     }
     if open > 0 {
+        for report in ours.iter().filter(is_open) {
+            if let Some(reason) = report.reason.as_ref().or(report.trouble.as_ref()) {
+                messages::error(format!("{}: {}: {reason}", report.host, report.result));
+            }
+        }
         bail!("{open} of {} hosts have not said what became of it", ours.len());
     }
     let well = ours.iter().filter(|report| report.result == Outcome::Applied).count();

@@ -77,7 +77,9 @@ pub async fn status(fleet: &Reached, status: &Status) -> anyhow::Result<Exit> {
     for rollout in rollouts.iter().rev().take(5).rev() {
         let _ = writeln!(text, "{}", rollout_line(rollout));
     }
-    let is_bad = |host: &Host| host.report.as_ref().is_none_or(|report| report.result.is_well() != Some(true));
+    let is_bad = |host: &Host| {
+        host.report.as_ref().is_none_or(|report| report.result.is_well() != Some(true) || report.trouble.is_some())
+    };
     let data = json!({
         "version": 1,
         "hosts": hosts.iter().map(|(name, host)| (name.clone(), json!({
@@ -101,7 +103,7 @@ fn hosts_text(hosts: &BTreeMap<String, Host>) -> String {
                 report.revision.to_string(),
                 report.result.to_string(),
                 report.verified.clone().unwrap_or_default(),
-                report.reason.clone().unwrap_or_default(),
+                report.reason.iter().chain(&report.trouble).cloned().collect::<Vec<_>>().join("; "),
             ],
         });
     }

@@ -46,7 +46,7 @@ use self::signers::Signers;
 use self::source::Source;
 use self::state::{Kept, State, Testing};
 use crate::config;
-use crate::sources::{Event, Identity};
+use crate::sources::{Event, Identity, With};
 
 /// The least time between the beginnings of two looks, however often "now" is said.
 const APART: Duration = Duration::from_millis(250);
@@ -71,7 +71,7 @@ pub async fn run(
             Err(error) => {
                 // Only another configuration, or a hand, helps.
                 let reason = messages::chain(&error);
-                let _ = events.send(Event::Trouble { revision: None, reason }).await;
+                let _ = events.send(Event::Trouble { with: With::Source, reason }).await;
                 std::future::pending::<()>().await;
             }
         }

@@ -21,7 +21,7 @@ use super::state::{Given, Kept, State, Testing, revision};
 use super::trees::{self, Kind};
 use super::words::plain;
 use crate::layer::merged;
-use crate::sources::{Event, Identity, Layer};
+use crate::sources::{Event, Identity, Layer, With};
 
 /// Most commits that main may go forward at once.
 const MOST_COMMITS: usize = 20_000;
@@ -94,12 +94,14 @@ impl Source {
             Err(Held::Failed(error)) => {
                 let error = self.blamed(error, was_seen);
                 self.unsettled.insert(remote.name.clone());
-                self.trouble(&remote.name, "reach", None, &dynix::host::messages::chain(&error));
+                let kind = if was_seen { "fetch" } else { "reach" };
+                self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "fetch" | "reach"));
+                self.trouble(&remote.name, kind, None, &dynix::host::messages::chain(&error));
             }
         }
         if is_well {
             self.faults = 0;
-            self.troubles.remove(&(remote.name.clone(), "reach"));
+            self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "fetch" | "reach"));
         }
         self.tell().await;
         is_well
@@ -461,7 +463,7 @@ impl Source {
     /// Says what keeps the source from being well, or that nothing does.
     pub async fn tell(&mut self) {
         // After a commit that was no layer, the one that still holds is news.
-        let was_wrong = matches!(self.said, Some(Event::Trouble { revision: Some(_), .. }));
+        let was_wrong = matches!(self.said, Some(Event::Trouble { with: With::Revision(_), .. }));
         if let (true, true, Some(layer)) = (self.troubles.is_empty(), was_wrong, self.layer.clone()) {
             self.say(Event::Layer(layer)).await;
         }
@@ -477,8 +479,13 @@ impl Source {
                     None => format!("{remote}: {reason}"),
                 })
                 .collect();
-            let revision = self.wrong().map(Oid::to_string);
-            Event::Trouble { revision, reason: reasons.join("; ") }
+            let of_reach = self.troubles.keys().filter(|(_, kind)| *kind == "reach").count();
+            let with = match self.wrong() {
+                Some(commit) => With::Revision(commit.to_string()),
+                None if of_reach == self.remotes.len() => With::Reach,
+                None => With::Source,
+            };
+            Event::Trouble { with, reason: reasons.join("; ") }
         };
         self.say(event).await;
     }

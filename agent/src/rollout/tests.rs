@@ -43,6 +43,7 @@ fn report(host: &str, revision: i64, result: Outcome) -> Report {
         revision,
         result,
         reason: None,
+        trouble: None,
         verified: None,
         time: "t".into(),
     }

@@ -126,6 +126,54 @@ fn a_host_that_was_cut_off_catches_up_and_one_without_etcd_keeps_what_it_has() {
     until("web1 has it", || hosts[0].in_effect(WORKERS) == json!(25));
 }
 
+#[test]
+fn what_is_wrong_with_an_etcd_that_can_be_reached_is_said_as_it_is() {
+    if !is_here() {
+        return;
+    }
+    let mut engine = Engine::new(1);
+    let host = Host::new(&engine, "web1", &["web"]);
+    are_there(&engine, &["web1"]);
+    run(&engine, &["set", WORKERS, "20", "--all", "--wait"]).ends(0);
+    let restart = |engine: &mut Engine, from: &str, to: &str| {
+        engine.kill(0);
+        engine.copy(from, to);
+        engine.start(0);
+        engine.answers();
+    };
+    restart(&mut engine, "m0", "backup");
+    run_until(&engine, &["set", WORKERS, "21", "--all", "--wait"]);
+    restart(&mut engine, "backup", "m0");
+    let trouble = |engine: &Engine| status(engine)["hosts"]["web1"]["report"]["trouble"].clone();
+    until("it says what is wrong", || trouble(&engine).is_string());
+    let reason = trouble(&engine).as_str().unwrap().to_owned();
+    let fix = ": it may be restored from a backup, or be another one; `dynix-agent accept fleet` takes it as it is";
+    assert!(reason.starts_with("etcd is at revision ") && reason.ends_with(fix), "{reason}");
+    let shown = run(&engine, &["status", "--exit-code"]).ends(8).stdout;
+    let line = shown.lines().find(|line| line.starts_with("web1 ")).unwrap();
+    assert!(line.contains(" applied ") && line.ends_with(&reason), "{shown}");
+    let waited = run(&engine, &["set", JOBS, "3", "--all", "--wait", "--deadline", "1s"]).ends(1);
+    assert!(waited.stderr.starts_with(&format!("error: web1: applied: {reason}\n")), "{}", waited.stderr);
+    let metrics = || std::fs::read_to_string(host.path("agent/metrics.prom")).unwrap();
+    let is_measured = |name: &str, value: u8| {
+        let line = format!("dynix_agent_source_{name}{{source=\"fleet\"}} {value}\n");
+        until(&line, || metrics().contains(&line));
+    };
+    is_measured("up", 1);
+    is_measured("trouble", 1);
+    assert_eq!(host.in_effect(WORKERS), json!(21));
+    let mut accept = std::process::Command::new(env!("CARGO_BIN_EXE_dynix-agent"));
+    accept.env_remove("JOURNAL_STREAM").arg("--config").arg(host.path("agent.json")).args(["accept", "fleet"]);
+    assert!(accept.status().unwrap().success());
+    until("it is as the backup says", || host.in_effect(WORKERS) == json!(20));
+    is_measured("trouble", 0);
+    until("it is well", || trouble(&engine).is_null());
+    // And one that can't be.
+    engine.kill(0);
+    is_measured("up", 0);
+    is_measured("trouble", 0);
+}
+
 /// Tries until etcd answers.
 pub fn run_until(engine: &Engine, arguments: &[&str]) {
     let start = std::time::Instant::now();

@@ -2,7 +2,7 @@
 
 use dynix_agent::etcd::floor;
 use dynix_agent::etcd::source;
-use dynix_agent::sources::{Event, Identity, Layer};
+use dynix_agent::sources::{Event, Identity, Layer, With};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -55,9 +55,9 @@ impl Heard {
         }
     }
 
-    async fn trouble(&mut self) -> (Option<String>, String) {
+    async fn trouble(&mut self) -> (With, String) {
         match self.next().await {
-            Event::Trouble { revision, reason } => (revision, reason),
+            Event::Trouble { with, reason } => (with, reason),
             other => panic!("{other:?}"),
         }
     }
@@ -158,7 +158,7 @@ async fn what_is_no_layer_is_refused_by_its_key_and_the_host_keeps_what_it_has()
     ] {
         let revision = write(&client, vec![put(&format!("{WEB}{key}"), &value)]).await;
         let (of, reason) = heard.trouble().await;
-        assert_eq!(of, Some(revision.to_string()));
+        assert_eq!(of, With::Revision(revision.to_string()));
         said.push(reason);
         write(&client, vec![delete(&format!("{WEB}{key}"))]).await;
         assert_eq!(Value::Object(heard.layer().await.values), json!({}));
@@ -188,8 +188,8 @@ async fn nothing_is_lost_by_compaction_or_an_outage_and_nothing_comes_twice() {
     let mut heard = Heard::of(&engine, &directory);
     heard.layer().await;
     tokio::task::block_in_place(|| engine.kill(0));
-    let (revision, reason) = heard.trouble().await;
-    assert!(revision.is_none() && reason.starts_with("etcd can't be reached: "), "{reason}");
+    let (with, reason) = heard.trouble().await;
+    assert!(with == With::Reach && reason.starts_with("etcd can't be reached: "), "{reason}");
     // The agent is not there while changes come and go, and are compacted.
     drop(heard);
     tokio::task::block_in_place(|| {
@@ -259,8 +259,9 @@ async fn an_older_etcd_or_another_one_is_refused_until_it_is_accepted() {
         engine.answers();
     });
     let reason = loop {
-        let (_, reason) = heard.trouble().await;
-        if !reason.starts_with("etcd can't be reached") {
+        let (with, reason) = heard.trouble().await;
+        assert_eq!(with == With::Reach, reason.starts_with("etcd can't be reached"), "{reason}");
+        if with == With::Source {
             break reason;
         }
     };
@@ -268,8 +269,15 @@ async fn an_older_etcd_or_another_one_is_refused_until_it_is_accepted() {
         reason.starts_with(&format!("etcd is at revision {}, and was at {newest} before: ", newest - 1)),
         "{reason}"
     );
+    // What is written to it makes it no newer, also for an agent that starts by then.
+    for value in 0..3 {
+        assert!(write(&client, vec![put(&format!("{WEB}b"), &entry(&json!(value)))]).await >= newest);
+    }
+    drop(heard);
+    let mut heard = Heard::of(&engine, &directory);
+    assert_eq!(heard.trouble().await, (With::Source, reason));
     assert!(floor::forget(&state(&directory)).unwrap());
-    assert_eq!(Value::Object(heard.layer().await.values), json!({"a": 1}));
+    assert_eq!(Value::Object(heard.layer().await.values), json!({"a": 1, "b": 2}));
     drop(heard);
     // Another one altogether, which is ahead.
     tokio::task::block_in_place(|| engine.kill(0));
@@ -279,7 +287,8 @@ async fn an_older_etcd_or_another_one_is_refused_until_it_is_accepted() {
         write(&theirs, vec![put(&format!("{ALL}a"), &entry(&json!(3)))]).await;
     }
     let mut heard = Heard::of(&other, &directory);
-    let (_, reason) = heard.trouble().await;
+    let (with, reason) = heard.trouble().await;
+    assert_eq!(with, With::Source);
     // Every etcd of one member on these ports would have the same number: it is made of their names.
     assert!(reason.starts_with("this is another etcd ("), "{reason}");
 }
@@ -345,6 +354,6 @@ async fn what_answers_and_is_no_etcd_is_trouble_and_no_layer() {
     let stop = cancel.clone();
     tokio::spawn(async move { source::run(client, &fleet(), identity, sender, stop).await });
     let mut heard = Heard { events, cancel };
-    let (revision, reason) = heard.trouble().await;
-    assert!(revision.is_none() && reason.starts_with("etcd"), "{reason}");
+    let (with, reason) = heard.trouble().await;
+    assert!(!matches!(with, With::Revision(_)) && reason.starts_with("etcd"), "{reason}");
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use dynix_agent::sources::Event;
+use dynix_agent::sources::{Event, With};
 
 use crate::support::*;
 
@@ -48,8 +48,8 @@ async fn only_a_commit_that_would_hold_is_named_as_no_layer() {
 
     let bad = repository.publish(&[("all.nix", "{")], "Bad");
     host.look();
-    let Event::Trouble { revision, .. } = host.event().await else { panic!() };
-    assert_eq!(revision, Some(bad));
+    let Event::Trouble { with, .. } = host.event().await else { panic!() };
+    assert_eq!(with, With::Revision(bad));
     // The files are as before: the host has them, and it is said again that they hold.
     repository.publish(&[("all.nix", "{ a.b = 1; }")], "As before");
     assert_eq!(host.looked().await, layer);
@@ -60,8 +60,14 @@ async fn only_a_commit_that_would_hold_is_named_as_no_layer() {
     repository.commit(&[("all.nix", "{ a.b = 2; }")], "Try");
     repository.push("testing-web3");
     host.look();
-    let Event::Trouble { revision, .. } = host.event().await else { panic!() };
-    assert_eq!(revision, None);
+    let Event::Trouble { with, .. } = host.event().await else { panic!() };
+    assert_eq!(with, With::Source);
+
+    // Only where no remote answers, the source can't be reached.
+    std::fs::rename(&repository.bare, place.path().join("away")).unwrap();
+    host.look();
+    let Event::Trouble { with, .. } = host.event().await else { panic!() };
+    assert_eq!(with, With::Reach);
     host.stop().await;
 }
 

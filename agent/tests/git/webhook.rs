@@ -60,7 +60,11 @@ async fn a_near_remote_is_looked_at_in_its_own_period() {
     let layer = loop {
         match running.event().await {
             dynix_agent::sources::Event::Layer(layer) => break layer,
-            dynix_agent::sources::Event::Trouble { reason, .. } => reasons.push(reason),
+            // The other remote can be reached.
+            dynix_agent::sources::Event::Trouble { with, reason } => {
+                assert_eq!(with, dynix_agent::sources::With::Source);
+                reasons.push(reason);
+            }
             dynix_agent::sources::Event::Reached => {}
         }
     };
