@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::moment::Moment;
 use super::{System, lookup};
+use crate::attr_path::AttrPath;
 use crate::evaluated::{self, SYSTEM};
 use crate::host::fs::{self, generation};
 use crate::host::paths::Paths;
-use crate::overrides::Draft;
+use crate::overrides::{Draft, Folded};
 use crate::plan::Service;
 use crate::reconcile::desired::{Desired, desired};
 use crate::reconcile::report::Difference;
@@ -29,7 +30,16 @@ pub struct Pair {
     pub old: String,
     /// The text after an apply; in a comparison with the built one, the present text.
     pub new: String,
+    /// The values of the new text that are from sources outside of the host: their paths, and the source of each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, String>,
 }
+
+/// The values that are from sources, and the source of each.
+type Said = Vec<(AttrPath, String)>;
+
+/// The texts of each service at a moment, with what sources said of its values then.
+type Moments = BTreeMap<String, (Texts, Said)>;
 
 /// A service's texts by file name, and by unit for drop-ins.
 type Texts = BTreeMap<String, String>;
@@ -69,7 +79,8 @@ impl System<'_> {
             } else {
                 (built, present)
             };
-            pairs.extend(differing(name, service, &old, &new));
+            let said = if pending { self.said(name, &folded) } else { self.said_in_effect(name, &folded, &state) };
+            pairs.extend(differing(name, service, (&old, &new), &said));
         }
         if !pending && only.is_none_or(|only| only.contains(SYSTEM)) {
             pairs.extend(self.of_no_service()?);
@@ -84,34 +95,44 @@ impl System<'_> {
         (from, to): (Moment, Moment),
     ) -> anyhow::Result<(Vec<Pair>, (String, String))> {
         let only = lookup::services(&self.plan, services)?;
-        let (old, old_label) = self.texts_at(from, only.as_ref())?;
-        let (new, new_label) = self.texts_at(to, only.as_ref())?;
+        let (mut old, old_label) = self.texts_at(from, only.as_ref())?;
+        let (mut new, new_label) = self.texts_at(to, only.as_ref())?;
         let mut pairs = Vec::new();
-        let none = Texts::new();
         for (name, service) in &self.plan.services {
-            let side = |texts: &'_ BTreeMap<String, Texts>| texts.get(name).cloned().unwrap_or_else(|| none.clone());
-            pairs.extend(differing(name, service, &side(&old), &side(&new)));
+            let (old, _) = old.remove(name).unwrap_or_default();
+            let (new, said) = new.remove(name).unwrap_or_default();
+            pairs.extend(differing(name, service, (&old, &new), &said));
         }
         Ok((pairs, (old_label, new_label)))
     }
 
-    /// Each service's texts at a moment, and what that is called.
-    fn texts_at(
-        &self,
-        moment: Moment,
-        only: Option<&BTreeSet<String>>,
-    ) -> anyhow::Result<(BTreeMap<String, Texts>, String)> {
+    /// What sources say of a service's values in effect.
+    fn said_in_effect(&self, service: &str, folded: &Folded, state: &State) -> Said {
+        let applied_up_to = state.log_id(service);
+        if folded.last_id <= applied_up_to || folded.layers.is_empty() {
+            return self.said(service, folded);
+        }
+        match self.log().fold_at(applied_up_to) {
+            Ok(then) => self.said(service, &then),
+            // A log that was edited no longer says what was applied.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Each service's texts at a moment, with what sources said of its values, and what that is called.
+    fn texts_at(&self, moment: Moment, only: Option<&BTreeSet<String>>) -> anyhow::Result<(Moments, String)> {
         let System { plan, paths, session } = self;
         let then = self.then(moment)?;
         let desired = match &then {
-            Some(then) => desired(plan, &then.overlay, only, &SecretFiles::new(paths)),
+            Some(then) => desired(plan, &then.folded.overlay, only, &SecretFiles::new(paths)),
             None => Desired::default(),
         };
         for one in desired.left_out.iter().chain(&desired.strangers) {
             session.progress().warn(&format!("left out: {} (record {}): {}", one.path, one.id, one.reason));
         }
         let state = self.state()?;
-        let mut all = BTreeMap::new();
+        let now = if then.is_none() { self.log().fold()? } else { Folded::default() };
+        let mut all = Moments::new();
         for (name, service) in plan.services.iter().filter(|(name, _)| only.is_none_or(|only| only.contains(*name))) {
             let built = texts(name, service, &static_values(service))?;
             let found = match &then {
@@ -121,7 +142,11 @@ impl System<'_> {
                     None => built,
                 },
             };
-            all.insert(name.clone(), found);
+            let said = match &then {
+                None => self.said_in_effect(name, &now, &state),
+                Some(then) => self.said(name, &then.folded),
+            };
+            all.insert(name.clone(), (found, said));
         }
         Ok((all, then.map_or_else(|| "in effect".to_owned(), |then| then.label)))
     }
@@ -132,12 +157,18 @@ impl System<'_> {
             return Ok(Vec::new());
         }
         let differences = evaluated::observe(&self.paths)?.stand_in.map(|one| one.about.differences);
-        let pair = |one: Difference| Pair { service: SYSTEM.to_owned(), name: one.name, old: one.old, new: one.new };
+        let pair = |one: Difference| Pair {
+            service: SYSTEM.to_owned(),
+            name: one.name,
+            old: one.old,
+            new: one.new,
+            sources: BTreeMap::new(),
+        };
         Ok(differences.into_iter().flatten().map(pair).collect())
     }
 }
 
-fn differing(name: &str, service: &Service, old: &Texts, new: &Texts) -> Vec<Pair> {
+fn differing(name: &str, service: &Service, (old, new): (&Texts, &Texts), said: &[(AttrPath, String)]) -> Vec<Pair> {
     let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
     names.sort();
     names.dedup();
@@ -151,7 +182,15 @@ fn differing(name: &str, service: &Service, old: &Texts, new: &Texts) -> Vec<Pai
             "(holds a secret, not shown)\n".clone_into(&mut old);
             "(holds a secret, not shown; it differs)\n".clone_into(&mut new);
         }
-        Some(Pair { service: name.to_owned(), name: file.clone(), old, new })
+        // A drop-in may have any of them.
+        let read = service.files.get(file).map(|file| file.value.options());
+        let is_read = |path: &AttrPath| {
+            let is_below = |option: &str| AttrPath::parse(option).is_ok_and(|option| path.starts_with(&option));
+            read.as_ref().is_none_or(|read| read.iter().any(|option| is_below(option)))
+        };
+        let sources = said.iter().filter(|(path, _)| is_read(path));
+        let sources = sources.map(|(path, source)| (path.to_string(), source.clone())).collect();
+        Some(Pair { service: name.to_owned(), name: file.clone(), old, new, sources })
     };
     names.into_iter().filter_map(pair).collect()
 }

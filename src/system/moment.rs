@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::{Refused, System};
-use crate::overrides::{LogError, Overlay};
+use crate::overrides::{Folded, LogError};
 use crate::time;
 use crate::time::when::when;
 
@@ -53,7 +53,7 @@ impl Moment {
 #[derive(Clone, Debug, Default)]
 pub struct Then {
     /// The overrides.
-    pub overlay: Overlay,
+    pub folded: Folded,
     /// The last record.
     pub record: u64,
     /// What the moment is called.
@@ -65,14 +65,14 @@ impl System<'_> {
     pub fn then(&self, moment: Moment) -> anyhow::Result<Option<Then>> {
         let log = self.log();
         let at = |record: u64, label: String| -> anyhow::Result<Option<Then>> {
-            Ok(Some(Then { overlay: log.fold_at(record)?.overlay, record, label }))
+            Ok(Some(Then { folded: log.fold_at(record)?, record, label }))
         };
         match moment {
             Moment::Built => Ok(Some(Then { label: "built".to_owned(), ..Then::default() })),
             Moment::Effect => Ok(None),
             Moment::Now => {
                 let folded = log.fold()?;
-                Ok(Some(Then { overlay: folded.overlay, record: folded.last_id, label: "recorded".to_owned() }))
+                Ok(Some(Then { record: folded.last_id, folded, label: "recorded".to_owned() }))
             }
             Moment::Record(id) => at(id, format!("after record {id}")),
             Moment::Time(time) => {

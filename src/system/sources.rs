@@ -9,7 +9,7 @@ use super::System;
 use super::record::layer::newest;
 use crate::attr_path::AttrPath;
 use crate::overrides::{Folded, Kind, Record, leaves_at, tree};
-use crate::plan::options;
+use crate::plan::options::{self, OptionIndex};
 use crate::reconcile::observed::files;
 use crate::render::secrets::Secrets;
 
@@ -83,6 +83,18 @@ impl System<'_> {
         };
         let names = self.plan.sources.iter().map(|one| one.name.as_str());
         names.rev().find(|name| is_there(name).is_some()).map(str::to_owned)
+    }
+
+    /// The values of a service's options that are from sources: their paths, and the source of each.
+    #[must_use]
+    pub(super) fn said(&self, service: &str, folded: &Folded) -> Vec<(AttrPath, String)> {
+        if folded.layers.is_empty() {
+            return Vec::new();
+        }
+        let places = OptionIndex::new(&self.plan);
+        let leaves = folded.overlay.leaves().into_iter();
+        let ours = leaves.filter(|(leaf, _)| places.find(leaf).is_some_and(|place| place.service_name == service));
+        ours.filter_map(|(leaf, _)| Some((leaf.clone(), self.saying(&leaf, folded)?))).collect()
     }
 
     /// The sources that the configuration has, the lowest first.

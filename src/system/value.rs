@@ -58,6 +58,9 @@ pub struct FoundThen {
     pub r#static: Option<Value>,
     /// The ids of the records that the value, or part of it, comes from.
     pub records: Vec<u64>,
+    /// The source that the value, or part of it, came from, if it was not all the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl System<'_> {
@@ -68,7 +71,7 @@ impl System<'_> {
         let Some(then) = self.then(moment)? else {
             return Err(Refused("`dynix get` without --at says what is in effect".to_owned()).into());
         };
-        let whole = effective(&place, &then.overlay)?;
+        let whole = effective(&place, &then.folded.overlay)?;
         let secrets = Secrets::new(&self.plan);
         let shown = |value: &Value| place.below(&path).within(value).map(|value| secrets.shown(&path, value));
         Ok(FoundThen {
@@ -77,7 +80,8 @@ impl System<'_> {
             at: then.record,
             value: shown(&whole),
             r#static: shown(&place.option.static_value),
-            records: records(&then.overlay, &path),
+            records: records(&then.folded.overlay, &path),
+            source: self.saying(&path, &then.folded),
         })
     }
 

@@ -71,6 +71,34 @@ fn a_layer_is_between_what_is_built_and_what_the_host_says() {
 }
 
 #[test]
+fn a_difference_names_the_source_of_each_value() {
+    let system = system();
+    system.run(&["set", WORKERS, "20", "--apply"]).ends(0);
+    say(&system, "fleet", "3f2c", "{ services.harmonia.settings = { workers = 8; priority = 5; }; }").ends(0);
+    let mut text = system.run(&["diff"]).ends(0).stdout;
+    let mut look = |arguments: &[&str]| {
+        text.extend(["$ dynix ", &arguments.join(" "), "\n", &system.run(arguments).ends(0).stdout]);
+    };
+    // What is recorded and not applied yet is no source of what is in effect.
+    system.write("layer.nix", "{ services.harmonia.settings.bind = \"[::]:6000\"; services.distccd.nice = 5; }");
+    let file = system.path("layer.nix");
+    system.run(&["layer", "fleet", file.as_str(), "--revision", "4a1b"]).ends(0);
+    for arguments in
+        [&["diff"][..], &["diff", "--pending"], &["diff", "built..1"], &["diff", "1..2"], &["diff", "2..effect"]]
+    {
+        look(arguments);
+    }
+    insta::assert_snapshot!(text);
+    let json = system.run(&["diff", "--output", "json"]).ends(0).json();
+    is_a("diff", &json);
+    assert_eq!(json["differences"][0]["sources"], json!({PRIORITY: "fleet"}));
+    let at = system.run(&["get", PRIORITY, "--at", "2", "--output", "json"]).ends(0).json();
+    is_a("getAt", &at);
+    assert_eq!(at["source"], "fleet");
+    assert_eq!(system.run(&["get", WORKERS, "--at", "2", "--json"]).ends(0).json()["source"], Value::Null);
+}
+
+#[test]
 fn what_a_source_does_not_say_any_more_is_over() {
     let system = system();
     say(&system, "fleet", "1", "{ services.harmonia.settings.workers = 8; services.distccd.nice = 5; }").ends(0);

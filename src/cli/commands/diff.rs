@@ -50,7 +50,9 @@ pub fn text(pairs: &[Pair], labels: (&str, &str), color: ColorChoice) -> String 
     let coloured = screen::colours(color);
     let shown = pairs.iter().map(|pair| {
         let name = if pair.service == SYSTEM { pair.name.clone() } else { format!("{}/{}", pair.service, pair.name) };
-        screen::diff(&name, (labels.0, &pair.old), (labels.1, &pair.new), coloured)
+        let said: Vec<String> =
+            pair.sources.iter().map(|(path, source)| format!("# {path} is from {source}\n")).collect();
+        said.concat() + &screen::diff(&name, (labels.0, &pair.old), (labels.1, &pair.new), coloured)
     });
     shown.collect()
 }
