@@ -29,6 +29,7 @@ pub mod store;
 pub mod switching;
 pub mod units;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -184,6 +185,44 @@ pub fn observe(paths: &Paths) -> anyhow::Result<Observed> {
     let stand_in = stand_in::in_effect(paths)?.filter(|one| one.about.system == system);
     let is_unfinished = fs::exists(&paths.evaluated().join(UNFINISHED))?;
     Ok(Observed { system, stand_in, is_unfinished })
+}
+
+/// What of the wanted overrides is in effect.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Whether an apply would change something.
+    pub pending: bool,
+    /// Whether all that is wanted is in effect.
+    is_all: bool,
+    /// What was wanted of what is in effect.
+    values: Vec<(String, Value)>,
+}
+
+impl Standing {
+    /// Whether a wanted value is in effect.
+    #[must_use]
+    pub fn has(&self, path: &AttrPath, value: &Value) -> bool {
+        self.is_all || self.values.iter().any(|(one, said)| *one == path.to_string() && said == value)
+    }
+
+    /// Whether something else than what is built is in effect at one of these paths.
+    #[must_use]
+    pub fn has_any(&self, paths: &BTreeSet<AttrPath>) -> bool {
+        self.values.iter().any(|(one, _)| paths.iter().any(|path| path.to_string() == *one))
+    }
+}
+
+/// Compares what is wanted with what is in effect.
+pub fn standing(paths: &Paths, wanted: &Wanted, observed: &Observed) -> anyhow::Result<Standing> {
+    let known = known(paths, wanted)?;
+    let pending = match &known {
+        Some(known) => !is_in_effect(observed, Some(known).filter(|one| one.about.etc.is_some())),
+        // What follows from values of services is found out in the background.
+        None if !wanted.completed.is_empty() => !wanted.is_settled(observed.stand_in.as_ref()),
+        None => !wanted.overrides.is_empty() || !is_in_effect(observed, None),
+    };
+    let values = observed.stand_in.as_ref().map(|one| one.about.values.clone()).unwrap_or_default();
+    Ok(Standing { pending, is_all: known.is_some() && !pending, values })
 }
 
 /// The existing stand-in for the wanted overrides.

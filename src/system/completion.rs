@@ -66,18 +66,23 @@ impl System<'_> {
     }
 
     /// After an apply of services: takes back what followed from values that they do not have any more, if no
-    /// evaluation is needed for it. Everything else is left to the background.
+    /// evaluation is needed for it. Everything else is left to the background, but for what a rejected layer said of no
+    /// service, which goes back with the rest of the layer.
     pub(super) fn follow(&self, request: &Request, report: &mut Report) -> anyhow::Result<()> {
         let is_now = matches!(request.occasion, Occasion::Boot | Occasion::Switch { .. });
-        if self.plan.verify != Verify::Complete || is_now || self.session.manager_to_ask().is_none() {
+        if !evaluated::is_used(&self.plan) || is_now || self.session.manager_to_ask().is_none() {
+            return Ok(());
+        }
+        let is_whole = self.rejected_a_layer(report)?;
+        if !is_whole && self.plan.verify != Verify::Complete {
             return Ok(());
         }
         let observed = evaluated::observe(&self.paths)?;
-        if observed.stand_in.is_none() && !observed.is_unfinished {
+        if !is_whole && observed.stand_in.is_none() && !observed.is_unfinished {
             return Ok(());
         }
         let wanted = self.wanted_now(request)?;
-        let is_known = wanted.is_empty() || evaluated::known(&self.paths, &wanted)?.is_some();
+        let is_known = is_whole || wanted.is_empty() || evaluated::known(&self.paths, &wanted)?.is_some();
         if !is_known || self.is_complete(&wanted)? {
             return Ok(());
         }

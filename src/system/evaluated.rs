@@ -3,7 +3,8 @@
 //! Services come first, because they take milliseconds. If the changes of a rebuild can't be put into effect, none of
 //! them is, and the records are rejected with the reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -11,12 +12,13 @@ use camino::Utf8Path;
 use super::exclusive::Exclusive;
 use super::verify::is_switched_to;
 use super::{Refused, System};
+use crate::attr_path::AttrPath;
 use crate::evaluated::stand_in::{StandIn, Unmade};
-use crate::evaluated::{self, Observed, SYSTEM, Turn, Wanted};
+use crate::evaluated::{self, Observed, SYSTEM, Standing, Turn, Wanted};
 use crate::host::fs::lock::Patience;
 use crate::host::messages;
 use crate::host::systemd::background::Background;
-use crate::overrides::Draft;
+use crate::overrides::{Draft, Kind, Layer, LogError, LogFile};
 use crate::plan::options::OptionIndex;
 use crate::plan::{Plan, allowed};
 use crate::reconcile::report::{Difference, Outcome, Report};
@@ -41,6 +43,15 @@ impl Pending {
             == (!self.wanted.is_empty()).then(|| self.wanted.digest());
         !is_known || self.observed.is_unfinished
     }
+}
+
+/// The services that have to go back because of what was of no service.
+#[derive(Default)]
+struct Back {
+    /// Those whose values led to it.
+    of_values: BTreeSet<String>,
+    /// Those of which layers say something that were rejected for it.
+    of_layers: BTreeSet<String>,
 }
 
 /// Whether an apply is about options of no service.
@@ -104,6 +115,15 @@ impl System<'_> {
         Ok(())
     }
 
+    /// What of the overrides of no service is in effect.
+    pub(super) fn standing(&self) -> anyhow::Result<Standing> {
+        if !evaluated::is_used(&self.plan) || self.session.manager_to_ask().is_none() {
+            return Ok(Standing::default());
+        }
+        let wanted = self.wanted(&self.log(), &self.state()?.on_trial())?;
+        evaluated::standing(&self.paths, &wanted, &evaluated::observe(&self.paths)?)
+    }
+
     pub(super) fn evaluated_turn(&self) -> anyhow::Result<Turn> {
         let is_over = || self.session.is_ending();
         Ok(Turn::take(&self.paths, Patience::until(locks::PATIENCE, &is_over), self.waits())?)
@@ -154,7 +174,8 @@ impl System<'_> {
                 let outcome = match unmade {
                     Unmade::Refused(why) => {
                         let reason = why.join("; ");
-                        system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
+                        let back = system.reject_evaluated((&wanted, &observed), &reason, request, report)?;
+                        system.take_layers_back(back.of_layers, report)?;
                         Outcome::Refused { reason }
                     }
                     Unmade::Failed(error) => Outcome::Failed { reason: messages::chain(&error) },
@@ -175,7 +196,7 @@ impl System<'_> {
             })?);
         }
         report.warnings.extend(target.iter().flat_map(|one| one.about.notes.iter().cloned()));
-        let mut back = BTreeSet::new();
+        let mut back = Back::default();
         let switched = evaluated::switch(&system.paths, &observed, target.as_ref(), &turn);
         system.restore_links(report);
         let outcome = match switched {
@@ -199,9 +220,10 @@ impl System<'_> {
             system.let_go(request)?;
         }
         report.services.insert(SYSTEM.to_owned(), outcome);
-        if !back.is_empty() {
-            system.take_services_back(&back, report)?;
+        if !back.of_values.is_empty() {
+            system.take_services_back(&back.of_values, report)?;
         }
+        system.take_layers_back(back.of_layers, report)?;
         if request.trial.is_none() && system.state()?.trial.is_none() {
             evaluated::keep(&system.paths)?;
         }
@@ -237,7 +259,16 @@ impl System<'_> {
             report.services.extend(again.services);
             return Ok(());
         }
-        let request = Request { services: Some(services.clone()), by, follows: true, ..Request::default() };
+        self.apply_again(services.clone(), by, report)
+    }
+
+    /// The services of layers that were rejected have what they had before those.
+    fn take_layers_back(&self, services: BTreeSet<String>, report: &mut Report) -> anyhow::Result<()> {
+        if services.is_empty() { Ok(()) } else { self.apply_again(services, self.session.user(), report) }
+    }
+
+    fn apply_again(&self, services: BTreeSet<String>, by: String, report: &mut Report) -> anyhow::Result<()> {
+        let request = Request { services: Some(services), by, follows: true, ..Request::default() };
         let again = self.apply_services(&request, false)?;
         report.actions.extend(again.actions);
         report.warnings.extend(again.warnings);
@@ -253,9 +284,9 @@ impl System<'_> {
         reason: &str,
         request: &Request,
         report: &mut Report,
-    ) -> anyhow::Result<BTreeSet<String>> {
+    ) -> anyhow::Result<Back> {
         if request.trial.is_some() {
-            return Ok(BTreeSet::new());
+            return Ok(Back::default());
         }
         let had = observed.stand_in.as_ref().map(|one| (&one.about.values, &one.about.completed));
         let had: Vec<&(String, serde_json::Value)> =
@@ -268,15 +299,60 @@ impl System<'_> {
             ids.insert(*id);
             services.extend(places.find(path).map(|place| place.service_name.to_owned()));
         }
+        let gone = had.iter().filter(|(path, _)| !wanted.all().any(|(one, ..)| one.to_string() == *path));
+        let gone: BTreeSet<AttrPath> = gone.filter_map(|(path, _)| AttrPath::parse(path).ok()).collect();
+        let log = self.log();
+        if !gone.is_empty() {
+            ids.extend(taking_away(&log, &gone)?);
+        }
         if let Some(trial) = self.state()?.trial {
             ids.retain(|id| !trial.marks.iter().any(|mark| mark.record == *id));
         }
         let changes: Vec<Draft> = ids.iter().map(|id| Draft::Reject { id: *id, reason: reason.to_owned() }).collect();
+        let of_layers = self.services_of_layers(&log, &ids)?;
         if !changes.is_empty() {
-            self.log().append(&changes, &request.by, None, self.waits())?;
+            log.append(&changes, &request.by, None, self.waits())?;
             report.rejected.extend(ids);
         }
-        Ok(services)
+        Ok(Back { of_values: services, of_layers })
+    }
+
+    /// The services of which these records, as far as they are layers, or the layers before them say something.
+    fn services_of_layers(&self, log: &LogFile, ids: &BTreeSet<u64>) -> anyhow::Result<BTreeSet<String>> {
+        let mut said: BTreeMap<String, Layer> = BTreeMap::new();
+        let mut paths: BTreeSet<AttrPath> = BTreeSet::new();
+        log.each(|record, fate| {
+            if let Kind::Layer(layer) = record.kind {
+                let is_rejected = ids.contains(&record.id);
+                let before = said.get(&layer.source).filter(|_| is_rejected);
+                let both = before.into_iter().chain(is_rejected.then_some(&layer));
+                paths.extend(both.flat_map(|one| one.values.iter().map(|(path, _)| path.clone())));
+                if fate.counts {
+                    said.insert(layer.source.clone(), layer);
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        let places = OptionIndex::new(&self.plan);
+        Ok(paths.iter().filter_map(|path| Some(places.find(path)?.service_name.to_owned())).collect())
+    }
+
+    /// Whether layers that an apply rejected say, or took away, something of no service.
+    pub(super) fn rejected_a_layer(&self, report: &Report) -> anyhow::Result<bool> {
+        if report.rejected.is_empty() || !allowed::any(&self.plan) {
+            return Ok(false);
+        }
+        let (mut spoken, mut is_rejected) = (BTreeSet::new(), false);
+        self.log().each(|record, _| {
+            if let Kind::Layer(layer) = record.kind {
+                if layer.values.iter().any(|(path, _)| allowed::is_evaluated(&self.plan, path)) {
+                    spoken.insert(layer.source.clone());
+                }
+                is_rejected |= report.rejected.contains(&record.id) && spoken.contains(&layer.source);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(is_rejected)
     }
 
     /// Ends a trial that did not come to touch anything of this.
@@ -400,6 +476,20 @@ impl System<'_> {
     pub fn awaits_switch_to(&self, system: &Utf8Path) -> anyhow::Result<bool> {
         is_switched_to(system, &self.paths)
     }
+}
+
+/// The newest layers of sources that do not say something any more that they said before.
+fn taking_away(log: &LogFile, gone: &BTreeSet<AttrPath>) -> Result<Vec<u64>, LogError> {
+    let mut newest: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+    log.each(|record, fate| {
+        if let (Kind::Layer(layer), true) = (record.kind, fate.counts) {
+            let says = layer.values.iter().any(|(path, _)| gone.contains(path));
+            let said = newest.get(&layer.source).is_some_and(|(_, said)| *said);
+            newest.insert(layer.source, (record.id, says || said));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(newest.into_values().filter(|(_, said)| *said).map(|(id, _)| id).collect())
 }
 
 /// The differences between two states of the system, without the texts that both have.

@@ -9,6 +9,7 @@ use super::System;
 use super::record::layer::newest;
 use crate::attr_path::AttrPath;
 use crate::overrides::{Folded, Kind, Record, leaves_at, tree};
+use crate::plan::allowed;
 use crate::plan::options::{self, OptionIndex};
 use crate::reconcile::observed::files;
 use crate::render::secrets::Secrets;
@@ -108,6 +109,7 @@ impl System<'_> {
         let records = if said.is_empty() { Vec::new() } else { log.find(|id| said.contains(&id))? };
         let mut records: BTreeMap<u64, Record> = records.into_iter().map(|record| (record.id, record)).collect();
         let mut newest = if self.plan.sources.is_empty() { BTreeMap::new() } else { newest(&log)? };
+        let mut standing = None;
         let mut sources = Vec::new();
         for spec in &self.plan.sources {
             let mut source = Source {
@@ -132,7 +134,14 @@ impl System<'_> {
                     (source.time, source.by, source.message, source.revision) = (time, by, message, layer.revision);
                 }
                 for (path, one) in leaves {
-                    let Some(place) = options::find(&self.plan, &path) else { continue };
+                    let Some(place) = options::find(&self.plan, &path) else {
+                        let counts = folded.overlay.at(&path) == Some(one) && allowed::is_evaluated(&self.plan, &path);
+                        if counts && self.session.manager_to_ask().is_some() {
+                            standing = Some(standing.map_or_else(|| self.standing(), Ok)?);
+                            source.applied &= standing.as_ref().is_some_and(|standing| standing.has(&path, one.value));
+                        }
+                        continue;
+                    };
                     source.applied &= one.id <= state.log_id(place.service_name)
                         && files::is_intact(place.service_name, place.service, &state, &self.paths)?;
                 }

@@ -151,18 +151,8 @@ fn of_no_service(
     if wanted.overrides.is_empty() && observed.stand_in.is_none() && !observed.is_unfinished {
         return Ok(None);
     }
-    let known = evaluated::known(paths, wanted)?;
-    let pending = match &known {
-        Some(known) => !evaluated::is_in_effect(&observed, Some(known).filter(|one| one.about.etc.is_some())),
-        // What follows from values of services is found out in the background.
-        None if !wanted.completed.is_empty() => !wanted.is_settled(observed.stand_in.as_ref()),
-        None => !wanted.overrides.is_empty() || !evaluated::is_in_effect(&observed, None),
-    };
+    let standing = evaluated::standing(paths, wanted, &observed)?;
     let about = observed.stand_in.as_ref().map(|one| &one.about);
-    let is_applied = |path: &str, value: &Value| {
-        about.is_some_and(|about| about.values.iter().any(|(one, said)| one == path && said == value))
-            || known.is_some() && !pending
-    };
     let overrides = wanted.overrides.iter().map(|(path, value, id)| {
         let record = records.get(id);
         let layer = record.and_then(layer_of);
@@ -178,11 +168,16 @@ fn of_no_service(
             source: layer.map(|layer| layer.source.clone()),
             revision: layer.and_then(|layer| layer.revision.clone()),
             built_in: false,
-            applied: is_applied(&path.to_string(), value),
+            applied: standing.has(path, value),
         }
     });
     let changes = about.map(evaluated::stand_in::About::changed).unwrap_or_default();
-    Ok(Some(ServiceStatus { pending, overrides: overrides.collect(), changes, ..ServiceStatus::default() }))
+    Ok(Some(ServiceStatus {
+        pending: standing.pending,
+        overrides: overrides.collect(),
+        changes,
+        ..ServiceStatus::default()
+    }))
 }
 
 impl System<'_> {

@@ -309,6 +309,87 @@ fn a_layer_whose_service_fails_is_refused_whole() {
     assert_eq!((&sources[0]["revision"], &sources[0]["refused"]["revision"]), (&json!("1"), &json!("2")));
 }
 
+/// A system in which options of no service can be overridden, and `fleet` may say something of one. `answer`: what an
+/// evaluation gives.
+fn evaluating(answer: &Value) -> System {
+    let mut description = description();
+    description["daemon"]["allow"]["fleet"]["options"]["networking"] = json!({"values": ["example.org", "a.org", 1]});
+    System::evaluating(description, answer)
+}
+
+#[test]
+fn a_layer_can_say_something_of_options_of_no_service() {
+    let system = evaluating(&json!({}));
+    let handler = Handler::on(&system);
+    let both = |domain: &str, workers: u32| {
+        let services = json!({"harmonia": {"settings": {"workers": workers}}});
+        let values = json!({"networking": {"domain": domain}, "services": services});
+        handler.ask(AGENT, "SetLayer", json!({"source": "fleet", "revision": "r", "values": values, "apply": true}))
+    };
+    // Its bounds are about these, too, and come before anything is evaluated; so do types of services.
+    assert_eq!(error(&both("other.org", 6)), Some("Refused"));
+    for other in [json!({"services": {"distccd": {"maxJobs": "many"}}}), json!({"boot": {"kernelParams": ["quiet"]}})] {
+        let mut values = json!({"networking": {"domain": "example.org"}});
+        values.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        let reply = handler.ask(0, "SetLayer", json!({"source": "fleet", "revision": "r", "values": values}));
+        assert_eq!(error(&reply), Some("Refused"), "{reply:?}");
+    }
+    assert_eq!((system.evaluations(), system.path("etc/nixos/dynamic.nix").exists()), (0, false));
+    let reply = handler.ask(AGENT, "SetLayer", json!({"source": "web", "values": {"networking": {"domain": "a.org"}}}));
+    assert_eq!(error(&reply), Some("NotAllowed"), "{reply:?}");
+    // One record for both, after one evaluation.
+    assert_eq!(both("example.org", 6).error, None);
+    let evaluations = system.evaluations();
+    assert!(evaluations > 0);
+    insta::assert_snapshot!(without_times(&system.run(&["log"]).ends(0).stdout));
+    assert_eq!(get(&system, WORKERS), json!(6));
+    // Where no such option changes, nothing is evaluated.
+    assert_eq!(both("example.org", 7).error, None);
+    assert_eq!(both("example.org", 7).error, None);
+    assert_eq!((get(&system, WORKERS), system.evaluations()), (json!(7), evaluations));
+    assert_eq!(
+        system.run(&["sources", "--json"]).json()["sources"][0]["values"]["networking"]["domain"],
+        "example.org"
+    );
+    // What is said of them no more is over, and other sources know nothing of it.
+    assert_eq!(handler.ask(AGENT, "SetLayer", json!({"source": "fleet", "values": {}})).error, None);
+    assert_eq!(system.run(&["sources", "--json"]).json()["sources"][0]["values"], json!({}));
+}
+
+#[test]
+fn a_layer_whose_evaluation_is_refused_is_rejected_whole_and_not_evaluated_again() {
+    let system = evaluating(&json!({}));
+    let say = |revision: &str, domain: &str, workers: u32| {
+        let text = format!("{{ networking.domain = \"{domain}\"; services.harmonia.settings.workers = {workers}; }}");
+        say(&system, "fleet", revision, &text)
+    };
+    say("1", "example.org", 6).ends(0);
+    system.evaluates_to(&json!({"failedAssertions": ["a domain needs two parts"]}));
+    let run = say("2", "a.org", 7).ends(3);
+    assert_eq!(run.stderr, "error: a rebuild would fail: a domain needs two parts\n");
+    assert_eq!(get(&system, WORKERS), json!(6));
+    insta::assert_snapshot!(without_times(&system.run(&["sources"]).ends(0).stdout));
+    let (evaluations, log) = (system.evaluations(), system.read("etc/nixos/dynamic.nix"));
+    // Mended meanwhile, but nobody says so.
+    system.evaluates_to(&json!({}));
+    let run = say("2", "a.org", 7).ends(3);
+    assert!(
+        run.stderr.contains("2 of fleet was refused here before (record 2): a rebuild would fail"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!((system.evaluations(), system.read("etc/nixos/dynamic.nix")), (evaluations, log));
+    say("3", "a.org", 7).ends(0);
+    assert_eq!(get(&system, WORKERS), json!(7));
+    // What is no verdict on the values is no refusal, and is tried again.
+    system.evaluates_to(&json!({"system": "/nix/store/another"}));
+    let log = system.read("etc/nixos/dynamic.nix");
+    say("4", "b.org", 7).ends(1);
+    assert_eq!(system.read("etc/nixos/dynamic.nix"), log);
+    system.evaluates_to(&json!({}));
+    say("4", "b.org", 7).ends(0);
+}
+
 /// The agent's program does it, beside this one; all words are its own.
 #[test]
 fn what_concerns_a_fleet_is_done_by_the_program_beside() {

@@ -1,6 +1,9 @@
 //! `dynix layer`: all that a source says by now, checked and recorded as a whole.
 //!
 //! A layer is refused whole where any part of it is. A refused revision is not tried again until another one was.
+//!
+//! Where it changes options of no service, they are evaluated before it is recorded. What the evaluation refuses is recorded
+//! as rejected: an evaluation takes seconds, and is not made again for the same revision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -9,11 +12,12 @@ use serde_json::{Map, Value};
 
 use super::changed::{self, Changed};
 use super::check::check;
-use super::set::{asked, place};
+use super::set::{asked, is_evaluated, place};
 use super::{Recorded, trial};
 use crate::attr_path::AttrPath;
-use crate::overrides::{Draft, Folded, Kind, Layer, LogError, LogFile};
-use crate::plan::options;
+use crate::evaluated::SYSTEM;
+use crate::overrides::{Draft, Folded, Kind, Layer, LogError, LogFile, Marking};
+use crate::plan::{allowed, options};
 use crate::render::secrets::{SecretFiles, Secrets};
 use crate::system::caller::{Caller, by_source};
 use crate::system::request::SetLayer;
@@ -26,9 +30,17 @@ pub fn record(request: &SetLayer, system: &System<'_>, caller: &Caller<'_>) -> a
     let by = request.by.as_deref().map(|by| by_source(by, source)).transpose().map_err(Refused)?;
     let caller = &Caller { by: by.as_deref().unwrap_or(caller.by), ..*caller };
     let values = leaves(&request.values)?;
-    let paths: Vec<AttrPath> = values.iter().map(|(path, _)| path.clone()).collect();
+    let mut paths = Vec::new();
+    let mut services = BTreeSet::new();
+    for (path, _) in &values {
+        if is_evaluated(&system.plan, path)? {
+            services.insert(SYSTEM.to_owned());
+        } else {
+            paths.push(path.clone());
+        }
+    }
     let places = paths.iter().map(|path| place(system, path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut services: BTreeSet<String> = places.iter().map(|place| place.service_name.to_owned()).collect();
+    services.extend(places.iter().map(|place| place.service_name.to_owned()));
     let layer = Layer { source: source.clone(), revision: revision.clone(), values };
     let (secrets, files) = (Secrets::new(&system.plan), SecretFiles::new(&system.paths));
     let mut gone = BTreeSet::new();
@@ -38,16 +50,11 @@ pub fn record(request: &SetLayer, system: &System<'_>, caller: &Caller<'_>) -> a
         if is_said(&folded, &layer) {
             return Ok(Vec::new());
         }
-        if let Some((id, reason)) = refused(log, source, revision.as_deref())? {
-            let revision = revision.as_deref().unwrap_or("without a revision");
-            return Err(
-                Refused(format!("{revision} of {source} was refused here before (record {id}): {reason}")).into()
-            );
-        }
+        not_refused(log, &layer)?;
         Ok(vec![Draft::Layer(layer.clone())])
     };
     let mut notes = Vec::new();
-    let check = |log: &LogFile, drafts: &[Draft]| {
+    let checks = |log: &LogFile, drafts: &[Draft]| {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
@@ -57,7 +64,12 @@ pub fn record(request: &SetLayer, system: &System<'_>, caller: &Caller<'_>) -> a
         notes = checked.notes;
         Ok(changed::between(system, &before.overlay, &after, &[]))
     };
-    let made = trial::record_checked((system, caller), &mut None, None, decide, check)?;
+    if !caller.only_looks {
+        evaluate(system, &layer, caller, |log, drafts| {
+            check(drafts, &log.fold()?, &asked(&paths, &places, log, &secrets), &files).map(drop)
+        })?;
+    }
+    let made = trial::record_checked((system, caller), &mut None, None, decide, checks)?;
     let mut recorded = Recorded::default();
     if made.drafts.is_empty() {
         recorded.notes.push(format!("{source} said the same before"));
@@ -70,8 +82,56 @@ pub fn record(request: &SetLayer, system: &System<'_>, caller: &Caller<'_>) -> a
     }
     services.extend(Changed::services(&made.changed));
     services.extend(gone.iter().filter_map(|path| Some(options::find(&system.plan, path)?.service_name.to_owned())));
+    if !services.contains(SYSTEM) && !gone.is_empty() && system.standing()?.has_any(&gone) {
+        services.insert(SYSTEM.to_owned());
+    }
     let applies = request.apply && !services.is_empty();
     Ok(recorded.then(made, applies, Some(services), None, caller))
+}
+
+/// Finds out whether the options of no service can have what the layer says, if it changes any. What can't be is recorded as
+/// rejected.
+fn evaluate(
+    system: &System<'_>,
+    layer: &Layer,
+    caller: &Caller<'_>,
+    check: impl FnOnce(&LogFile, &[Draft]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let log = system.log();
+    let drafts = [Draft::Layer(layer.clone())];
+    let on_trial = system.state()?.on_trial();
+    let [before, after] =
+        [log.preview(&on_trial)?, log.preview(&[on_trial.as_slice(), &drafts].concat())?].map(|one| one.overlay);
+    let is_of_no_service = |path: &AttrPath| allowed::is_evaluated(&system.plan, path);
+    let [was, is] = [&before, &after].map(|overlay| {
+        let leaves = overlay.leaves().into_iter().filter(|(path, _)| is_of_no_service(path));
+        leaves.map(|(path, one)| (path, one.value.clone())).collect::<Vec<_>>()
+    });
+    if was == is || is_said(&log.fold()?, layer) {
+        return Ok(());
+    }
+    not_refused(&log, layer)?;
+    (caller.judge)(&log, &drafts)?;
+    // That takes no time.
+    check(&log, &drafts)?;
+    let Err(error) = system.try_out(&drafts, false) else { return Ok(()) };
+    if let Some(Refused(reason)) = error.downcast_ref::<Refused>() {
+        let marking = Marking { by: caller.by, until: None, message: caller.message, rejected: Some(reason) };
+        let decide = |log: &LogFile| {
+            not_refused(log, layer)?;
+            anyhow::Ok(drafts.to_vec())
+        };
+        system.log().decide(&marking, system.waits(), decide)?;
+    }
+    Err(error)
+}
+
+/// An error if this revision was refused here before, and the source said nothing else since.
+fn not_refused(log: &LogFile, layer: &Layer) -> anyhow::Result<()> {
+    let Layer { source, revision, .. } = layer;
+    let Some((id, reason)) = refused(log, source, revision.as_deref())? else { return Ok(()) };
+    let revision = revision.as_deref().unwrap_or("without a revision");
+    Err(Refused(format!("{revision} of {source} was refused here before (record {id}): {reason}")).into())
 }
 
 /// Whether the configuration has the source.

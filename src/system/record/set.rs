@@ -53,7 +53,7 @@ pub fn record(request: &Set, system: &System<'_>, caller: &Caller<'_>) -> anyhow
 }
 
 /// Whether the path is of no service, and may be overridden.
-fn is_evaluated(plan: &Plan, path: &AttrPath) -> Result<bool, Refused> {
+pub(super) fn is_evaluated(plan: &Plan, path: &AttrPath) -> Result<bool, Refused> {
     if options::find(plan, path).is_some() {
         return Ok(false);
     }

@@ -343,23 +343,11 @@ fn one_value_of_several_that_is_not_theirs_refuses_all() {
 /// evaluation gives.
 fn evaluated(answer: &Value) -> System {
     let mut description = description();
-    description["options"] = json!(["networking", "environment.etc"]);
-    description["evaluator"] = json!({"command": ["/bin/sh", "-c", "cat answer.json"], "arguments": "{ }"});
     description["daemon"]["allow"]["naming"] = json!({
         "users": [BALANCER.to_string()],
         "options": {"networking.domain": {"methods": ["append", "unset", "reset"]}},
     });
-    let system = System::of(&description);
-    let script = "#!/bin/sh\n#### Activation script snippet etc:\nset up /nix/store/0-etc/etc\n\
-                  # Make this configuration the current configuration.\n";
-    let running = system.path("built/activate");
-    system.write("built/activate", script);
-    system.write("run/lock/x", "");
-    std::os::unix::fs::symlink(running.parent().unwrap(), system.path("run/current-system")).unwrap();
-    let mut whole = json!({"version": 1, "problems": [], "system": running.parent(), "activation": script});
-    whole.as_object_mut().unwrap().extend(answer.as_object().unwrap().clone());
-    system.write("etc/nixos/answer.json", &whole.to_string());
-    system
+    System::evaluating(description, answer)
 }
 
 #[test]
