@@ -11,6 +11,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::host::fs;
+use crate::host::interruption;
 
 /// The socket that systemd listens on for us.
 pub fn given_socket() -> anyhow::Result<UnixListener> {
@@ -38,7 +39,9 @@ pub fn own_socket(path: &Utf8Path) -> anyhow::Result<UnixListener> {
 pub fn end_requests() -> anyhow::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair().context("cannot be told of signals")?;
     reader.set_nonblocking(true)?;
-    for signal in [SIGTERM, SIGINT] {
+    let signals = [SIGTERM, SIGINT];
+    interruption::handled_elsewhere(&signals);
+    for signal in signals {
         let writer = writer.try_clone()?;
         signal_hook::low_level::pipe::register(signal, writer).context("cannot be told of signals")?;
     }

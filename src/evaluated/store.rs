@@ -9,6 +9,7 @@ use super::derivation::Derivation;
 use super::needs::Store;
 use crate::host::evaluator::Evaluator;
 use crate::host::fs;
+use crate::host::interruption::Hold;
 use crate::host::process;
 
 /// Until a realisation of texts and links is given up.
@@ -66,7 +67,8 @@ impl NixStore {
     }
 
     fn run(&self, command: &[String], deadline: Duration) -> anyhow::Result<String> {
-        let output = process::run(command, deadline)?;
+        let hold = Hold::begin_also_in_apply();
+        let output = process::run_unless(command, deadline, &|| hold.is_wanted())?;
         if !output.status.success() {
             bail!("{} {} failed: {}", self.program, command[1], output.words())
         }

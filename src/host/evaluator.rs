@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::host::interruption::Hold;
 use crate::host::process::{self, ProcessError};
 
 /// The Nix evaluator for records that are not literal.
@@ -62,14 +63,22 @@ pub enum EvaluatorError {
     },
 }
 
-/// Evaluates `expression`; relative paths in it are below `directory`, which need not be there.
-pub fn evaluate(evaluator: &Evaluator, expression: &str, directory: &Utf8Path) -> Result<Value, EvaluatorError> {
+/// Evaluates `expression`; relative paths in it are below `directory`, which need not be there. It ends early if `hold`
+/// asks for that.
+pub fn evaluate(
+    evaluator: &Evaluator,
+    expression: &str,
+    directory: &Utf8Path,
+    hold: &Hold,
+) -> Result<Value, EvaluatorError> {
     let mut command = evaluator.command.clone();
     command.extend(["--expr".to_owned(), expression.to_owned()]);
     let program = command.first().cloned().unwrap_or_default();
     // Without a directory, relative paths lead nowhere.
     let directory = Some(directory).filter(|directory| directory.is_dir());
-    let output = process::run_in(directory, &command, Duration::from_secs_f64(evaluator.deadline))?;
+    let output = process::run_in_unless(directory, &command, Duration::from_secs_f64(evaluator.deadline), &|| {
+        hold.is_wanted()
+    })?;
     if !output.status.success() {
         let (status, words) = (output.status, output.words());
         return Err(if process::is_verdict(status) && !is_out_of_memory(&words) {
@@ -99,7 +108,7 @@ mod tests {
             let script = format!("printf '%s\\n' '{words}' >&2; exit 1");
             let command = ["sh", "-c", &script].map(str::to_owned).to_vec();
             let evaluator = Evaluator { command, arguments: "{ }".to_owned(), deadline: 60.0 };
-            evaluate(&evaluator, "1", Utf8Path::new("/")).unwrap_err()
+            evaluate(&evaluator, "1", Utf8Path::new("/"), &Hold::begin()).unwrap_err()
         };
         assert!(matches!(of("error: out of memory"), EvaluatorError::Ended { .. }));
         assert!(matches!(of("error: attribute missing"), EvaluatorError::Failed { .. }));

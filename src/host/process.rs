@@ -114,8 +114,13 @@ pub fn run_unless(
 }
 
 /// The same, with `directory` as its working directory.
-pub fn run_in(directory: Option<&Utf8Path>, command: &[String], deadline: Duration) -> Result<Output, ProcessError> {
-    start(directory, command, deadline, &|| false)
+pub fn run_in_unless(
+    directory: Option<&Utf8Path>,
+    command: &[String],
+    deadline: Duration,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Output, ProcessError> {
+    start(directory, command, deadline, interrupted)
 }
 
 fn start(

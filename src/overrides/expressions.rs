@@ -15,6 +15,7 @@ use super::values::{Answer, Values};
 use crate::attr_path::AttrPath;
 use crate::host::evaluator::Evaluator;
 use crate::host::evaluator::{EvaluatorError, evaluate};
+use crate::host::interruption::Hold;
 
 /// The limit for one call: Linux takes no argument of 128 KiB or more (`MAX_ARG_STRLEN`, execve(2)).
 const MOST: usize = 100 * 1024;
@@ -144,7 +145,9 @@ fn failed(error: &EvaluatorError) -> Answer {
 }
 
 fn evaluated(wanted: &[&Wanted], with: With<'_>, evaluator: &Evaluator) -> Result<Vec<Answer>, EvaluatorError> {
-    let values = evaluate(evaluator, &expression(wanted, with.parameters, evaluator), with.directory)?;
+    // What is in effect depends on it: an apply waits for it.
+    let hold = Hold::begin();
+    let values = evaluate(evaluator, &expression(wanted, with.parameters, evaluator), with.directory, &hold)?;
     Ok(match values {
         Value::Array(values) if values.len() == wanted.len() => values.into_iter().map(look).collect(),
         other => {

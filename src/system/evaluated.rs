@@ -178,7 +178,10 @@ impl System<'_> {
                         system.take_layers_back(back.of_layers, report)?;
                         Outcome::Refused { reason }
                     }
-                    Unmade::Failed(error) => Outcome::Failed { reason: messages::chain(&error) },
+                    Unmade::Failed(error) => {
+                        report.interrupted |= self.session.interrupted().is_some();
+                        Outcome::Failed { reason: messages::chain(&error) }
+                    }
                 };
                 report.services.insert(SYSTEM.to_owned(), outcome);
                 system.let_go(request)?;

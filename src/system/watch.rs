@@ -17,6 +17,7 @@ use super::System;
 use super::exclusive::Exclusive;
 use super::session::Session;
 use crate::host::fs::notify::Notify;
+use crate::host::interruption;
 use crate::host::paths::Paths;
 use crate::host::systemd::ManagerError;
 use crate::host::systemd::changes::Listener;
@@ -217,6 +218,7 @@ fn look_at_the_state(paths: &Paths, calls: Sender<Call>) -> anyhow::Result<()> {
 /// Calls when a signal asks for the end.
 fn heed_the_end(calls: Sender<Call>, ending: Arc<AtomicBool>) -> anyhow::Result<()> {
     let (mut told, tell) = UnixStream::pair().context("cannot catch signals")?;
+    interruption::handled_elsewhere(&[SIGTERM]);
     pipe::register(SIGTERM, tell).context("cannot catch signals")?;
     let heed = move || {
         if told.read(&mut [0]).is_ok() {

@@ -10,6 +10,7 @@ use super::comparison::{self, Comparison};
 use super::proof::{self, Flows, Proof};
 use crate::host::evaluator::Evaluator;
 use crate::host::evaluator::{EvaluatorError, evaluate};
+use crate::host::interruption::Hold;
 use crate::overrides::Overlay;
 use crate::plan::{File, Plan};
 
@@ -78,6 +79,8 @@ pub fn ask_with(
     directory: &Utf8Path,
     options: &[&str],
 ) -> Result<Value, Asking> {
+    // Dropped last: nothing is left behind where a signal ends this process.
+    let hold = Hold::begin_also_in_apply();
     // The overrides go into a file: they may be longer than an argument, and nobody else may read them.
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(arguments.to_string().as_bytes())?;
@@ -98,7 +101,7 @@ pub fn ask_with(
     evaluator.deadline *= WHOLE_SYSTEM;
     // A system need not keep its configuration there.
     let directory = if directory.is_dir() { directory } else { Utf8Path::new("/") };
-    Ok(evaluate(&evaluator, &expression, directory)?)
+    Ok(evaluate(&evaluator, &expression, directory, &hold)?)
 }
 
 /// Finds everything that can depend on the values of the plan's services. An error says why there is no proof.

@@ -134,6 +134,15 @@
               assert "did not come to its end" in said, said
               untouched(before)
 
+          with subtest("one that is interrupted"):
+              for signal, code in [("TERM", 143), ("INT", 130)]:
+                  in_background(f"dynix append {DEMO_CONF} 'for ever' --apply")
+                  machine.wait_until_succeeds("pgrep -x nix-instantiate", timeout=20)
+                  machine.succeed(f"sleep 1; pkill -{signal} -f '^dynix append'")
+                  t.assertEqual(ended()[0], code)
+                  machine.wait_until_fails("pgrep -x nix-instantiate", timeout=5)
+                  untouched(before)
+
           with subtest("what is well is applied as before"):
               dynix(f"append {DEMO_CONF} well --apply")
               t.assertEqual(demo_conf(), "well")

@@ -25,6 +25,7 @@ mod importing;
 mod index;
 mod inputs;
 mod interface;
+mod interruption;
 mod known_good;
 mod layers;
 mod log;

@@ -13,6 +13,7 @@ use rustix::process::geteuid;
 use signal_hook::consts::SIGINT;
 
 use crate::host::environment;
+use crate::host::interruption;
 
 /// Ends at once what fits on the screen, leaves it there, and lets colours through (less(1)).
 const LESS: &str = "FRX";
@@ -98,6 +99,7 @@ fn start() -> Option<Way> {
         command.spawn().ok()
     })?;
     // Ctrl-C is for the pager; dynix ends when it does.
+    interruption::handled_elsewhere(&[SIGINT]);
     let _ = signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false)));
     let input = child.stdin.take()?;
     Some(Way::Paged(child, input))
