@@ -383,7 +383,7 @@ pub fn switch(
     target: Option<&StandIn>,
     _turn: &Turn,
 ) -> anyhow::Result<SwitchResult> {
-    let before = switching::failed_units()?;
+    let before = switching::failing_units()?;
     // The system itself was checked when it was switched to. The way back to it is never barred.
     let gone = go(paths, observed, observed.stand_in.as_ref(), target, target.is_some())?;
     timings::mark("switch");
@@ -435,14 +435,24 @@ fn go(
     Ok(switched)
 }
 
-/// The verdict on a switch. Units that had failed before are not its fault.
+/// The verdict on a switch.
 fn verdict(gone: &Switched, before: &[String]) -> Result<(), String> {
     if gone.is_well {
         return Ok(());
     }
-    let failed = switching::failed_units().map_err(|error| format!("{error:#}"))?;
-    let new: Vec<String> = failed.into_iter().filter(|unit| !before.contains(unit)).collect();
-    if new.is_empty() { Err(complaint(&gone.said)) } else { Err(format!("{} failed", new.join(", "))) }
+    judged(gone, before, &switching::failed_units().map_err(|error| format!("{error:#}"))?)
+}
+
+/// Units that had failed before are not its fault: switch-to-configuration names all that are in a failed state.
+fn judged(gone: &Switched, before: &[String], after: &[String]) -> Result<(), String> {
+    let new: Vec<&str> = after.iter().filter(|unit| !before.contains(unit)).map(String::as_str).collect();
+    if !new.is_empty() {
+        return Err(format!("{} failed", new.join(", ")));
+    }
+    match &gone.failed {
+        Some(failed) if !failed.is_empty() && failed.iter().all(|unit| before.contains(unit)) => Ok(()),
+        _ => Err(complaint(&gone.said)),
+    }
 }
 
 /// The errors in the output of switch-to-configuration. It also shows the status of each unit that failed, which is
@@ -494,6 +504,27 @@ mod tests {
         assert_eq!(complaint(&said), "Pre-switch check 'disk' failed");
         assert_eq!(complaint(&lines("one\ntwo")), "two");
         assert_eq!(complaint(&[]), "");
+    }
+
+    #[test]
+    fn units_that_had_failed_before_are_not_its_fault() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let gone = |failed: Option<&[&str]>| Switched {
+            is_well: false,
+            failed: failed.map(names),
+            is_refused: false,
+            said: names(&["warning: something"]),
+        };
+        let (old, both) = (names(&["old.service"]), names(&["new.service", "old.service"]));
+        assert_eq!(judged(&gone(Some(&["old.service"])), &old, &old), Ok(()));
+        // One that is started over and over is in no failed state just then.
+        assert_eq!(judged(&gone(Some(&["old.service"])), &old, &[]), Ok(()));
+        assert_eq!(judged(&gone(Some(&["new.service", "old.service"])), &old, &both), Err("new.service failed".into()));
+        let complaint = Err("warning: something".to_owned());
+        assert_eq!(judged(&gone(Some(&["new.service"])), &old, &old), complaint);
+        // More is wrong than units.
+        assert_eq!(judged(&gone(Some(&[])), &old, &old), complaint);
+        assert_eq!(judged(&gone(None), &old, &old), complaint);
     }
 
     #[test]

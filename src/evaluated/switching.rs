@@ -26,11 +26,20 @@ pub enum What {
     DryActivate,
 }
 
+/// Its exit code if units have failed, whether it touched them or not.
+const UNITS_FAILED: i32 = 4;
+/// What it says before the names of units that are in a failed state.
+const FAILED: &str = "the following units failed: ";
+/// What it says of a job that failed, before the name of its unit.
+const JOBS: [&str; 4] = ["Failed to start ", "Failed to stop ", "Failed to restart ", "Failed to reload "];
+
 /// The result of a switch.
 #[derive(Clone, Debug)]
 pub struct Switched {
     /// Whether it says that all is well.
     pub is_well: bool,
+    /// The units that it names where these are all that it says is wrong; `None` if there is more.
+    pub failed: Option<Vec<String>>,
     /// Whether a check before it refused it, and it did nothing.
     pub is_refused: bool,
     /// Its output, line by line.
@@ -68,7 +77,19 @@ fn switched(output: &Output, words: &str) -> anyhow::Result<Switched> {
     }
     let said: Vec<String> = words.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let is_refused = said.iter().any(|line| line == REFUSED);
-    Ok(Switched { is_well: output.status.success(), is_refused, said })
+    let failed = (output.status.code() == Some(UNITS_FAILED)).then(|| failed(&said));
+    Ok(Switched { is_well: output.status.success(), failed, is_refused, said })
+}
+
+/// The units that are named as failed.
+fn failed(said: &[String]) -> Vec<String> {
+    let lines = said.iter().map(|line| line.trim_start_matches("warning: "));
+    let named = lines.flat_map(|line| {
+        let of_a_job = JOBS.iter().find_map(|words| line.strip_prefix(words));
+        let names = line.strip_prefix(FAILED).or(of_a_job.map(|rest| rest.split(':').next().unwrap_or(rest)));
+        names.into_iter().flat_map(|names| names.split(", "))
+    });
+    named.map(str::to_owned).collect()
 }
 
 /// The command runs in a unit of its own, as in nixos-rebuild: it outlives its caller, and the caller's limits do not
@@ -98,12 +119,41 @@ fn command(directory: &Utf8Path, word: &str, is_checked: bool) -> Vec<String> {
 
 /// Units that have failed.
 pub fn failed_units() -> anyhow::Result<Vec<String>> {
-    const LIST: [&str; 5] =
-        ["/run/current-system/systemd/bin/systemctl", "list-units", "--state=failed", "--plain", "--no-legend"];
-    let output = process::run(&LIST.map(str::to_owned), Duration::from_secs(60))?;
+    units("failed")
+}
+
+/// These, and those that systemd starts over and over: NixOS counts them as failed, too.
+pub fn failing_units() -> anyhow::Result<Vec<String>> {
+    units("failed,auto-restart")
+}
+
+fn units(states: &str) -> anyhow::Result<Vec<String>> {
+    const SYSTEMCTL: &str = "/run/current-system/systemd/bin/systemctl";
+    let states = format!("--state={states}");
+    let list = [SYSTEMCTL, "list-units", &states, "--plain", "--no-legend"];
+    let output = process::run(&list.map(str::to_owned), Duration::from_secs(60))?;
     if !output.status.success() {
         bail!("systemctl does not say which units have failed: {}", output.words())
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_units_that_failed_are_read() {
+        let said = [
+            "starting the following units: a.service",
+            "Failed to start a.service",
+            "Failed to reload b.service: Unit b.service not found.",
+            "warning: the following units failed: a.service, c@x.service",
+            "* a.service - A",
+        ];
+        let said: Vec<String> = said.map(str::to_owned).to_vec();
+        assert_eq!(failed(&said), ["a.service", "b.service", "a.service", "c@x.service"]);
+        assert!(failed(&["all is well".to_owned()]).is_empty());
+    }
 }

@@ -137,6 +137,16 @@ else:
         assert "reject" in dynix("log"), dynix("log")
         t.assertEqual(dynix("apply"), "nothing to do\n")
 
+    with subtest("units that had failed before are not its fault"):
+        machine.succeed("systemd-run --quiet --unit=broken false")
+        machine.succeed("systemd-run --quiet --unit=loops -p Restart=always -p RestartSec=60 false")
+        machine.wait_until_succeeds("systemctl is-failed broken.service && systemctl show -P SubState loops.service | grep -x auto-restart", timeout=10)
+        dynix(f"append {WORD} beside --apply")
+        t.assertEqual(word(), "beside")
+        dynix("reset system")
+        t.assertEqual((word(), is_static()), ("built", True))
+        machine.succeed("systemctl stop loops.service; systemctl reset-failed")
+
     with subtest("not confirmed, it goes back"):
         dynix(f"append {WORD} tried --apply --confirm 5s")
         t.assertEqual(word(), "tried")
