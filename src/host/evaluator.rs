@@ -76,9 +76,8 @@ pub fn evaluate(
     let program = command.first().cloned().unwrap_or_default();
     // Without a directory, relative paths lead nowhere.
     let directory = Some(directory).filter(|directory| directory.is_dir());
-    let output = process::run_in_unless(directory, &command, Duration::from_secs_f64(evaluator.deadline), &|| {
-        hold.is_wanted()
-    })?;
+    let output =
+        process::run_in_unless(directory, &command, Duration::from_secs_f64(evaluator.deadline), &|| hold.is_wanted())?;
     if !output.status.success() {
         let (status, words) = (output.status, output.words());
         return Err(if process::is_verdict(status) && !is_out_of_memory(&words) {
