@@ -21,6 +21,7 @@ lib.genAttrs
     "distccd"
     "ends"
     "entry-point"
+    "etc-overlay"
     "evaluated"
     "evaluated-limits"
     "evaluation"

@@ -75,6 +75,12 @@ class Container:
             place.touch()
         self._mount(place, "--bind", "-o", "rw" if writable else "ro", str(source))
 
+    def hold(self, target: str) -> None:
+        """A directory of the machine that is no overlay."""
+        place = self._directory / "held" / target.lstrip("/")
+        place.mkdir(parents=True)
+        self.bind(place, target, writable=True)
+
     def run_unbooted(self, command: list[str]) -> str:
         """Runs a program in the root directory with no system up, as a build does; what it printed."""
         words = [*self._nspawn(), "--quiet", *command]

@@ -226,6 +226,8 @@ class _Lab:
         # What systemd runs by a path that was built into it.
         for name in ["mount", "umount"]:
             (root / "usr/bin" / name).symlink_to(f"{self.usr}/bin/{name}")
+        # The upper layer of an /etc that is an overlay can't be on an overlay, which the root of a container is.
+        container.hold("/.rw-etc")
         (root / "lib").symlink_to("usr/lib")
         (root / "lib64").symlink_to(f"{self.usr}/lib64")
         self.show_sources(container)
