@@ -69,7 +69,10 @@ def main() -> int:
         return status
     cli.limit(arguments.timeout)
     log = Log()
-    log.loudly("STAND-INS: programs are Debian's at store paths; harmonia and gotosocial are Python programs that read their files.")
+    log.loudly(
+        "STAND-INS: programs are Debian's at store paths; harmonia and gotosocial are Python programs that read their files; "
+        "some of the twin test's servers do nothing (tests/nixos/container/servers.nix)."
+    )
     try:
         lab = _Lab(nixpkgs, arguments.dynix, log)
     except (Absent, rootfs.Unbuildable) as absent:
@@ -263,15 +266,17 @@ def _run(name: str, lab: _Lab, shell: bool, log: Log) -> bool:
     out = Path(tempfile.gettempdir()) / "dynix-machine-out"
     with ExitStack() as stack:
         network = None
-        if len(systems) > 1:
-            network = Network(list(systems))
+        networked = (place / "networked").read_text().split()
+        if len(networked) > 1:
+            network = Network(networked)
             stack.callback(network.discard)
         machines = []
         for node, system in systems.items():
             container = lab.machine(system)
             stack.callback(container.discard)
-            if network is not None:
-                container.hostname, container.network = node, network.of(node)
+            container.hostname = node if len(systems) > 1 else container.hostname
+            if network is not None and node in networked:
+                container.network = network.of(node)
             machines.append(Machine(container, log, out, node, network))
         if shell:
             # The first one in this terminal, with the others up.

@@ -39,8 +39,8 @@ let
 in
 # What modules name and nothing here uses.
 lib.genAttrs [
-  "alsaUtils"
   "alsa-utils"
+  "alsaUtils"
   "audit"
   "bash-completion"
   "bcache-tools"
@@ -48,10 +48,10 @@ lib.genAttrs [
   "bridge-utils"
   "chrony"
   "cpufrequtils"
+  "crda"
   "cron"
   "cryptsetup"
   "dconf"
-  "dhcpcd"
   "dmidecode"
   "dnsutils"
   "docbook_xsl_ns"
@@ -67,8 +67,9 @@ lib.genAttrs [
   "host"
   "hwdata"
   "hwinfo"
+  "intel-gpu-tools"
   "ipset"
-  "iptables"
+  "iw"
   "kexec-tools"
   "kexectools"
   "libcap_ng"
@@ -91,6 +92,7 @@ lib.genAttrs [
   "openresolv"
   "pciutils"
   "polkit"
+  "rfkill"
   "rng-tools"
   "rpcbind"
   "rtkit"
@@ -100,12 +102,26 @@ lib.genAttrs [
   "texinfoInteractive"
   "thin-provisioning-tools"
   "time"
+  "ubuntu_font_family"
   "udisks2"
+  "unzip"
   "usbutils"
   "w3m"
   "wirelesstools"
-  "wpa_supplicant"
+  "x11_ssh_askpass"
+  "xdg_utils"
+  "xkeyboard_config"
+  "xterm"
 ] nothing
+// import ./servers.nix {
+  inherit
+    of
+    take
+    tools
+    nothing
+    lib
+    ;
+}
 // {
   # Who imports it again gets these packages.
   path = ./.;
@@ -150,6 +166,7 @@ lib.genAttrs [
   e2fsprogs = of "e2fsprogs" [ "e2fsprogs" ] { };
   gettext = of "gettext" [ "gettext-base" ] { };
   git = of "git" [ "git" ] { };
+  gitAndTools = { inherit (final) git; };
   gitMinimal = final.git;
   hostname-debian = final.nettools;
   iana-etc = of "iana-etc" [ ] { finish = "mkdir -p etc; cp /etc/services /etc/protocols etc/"; };
@@ -310,9 +327,35 @@ lib.genAttrs [
   };
   xorg =
     lib.genAttrs [
+      "fontadobe100dpi"
+      "fontadobe75dpi"
+      "fontalias"
+      "fontbh100dpi"
+      "fontbhlucidatypewriter100dpi"
+      "fontbhlucidatypewriter75dpi"
+      "fontcursormisc"
+      "fontmiscmisc"
+      "iceauth"
+      "mkfontdir"
+      "mkfontscale"
+      "setxkbmap"
       "xauth"
+      "xinit"
+      "xf86inputevdev"
+      "xf86inputlibinput"
+      "xf86videoati"
+      "xf86videocirrus"
+      "xf86videovesa"
+      "xf86videovmware"
+      "xinput"
+      "xlsclients"
       "xorgserver"
+      "xprop"
+      "xrandr"
+      "xrdb"
+      "xrefresh"
       "xset"
+      "xsetroot"
     ] nothing
     // {
       # The links to a directory's files, below another.

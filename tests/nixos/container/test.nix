@@ -43,6 +43,13 @@ let
         evaluated.defaults
         module
         {
+          # As where machines are virtual: the networks that it is plugged into.
+          options.virtualisation.vlans = lib.mkOption {
+            type = lib.types.listOf lib.types.ints.unsigned;
+            default = [ 1 ];
+          };
+        }
+        {
           networking.hostName = lib.mkDefault name;
           networking.extraHosts = lib.mkIf (lib.length names > 1) hosts;
         }
@@ -54,6 +61,7 @@ runCommand evaluated.name
   {
     inherit (evaluated) testScript;
     passAsFile = [ "testScript" ];
+    networked = lib.filter (name: nodes.${name}.config.virtualisation.vlans != [ ]) names;
     links = lib.mapAttrsToList (name: node: "${name}=${node.config.system.build.toplevel}") nodes;
     passthru = { inherit nodes; };
   }
@@ -62,5 +70,6 @@ runCommand evaluated.name
     for link in $links; do
       ln -s ''${link#*=} $out/systems/''${link%%=*}
     done
+    echo $networked > $out/networked
     cp $testScriptPath $out/script.py
   ''

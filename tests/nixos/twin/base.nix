@@ -1,12 +1,20 @@
 # The system that the twin test changes.
 { lib, pkgs, ... }:
 {
-  imports = [ ../../../modules/dynamicism ];
+  imports = [
+    ../../../modules/dynamicism
+    ./services.nix
+  ];
 
   dynamicism.options = [ "*" ];
   dynamicism.verify = "off";
-  networking.hostName = lib.mkDefault "machine";
-  environment.systemPackages = [ pkgs.python3 ];
+  networking.hostName = lib.mkOverride 900 "machine";
+  environment.systemPackages = [
+    pkgs.iproute
+    pkgs.iptables
+    pkgs.nftables
+    pkgs.python3
+  ];
 
   systemd.services = {
     demo = {

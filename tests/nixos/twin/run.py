@@ -1,15 +1,20 @@
 import json
+import queue
 import re
 import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 BASE = "/dynix/tests/nixos/twin/base.nix"
 CONFIGURATION = f"{{ imports = [ <nixpkgs/machine.nix> {BASE} CHANGE ]; }}"
+# Each command in a session of its own, as of two machines: the kernel shares its time by sessions (sched(7), autogroup).
+OWN = "setsid --wait"
 # Where the results go, and which changes are made.
 OUT = os.environ.get("DYNIX_TWIN_OUT")
 ONLY = os.environ.get("DYNIX_TWIN_ONLY")
 
 
-def configure(change: str = "") -> None:
+def configure(machine, change: str = "") -> None:
     machine.succeed(f"cat > /etc/nixos/configuration.nix <<'END'\n{CONFIGURATION.replace('CHANGE', change)}\nEND")
 
 
@@ -17,7 +22,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def snapshot() -> dict:
+def snapshot(machine) -> dict:
     # What a switch started may still be on its way.
     machine.succeed("while [ -n \"$(systemctl list-jobs --no-legend)\" ]; do sleep 0.1; done", timeout=60)
     return json.loads(machine.succeed("python3 /dynix/tests/nixos/twin/snapshot.py", timeout=60))
@@ -52,67 +57,98 @@ def definition(path: str, value) -> str:
     return f"{path} = lib.mkOverride (-1) {nix(value)};"
 
 
-start_all()
-machine.wait_for_unit("multi-user.target")
+def outcome_of(machine, number: int, system: str, before: dict) -> tuple[dict, dict]:
+    """Makes one change with dynix and by a rebuild: how that ended, and the system afterwards."""
+    kind, what, definitions, *_ = CHANGES[number]
+    result = {"number": number, "class": kind, "what": what}
+    began = time.monotonic()
+    said = ""
+    code = 0
+    paths = list(definitions.items())
+    for place, (path, value) in enumerate(paths):
+        apply = "--apply" if place + 1 == len(paths) else ""
+        code, more = machine.execute(f"{OWN} dynix append {quoted(path)} --json {quoted(json.dumps(value))} {apply} 2>&1", timeout=240)
+        said += more
+        if code != 0:
+            break
+    result["seconds"] = round(time.monotonic() - began, 2)
+    result["said"] = said.strip()[-600:]
+    if code != 0:
+        result["outcome"] = "refused" if code == 3 else f"failed ({code})"
+        machine.execute("dynix reset 2>&1", timeout=120)
+        after = snapshot(machine)
+        left = differences(after, before)
+        if left:
+            result |= {"outcome": "silently different", "differences": left[:10]}
+        return result, after
+    with_dynix = snapshot(machine)
+    machine.succeed("dynix reset 2>&1", timeout=120)
+    back = snapshot(machine)
+    # The same by a rebuild.
+    text = " ".join(definition(path, value) for path, value in paths)
+    configure(machine, f"({{ lib, ... }}: {{ {text} }})")
+    began = time.monotonic()
+    code, more = machine.execute(f"{OWN} nixos-rebuild test --fast 2>&1", timeout=300)
+    result["rebuild seconds"] = round(time.monotonic() - began, 2)
+    if code not in (0, 4):
+        result |= {"outcome": "a rebuild fails", "rebuild": more[-600:]}
+    else:
+        found = differences(with_dynix, snapshot(machine))
+        result |= {"outcome": "equal" if not found else "silently different", "differences": found[:10]}
+    configure(machine)
+    machine.succeed(f"{system}/bin/switch-to-configuration test", timeout=120)
+    # What is left behind either way (a directory of a service's state) is no difference.
+    after = snapshot(machine)
+    result["back"] = differences(back, after)[:10]
+    return result, after
 
-results = []
-if machine.execute("test -e /dynix/modules && nix-instantiate --eval --expr '<nixpkgs/machine.nix>'")[0] != 0:
-    print("SKIPPED: this machine has no nixpkgs to evaluate")
-else:
-    configure()
+
+def work(machine, waiting: queue.Queue, results: list[dict]) -> None:
+    """Makes the changes that wait, until none is left."""
+    configure(machine)
     machine.succeed("nixos-rebuild switch", timeout=300)
     system = machine.succeed("readlink -f /run/current-system").strip()
-    before = snapshot()
-    for number, (kind, what, definitions, *expected) in enumerate(CHANGES):
-        if ONLY and not re.search(ONLY, f"{number} {kind} {what}"):
-            continue
-        result = {"number": number, "class": kind, "what": what}
-        results.append(result)
+    before = snapshot(machine)
+    while True:
+        try:
+            number = waiting.get_nowait()
+        except queue.Empty:
+            return
+        kind, what, *_ = CHANGES[number]
         with subtest(f"{number} {kind}: {what}"):
-            began = time.monotonic()
-            said = ""
-            code = 0
-            paths = list(definitions.items())
-            for place, (path, value) in enumerate(paths):
-                apply = "--apply" if place + 1 == len(paths) else ""
-                code, more = machine.execute(f"dynix append {quoted(path)} --json {quoted(json.dumps(value))} {apply} 2>&1", timeout=120)
-                said += more
-                if code != 0:
-                    break
-            result["seconds"] = round(time.monotonic() - began, 2)
-            result["said"] = said.strip()[-600:]
-            if code != 0:
-                result["outcome"] = "refused" if code == 3 else f"failed ({code})"
-                machine.execute("dynix reset 2>&1", timeout=120)
-                left = differences(snapshot(), before)
-                if left:
-                    result |= {"outcome": "silently different", "differences": left[:10]}
-                print(result)
-                continue
-            with_dynix = snapshot()
-            machine.succeed("dynix reset 2>&1", timeout=120)
-            back = snapshot()
-            # The same by a rebuild.
-            text = " ".join(definition(path, value) for path, value in paths)
-            configure(f"({{ lib, ... }}: {{ {text} }})")
-            began = time.monotonic()
-            code, more = machine.execute("nixos-rebuild test --fast 2>&1", timeout=300)
-            result["rebuild seconds"] = round(time.monotonic() - began, 2)
-            if code not in (0, 4):
-                result |= {"outcome": "a rebuild fails", "rebuild": more[-600:]}
-            else:
-                found = differences(with_dynix, snapshot())
-                result |= {"outcome": "equal" if not found else "silently different", "differences": found[:10]}
-            configure()
-            machine.succeed(f"{system}/bin/switch-to-configuration test", timeout=120)
-            # What is left behind either way (a directory of a service's state) is no difference.
-            before = snapshot()
-            result["back"] = differences(back, before)[:10]
+            try:
+                result, before = outcome_of(machine, number, system, before)
+            except Exception:
+                result = {"number": number, "class": kind, "what": what, "outcome": "broken", "said": traceback.format_exc()[-600:]}
+                machine.execute("systemctl reset-failed; dynix reset 2>&1", timeout=120)
+                configure(machine)
+                machine.execute(f"{system}/bin/switch-to-configuration test; systemctl reset-failed", timeout=120)
+                before = snapshot(machine)
+            results.append(result)
             if OUT:
                 with open(OUT, "w") as file:
-                    json.dump(results, file, indent=1)
+                    json.dump(sorted(results, key=lambda one: one["number"]), file, indent=1)
             print({key: value for key, value in result.items() if key != "said"})
-    wrong = [one for one, change in zip(results, [CHANGES[one["number"]] for one in results]) if one["outcome"] != (change[3] if len(change) > 3 else "equal") and one["outcome"] != "refused" or one.get("back")]
+
+
+start_all()
+for machine in machines:
+    machine.wait_for_unit("multi-user.target")
+
+if machines[0].execute("test -e /dynix/modules && nix-instantiate --eval --expr '<nixpkgs/machine.nix>'")[0] != 0:
+    print("SKIPPED: this machine has no nixpkgs to evaluate")
+else:
+    waiting = queue.Queue()
+    for number, (kind, what, *_) in enumerate(CHANGES):
+        if not ONLY or re.search(ONLY, f"{number} {kind} {what}"):
+            waiting.put(number)
+    results = []
+    with ThreadPoolExecutor(len(machines)) as workers:
+        done = [workers.submit(work, machine, waiting, results) for machine in machines]
+    for one in done:
+        one.result()
+    expected = {number: (change[3] if len(change) > 3 else "equal") for number, change in enumerate(CHANGES)}
+    wrong = [one for one in results if one["outcome"] not in (expected[one["number"]], "refused") or one.get("back")]
     for one in wrong:
         print(f"WRONG: {json.dumps(one)}")
     print({outcome: len([one for one in results if one["outcome"] == outcome]) for outcome in {one["outcome"] for one in results}})

@@ -27,6 +27,11 @@ def alike(text):
     return re.sub(r"/nix/store/[0-9a-z]{32}-(dbus-1|system-path)", r"/nix/store/\1", text)
 
 
+def content(path):
+    """Of a unit's file, where it has one."""
+    return open(path, encoding="utf-8").read() if path and os.path.isfile(path) else ""
+
+
 def units():
     names = sorted({line.split()[0] for line in run("systemctl", "list-units", "--all", "--plain", "--no-legend").splitlines() if line.strip()})
     names = [name for name in names if not name.startswith(PASSING) and not name.endswith((".device", ".scope"))]
@@ -45,7 +50,7 @@ def units():
             if key in ("After", "Before", "Wants", "WantedBy", "Requires", "RequiredBy", "ConflictedBy", "Conflicts", "TriggeredBy", "Triggers", "Upholds", "UpheldBy", "RequiresMountsFor", "WantsMountsFor"):
                 value = " ".join(sorted(one for one in value.split() if not one.startswith(PASSING)))
             kept[key] = alike(value)
-        kept["text"] = alike(re.sub(r"^# /.*$", "", run("systemctl", "cat", name), flags=re.M))
+        kept["text"] = alike("".join(map(content, [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()])))
         found[name] = kept
     return found
 
@@ -120,13 +125,54 @@ def processes():
 
 
 def kernel():
-    return {name: open(f"/proc/sys/{name}").read() for name in ("net/ipv4/ip_forward", "net/ipv4/conf/all/rp_filter", "kernel/hostname")}
+    found = {}
+    for name in (
+        "kernel/hostname",
+        "net/core/somaxconn",
+        "net/ipv4/conf/all/rp_filter",
+        "net/ipv4/ip_forward",
+        "net/ipv4/tcp_keepalive_time",
+        "net/ipv6/conf/all/forwarding",
+    ):
+        try:
+            found[name] = open(f"/proc/sys/{name}").read()
+        except OSError as error:
+            found[name] = type(error).__name__
+    return found
+
+
+def network():
+    """Rules, addresses, routes and interfaces, without counters, numbers and what is drawn by chance."""
+    rules = [run("sh", "-c", f"{program} 2>&1 || true") for program in ("iptables-save", "ip6tables-save", "nft -s list ruleset")]
+    # An interface's number, and its address made of its random MAC.
+    addresses = [re.sub(r"^\d+: ", "", line) for line in run("ip", "-o", "address").splitlines() if " fe80:" not in line]
+    links = [re.sub(r"^\d+: |\\.*", "", line) for line in run("ip", "-o", "link").splitlines()]
+    routes = run("ip", "route").splitlines() + run("ip", "-6", "route").splitlines()
+    return {
+        "rules": [re.sub(r"\[\d+:\d+\]|^#.*", "", text, flags=re.M) for text in rules],
+        "addresses": sorted(re.sub(r"valid_lft.*", "", line) for line in addresses),
+        "links": sorted(links),
+        "routes": sorted(line for line in routes if not line.startswith("fe80:")),
+    }
 
 
 def made():
     """What tmpfiles and the activation make."""
     found = {}
-    for path in ("/var/lib/more", "/run/more", "/run/link", "/run/activated", "/run/demo.sock", "/run/demo/x", "/home/alice", "/home/bob", "/var/lib/demo"):
+    for path in (
+        "/home/alice",
+        "/home/bob",
+        "/run/activated",
+        "/run/copy",
+        "/run/demo.sock",
+        "/run/demo/x",
+        "/run/link",
+        "/run/made/id",
+        "/run/more",
+        "/run/more.d",
+        "/var/lib/demo",
+        "/var/lib/more",
+    ):
         if os.path.lexists(path):
             status = os.lstat(path)
             found[path] = [oct(status.st_mode), status.st_uid, status.st_gid]
@@ -141,6 +187,7 @@ json.dump(
         "user units": unit_directory("/etc/systemd/user"),
         "processes": processes(),
         "kernel": kernel(),
+        "network": network(),
         "made": made(),
     },
     sys.stdout,
