@@ -278,9 +278,16 @@ in
           (ownFlows service given (besidesFiles (generated service) [ ]))
         ];
 
-      # A flow of `rest` stands for what is in it.
+      # A flow of `rest` stands for what is in it, of which some has the name of a kind of its own.
       suspectsOf =
-        flows: without { unit = ownUnits; } (lib.filterAttrs (kind: _: (all base) ? ${kind}) flows);
+        flows:
+        without { unit = ownUnits; } (
+          flat (
+            mapAttrs (kind: filter (name: name == every || (all base).${kind} ? ${name})) (
+              lib.filterAttrs (kind: _: (all base) ? ${kind}) flows
+            )
+          )
+        );
 
       # Nor is on most systems any unit of a dynamic service one that follows more than its own files.
       ownOfAll =

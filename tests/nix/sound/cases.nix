@@ -108,6 +108,15 @@ let
       ];
     };
 
+    name-of-the-machine = {
+      # What the rest of the system has a name for has that of no other part.
+      modules = [ ({ config, ... }: { networking.hostName = "m${toString config.s.threads}"; }) ];
+      expected = [ "option networking.hostName" ];
+    };
+    name-of-the-machine-twin = {
+      modules = [ { networking.hostName = "m1"; } ];
+    };
+
     shared = {
       # Two services are told by one option; only one of them is dynamic.
       modules = [

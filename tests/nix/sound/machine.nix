@@ -80,6 +80,7 @@ let
         systemd.units = texts;
         environment.etc = texts;
         environment.systemPackages = option (types.listOf types.package) [ ];
+        networking.hostName = option types.str "machine";
         networking.firewall.allowedTCPPorts = option (types.listOf types.int) [ ];
         users.users = option (types.attrsOf (
           types.submodule { options.shell = option types.str "/bin/sh"; }
@@ -125,6 +126,7 @@ let
             config.assertions
             config.warnings
             config.dynamicism.generated
+            config.networking.hostName
           ]
         );
       };
