@@ -36,6 +36,7 @@ lib.genAttrs
     "pre-switch"
     "reapply"
     "rebuild"
+    "rebuild-ng"
     "secret"
     "secret-units"
     "services"

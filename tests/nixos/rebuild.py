@@ -30,15 +30,15 @@ def rebuild(action: str) -> str:
     return said
 
 
-def cursor() -> str:
-    """Where the journal is."""
-    return machine.succeed("journalctl --lines=1 --quiet --show-cursor | sed -n 's/^-- cursor: //p'").strip()
+def cursor(on=None) -> str:
+    """Where the journal is; of another machine where one is named."""
+    return (on or machine).succeed("journalctl --lines=1 --quiet --show-cursor | sed -n 's/^-- cursor: //p'").strip()
 
 
-def starts(since: str, unit: str = "subject.service") -> int:
+def starts(since: str, unit: str = "subject.service", on=None) -> int:
     """How often a unit was started since then."""
     journal = f"journalctl --after-cursor='{since}' --unit={unit} --output=cat --quiet"
-    return machine.succeed(f"{journal} --grep='^Started ' || true").count("Started ")
+    return (on or machine).succeed(f"{journal} --grep='^Started ' || true").count("Started ")
 
 
 def is_settled() -> None:
