@@ -62,12 +62,16 @@ let
   plainly = modules: extendModules { modules = modules ++ [ (pieces.hold held) ]; };
   held = {
     dynamicism.generated = standIn "generated";
-    system = {
-      path = standIn "path";
-      build = mapAttrs (
-        name: _: if name == "etcActivationCommands" then "" else standIn name
-      ) config.system.build;
-    };
+    system =
+      lib.optionalAttrs (config.system ? activationScripts) {
+        inherit (config.system) activationScripts;
+      }
+      // {
+        path = standIn "path";
+        build = mapAttrs (
+          name: _: if name == "etcActivationCommands" then "" else standIn name
+        ) config.system.build;
+      };
   };
   standIn = name: {
     type = "derivation";

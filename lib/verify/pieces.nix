@@ -185,7 +185,13 @@ in
       system = {
         path = lib.mkForce base.system.path;
         build = mapAttrs (_: lib.mkForce) (heldBuild base);
-      };
+      }
+      # The script that sets up /etc is a text of NixOS's own that names /etc: merging reads it, also where it does not count.
+      //
+        lib.optionalAttrs (base.system ? activationScripts.etc && heldBuild base ? etcActivationCommands)
+          {
+            activationScripts.etc = lib.mkForce base.system.activationScripts.etc;
+          };
     };
   };
   rest = config: unsafeDiscardStringContext config.system.build.toplevel.drvPath;

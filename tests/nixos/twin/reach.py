@@ -18,8 +18,9 @@ This page lists which options can be overridden by an evaluation ([evaluated.md]
 class. The test does four things for each change, on a real NixOS, and takes a snapshot after each: `dynix append ... --apply`;
 `dynix reset`; `nixos-rebuild test` with the same definition; the return to the built system. A snapshot has all of /etc with
 contents through links, all properties of all units except counters and times, the texts of units, command lines and environments
-of services, users, some kernel settings, and what tmpfiles made. Store paths are compared as they are, except the system's path
-and what D-Bus makes of it.
+of services, users, the rules of the firewall, addresses, routes and interfaces, some kernel settings, and what tmpfiles made.
+Store paths are compared as they are, except the system's path and what D-Bus makes of it. The servers are Debian's, or programs
+that do nothing; their modules, units and files are NixOS's (`tests/nixos/container/servers.nix`).
 
 - *equal*: dynix and the rebuild gave the same, and nothing was left after the return.
 - *refused*: nothing was changed, and the reason is true.
