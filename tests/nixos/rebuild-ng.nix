@@ -201,6 +201,24 @@
               t.assertEqual((settings(), demo_conf()), ({"level": 8, "word": "third"}, "kept"))
               nothing_failed()
 
+          with subtest("a switch that dies because nobody reads what it says is made good by the next one"):
+              built("fourth", 'dynamicism.onSwitch = "reapply";')
+              other = machine.succeed("nix-build --no-out-link '<nixpkgs/nixos>' --attr system", timeout=300).strip()
+              # As where the connection is lost over which it says it.
+              for last in ["stopping the following", "activating the configuration", "subject: switch to"]:
+                  rebuild(f"test --store-path {generation()}")
+                  machine.succeed(f"{append}.level 8 --apply --wait")
+                  words = f"test --no-reexec --store-path {other}"
+                  print(machine.execute(f"nixos-rebuild-ng {words} 2>&1 | sed '/{last}/q'", timeout=120)[1])
+                  machine.wait_until_fails(f"systemctl is-active --quiet {unit}", timeout=60)
+                  print("subject.service is " + machine.execute("systemctl is-active subject.service")[1])
+                  machine.succeed("dynix status")
+                  rebuild(f"test --store-path {other}")
+                  t.assertEqual((settings(), system()), ({"level": 8, "word": "fourth"}, other))
+                  nothing_failed()
+              built("third")
+              rebuild("switch")
+
           with subtest("what is recorded after all that works"):
               machine.succeed(f"{append}.level 9 --apply --wait", "dynix verify")
               t.assertEqual(settings(), {"level": 9, "word": "third"})
