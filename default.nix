@@ -26,6 +26,7 @@ dynix
 // {
   inherit dynix pkgs tests;
   nixosModules.default = ./modules/dynamicism;
+  homeModules.default = ./modules/home-manager;
   lib = import ./lib;
   overlays.default = final: _: { dynix = final.callPackage ./package.nix { }; };
   allTests = pkgs.linkFarm "dynix-tests" tests;

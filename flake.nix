@@ -36,6 +36,9 @@
 
       nixosModules.default = ./modules/dynamicism;
 
+      # For home-manager.
+      homeModules.default = ./modules/home-manager;
+
       overlays.default = final: _: { dynix = final.callPackage ./package.nix { }; };
 
       lib = import ./lib;

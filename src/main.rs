@@ -45,7 +45,7 @@ fn run() -> Exit {
 }
 
 fn serve(global: &arguments::Global, daemon: &arguments::Daemon) -> anyhow::Result<Exit> {
-    let location = global.location().absolute()?;
+    let location = global.location()?.absolute()?;
     let sessions = Sessions { location, verbose: global.verbose, given: None };
     let socket = global.socket.as_deref().map(absolute).transpose()?;
     start::run(start::Options { sessions, socket, window: daemon.window, idle: daemon.idle })

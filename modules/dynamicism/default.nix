@@ -169,6 +169,7 @@ in
     ./nostr-rs-relay.nix
     ./oink.nix
     ./openssh.nix
+    ./pipewire.nix
     ./postgresql.nix
     ./prometheus-exporters.nix
     ./prometheus.nix

@@ -24,7 +24,8 @@ let
     others
     find
     optionBelow
-    templateOf
+    unitOf
+    namedUnit
     ;
 
   # The services, each with its options: the usual one where none are named.
@@ -66,8 +67,14 @@ let
         unit:
         let
           text =
-            (config.systemd.units.${unit}
-              or (throw "${place}: there is no unit ${unit}; enable the service, or set units to those that read the file")
+            (
+              let
+                found = unitOf unit;
+              in
+              if found == null then
+                throw "${place}: there is no unit ${unit}; enable the service, or set units to those that read the file"
+              else
+                found
             ).text;
           context = lib.filterAttrs (
             key: _: lib.hasSuffix "-${name}" key || lib.hasSuffix "-${name}.drv" key
@@ -261,12 +268,12 @@ let
   unitText =
     service: name:
     let
-      unit = config.systemd.units.${name} or config.systemd.units.${templateOf name} or null;
+      unit = unitOf name;
     in
     if unit == null then
       null
     else if !(unit.enable or true) then
-      throw "dynamicism.for.${service}.units: ${name} is masked (systemd.units.${name}.enable is false), so systemd never starts it"
+      throw "dynamicism.for.${service}.units: ${name} is masked (${namedUnit name}.enable is false), so systemd never starts it"
     else
       builtins.unsafeDiscardStringContext unit.text;
 

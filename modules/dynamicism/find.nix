@@ -75,6 +75,22 @@ rec {
     in
     if parts == null then unit else lib.concatStrings parts;
 
+  # A unit of the configuration, or null: `user/NAME` is one of the users' service managers.
+  unitOf =
+    name:
+    if lib.hasPrefix "user/" name then
+      config.systemd.user.units.${lib.removePrefix "user/" name} or null
+    else
+      config.systemd.units.${name} or config.systemd.units.${templateOf name} or null;
+
+  # How the configuration has it, for messages.
+  namedUnit =
+    name:
+    if lib.hasPrefix "user/" name then
+      "systemd.user.units.${lib.removePrefix "user/" name}"
+    else
+      "systemd.units.${name}";
+
   # The usual settings options of a service that there are, by their paths: lists of those that belong together.
   candidates =
     name:
@@ -272,27 +288,35 @@ rec {
       etc = filter (file: config.environment.etc.${file}.enable or false) (
         definedIn declarations options.environment.etc
       );
-      userUnits = map (unit: "${unit}.service") (
-        definedIn declarations (options.systemd.user.services or { })
+      # A service that only the users' managers have.
+      userUnits = filter (unit: (unitOf unit).enable or false) (
+        map (unit: "user/${unit}.service") (definedIn declarations (options.systemd.user.services or { }))
       );
-      looked = if units == null then unitsOf name declarations else units;
+      ofSystem = unitsOf name declarations;
+      looked =
+        if units != null then
+          units
+        else if ofSystem == [ ] then
+          userUnits
+        else
+          ofSystem;
       text =
         unit:
         let
-          found =
-            config.systemd.units.${unit} or config.systemd.units.${templateOf unit}
-            or (throw "dynamicism.for.${name}.units: there is no unit ${unit}");
+          found = unitOf unit;
         in
-        if found.enable or true then
+        if found == null then
+          throw "dynamicism.for.${name}.units: there is no unit ${unit}"
+        else if found.enable or true then
           found.text
         else
-          throw "dynamicism.for.${name}.units: ${unit} is masked (systemd.units.${unit}.enable is false), so systemd never starts it";
+          throw "dynamicism.for.${name}.units: ${unit} is masked (${namedUnit unit}.enable is false), so systemd never starts it";
     in
     {
       store = builtins.storeDir;
       type = (lib.head from).type.description or "";
       units =
-        if looked == [ ] && userUnits == [ ] then
+        if looked == [ ] then
           throw "dynamicism.for.${name}: the configuration has no unit that ${lib.concatStringsSep ", " declarations} defines, nor ${name}.service; enable the service, or set units to those that read its file"
         else
           genAttrs looked text;
@@ -300,7 +324,6 @@ rec {
         inherit (config.environment.etc.${file}) mode target;
         source = "${config.environment.etc.${file}.source}";
       });
-      inherit userUnits;
     }
     // lib.optionalAttrs (value != null) { inherit value; }
     // lib.optionalAttrs (parameters != { }) { inherit parameters; }

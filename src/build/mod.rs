@@ -13,6 +13,7 @@ pub mod data;
 pub mod description;
 pub mod dialects;
 pub mod find;
+pub mod home;
 pub mod json;
 pub mod problem;
 pub mod proof;
@@ -32,8 +33,9 @@ use serde_json::json;
 use crate::host::fs;
 use crate::host::messages;
 use crate::host::paths::Paths;
+use crate::host::systemd::users;
 use crate::host::templates::{self, TemplateError};
-use crate::plan::{Attach, Plan, ProofLevel, documentation, index};
+use crate::plan::{Attach, Plan, ProofLevel, Scope, documentation, index};
 use problem::{Place, Problem, Problems};
 use tree::Tree;
 
@@ -193,7 +195,12 @@ fn emit(plan: &Plan, input: &Input<'_>) -> Result<Tree, BuildError> {
     }
     let texts = credentials(plan, input.static_root).map_err(BuildError::Proof)?;
     for (unit, text) in stub::stubs(plan, &texts).map_err(|(place, source)| BuildError::Template { place, source })? {
-        tree.text(&format!("lib/systemd/system/{unit}.d/10-dynix.conf"), text, 0o444);
+        let whose = if plan.scope == Scope::User || users::is_of_users(&unit) { "user" } else { "system" };
+        tree.text(&format!("lib/systemd/{whose}/{}.d/10-dynix.conf", users::bare(&unit)), text, 0o444);
+    }
+    if plan.scope == Scope::User {
+        home::add(&mut tree, input)?;
+        return Ok(tree);
     }
     daemon::add(&mut tree, plan, input)?;
     let places = Paths::new(Utf8Path::new("/"), None, None);

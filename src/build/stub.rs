@@ -11,13 +11,15 @@ use serde::Serialize;
 use crate::format;
 use crate::host::systemd::quote;
 use crate::host::templates::{self, TemplateError};
-use crate::plan::{Attach, File, OwnFiles, Plan, Service};
+use crate::plan::{Attach, File, OwnFiles, Plan, Scope, Service};
 use crate::render::static_values;
 
 #[derive(Debug, Default, Serialize)]
 struct Stub<'p> {
     service: &'p str,
     section: &'p str,
+    /// Whether the sources are in the user's runtime directory (systemd.unit(5), `%t`).
+    at_home: bool,
     binds: Vec<Bind<'p>>,
     credentials: Vec<Credential<'p>>,
     environments: Vec<CommandLine<'p>>,
@@ -62,7 +64,8 @@ pub fn stubs(
     for (name, service) in &plan.services {
         for unit in service.units.keys() {
             let failed = |source| (format!("stub of {unit}"), source);
-            let stub = stub(name, service, unit, texts).map_err(|problem| failed(TemplateError { problem }))?;
+            let stub =
+                stub((name, service), plan.scope, unit, texts).map_err(|problem| failed(TemplateError { problem }))?;
             let is_in_the_unit = |file: &File| file.is_read_by(unit) && !matches!(file.attach, Attach::Etc(_));
             if !service.files.values().any(is_in_the_unit) {
                 continue;
@@ -75,15 +78,17 @@ pub fn stubs(
 }
 
 fn stub<'p>(
-    name: &'p str,
-    service: &'p Service,
+    (name, service): (&'p str, &'p Service),
+    scope: Scope,
     unit: &str,
     texts: &'p BTreeMap<&Utf8Path, String>,
 ) -> Result<Stub<'p>, String> {
     let section = super::checks::exec_section(unit).unwrap_or_default();
-    let mut stub = Stub { service: name, section, ..Stub::default() };
+    let at_home = scope == Scope::User;
+    let run = if at_home { "/dynix" } else { "/run/dynix" };
+    let mut stub = Stub { service: name, section, at_home, ..Stub::default() };
     for (file_name, file) in service.files.iter().filter(|(_, file)| file.is_read_by(unit)) {
-        let source = format!("/run/dynix/{name}/current/{file_name}");
+        let source = format!("{run}/{name}/current/{file_name}");
         match &file.attach {
             Attach::Variables { files, .. } => stub.variables.push(Variables { source, own: files.get(unit) }),
             Attach::Credential(id) => {

@@ -7,6 +7,7 @@ pub mod editor;
 pub mod environment;
 pub mod evaluator;
 pub mod fs;
+pub mod home;
 pub mod interruption;
 pub mod messages;
 pub mod paths;

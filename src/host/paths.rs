@@ -2,8 +2,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::home::Home;
+
 /// Files of dynix's own in the directory that the services' directories are in ([`Paths::run`]).
-pub const OWN_FILES: [&str; 14] = [
+pub const OWN_FILES: [&str; 15] = [
     "dynix.sock",
     "evaluated",
     "evaluated.lock",
@@ -13,6 +15,7 @@ pub const OWN_FILES: [&str; 14] = [
     "metrics.lock",
     "prove.lock",
     "state.json",
+    "switch.lock",
     "system",
     "uses.json",
     "verdict.json",
@@ -27,6 +30,7 @@ pub struct Paths {
     overrides: Utf8PathBuf,
     plan: Utf8PathBuf,
     activated: Option<Utf8PathBuf>,
+    home: Option<Home>,
 }
 
 impl Paths {
@@ -39,7 +43,31 @@ impl Paths {
             plan: plan.unwrap_or_else(|| root.join("etc/dynix/plan.json")),
             root: root.to_owned(),
             activated: None,
+            home: None,
         }
+    }
+
+    /// The paths of a user's own services.
+    #[must_use]
+    pub fn at_home(home: Home, plan: Option<Utf8PathBuf>, overrides: Option<Utf8PathBuf>) -> Self {
+        Self {
+            overrides: overrides.unwrap_or_else(|| home.state.join("dynix/dynamic.nix")),
+            plan: plan.unwrap_or_else(|| home.config.join("dynix/plan.json")),
+            root: "/".into(),
+            activated: None,
+            home: Some(home),
+        }
+    }
+
+    /// The places of the user whose services these are, if they are not those of the system.
+    #[must_use]
+    pub fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
+    }
+
+    /// A place of a user, or else the one of the system.
+    fn place(&self, of_user: impl Fn(&Home) -> Utf8PathBuf, of_system: &str) -> Utf8PathBuf {
+        self.home.as_ref().map_or_else(|| self.root.join(of_system), of_user)
     }
 
     /// The root itself.
@@ -87,13 +115,13 @@ impl Paths {
     /// The log of overrides where /etc/nixos can't keep one.
     #[must_use]
     pub fn state_log(&self) -> Utf8PathBuf {
-        self.root.join("var/lib/dynix/dynamic.nix")
+        self.place(|home| home.state.join("dynix/dynamic.nix"), "var/lib/dynix/dynamic.nix")
     }
 
     /// Disposable data that makes reading the log fast.
     #[must_use]
     pub fn cache(&self) -> Utf8PathBuf {
-        self.root.join("var/cache/dynix")
+        self.place(|home| home.cache.join("dynix"), "var/cache/dynix")
     }
 
     /// The proof of the running system, by `dynix prove`.
@@ -105,7 +133,7 @@ impl Paths {
     /// The known-good values; kept across boots.
     #[must_use]
     pub fn known_good(&self) -> Utf8PathBuf {
-        self.root.join("var/lib/dynix/known-good.json")
+        self.place(|home| home.state.join("dynix/known-good.json"), "var/lib/dynix/known-good.json")
     }
 
     /// The last verdict on the values in effect.
@@ -129,7 +157,7 @@ impl Paths {
     /// Rendered generations, the state file and the lock.
     #[must_use]
     pub fn run(&self) -> Utf8PathBuf {
-        self.root.join("run/dynix")
+        self.place(|home| home.runtime.join("dynix"), "run/dynix")
     }
 
     /// Held while applying.
@@ -153,7 +181,7 @@ impl Paths {
     /// The same, kept for the next boot.
     #[must_use]
     pub fn evaluated_for_boot(&self) -> Utf8PathBuf {
-        self.root.join("var/lib/dynix/evaluated")
+        self.place(|home| home.state.join("dynix/evaluated"), "var/lib/dynix/evaluated")
     }
 
     /// The source of /etc.
@@ -196,12 +224,12 @@ impl Paths {
     /// The directory of drop-ins that follow a value.
     #[must_use]
     pub fn runtime_units(&self) -> Utf8PathBuf {
-        self.root.join("run/systemd/system")
+        self.place(|home| home.runtime.join("systemd/user"), "run/systemd/system")
     }
 
-    /// The lock of NixOS's switch-to-configuration.
+    /// The lock of NixOS's switch-to-configuration; home-manager has none, so for a user's own it is one more of dynix's.
     #[must_use]
     pub fn switch_lock(&self) -> Utf8PathBuf {
-        self.root.join("run/nixos/switch-to-configuration.lock")
+        self.place(|home| home.runtime.join("dynix/switch.lock"), "run/nixos/switch-to-configuration.lock")
     }
 }

@@ -32,6 +32,17 @@ use crate::host::evaluator::Evaluator;
 /// The only version of the plan (and of the description) that this dynix reads and writes.
 pub const VERSION: u64 = 1;
 
+/// Whose services a plan is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// The system's.
+    #[default]
+    System,
+    /// A user's own, in the user's service manager (systemd --user).
+    User,
+}
+
 /// How `nixos-rebuild switch` treats recorded overrides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -64,6 +75,9 @@ pub enum Verify {
 pub struct Plan {
     /// Always [`VERSION`].
     pub version: u64,
+    /// See [`Scope`].
+    #[serde(default, skip_serializing_if = "is_of_the_system")]
+    pub scope: Scope,
     /// See [`OnSwitch`].
     #[serde(default)]
     pub on_switch: OnSwitch,
@@ -129,6 +143,11 @@ pub struct Candidate {
 pub struct MetricsSpec {
     /// The directory of the node exporter's textfile collector.
     pub textfile: Utf8PathBuf,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_of_the_system(scope: &Scope) -> bool {
+    *scope == Scope::System
 }
 
 fn default_keep() -> usize {

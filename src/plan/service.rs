@@ -65,9 +65,6 @@ pub struct Find {
     /// The service's files under /etc, by name.
     #[serde(default)]
     pub etc: BTreeMap<String, EtcFile>,
-    /// Units of the users' service managers.
-    #[serde(default)]
-    pub user_units: Vec<String>,
     /// What is around the settings in the file; `None` for nothing.
     #[serde(default)]
     pub around: Option<Around>,

@@ -16,11 +16,11 @@ pub struct Ownership {
 }
 
 /// The ownership of `file` in the plan. On a tree that is not the system (`--root`), users other than root own the
-/// files themselves, because they can give them to nobody else.
+/// files themselves, because they can give them to nobody else; so do they of their own services.
 pub fn resolve(file: &File, paths: &Paths) -> Result<Ownership, String> {
     let mode = u32::from_str_radix(&file.mode, 8).map_err(|_| format!("the mode {:?} is not octal", file.mode))?;
     let (us, our_group) = (rustix::process::geteuid(), rustix::process::getegid());
-    if paths.root() != "/" && !us.is_root() {
+    if paths.home().is_some() || paths.root() != "/" && !us.is_root() {
         return Ok(Ownership { mode, uid: us.as_raw(), gid: our_group.as_raw() });
     }
     let uid = id(&file.owner, Database::Users).ok_or_else(|| format!("there is no user {:?}", file.owner))?;

@@ -44,7 +44,7 @@ impl Session {
 impl Session {
     /// The system that a unit activates: by then it is the one that runs. Finds out how far the boot is.
     pub fn activated_by_unit(&self) -> anyhow::Result<Option<Utf8PathBuf>> {
-        if early::is_now()? {
+        if self.location().home.is_none() && early::is_now()? {
             self.is_before_bus();
         }
         let system = Paths::new(Utf8Path::new("/"), None, None).current_system();
@@ -55,6 +55,9 @@ impl Session {
 impl System<'_> {
     /// The same as [`Self::activate`], as a unit.
     pub fn activate_in_unit(&self) -> anyhow::Result<Activated> {
+        if self.paths.home().is_some() {
+            return self.activate_at_login();
+        }
         if self.session.reaches_systemd() {
             // `switch` and `test` are the same to it.
             return self.activate(if is_switching(&self.paths)? { "test" } else { "" });
@@ -65,6 +68,20 @@ impl System<'_> {
             early::take_up(&units)?;
         }
         Ok(activated)
+    }
+
+    /// The same in a user's service manager, which starts the other units after it: a boot for the user's own services.
+    fn activate_at_login(&self) -> anyhow::Result<Activated> {
+        // The unit was started anew within a session.
+        if !self.session.is_starting()? {
+            return self.activate("");
+        }
+        // A runtime directory may outlive the manager. Nothing reads what an earlier one left.
+        fs::remove_tree(&self.paths.run())?;
+        let mut request = self.request(None);
+        (request.occasion, request.before_units) = (Occasion::Boot, true);
+        self.session.heed_signals()?;
+        Ok(Activated::Did(self.apply_as(&request, true)?))
     }
 
     /// Activates. `action` is the action of nixos-rebuild; it is empty if nixos-rebuild does not run.

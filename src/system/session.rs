@@ -12,11 +12,13 @@ use super::progress::Progress;
 use super::signals::Heeded;
 use crate::host::accounts::Database;
 use crate::host::fs;
+use crate::host::home::Home;
 use crate::host::interruption::{Interrupted, Interruption, Uninterrupted};
 use crate::host::paths::Paths;
 use crate::host::process;
-use crate::host::systemd::{Connection, ServiceManager, booted};
-use crate::plan::{self, Plan, PlanError};
+use crate::host::systemd::reach::Reach;
+use crate::host::systemd::{Managers, ServiceManager, booted};
+use crate::plan::{self, Plan, PlanError, Scope};
 use crate::reconcile::rerun::Rerun;
 
 /// The system's dynix, whichever it is (environment.systemPackages in NixOS).
@@ -34,13 +36,15 @@ pub struct Location {
     pub plan: Option<Utf8PathBuf>,
     /// Another log than the plan names.
     pub overrides: Option<Utf8PathBuf>,
+    /// The user whose own services it is about; `None` for those of the system.
+    pub home: Option<Home>,
 }
 
 impl Location {
     /// The same with absolute paths: processes that dynix starts later (timers, the verification in the background)
     /// have another working directory.
     pub fn absolute(mut self) -> anyhow::Result<Self> {
-        let Self { root, plan, overrides } = &mut self;
+        let Self { root, plan, overrides, home: _ } = &mut self;
         for path in [root, plan, overrides].into_iter().flatten() {
             *path = absolute(path)?;
         }
@@ -69,7 +73,7 @@ impl std::fmt::Debug for Given {
 pub struct Session {
     location: Location,
     progress: Arc<dyn Progress>,
-    manager: Connection,
+    manager: Managers,
     given: Option<Given>,
     ending: Option<Arc<AtomicBool>>,
     signals: OnceLock<Heeded>,
@@ -80,7 +84,8 @@ impl Session {
     /// On a system whose paths are absolute (see [`Location::absolute`]).
     #[must_use]
     pub fn new(location: Location, progress: Arc<dyn Progress>) -> Self {
-        let manager = Connection::default();
+        let main = location.home.as_ref().map_or(Reach::System, |home| Reach::User(home.manager()));
+        let manager = Managers::of(main);
         Self {
             location,
             progress,
@@ -145,6 +150,11 @@ impl Session {
 
     fn open_with(&self, read: Read) -> anyhow::Result<System<'_>> {
         let (plan, path, root) = self.load_plan(read)?;
+        if self.location.home.is_some() {
+            let log = self.location.overrides.as_deref().map(|file| named_log(Utf8Path::new("/"), file)).transpose()?;
+            let paths = self.usual(&root, Some(path), log)?;
+            return Ok(System { plan, paths, session: self });
+        }
         let LogLocation { path: overrides, warning } = match (&self.location.overrides, &plan.overrides_file) {
             (Some(file), _) => named_log(Utf8Path::new("/"), file)?.into(),
             (None, Some(file)) => log_location::resolved(&root, &below(&root, file))?.into(),
@@ -161,7 +171,7 @@ impl Session {
     /// could be kept.
     pub fn nothing_recorded(&self) -> anyhow::Result<bool> {
         let (plan, _, root) = self.load_plan(plan::open)?;
-        let usual = Paths::new(&root, None, None);
+        let usual = self.usual(&root, None, None)?;
         let logs = match (&self.location.overrides, &plan.overrides_file) {
             (Some(file), _) => vec![file.clone()],
             (None, Some(file)) => vec![below(&root, file)],
@@ -180,11 +190,15 @@ impl Session {
         fs::directory_cache::forget();
         let host = Utf8Path::new("/");
         let root = fs::resolve(host, self.root())?;
-        let given = Paths::new(&root, None, None);
+        let given = self.usual(&root, None, None)?;
         let path = self.plan_place(&root)?;
         let named = self.location.plan.as_deref().unwrap_or(given.plan());
         let plan = match read(&path) {
             Ok(Some(plan)) => plan,
+            Ok(None) if self.location.home.is_some() => bail!(
+                "there is no plan at {named}: none of your services is dynamic-enabled \
+                 (dynamicism.for.<service>.enable in home-manager's configuration), or it was not switched to yet"
+            ),
             Ok(None) => bail!(
                 "there is no plan at {named}: no service is dynamic-enabled \
                  (dynamicism.for.<service>.enable), or the configuration was not switched to yet"
@@ -192,12 +206,18 @@ impl Session {
             Err(PlanError::File(error)) => return Err(error.into()),
             Err(error) => return Err(error).with_context(|| format!("cannot use the plan {named}")),
         };
-        Ok((plan, path, root))
+        match (plan.scope, &self.location.home) {
+            (Scope::User, None) => bail!("the plan {named} is about a user's own services; say --user"),
+            (Scope::System, Some(_)) => {
+                bail!("the plan {named} is about the services of the system, which --user is not about")
+            }
+            _ => Ok((plan, path, root)),
+        }
     }
 
     /// Opens the running system, if these paths are those of another one.
     pub(super) fn open_if_switched(&self, paths: &Paths) -> anyhow::Result<Option<System<'_>>> {
-        let usual = Paths::new(paths.root(), None, None);
+        let usual = self.usual(paths.root(), None, None)?;
         let named = self.location.plan.as_deref().unwrap_or(usual.plan());
         // This test is faster than following the links one by one.
         if fs::is_same_file(named, paths.plan()) || self.plan_place(paths.root())? == paths.plan() {
@@ -206,11 +226,24 @@ impl Session {
         self.open().map(Some)
     }
 
+    /// The usual paths of what this session is about, with those that are given.
+    fn usual(
+        &self,
+        root: &Utf8Path,
+        plan: Option<Utf8PathBuf>,
+        overrides: Option<Utf8PathBuf>,
+    ) -> Result<Paths, fs::FileError> {
+        match &self.location.home {
+            Some(home) => Ok(Paths::at_home(home.resolved()?, plan, overrides)),
+            None => Ok(Paths::new(root, plan, overrides)),
+        }
+    }
+
     /// The path of the plan, with all links followed.
     fn plan_place(&self, root: &Utf8Path) -> Result<Utf8PathBuf, fs::FileError> {
         match &self.location.plan {
             Some(plan) => fs::resolve(Utf8Path::new("/"), plan),
-            None => fs::resolve(root, Paths::new(root, None, None).plan()),
+            None => fs::resolve(root, self.usual(root, None, None)?.plan()),
         }
     }
 
@@ -225,11 +258,23 @@ impl Session {
         }
         if !self.reaches_systemd() {
             if self.before_bus.get().is_none() {
-                self.progress.warn("systemd does not run here: files are changed, units are left alone");
+                let whose = if self.location.home.is_some() { "systemd --user" } else { "systemd" };
+                self.progress.warn(&format!("{whose} does not run here: files are changed, units are left alone"));
             }
             return None;
         }
         Some(&self.manager)
+    }
+
+    /// The service manager that units without a user belong to.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        self.manager.main()
+    }
+
+    /// Whether the session of the user whose services these are is starting.
+    pub(super) fn is_starting(&self) -> anyhow::Result<bool> {
+        Ok(self.reaches_systemd() && self.manager.is_starting()?)
     }
 
     /// From now on this counts as before the boot: systemd runs, but its bus does not yet.
@@ -239,7 +284,10 @@ impl Session {
 
     /// Whether there is a systemd that manages this system, and can be talked to.
     pub(super) fn reaches_systemd(&self) -> bool {
-        booted::is_ours() && self.before_bus.get().is_none()
+        match &self.location.home {
+            Some(home) => home.manager().is_there(),
+            None => booted::is_ours() && self.before_bus.get().is_none(),
+        }
     }
 
     /// The same for verbs that only look: without a service manager they have nothing to report of it.
@@ -277,6 +325,9 @@ impl Session {
         let in_system = Utf8Path::new(SYSTEM_PROGRAM);
         let in_store = program.starts_with("/nix/store");
         let later = if in_store && (activating || fs::exists(in_system)?) { in_system } else { &program };
+        if self.location.home.is_some() {
+            return Ok(self.recall_own(&program));
+        }
         let mut options: Vec<String> = Vec::new();
         let usual = Paths::new(Utf8Path::new("/"), None, None);
         let usual = usual.plan().canonicalize_utf8().ok();
@@ -290,6 +341,22 @@ impl Session {
         let before_boot = self.location.root.is_none() && !self.reaches_systemd();
         let with = |program: &Utf8Path| [program.to_string()].into_iter().chain(options.iter().cloned()).collect();
         Ok(Rerun { command: with(later), at_once: with(&program), before_boot })
+    }
+
+    /// The same for a user's own services. home-manager has dynix in the user's profile, where a switch keeps it.
+    fn recall_own(&self, program: &Utf8Path) -> Rerun {
+        let own = format!("/etc/profiles/per-user/{}/bin/dynix", self.user());
+        let profiles =
+            [self.location.home.as_ref().map(|home| home.state.join("nix/profile/bin/dynix")), Some(own.into())];
+        let is_in_store = program.starts_with("/nix/store");
+        let kept = profiles.into_iter().flatten().find(|place| is_in_store && fs::exists(place).unwrap_or_default());
+        let mut options = vec!["--user".to_owned()];
+        for (name, path) in [("--plan", &self.location.plan), ("--overrides", &self.location.overrides)] {
+            options.extend(path.iter().flat_map(|path| [name.to_owned(), path.to_string()]));
+        }
+        let with = |program: &Utf8Path| [program.to_string()].into_iter().chain(options.iter().cloned()).collect();
+        let command = with(kept.as_deref().unwrap_or(program));
+        Rerun { command, at_once: with(program), before_boot: false }
     }
 
     /// The name of the caller: the user behind sudo, or the one that runs dynix.

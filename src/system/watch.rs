@@ -75,7 +75,7 @@ fn watch(
 ) -> anyhow::Result<()> {
     let (calls, called) = mpsc::channel();
     heed_the_end(calls.clone(), Arc::clone(ending))?;
-    let mut listener = listen(&calls)?;
+    let mut listener = listen(session, &calls)?;
     look_at_the_state(&session.open()?.paths, calls.clone())?;
     let mut listened_for = BTreeSet::new();
     loop {
@@ -110,7 +110,7 @@ fn watch(
         match wait(&called, left) {
             Call::Changed => {}
             Call::Lost => {
-                let Some(again) = listen_again(&calls, &called)? else { return Ok(()) };
+                let Some(again) = listen_again(session, &calls, &called)? else { return Ok(()) };
                 (listener, listened_for) = (again, BTreeSet::new());
             }
             Call::End => return Ok(()),
@@ -119,19 +119,20 @@ fn watch(
 }
 
 /// Calls when units change.
-fn listen(calls: &Sender<Call>) -> Result<Listener, ManagerError> {
+fn listen(session: &Session, calls: &Sender<Call>) -> Result<Listener, ManagerError> {
     let (changed, lost) = (calls.clone(), calls.clone());
     Listener::start(
+        session.reach(),
         move || changed.send(Call::Changed).unwrap_or_default(),
         move || lost.send(Call::Lost).unwrap_or_default(),
     )
 }
 
 /// The same after the bus is back; `None` if the watch was asked to end.
-fn listen_again(calls: &Sender<Call>, called: &Receiver<Call>) -> anyhow::Result<Option<Listener>> {
+fn listen_again(session: &Session, calls: &Sender<Call>, called: &Receiver<Call>) -> anyhow::Result<Option<Listener>> {
     let start = Instant::now();
     loop {
-        match listen(calls) {
+        match listen(session, calls) {
             Ok(listener) => return Ok(Some(listener)),
             Err(error) if !error.is_lost || start.elapsed() > RETURN => return Err(error.into()),
             Err(_) => {}

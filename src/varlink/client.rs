@@ -33,7 +33,10 @@ impl Ask {
         if let Some(path) = &self.socket {
             return Client::connect(path).with_context(|| format!("cannot reach the daemon at {path}")).map(Some);
         }
-        let elsewhere = location.root.is_some() || location.plan.is_some() || location.overrides.is_some();
+        let elsewhere = location.home.is_some()
+            || location.root.is_some()
+            || location.plan.is_some()
+            || location.overrides.is_some();
         if elsewhere || rustix::process::geteuid().is_root() {
             return Ok(None);
         }

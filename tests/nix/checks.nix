@@ -108,6 +108,7 @@ in
   types = import ./types.nix { lib = on.current; };
   docs = import ./options.nix { inherit lib; };
   packaging = import ./packaging.nix { inherit lib; };
+  users = import ./users.nix { inherit lib system imported; };
 
   # Needs NixOS.
   services = lib.genAttrs [ "distccd" "gotosocial" "harmonia" ] (

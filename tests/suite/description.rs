@@ -8,7 +8,7 @@ use dynix::host::evaluator::Evaluator;
 use dynix::plan::documentation::{Documentation, Documented};
 use dynix::plan::{
     Around, Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Exempt, File, Find, FormatSpec, Health,
-    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Service, SourceSpec, Unit,
+    Method, MetricsSpec, OnChange, OnSwitch, OptionSpec, OwnFiles, Plan, Probe, Rule, Scope, Service, SourceSpec, Unit,
     ValueSpec, Verify, Within,
 };
 use dynix::types::compile;
@@ -107,6 +107,7 @@ fn everything() -> Plan {
     };
     Plan {
         version: 1,
+        scope: Scope::User,
         on_switch: OnSwitch::Reapply,
         verify: Verify::Rollback,
         evaluator: Some(Evaluator { command: vec!["nix".to_owned()], arguments: "{ }".to_owned(), deadline: 4.0 }),
@@ -141,7 +142,6 @@ fn find() -> Find {
             "x".to_owned(),
             EtcFile { target: "x".into(), source: "/s".into(), mode: "symlink".to_owned() },
         )]),
-        user_units: vec!["y.service".to_owned()],
         around: Some(Around { head: None, tail: Some(String::new()) }),
         passed_on: true,
     }

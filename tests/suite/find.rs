@@ -612,12 +612,3 @@ fn a_template_is_left_out() {
     let error = store.generate(&service(&settings(), "TOML value", &[("x@.service", reads)])).unwrap_err();
     assert!(error.contains("read by x@.service only"), "{error}");
 }
-
-#[test]
-fn users_units_are_refused() {
-    let store = Store::new();
-    let mut of_users = service(&settings(), "TOML value", &[]);
-    of_users["find"]["userUnits"] = json!(["x.service"]);
-    let error = store.generate(&of_users).unwrap_err();
-    assert!(error.contains("units are those of the users' service managers (x.service)"), "{error}");
-}

@@ -69,6 +69,7 @@ tests! {
     casualties = "casualties",
     distccd = "distccd",
     harmonia = "harmonia",
+    home = "home",
     gotosocial = "gotosocial",
     gotosocial_port_80 = "gotosocial-port-80",
     prometheus = "prometheus",
@@ -102,6 +103,7 @@ tests! {
     minimal = "minimal",
     monitoring = "monitoring",
     network = "network",
+    nix = "nix",
     order = "order",
     ownership = "ownership",
     reapply = "reapply",
@@ -112,6 +114,7 @@ tests! {
     strings = "strings",
     switches = "switches",
     sysctl = "sysctl",
+    user_units = "user-units",
     validators = "validators",
     watch = "watch",
 }

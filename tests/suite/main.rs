@@ -61,4 +61,5 @@ mod trial;
 mod types;
 mod undecided;
 mod undo;
+mod users;
 mod verdicts;

@@ -8,6 +8,7 @@ pub(super) mod namespace;
 mod secrets;
 mod service;
 mod sharing;
+mod users;
 
 pub use names::exec_section;
 
@@ -49,6 +50,7 @@ pub fn check(plan: &Plan) -> Result<(), Vec<Problem>> {
         secrets::check(&place, service, &mut problems);
     }
     sharing::check(plan, &mut problems);
+    users::check(plan, &mut problems);
     daemon::check(plan, &mut problems);
     problems.or(())
 }

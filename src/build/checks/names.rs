@@ -4,14 +4,16 @@ use camino::Utf8Path;
 
 use crate::host::paths::OWN_FILES;
 use crate::host::systemd::quote;
+use crate::host::systemd::users::EVERY;
 
 /// The types of units that can be restarted for a new value (systemd.unit(5)).
 const UNIT_TYPES: [&str; 7] = ["service", "socket", "mount", "automount", "swap", "timer", "path"];
 
 /// The full name of a unit that can be started: systemd's characters, an optional instance, and a type
-/// (`unit_name_is_valid`, src/basic/unit-name.c).
+/// (`unit_name_is_valid`, src/basic/unit-name.c). `user/` before it is every user's service manager.
 pub fn unit(name: &str) -> Result<(), String> {
     let no_unit = |why: String| Err(format!("{name:?} is not the name of a unit: {why}"));
+    let name = name.strip_prefix(EVERY).unwrap_or(name);
     let Some((prefix, kind)) = name.rsplit_once('.') else {
         return no_unit("it has no type; write the full name, as in harmonia.service".to_owned());
     };
@@ -137,7 +139,14 @@ mod tests {
 
     #[test]
     fn unit_names_are_systemds() {
-        for good in ["harmonia.service", "a@b.service", "a@b@.service", "a-b:c_d.e.timer", r"dev-disk\x2d1.swap"] {
+        for good in [
+            "harmonia.service",
+            "user/a.service",
+            "a@b.service",
+            "a@b@.service",
+            "a-b:c_d.e.timer",
+            r"dev-disk\x2d1.swap",
+        ] {
             assert_eq!(unit(good), Ok(()), "{good}");
         }
         let long = format!("{}.service", "a".repeat(248));
@@ -149,6 +158,9 @@ mod tests {
             "a@.service",
             "a b.service",
             "a/b.service",
+            "user/user/a.service",
+            "user@1000/a.service",
+            "user/a",
             "ü.service",
             "a.Service",
             "",

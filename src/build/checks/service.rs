@@ -10,6 +10,7 @@ use crate::attr_path::AttrPath;
 use crate::build::find::unit::{can_reload, last, settings};
 use crate::build::problem::{Place, Problems};
 use crate::host::systemd::quote;
+use crate::host::systemd::users::bare;
 use crate::host::templates;
 use crate::plan::{Attach, Health, OnChange, OptionSpec, Probe, Service, Unit};
 use crate::probe::http::Url;
@@ -157,7 +158,7 @@ fn binds_of(place: &Place, name: &str, unit: &Unit, service: &Service, problems:
     if names::exec_section(name) == Some("Mount") {
         problems.add(place, "with a bind, a mount is made where nobody else sees it, and fails");
     } else if let (false, Some(Loss::Purpose(what))) =
-        (unit.private_mounts, namespace::loss(name, unit.text.as_deref()))
+        (unit.private_mounts, namespace::loss(bare(name), unit.text.as_deref()))
     {
         problems.add(
             place,
@@ -184,7 +185,7 @@ fn bound<'s>(service: &'s Service, unit: &str) -> Vec<&'s Utf8Path> {
 pub fn warnings(service: &Service) -> impl Iterator<Item = String> + '_ {
     let concerned =
         service.units.iter().filter(|(name, unit)| !unit.private_mounts && !bound(service, name).is_empty());
-    concerned.filter(|(name, unit)| namespace::loss(name, unit.text.as_deref()) == Some(Loss::Perhaps)).map(
+    concerned.filter(|(name, unit)| namespace::loss(bare(name), unit.text.as_deref()) == Some(Loss::Perhaps)).map(
         |(name, _)| {
             format!(
                 "{name} gets a mount namespace of its own by its bind: what it mounts is not seen by others; \

@@ -18,15 +18,6 @@ const LISTED: usize = 12;
 /// Lines of the best difference.
 const LINES: usize = 40;
 
-/// No unit of the system's service manager reads it.
-#[must_use]
-pub fn only_user_units(find: &Find) -> String {
-    format!(
-        "its units are those of the users' service managers ({}), which dynix does not act on",
-        find.user_units.join(", ")
-    )
-}
-
 /// None of the files is the option's, or several are.
 #[must_use]
 pub fn undecided(name: &str, option: &str, value: &Value, find: &Find, choice: &Choice, reach: &Reach) -> String {

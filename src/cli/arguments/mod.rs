@@ -16,6 +16,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 pub use super::lazy::Lazy;
 use super::verb;
+use crate::host::home::{Home, Homeless};
 use crate::system::session::Location;
 
 pub use applying::{Apply, Applying, Confirm};
@@ -109,6 +110,9 @@ pub struct Global {
     /// Work on the file system tree at DIR, without a service manager
     #[arg(long, global = true, value_name = "DIR", env = "DYNIX_ROOT")]
     pub root: Option<Utf8PathBuf>,
+    /// Work on your own services, those of your service manager (systemd --user), without root
+    #[arg(long, global = true, conflicts_with_all = ["root", "socket"])]
+    pub user: bool,
     /// The compiled plan [default: /etc/dynix/plan.json]
     #[arg(long, global = true, value_name = "FILE", env = "DYNIX_PLAN")]
     pub plan: Option<Utf8PathBuf>,
@@ -145,9 +149,9 @@ pub enum Output {
 
 impl Global {
     /// Where the system is.
-    #[must_use]
-    pub fn location(&self) -> Location {
-        Location { root: self.root.clone(), plan: self.plan.clone(), overrides: self.overrides.clone() }
+    pub fn location(&self) -> Result<Location, Homeless> {
+        let home = if self.user { Some(Home::own()?) } else { None };
+        Ok(Location { root: self.root.clone(), plan: self.plan.clone(), overrides: self.overrides.clone(), home })
     }
 }
 

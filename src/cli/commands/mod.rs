@@ -245,7 +245,7 @@ struct Versioned<'a, T> {
 /// The session of one run, with a terminal.
 pub fn session(global: &arguments::Global) -> anyhow::Result<Session> {
     let progress = Spinner::new(global.verbose);
-    Ok(Session::new(global.location().absolute()?, std::sync::Arc::new(progress)))
+    Ok(Session::new(global.location()?.absolute()?, std::sync::Arc::new(progress)))
 }
 
 /// The error, with advice if rights are missing.

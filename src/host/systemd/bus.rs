@@ -10,13 +10,12 @@ use zbus::{block_on, fdo};
 use super::answers;
 use super::job_results::JobResults;
 use super::proxies::{ListedUnit, ManagerProxy, listed_unit};
+use super::reach::Reach;
 use super::transient::Properties;
-use super::{ManagerError, Timer, UnitStatus, Watch, When, journal};
+use super::{ManagerError, Timer, UnitStatus, Watch, When, hardening, journal};
 
 /// The interval between two observations of something that takes a moment.
 pub(super) const INTERVAL: Duration = Duration::from_millis(10);
-/// How long systemd may take to answer. A daemon-reload of a large system takes seconds; a longer call hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// A timer that elapses before may have done so before it is looked at.
 const SOON: Duration = Duration::from_secs(1);
 /// How long systemd may take for what it does at once: to start a timer, to forget one that was stopped.
@@ -27,6 +26,8 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 pub(super) struct Bus {
     pub(super) connection: zbus::Connection,
     pub(super) manager: ManagerProxy<'static>,
+    /// A user's manager can't take rights away that the user does not have.
+    is_users: bool,
     /// Listened to from the first job on.
     job_results: Mutex<Option<Arc<JobResults>>>,
 }
@@ -91,17 +92,17 @@ pub(super) fn answer<T>(asked: zbus::Result<T>, operation: impl Into<String>) ->
 }
 
 impl Bus {
-    /// Connects to the system bus.
-    pub fn connect() -> Result<Self, ManagerError> {
+    /// Connects to a manager.
+    pub fn connect(reach: &Reach) -> Result<Self, ManagerError> {
         block_on(async {
-            let builder = zbus::connection::Builder::system().method_timeout(PATIENCE);
-            let connection = builder.build().await.to("connect to the system bus")?;
+            let connection = reach.connect().await?;
             let manager = ManagerProxy::builder(&connection)
+                .destination(reach.destination())
                 .cache_properties(zbus::proxy::CacheProperties::No)
                 .build()
                 .await
                 .to("reach its manager")?;
-            Ok(Self { connection, manager, job_results: Mutex::new(None) })
+            Ok(Self { connection, manager, is_users: reach.is_user(), job_results: Mutex::new(None) })
         })
     }
 
@@ -134,7 +135,7 @@ impl Bus {
         other: (String, Properties),
     ) -> Result<(), ManagerError> {
         let end = Instant::now() + AT_ONCE;
-        let others = [(other.0.as_str(), other.1)];
+        let others = [(other.0.as_str(), self.possible(other.1))];
         loop {
             match self.manager.start_transient_unit(unit, "replace", &properties, &others).await {
                 Ok(_) => return Ok(()),
@@ -145,6 +146,11 @@ impl Bus {
                 Err(error) => return Err(error).to(format!("start {unit}")),
             }
         }
+    }
+
+    /// The properties of a service that this manager can give it.
+    pub(super) fn possible(&self, properties: Properties) -> Properties {
+        if self.is_users { hardening::without(properties) } else { properties }
     }
 
     async fn stop(&self, unit: &str) -> Result<(), ManagerError> {

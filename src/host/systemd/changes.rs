@@ -14,6 +14,7 @@ use zbus::{Connection, MatchRule, MessageStream, block_on};
 use super::ManagerError;
 use super::bus::Asked;
 use super::proxies::ManagerProxy;
+use super::reach::Reach;
 
 /// The units that are listened for.
 #[derive(Clone, Debug, Default)]
@@ -23,12 +24,13 @@ impl Listener {
     /// Calls `changed` whenever one of the units of [`Self::listen_for`] may have changed, and `lost` when the signals
     /// are lost.
     pub fn start(
+        reach: &Reach,
         mut changed: impl FnMut() + Send + 'static,
         lost: impl FnOnce() + Send + 'static,
     ) -> Result<Self, ManagerError> {
         let listener = Self::default();
         let listening = listener.clone();
-        let mut signals = block_on(signals()).to("listen for changes of units")?;
+        let mut signals = block_on(signals(reach))?;
         let listen = move || {
             while let Some(Ok(signal)) = block_on(signals.next()) {
                 let header = signal.header();
@@ -56,9 +58,13 @@ impl Listener {
     }
 }
 
-async fn signals() -> zbus::Result<MessageStream> {
-    let connection = Connection::system().await?;
-    ManagerProxy::new(&connection).await?.subscribe().await?;
+async fn signals(reach: &Reach) -> Result<MessageStream, ManagerError> {
+    let connection = reach.connect().await?;
+    subscribed(&connection).await.to("listen for changes of units")
+}
+
+async fn subscribed(connection: &Connection) -> zbus::Result<MessageStream> {
+    ManagerProxy::new(connection).await?.subscribe().await?;
     let rule = MatchRule::builder()
         .msg_type(Type::Signal)
         .sender("org.freedesktop.systemd1")
@@ -66,7 +72,7 @@ async fn signals() -> zbus::Result<MessageStream> {
         .member("PropertiesChanged")
         .path_namespace("/org/freedesktop/systemd1/unit")
         .build()?;
-    MessageStream::for_match_rule(rule, &connection, None).await
+    MessageStream::for_match_rule(rule, connection, None).await
 }
 
 /// A unit's name as the last part of its object path (`bus_label_escape`, src/libsystemd/sd-bus/bus-label.c).

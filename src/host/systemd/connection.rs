@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::bus::Bus;
 use super::jobs::UnderWay;
+use super::reach::Reach;
 use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
 
 /// How long systemd may be out of reach. A bus that is restarted is back in tenths of a second, systemd after it read all
@@ -19,7 +20,10 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// systemd, over a connection that is renewed when the bus restarts.
 #[derive(Debug, Default)]
-pub struct Connection(Mutex<Link>);
+pub struct Connection {
+    reach: Reach,
+    link: Mutex<Link>,
+}
 
 #[derive(Debug, Default)]
 struct Link {
@@ -29,8 +33,25 @@ struct Link {
 }
 
 impl Connection {
+    /// A connection to this manager.
+    #[must_use]
+    pub fn to(reach: Reach) -> Self {
+        Self { reach, link: Mutex::default() }
+    }
+
+    /// The manager.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Whether the manager is starting what it starts by itself.
+    pub fn is_starting(&self) -> Result<bool, ManagerError> {
+        self.call(Bus::is_starting)
+    }
+
     fn link(&self) -> MutexGuard<'_, Link> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bus(&self) -> Result<Arc<Bus>, ManagerError> {
@@ -38,7 +59,7 @@ impl Connection {
         if let Some(bus) = &link.bus {
             return Ok(Arc::clone(bus));
         }
-        let bus = Arc::new(Bus::connect()?);
+        let bus = Arc::new(Bus::connect(&self.reach)?);
         Ok(Arc::clone(link.bus.insert(bus)))
     }
 

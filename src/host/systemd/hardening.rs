@@ -69,6 +69,11 @@ pub(super) fn properties() -> Properties {
     DIRECTIVES.iter().map(|(name, value)| (*name, value.property())).collect()
 }
 
+/// The properties without those of this table: a user's manager has no rights that it could take away.
+pub(super) fn without(properties: Properties) -> Properties {
+    properties.into_iter().filter(|(name, _)| DIRECTIVES.iter().all(|(one, _)| one != name)).collect()
+}
+
 /// For a unit file: a line for each.
 #[must_use]
 pub fn lines() -> Vec<String> {

@@ -30,11 +30,17 @@ impl Lasting {
 impl Bus {
     /// See [`super::ServiceManager::start_service`]. If this is a repeat, systemd may have received the first request.
     pub(super) fn start_service(&self, service: &Lasting, is_again: bool) -> Result<(), ManagerError> {
-        let properties = service.properties();
+        let properties = self.possible(service.properties());
         match block_on(self.manager.start_transient_unit(&service.unit, "replace", &properties, &[])) {
             Err(error) if is_again && is_called(&error, "org.freedesktop.systemd1.UnitExists") => Ok(()),
             started => started.map(drop).to(format!("start {}", service.unit)),
         }
+    }
+
+    /// Whether the manager is starting what it starts by itself.
+    pub(super) fn is_starting(&self) -> Result<bool, ManagerError> {
+        let state = block_on(self.manager.system_state()).to("read the state of the system")?;
+        Ok(matches!(state.as_str(), "initializing" | "starting"))
     }
 
     /// See [`super::ServiceManager::is_stopping`].

@@ -8,6 +8,7 @@ mod bus;
 pub mod changes;
 mod connection;
 pub mod dependents;
+mod direct;
 pub mod early;
 pub mod hardening;
 mod job_results;
@@ -18,10 +19,12 @@ pub mod memory;
 mod observe;
 pub mod own;
 mod proxies;
+pub mod reach;
 pub mod scope;
 mod settling;
 mod timer;
 mod transient;
+pub mod users;
 mod watch;
 pub mod written;
 
@@ -30,6 +33,7 @@ pub use dynix_formats::quote;
 pub use lasting::Lasting;
 pub use observe::Observed;
 pub use timer::{Timer, When};
+pub use users::Managers;
 pub use watch::{Until, Watch};
 
 use std::time::Duration;
@@ -167,6 +171,11 @@ pub trait ServiceManager: Sync {
     /// The main process of a unit that is up, if it has one and that can be found.
     fn main_process(&self, _unit: &str) -> Option<u32> {
         None
+    }
+
+    /// The same for a unit of several managers.
+    fn main_processes(&self, unit: &str) -> Vec<u32> {
+        self.main_process(unit).into_iter().collect()
     }
 
     /// Starts a timer; when this returns it is running. One of the same name is replaced.

@@ -34,11 +34,12 @@ pub(in crate::reconcile) fn others<'u>(
     manager: &dyn ServiceManager,
 ) -> BTreeMap<String, String> {
     let found = units.filter_map(|unit| {
-        let process = Process::started(manager.main_process(unit)?)?;
-        let files = service.files.iter().filter(|(_, file)| file.is_read_by(unit));
-        let mut others = files.filter_map(|(name, file)| {
-            let dynamic = in_effect.generation.map(|number| generation::directory(directory, number).join(name));
-            process.other(unit, file, dynamic.as_deref())
+        let mut others = manager.main_processes(unit).into_iter().filter_map(Process::started).filter_map(|process| {
+            let mut files = service.files.iter().filter(|(_, file)| file.is_read_by(unit));
+            files.find_map(|(name, file)| {
+                let dynamic = in_effect.generation.map(|number| generation::directory(directory, number).join(name));
+                process.other(unit, file, dynamic.as_deref())
+            })
         });
         Some((unit.clone(), format!("{unit} {}", others.next()?)))
     });

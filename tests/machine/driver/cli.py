@@ -119,8 +119,9 @@ def _run(name: str, test: Table, arguments: argparse.Namespace, base: Path, log:
         for node in names:
             container = Container(base)
             stack.callback(container.discard)
-            system.install(container, services, test.get("description", {}), arguments.dynix, log)
-            system.add_users(container, test.get("users", []))
+            users = system.add_users(container, test.get("users", []))
+            homes = [user for user in users if user.name in test.get("homes", [])]
+            system.install(container, services, test.get("description", {}), arguments.dynix, log, homes)
             for program, place in programs.items():
                 container.bind(place, f"/usr/bin/{program}")
             container.environment |= test.get("environment", {})

@@ -6,6 +6,7 @@ that runs before systemd does, as NixOS's second boot stage does. Test scripts i
 """
 
 import json
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -101,8 +102,13 @@ class Service:
     def __init__(self, name: str) -> None:
         self.directory = _TESTS / "services" / name
         self.spec = tomllib.loads((self.directory / "service.toml").read_text())
-        unknown = self.spec.keys() - {"stand-in", "description", "copies", "enable", "absent", "file", "link", "etc"}
+        unknown = self.spec.keys() - {"stand-in", "description", "copies", "enable", "absent", "file", "link", "etc", "home"}
         assert not unknown, f"{self.directory}/service.toml: unknown keys {sorted(unknown)}"
+
+    @property
+    def is_of_users(self) -> bool:
+        """Whether it is a user's own, as home-manager writes it."""
+        return "home" in self.spec
 
     def _each(self, text: str) -> list[str]:
         """The text; of several copies, once for each with its number."""
@@ -121,6 +127,14 @@ class Service:
         text: str | None = self.spec.get("stand-in")
         return text
 
+    def install_for(self, user: "User", root: Path) -> None:
+        """A user's own: files of the store, and links in the user's home to them (home-manager, modules/files.nix)."""
+        for file in self.spec.get("file", []):
+            _write(root, user.said(file["path"]), user.said(self._content(file)), int(file.get("mode", "0444"), 8))
+        self._install_links(root)
+        for path, target in self.spec["home"].items():
+            _below(root, f"{user.home}/{path}").symlink_to(user.said(target))
+
     def install(self, root: Path) -> None:
         for path in self.spec.get("absent", []):
             shutil.rmtree(root / path.lstrip("/"), ignore_errors=True)
@@ -131,11 +145,7 @@ class Service:
                 place.unlink(missing_ok=True)
                 place.write_text(content)
                 place.chmod(int(file.get("mode", "0444"), 8))
-        for link in self.spec.get("link", []):
-            place = _below(root, link["path"])
-            # Services share packages, and Debian's packages have files under /etc.
-            place.unlink(missing_ok=True)
-            place.symlink_to(link["to"])
+        self._install_links(root)
         # As environment.etc: a link to /etc/static, which the activation makes.
         for path, target in self.spec.get("etc", {}).items():
             _below(root, f"{_ETC}/{path}").symlink_to(target)
@@ -143,6 +153,13 @@ class Service:
         for unit in (one for unit in self.spec.get("enable", []) for one in self._each(unit)):
             target = "sockets" if unit.endswith(".socket") else "multi-user"
             _below(root, f"/etc/systemd/system/{target}.target.wants/{unit}").symlink_to(f"/etc/systemd/system/{unit}")
+
+    def _install_links(self, root: Path) -> None:
+        for link in self.spec.get("link", []):
+            place = _below(root, link["path"])
+            # Services share packages, and Debian's packages have files under /etc.
+            place.unlink(missing_ok=True)
+            place.symlink_to(link["to"])
 
     def _content(self, file: Json) -> str:
         """From the directory, or word for word from what NixOS evaluated."""
@@ -154,13 +171,29 @@ class Service:
         return str(value)
 
 
-def install(container: Container, services: list[Service], settings: Json, dynix: Path, log: Log) -> None:
+class User:
+    """A user whose own services dynix is to change: @user@ and @uid@ in their files are the user's."""
+
+    def __init__(self, name: str, uid: int) -> None:
+        self.name = name
+        self.uid = uid
+        self.home = f"/home/{name}"
+        self.generated = f"/nix/store/{self.uid:032}-dynix-generated"
+
+    def said(self, text: str) -> str:
+        return text.replace("@user@", self.name).replace("@uid@", str(self.uid))
+
+
+def install(
+    container: Container, services: list[Service], settings: Json, dynix: Path, log: Log, homes: list[User]
+) -> None:
     """Everything that a NixOS module would have put there. `settings`: further keys of the description."""
     root = container.root
     _write(root, "/etc/machine-id", "d1a1c0de00000000000000000000d1a1\n")
     _write(root, "/etc/hostname", "machine\n")
     _write(root, "/etc/hosts", "127.0.0.1 localhost machine\n::1 localhost machine\n")
     (root / "etc/nixos").mkdir()
+    services, own = [s for s in services if not s.is_of_users], [s for s in services if s.is_of_users]
     for service in services:
         service.install(root)
     container.bind(dynix, f"{_PACKAGE}/bin/dynix")
@@ -181,6 +214,9 @@ def install(container: Container, services: list[Service], settings: Json, dynix
     for drop_in in sorted((generated / "lib/systemd/system").glob("*.d/*.conf")):
         inside = drop_in.relative_to(generated)
         _below(root, f"/etc/systemd/system/{drop_in.parent.name}/{drop_in.name}").symlink_to(f"{_GENERATED}/{inside}")
+    for drop_in in sorted((generated / "lib/systemd/user").glob("*.d/*.conf")):
+        inside = drop_in.relative_to(generated)
+        _below(root, f"/etc/systemd/user/{drop_in.parent.name}/{drop_in.name}").symlink_to(f"{_GENERATED}/{inside}")
     for unit in sorted(one for one in (generated / "lib/systemd/system").glob("*") if one.is_file()):
         _below(root, f"/etc/systemd/system/{unit.name}").symlink_to(f"{_GENERATED}/lib/systemd/system/{unit.name}")
         if unit.suffix == ".socket":
@@ -188,17 +224,54 @@ def install(container: Container, services: list[Service], settings: Json, dynix
     _write(root, "/usr/lib/systemd/catalog/dynix.catalog", _CATALOGUE.read_text())
     _below(root, "/etc/dynix/plan.json").symlink_to(f"{_GENERATED}/plan.json")
     _toplevel(root, generated)
+    for user in homes:
+        _install_home(container, user, own, log)
 
 
-def add_users(container: Container, users: list[str]) -> None:
+def _install_home(container: Container, user: User, services: list[Service], log: Log) -> None:
+    """What home-manager puts there, with dynix's module."""
+    root = container.root
+    merged: Json = {"version": 1, "scope": "user", "verify": "off", "watch": 2, "services": {}}
+    for service in services:
+        service.install_for(user, root)
+        merged["services"] |= json.loads(user.said(json.dumps(service.description())))["services"]
+    description = f"/nix/store/{user.uid:032}-description.json"
+    _write(root, description, json.dumps(merged, indent=2))
+    said = container.run_unbooted(
+        [f"{_PACKAGE}/bin/dynix", "generate", f"--description={description}", f"--out={user.generated}"]
+    )
+    log.say(said.strip())
+    generated = root / user.generated.lstrip("/")
+    units = generated / "lib/systemd/user"
+    for file in sorted([*units.glob("*.d/*.conf"), *units.glob("*.service")]):
+        inside = file.relative_to(units)
+        _below(root, f"{user.home}/.config/systemd/user/{inside}").symlink_to(f"{user.generated}/lib/systemd/user/{inside}")
+    for wants, unit in [("basic", "dynix-activate.service"), ("default", "dynix-after-login.service")]:
+        place = f"{user.home}/.config/systemd/user/{wants}.target.wants/{unit}"
+        _below(root, place).symlink_to(f"{user.generated}/lib/systemd/user/{unit}")
+    _below(root, f"{user.home}/.config/dynix/plan.json").symlink_to(f"{user.generated}/plan.json")
+    home = root / user.home.lstrip("/")
+    (home / ".local/share").mkdir(parents=True)
+    for place in [home, *home.rglob("*")]:
+        os.chown(place, user.uid, user.uid, follow_symlinks=False)
+
+
+def add_users(container: Container, users: list[str]) -> list[User]:
     """Users as users.users of NixOS makes them: each with a group of its name."""
     for number, name in enumerate(users, start=1000):
         for file, line in [
-            ("passwd", f"{name}:x:{number}:{number}::/:/bin/sh\n"),
+            ("passwd", f"{name}:x:{number}:{number}::/home/{name}:/bin/sh\n"),
             ("group", f"{name}:x:{number}:\n"),
+            # PAM wants it for a session, which a user manager has.
+            ("shadow", f"{name}:!:1::::::\n"),
         ]:
             with (container.root / "etc" / file).open("a") as database:
                 database.write(line)
+        home = container.root / "home" / name
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)
+        os.chown(home, number, number)
+    return [User(name, number) for number, name in enumerate(users, start=1000)]
 
 
 def _toplevel(root: Path, generated: Path) -> None:

@@ -86,6 +86,22 @@ def check_sources():
     return "3 sources, 2 of them the agent's"
 
 
+def check_users():
+    """a service of the users' managers is found in one line, and PipeWire's files are its own"""
+    given = nix.value("users")
+    [(unit, text)] = given["example"]["units"].items()
+    same(unit, "user/example.service", "the unit that is looked at")
+    expect("-example.json" in text, text)
+    same(given["options"], ['services.pipewire.extraConfig.pipewire."10-rate"'], "PipeWire's options")
+    same(list(given["pipewire"]["units"]), ["user/pipewire.service"], "PipeWire's unit")
+    [(name, file)] = given["pipewire"]["files"].items()
+    place = "/etc/pipewire/pipewire.conf.d/10-rate.conf"
+    same((name, file["attach"], file["units"]), ("pipewire-10-rate.conf", {"bind": place}, ["user/pipewire.service"]), "its file")
+    expect(file["static"].endswith("/share/pipewire/pipewire.conf.d/10-rate.conf"), file["static"])
+    expect(given["refused"], "a masked unit of the users is not refused")
+    return "an example, and PipeWire as NixOS has it today"
+
+
 def check_daemon():
     """`dynamicism.daemon` gives a socket and a service that `allow` is compiled for, and what is wrong there is refused"""
     given, known = nix.value("daemon"), nix.value("description")

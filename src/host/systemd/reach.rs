@@ -1,0 +1,106 @@
+//! The service manager that is talked to: the system's, over the system bus, or a user's, over its own socket.
+//!
+//! A user manager (systemd --user) listens at systemd/private in the user's runtime directory, as systemctl(1) uses it. It
+//! needs no bus of the session, and answers the user and root (`bus_check_peercred` and `sd_bus_query_sender_privilege` in
+//! systemd's sources).
+
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use async_io::Timer as Sleep;
+use camino::{Utf8Path, Utf8PathBuf};
+use futures_lite::FutureExt;
+use rustix::net::sockopt::socket_peercred;
+
+use super::bus::Asked;
+use super::{ManagerError, direct};
+
+/// How long systemd may take to answer. A daemon-reload of a large system takes seconds; a longer call hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// The same for a manager of a user whom nobody has to wait for.
+const PATIENCE_WITH_USERS: Duration = Duration::from_secs(15);
+/// How long it may take to greet: its user may have stopped it.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// A service manager.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// That of the system.
+    #[default]
+    System,
+    /// That of a user.
+    User(UserManager),
+}
+
+/// The manager of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserManager {
+    /// The user.
+    pub uid: u32,
+    /// `$XDG_RUNTIME_DIR/systemd/private`
+    pub socket: Utf8PathBuf,
+}
+
+impl UserManager {
+    /// The manager of `uid` with this runtime directory.
+    #[must_use]
+    pub fn at(uid: u32, runtime: &Utf8Path) -> Self {
+        Self { uid, socket: runtime.join("systemd/private") }
+    }
+
+    /// Whether it runs, as far as its socket tells.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        use std::os::unix::fs::FileTypeExt;
+        std::fs::symlink_metadata(&self.socket).is_ok_and(|found| found.file_type().is_socket())
+    }
+
+    /// The socket belongs to its user, who may have put anything there: what listens has to be a process of that user.
+    fn stream(&self) -> std::io::Result<UnixStream> {
+        let stream = UnixStream::connect(&self.socket)?;
+        let other = socket_peercred(&stream)?.uid.as_raw();
+        if other == self.uid {
+            return Ok(stream);
+        }
+        Err(std::io::Error::other(format!("a process of user {other} listens at {}", self.socket)))
+    }
+}
+
+impl Reach {
+    /// Connects to it.
+    pub async fn connect(&self) -> Result<zbus::Connection, ManagerError> {
+        let Self::User(user) = self else {
+            let builder = zbus::connection::Builder::system().method_timeout(PATIENCE);
+            return builder.build().await.to("connect to the system bus");
+        };
+        let operation = || format!("reach the manager of user {}", user.uid);
+        let stream = user
+            .stream()
+            .and_then(direct::fit)
+            .map_err(|error| zbus::Error::InputOutput(error.into()))
+            .to(operation())?;
+        let is_own = user.uid == rustix::process::geteuid().as_raw();
+        let patience = if is_own { PATIENCE } else { PATIENCE_WITH_USERS };
+        let connecting = zbus::connection::Builder::unix_stream(stream).p2p().method_timeout(patience).build();
+        let too_late = async {
+            Sleep::after(GREETING).await;
+            Err(zbus::Error::InputOutput(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        };
+        connecting.or(too_late).await.to(operation())
+    }
+
+    /// The manager's name on the connection. Signals are taken only from there.
+    #[must_use]
+    pub fn destination(&self) -> &'static str {
+        match self {
+            Self::System => "org.freedesktop.systemd1",
+            Self::User(_) => direct::UNIQUE,
+        }
+    }
+
+    /// Whether the manager can give a unit fewer rights than the system's own.
+    #[must_use]
+    pub fn is_user(&self) -> bool {
+        matches!(self, Self::User(_))
+    }
+}
