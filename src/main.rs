@@ -45,6 +45,9 @@ fn run() -> Exit {
 }
 
 fn serve(global: &arguments::Global, daemon: &arguments::Daemon) -> anyhow::Result<Exit> {
+    if global.user {
+        anyhow::bail!("the daemon serves the system; a user's own services need none (--user)");
+    }
     let location = global.location()?.absolute()?;
     let sessions = Sessions { location, verbose: global.verbose, given: None };
     let socket = global.socket.as_deref().map(absolute).transpose()?;

@@ -155,8 +155,12 @@ in
   # Of what system.build.toplevel is made, that of which single parts can be told apart: all that is in /etc, units among
   # it, and all packages.
   parts = config: {
-    unit = units (under [ "systemd" "units" ] { } config);
-    userUnit = units (under [ "systemd" "user" "units" ] { } config);
+    # As plans name them: those of the users' service managers begin with user/.
+    unit =
+      units (under [ "systemd" "units" ] { } config)
+      // lib.mapAttrs' (name: lib.nameValuePair "user/${name}") (
+        units (under [ "systemd" "user" "units" ] { } config)
+      );
     # Packages whose units are installed as well.
     unitPackage = packages (under [ "systemd" "packages" ] [ ] config);
     etc = mapAttrs (_: etcFile) (removeAttrs (under [ "environment" "etc" ] { } config) fromUnits);

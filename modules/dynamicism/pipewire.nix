@@ -50,6 +50,13 @@ in
         ) (lib.attrNames cfg.extraConfig.${kind})
       ) kinds
     );
+    exempt = [
+      {
+        kind = "etc";
+        name = "pipewire";
+        reason = "the one directory that it leads to has these files, and dynix binds them one by one";
+      }
+    ];
     units = lib.genAttrs (map (kind: unitOf.${kind}) kinds) (_: { });
   };
 }

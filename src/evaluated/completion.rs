@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::change_set::{ChangeSet, Unit};
 use super::stand_in::Unmade;
+use crate::host::systemd::users::{bare, is_of_users, of_users};
 use crate::plan::Plan;
 use crate::render::static_values;
 use crate::verify::Values;
@@ -26,8 +27,8 @@ pub fn subtract_own(changes: &mut ChangeSet, plan: &Plan, effective: &Values) ->
     changes.services.retain(|name, _| services.get(name).is_none_or(|one| !has_values(plan, effective, name, one)));
     for exempt in plan.services.values().flat_map(|service| &service.exempt) {
         match exempt.kind.as_str() {
+            "unit" if is_of_users(&exempt.name) => drop(changes.user_units.remove(bare(&exempt.name))),
             "unit" => drop(changes.units.remove(&exempt.name)),
-            "userUnit" => drop(changes.user_units.remove(&exempt.name)),
             "etc" => drop(changes.etc.remove(&exempt.name)),
             "package" => drop(changes.packages.remove(&exempt.name)),
             _ => {}
@@ -41,7 +42,7 @@ pub fn subtract_own(changes: &mut ChangeSet, plan: &Plan, effective: &Values) ->
             "wantedBy": unit.wanted_by, "requiredBy": unit.required_by, "upheldBy": unit.upheld_by,
         })
     };
-    changes.units.retain(|name, unit| {
+    let mut is_foreign = |name: &str, unit: &mut super::change_set::Sides<Unit>| {
         let (Some(before), Some(after)) = (&unit.before, &mut unit.after) else { return true };
         match own::remaining(plan, effective, &services, name, &text(before), &text(after)) {
             Remaining::Foreign => true,
@@ -58,7 +59,9 @@ pub fn subtract_own(changes: &mut ChangeSet, plan: &Plan, effective: &Values) ->
                 true
             }
         }
-    });
+    };
+    changes.units.retain(|name, unit| is_foreign(name, unit));
+    changes.user_units.retain(|name, unit| is_foreign(&of_users(name), unit));
     if unknown.is_empty() { Ok(()) } else { Err(Unmade::Refused(unknown)) }
 }
 
@@ -116,6 +119,30 @@ mod tests {
         let left = changes(&format!("[Service]\nExecStart=/x {OTHER}\n"), &plan(&json!({"bind": BUILT}))).unwrap();
         assert_eq!(left.units.keys().collect::<Vec<_>>(), ["firewall.service"]);
         assert!(left.services.is_empty() && left.packages.is_empty());
+    }
+
+    #[test]
+    fn a_unit_of_the_users_is_as_one_of_the_system() {
+        let mut plan = plan(&json!({"bind": BUILT}));
+        let mut plan_as_json = serde_json::to_value(&plan).unwrap();
+        let exempt = json!([{"kind": "unit", "name": "user/t.service", "reason": "x"}]);
+        plan_as_json["services"]["s"]["units"] = json!({"user/s.service": {}});
+        plan_as_json["services"]["s"]["exempt"] = exempt;
+        plan = serde_json::from_value(plan_as_json).unwrap();
+        let side = |path: &str| json!({"options": {"s.settings": {"port": 80}}, "files": {"s.json": path}});
+        let text = |path: &str| unit(&format!("[Service]\nExecStart=/x {path}\n"));
+        let both = json!({"before": text(BUILT), "after": text(OTHER)});
+        let mut set: ChangeSet = serde_json::from_value(json!({
+            "system": "/s",
+            "units": {"s.service": both},
+            "userUnits": {"s.service": both, "t.service": both},
+            "services": {"s": {"before": side(BUILT), "after": side(OTHER)}},
+        }))
+        .unwrap();
+        let effective = Values::from([("s".to_owned(), [("s.settings".to_owned(), json!({"port": 80}))].into())]);
+        subtract_own(&mut set, &plan, &effective).unwrap();
+        // One of the system that has the same name is another one.
+        assert_eq!((set.units.len(), set.user_units.len()), (1, 0));
     }
 
     #[test]

@@ -20,7 +20,6 @@ pub fn named(kind: &str, name: &str) -> String {
         ("rest", _) => "the rest of the system".to_owned(),
         ("warning", _) => "its warnings".to_owned(),
         ("unit" | "option" | "value", _) => name.to_owned(),
-        ("userUnit", _) => format!("the user unit {name}"),
         ("etc", _) => format!("/etc/{name}"),
         ("package", _) => format!("the installed package {name}"),
         ("unitPackage", _) => format!("the package of units {name}"),

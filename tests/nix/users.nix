@@ -55,7 +55,7 @@ let
     {
       services.example.enable = true;
       services.example.settings.port = 1;
-      services.pipewire.enable = true;
+      services.pipewire.enable = isOfToday;
       services.pipewire.extraConfig.pipewire."10-rate"."context.properties"."default.clock.rate" = 48000;
       dynamicism.for.example.enable = true;
       dynamicism.for.pipewire.enable = true;
@@ -74,10 +74,49 @@ let
     }
   ];
   described = configuration.config.dynamicism.description.services;
+  exampleText = described.example.find.units."user/example.service";
+  # What a rebuild with other values makes besides.
+  verified = configuration.config.lib.dynamicism.verify {
+    overrides = [
+      {
+        id = 1;
+        path = [
+          "services"
+          "example"
+          "settings"
+          "port"
+        ];
+        value = 2;
+      }
+      {
+        id = 2;
+        path = [
+          "services"
+          "pipewire"
+          "extraConfig"
+          "pipewire"
+          "10-rate"
+          "context.properties"
+          "default.clock.rate"
+        ];
+        value = 44100;
+      }
+    ];
+    found.example = {
+      # As the build names them: without context.
+      files = lib.filter (lib.hasSuffix "-example.json") (
+        lib.splitString " " (
+          lib.replaceStrings [ "\n" ] [ " " ] (builtins.unsafeDiscardStringContext exampleText)
+        )
+      );
+      units = [ "user/example.service" ];
+    };
+  };
 in
 {
+  changed = lib.mapAttrs (_: lib.attrNames) verified.changed;
   example = { inherit (described.example.find) units; };
-  pipewire = { inherit (described.pipewire) units files; };
+  pipewire = { inherit (described.pipewire) units files exempt; };
   options = lib.attrNames described.pipewire.options;
   refused =
     !(builtins.tryEval (builtins.deepSeq masked.config.dynamicism.description.services.example true))

@@ -335,7 +335,7 @@ fn defaults_are_the_types_own() {
             // A key of several types has a default in each.
             let others = match key.as_str() {
                 "deadline" => vec![json!(90), json!(60), json!(10)],
-                "options" | "sources" => vec![Value::Null],
+                "options" | "scope" | "sources" => vec![Value::Null],
                 "watch" => vec![json!(30), Value::Null],
                 _ => Vec::new(),
             };

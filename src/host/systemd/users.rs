@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-pub use name::{EVERY, bare, is_of_users};
+pub use name::{EVERY, bare, is_of_users, of_users};
 use name::{Named, of_one};
 
 use super::connection::Connection;

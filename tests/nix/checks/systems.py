@@ -98,6 +98,9 @@ def check_users():
     place = "/etc/pipewire/pipewire.conf.d/10-rate.conf"
     same((name, file["attach"], file["units"]), ("pipewire-10-rate.conf", {"bind": place}, ["user/pipewire.service"]), "its file")
     expect(file["static"].endswith("/share/pipewire/pipewire.conf.d/10-rate.conf"), file["static"])
+    same(given["changed"], {"etc": ["pipewire"]}, "what a rebuild with other values changes besides")
+    exempt = [(one["kind"], one["name"]) for one in given["pipewire"]["exempt"]]
+    same(exempt, [("etc", "pipewire")], "of that, what dynix does in another way")
     expect(given["refused"], "a masked unit of the users is not refused")
     return "an example, and PipeWire as NixOS has it today"
 

@@ -45,6 +45,12 @@ pub fn bare(unit: &str) -> &str {
     }
 }
 
+/// The unit of this name in every user's manager.
+#[must_use]
+pub fn of_users(unit: &str) -> String {
+    format!("{EVERY}{unit}")
+}
+
 /// The unit of this name in the manager of one user.
 pub(super) fn of_one(uid: u32, unit: &str) -> String {
     format!("{ONE}{uid}/{unit}")
@@ -66,6 +72,6 @@ mod tests {
             assert_eq!((Named::read(name), bare(name)), (manager, unit), "{name}");
         }
         assert_eq!(Named::read(&of_one(7, "b.socket")), Named::Of(7, "b.socket"));
-        assert!(is_of_users("user/b.socket") && !is_of_users("b.socket"));
+        assert!(is_of_users(&of_users("b.socket")) && !is_of_users("b.socket"));
     }
 }
