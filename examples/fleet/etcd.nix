@@ -30,6 +30,8 @@ in
     peerTrustedCaFile = "/var/lib/etcd-keys/ca.pem";
     peerClientCertAuth = true;
     extraConf = {
+      # Older modules of NixOS do not pass it on, and let every peer in.
+      PEER_CLIENT_CERT_AUTH = "true";
       # Hosts need what holds, not what was: a week of it is for people.
       AUTO_COMPACTION_MODE = "periodic";
       AUTO_COMPACTION_RETENTION = "168h";

@@ -4,6 +4,11 @@ let
   keys = "/var/lib/dynix-agent-keys";
 in
 {
+  services.harmonia = {
+    enable = true;
+    settings.workers = 4;
+  };
+
   dynamicism = {
     for.harmonia.enable = true;
     agent.groups = [ "web" ];

@@ -23,6 +23,7 @@ lib.genAttrs
     "entry-point"
     "etc-overlay"
     "evaluated"
+    "evaluated-layers"
     "evaluated-limits"
     "evaluation"
     "expressions"

@@ -30,6 +30,16 @@ impl Oid {
         &self.0
     }
 
+    /// Which names of objects these are.
+    pub fn kind(&self) -> &'static str {
+        if self.0.len() == 64 { "SHA-256" } else { "SHA-1" }
+    }
+
+    /// Whether both can be names in one repository.
+    pub fn is_of_the_kind_of(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+    }
+
     /// As people say it.
     pub fn short(&self) -> &str {
         self.0.get(..12).unwrap_or(&self.0)

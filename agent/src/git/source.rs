@@ -137,6 +137,17 @@ impl Source {
             self.standing.insert(remote.name.clone(), tips);
             return Err(Held::Refused { revision: None, reason });
         };
+        if let Some(known) = self.state.main.iter().chain(&self.since).find(|known| !known.is_of_the_kind_of(tip)) {
+            let reason = format!(
+                "its objects have names of {}, and those of {} that it has to be on top of are of {}",
+                tip.kind(),
+                known.short(),
+                known.kind()
+            );
+            let refused = refused(tip, reason);
+            self.standing.insert(remote.name.clone(), tips);
+            return Err(refused);
+        }
         if self.mirror.is_full() {
             self.mirror.discard()?;
         }

@@ -8,6 +8,7 @@ mod bad_input;
 mod branches;
 mod http;
 mod remotes;
+mod sha256;
 mod signatures;
 mod size;
 mod state;

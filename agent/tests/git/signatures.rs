@@ -5,12 +5,12 @@ use camino::Utf8PathBuf;
 use crate::support::*;
 
 /// Signs with this key of SSH from now on.
-fn sign_with(repository: &mut Repository, key: &Utf8PathBuf) {
+pub fn sign_with(repository: &mut Repository, key: &Utf8PathBuf) {
     repository.settings =
         vec!["gpg.format=ssh".to_owned(), format!("user.signingKey={key}"), "commit.gpgSign=true".to_owned()];
 }
 
-fn allowed(place: &Place, keys: &[(&str, &Utf8PathBuf)]) -> Utf8PathBuf {
+pub fn allowed(place: &Place, keys: &[(&str, &Utf8PathBuf)]) -> Utf8PathBuf {
     let line = |(name, key): &(&str, &Utf8PathBuf)| {
         format!("{name} namespaces=\"git\" {}", std::fs::read_to_string(format!("{key}.pub")).unwrap())
     };

@@ -46,7 +46,12 @@ impl Place {
     }
 
     pub fn repository(&self, name: &str) -> Repository {
-        Repository::new(&self.path().join(name))
+        Repository::new(&self.path().join(name), "sha1")
+    }
+
+    /// One whose objects have names of SHA-256.
+    pub fn repository_of_sha256(&self, name: &str) -> Repository {
+        Repository::new(&self.path().join(name), "sha256")
     }
 }
 
@@ -59,13 +64,14 @@ pub struct Repository {
 }
 
 impl Repository {
-    fn new(path: &Utf8Path) -> Self {
+    fn new(path: &Utf8Path, format: &str) -> Self {
         let (work, bare) = (path.join("work"), path.join("config.git"));
         std::fs::create_dir_all(&work).unwrap();
         std::fs::create_dir_all(&bare).unwrap();
         let repository = Self { work, bare, settings: Vec::new(), environment: Vec::new() };
-        repository.git(&["init", "-q", "-b", "main", "."]);
-        repository.git(&["init", "-q", "--bare", "-b", "none", repository.bare.as_str()]);
+        let format = format!("--object-format={format}");
+        repository.git(&["init", "-q", &format, "-b", "main", "."]);
+        repository.git(&["init", "-q", &format, "--bare", "-b", "none", repository.bare.as_str()]);
         repository.git(&["remote", "add", "origin", repository.bare.as_str()]);
         repository
     }
@@ -229,6 +235,15 @@ impl Running {
                 Event::Trouble { reason, .. } => return reason,
                 Event::Reached => {}
                 Event::Layer(layer) => panic!("{layer:?}"),
+            }
+        }
+    }
+
+    /// The next trouble, whatever comes before it.
+    pub async fn trouble_of_any(&mut self) -> String {
+        loop {
+            if let Event::Trouble { reason, .. } = self.event().await {
+                return reason;
             }
         }
     }
