@@ -1,12 +1,13 @@
-//! From `dynix-fleet set` to every host: `cargo build --release --workspace && cargo run --release -p dynix-agent --example
-//! fleet_load -- [HOSTS [SETS [real]]]`.
+//! From `dynix-fleet set` to every host: `cargo build --release -p dynix-agent --bins --examples &&
+//! target/release/examples/fleet_load [HOSTS [SETS [PROXIES]]]`.
 //!
 //! Real are: an etcd of three members on loopback, `dynix-fleet`, and the agents, each with its connection, watches, lease
-//! and reports; they are tasks of one process. Without `real`, the daemons are sockets that answer at once, and the time is
-//! until the daemon is asked. With it, each host has a tree and a `dynix daemon` of its own, without units, and the time is
-//! until the agent has the answer. All of it shares the processors of this machine.
+//! and reports; they are tasks of one process. The daemons are sockets that answer at once, and the time is until the daemon is
+//! asked. With PROXIES, the agents are connected to so many of etcd's gRPC proxies. All of it shares the processors of this
+//! machine, so the seconds of a processor are what can be compared.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_precision_loss)] // whoever runs it looks at what went wrong
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // whoever runs it looks at what went wrong
+#![allow(clippy::cast_precision_loss, clippy::too_many_lines)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -44,37 +45,34 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let hosts: usize = words.first().map_or(1000, |text| text.parse().unwrap());
     let sets: i64 = words.get(1).map_or(10, |text| text.parse().unwrap());
-    let real = words.get(2).is_some_and(|word| word == "real");
+    let proxies: usize = words.get(2).map_or(0, |text| text.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let ports: Vec<(u16, u16)> = (0..3).map(|_| (port(), port())).collect();
     let etcd = Ends(ports.iter().enumerate().map(|(at, _)| member(directory.path(), &ports, at)).collect());
     let endpoints: Vec<String> = ports.iter().map(|(client, _)| format!("http://127.0.0.1:{client}")).collect();
     std::thread::sleep(Duration::from_secs(3));
+    let fronts: Vec<u16> = (0..proxies).map(|_| port()).collect();
+    let proxies = Ends(fronts.iter().map(|port| proxy(&endpoints, *port)).collect());
+    let fronts: Vec<String> = fronts.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let asked = if fronts.is_empty() { &endpoints } else { &fronts };
+    std::thread::sleep(Duration::from_secs(if fronts.is_empty() { 0 } else { 2 }));
     let before = measured(&etcd, &ports);
+    let memory_of_proxies = processes(&proxies).1;
     let own = memory("self");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let arrivals: Arrivals = Arc::default();
-    let mut daemons = Ends(Vec::new());
-    let template = real.then(|| template(directory.path()));
     for at in 0..hosts {
         let tree = directory.path().join(format!("h{at}"));
         let socket = tree.join("run/dynix/dynix.sock");
         std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
-        if let Some(template) = &template {
-            assert!(Command::new("cp").arg("-aT").args([template, &tree]).status().unwrap().success());
-            let mut daemon = Command::new(program("dynix"));
-            daemon.arg("--root").arg(&tree).arg("--socket").arg(&socket).arg("daemon").stderr(Stdio::null());
-            daemons.0.push(daemon.spawn().unwrap());
-        }
-        let asked = if real { tree.join("run/dynix/between.sock") } else { socket.clone() };
         let _inside = runtime.enter();
-        let listener = UnixListener::bind(&asked).unwrap();
-        runtime.spawn(listen(listener, real.then_some(socket), arrivals.clone()));
+        let listener = UnixListener::bind(&socket).unwrap();
+        runtime.spawn(listen(listener, arrivals.clone()));
         let config = json!({
-            "version": 1, "host": format!("host{at}"), "groups": ["web"], "socket": asked,
+            "version": 1, "host": format!("host{at}"), "groups": ["web"], "socket": socket,
             "stateDirectory": tree.join("state"), "runtimeDirectory": tree.join("runtime"),
-            "sources": {"fleet": {"kind": "etcd", "endpoints": endpoints, "fleet": "load", "lease": 30, "drive": false}},
+            "sources": {"fleet": {"kind": "etcd", "endpoints": asked, "fleet": "load", "lease": 30, "drive": false}},
         });
         let config: Config = serde_json::from_value(config).unwrap();
         let stop = CancellationToken::new();
@@ -99,10 +97,16 @@ fn main() {
         (later.sent - idle.sent + later.received - idle.received) / 10 / hosts as u64,
         (memory("self") - own) / hosts as u64,
     );
+    if !proxies.0.is_empty() {
+        println!("a proxy: {} kB more a host", (processes(&proxies).1 - memory_of_proxies) / hosts as u64);
+    }
     let mut all = Vec::new();
     let begin = measured(&etcd, &ports);
+    let used = |etcd: &Ends| [processes(etcd).0, processes(&proxies).0, of_process("self")];
+    let (mut until_there, mut with_reports) = ([0.0; 3], [0.0; 3]);
     for value in 1..=sets {
         arrivals.lock().unwrap().clear();
+        let before = used(&etcd);
         let start = Instant::now();
         let mut set = Command::new(program("dynix-fleet"));
         set.args(["--endpoint", &endpoints.join(","), "--fleet", "load", "set", "services.harmonia.settings.workers"]);
@@ -122,21 +126,30 @@ fn main() {
             assert!(start.elapsed() < Duration::from_secs(120), "{} of {hosts} have it", came.len());
             std::thread::sleep(Duration::from_millis(20));
         };
+        let add = |to: &mut [f64; 3]| {
+            for (sum, (now, before)) in to.iter_mut().zip(used(&etcd).into_iter().zip(before)) {
+                *sum += (now - before) / sets as f64;
+            }
+        };
+        add(&mut until_there);
         let shown = shown(came.clone());
         println!("set {value}: the command {:.0} ms; hosts {shown}", typed.as_secs_f64() * 1000.0);
         all.extend(came);
         // The reports come as well.
-        std::thread::sleep(Duration::from_secs(2));
+        std::thread::sleep(Duration::from_secs(3));
+        add(&mut with_reports);
     }
     let end = measured(&etcd, &ports);
     let each = |all: u64| all / (hosts as u64 * u64::try_from(sets).unwrap());
     println!(
-        "all: {}; etcd: {:.2} s of a processor a set, {} B to a host and {} B from it a set",
+        "all: {}; {} B to a host and {} B from it a set",
         shown(all),
-        (end.processor - begin.processor) / sets as f64,
         each(end.sent - begin.sent),
         each(end.received - begin.received),
     );
+    for (what, [etcd, proxies, agents]) in [("until all have it", until_there), ("with reports", with_reports)] {
+        println!("seconds of a processor a set, {what}: etcd {etcd:.2}, proxies {proxies:.2}, agents {agents:.2}");
+    }
     runtime.shutdown_background();
 }
 
@@ -163,70 +176,39 @@ fn member(directory: &Path, ports: &[(u16, u16)], at: usize) -> Child {
         .unwrap()
 }
 
-/// A tree with the service that is set, and a source.
-fn template(directory: &Path) -> PathBuf {
-    let descriptions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../descriptions");
-    let text = std::fs::read_to_string(descriptions.join("harmonia.json")).unwrap();
-    let mut description: Value = serde_json::from_str(&text).unwrap();
-    description["sources"] = json!([{"name": "fleet"}]);
-    let tree = directory.join("template");
-    std::fs::create_dir(&tree).unwrap();
-    std::fs::write(tree.join("description.json"), description.to_string()).unwrap();
-    let status = Command::new(program("dynix"))
-        .args(["generate", "--static-root"])
-        .arg(&descriptions)
-        .arg("--description")
-        .arg(tree.join("description.json"))
-        .arg("--out")
-        .arg(tree.join("etc/dynix"))
+fn proxy(endpoints: &[String], port: u16) -> Child {
+    Command::new("etcd")
+        .args(["grpc-proxy", "start", "--endpoints", &endpoints.join(",")])
+        .args(["--listen-addr", &format!("127.0.0.1:{port}")])
         .stdout(Stdio::null())
-        .status();
-    assert!(status.unwrap().success());
-    tree
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
-/// Between an agent and its daemon: notes when a layer is asked for, or, with a daemon behind it, when that has answered.
-async fn listen(listener: UnixListener, behind: Option<PathBuf>, arrivals: Arrivals) {
+/// In the place of a daemon: notes when a layer is asked for.
+async fn listen(listener: UnixListener, arrivals: Arrivals) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (behind, arrivals) = (behind.clone(), arrivals.clone());
+        let arrivals = arrivals.clone();
         tokio::spawn(async move {
             let mut stream = BufReader::new(stream);
-            let mut daemon = match behind {
-                Some(path) => Some(BufReader::new(tokio::net::UnixStream::connect(path).await.unwrap())),
-                None => None,
-            };
             loop {
                 let mut bytes = Vec::new();
                 if stream.read_until(0, &mut bytes).await.unwrap_or_default() == 0 {
                     return;
                 }
                 let call: Value = serde_json::from_slice(&bytes[..bytes.len() - 1]).unwrap();
-                let method = call["method"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
-                let note = |arrivals: &Arrivals| {
+                let method = call["method"].as_str().unwrap().rsplit('.').next().unwrap();
+                if method == "Monitor" {
+                    std::future::pending::<()>().await;
+                }
+                if method == "SetLayer" {
                     let value = &call["parameters"]["values"]["services"]["harmonia"]["settings"]["workers"];
                     arrivals.lock().unwrap().push((value.as_i64().unwrap_or_default(), Instant::now()));
-                };
-                let answer = match &mut daemon {
-                    // Nobody monitors here: there are no units, and it would double the connections.
-                    _ if method == "Monitor" => std::future::pending().await,
-                    Some(daemon) => {
-                        daemon.get_mut().write_all(&bytes).await.unwrap();
-                        let mut answer = Vec::new();
-                        daemon.read_until(0, &mut answer).await.unwrap();
-                        assert!(
-                            !answer.windows(9).any(|part| part == b"\"error\":\""),
-                            "{}",
-                            String::from_utf8_lossy(&answer)
-                        );
-                        answer
-                    }
-                    None => b"{\"parameters\":{\"answer\":{\"records\":[],\"notes\":[]}}}\0".to_vec(),
-                };
-                if method == "SetLayer" {
-                    note(&arrivals);
                 }
-                if stream.get_mut().write_all(&answer).await.is_err() {
+                let answer = b"{\"parameters\":{\"answer\":{\"records\":[],\"notes\":[]}}}\0";
+                if stream.get_mut().write_all(answer).await.is_err() {
                     return;
                 }
             }
@@ -246,11 +228,8 @@ struct Measured {
 
 fn measured(etcd: &Ends, ports: &[(u16, u16)]) -> Measured {
     let mut all = Measured { processor: 0.0, memory: 0, sent: 0, received: 0 };
-    for (child, (port, _)) in etcd.0.iter().zip(ports) {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
-        all.processor += [11, 12].iter().map(|at| fields[*at].parse::<f64>().unwrap() / 100.0).sum::<f64>();
-        all.memory += memory(&child.id().to_string());
+    (all.processor, all.memory) = processes(etcd);
+    for (_, (port, _)) in etcd.0.iter().zip(ports) {
         let mut stream = TcpStream::connect(("127.0.0.1", *port)).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
         let mut text = String::new();
@@ -263,6 +242,19 @@ fn measured(etcd: &Ends, ports: &[(u16, u16)]) -> Measured {
         all.received += count("etcd_network_client_grpc_received_bytes_total ");
     }
     all
+}
+
+/// The seconds of a processor that some processes used, and their memory in kB.
+fn processes(some: &Ends) -> (f64, u64) {
+    let each = some.0.iter().map(|child| child.id().to_string());
+    each.fold((0.0, 0), |(seconds, kilobytes), one| (seconds + of_process(&one), kilobytes + memory(&one)))
+}
+
+/// The seconds of a processor that a process used.
+fn of_process(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
+    [11, 12].iter().map(|at| fields[*at].parse::<f64>().unwrap() / 100.0).sum()
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count

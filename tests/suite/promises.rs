@@ -6,8 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const PAGES: [&str; 6] =
-    ["README.md", "docs/commands.md", "docs/daemon.md", "docs/overrides.md", "docs/reliability.md", "docs/security.md"];
+const PAGES: [&str; 8] = [
+    "README.md",
+    "docs/commands.md",
+    "docs/daemon.md",
+    "docs/fleets-git.md",
+    "docs/fleets.md",
+    "docs/overrides.md",
+    "docs/reliability.md",
+    "docs/security.md",
+];
 
 /// A part of a page: a paragraph, an item of a list, or a row of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,16 +75,21 @@ fn read(path: impl AsRef<Utf8Path>) -> String {
 
 /// The names of test functions in a file, those of macros included.
 fn tests_in(text: &str) -> BTreeSet<&str> {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let tests = lines.windows(2).filter(|pair| pair[0] == "#[test]");
-    tests.filter_map(|pair| pair[1].strip_prefix("fn ")?.split('(').next()).collect()
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with("#[ignore")).collect();
+    let is_test = |line: &str| line == "#[test]" || line.starts_with("#[tokio::test");
+    let tests = lines.windows(2).filter(|pair| is_test(pair[0])).map(|pair| pair[1].trim_start_matches("async "));
+    tests.filter_map(|line| line.strip_prefix("fn ")?.split('(').next()).collect()
 }
 
-/// The file of a module of the suite, or of the library.
+/// The file of a module of the suite, or of the library; of the agent where its name begins with that.
 fn file_of(module: &str) -> Option<Utf8PathBuf> {
-    let (base, module) = match module.strip_suffix("::tests") {
-        Some(module) => ("src", module),
-        None => ("tests/suite", module),
+    let (base, module) = match (module.strip_suffix("::tests"), module.strip_prefix("agent:")) {
+        // A file of its own.
+        (Some("agent:rollout"), _) => ("agent/src", "rollout::tests"),
+        (Some(module), Some(_)) => ("agent/src", module.trim_start_matches("agent:")),
+        (Some(module), None) => ("src", module),
+        (None, Some(module)) => ("agent/tests", module),
+        (None, None) => ("tests/suite", module),
     };
     let place = Utf8Path::new(base).join(module.replace("::", "/"));
     [place.with_extension("rs"), place.join("mod.rs")].into_iter().find(|path| Utf8Path::new(ROOT).join(path).exists())

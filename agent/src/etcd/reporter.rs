@@ -1,6 +1,7 @@
 //! What became of a host's layer, told to etcd under a lease: a host that is gone is seen to be gone, by no clock but
 //! etcd's.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use dynix::host::messages;
@@ -13,12 +14,15 @@ use super::keys::Fleet;
 use super::message::TxnRequest;
 use crate::host::{Observed, Status};
 use crate::patience::Patience;
-use crate::report::{Known, Report};
+use crate::report::{Known, Outcome, Report};
 use crate::rollout::writing::{leased, put};
 use crate::sources::Identity;
 
 /// How much is told together.
 const GATHER: Duration = Duration::from_millis(20);
+/// Within which time the hosts of a fleet tell that all is well, each at its own moment: before that, etcd has to tell all of
+/// them what is new.
+const SPREAD: Duration = Duration::from_millis(400);
 
 /// Who tells.
 #[derive(Debug)]
@@ -64,6 +68,16 @@ impl Reporter {
             () = all => {}
             () = cancel.cancelled() => {}
         }
+    }
+
+    /// How long to wait before what is seen now is told.
+    fn gather(&self) -> Duration {
+        if self.status.borrow().outcome != Outcome::Applied {
+            return GATHER;
+        }
+        let mut hasher = DefaultHasher::new();
+        self.identity.host.hash(&mut hasher);
+        GATHER + SPREAD * u32::try_from(hasher.finish() % 1000).unwrap_or_default() / 1000
     }
 
     fn report(&mut self) -> Report {
@@ -114,13 +128,13 @@ impl Reporter {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    tokio::time::sleep(GATHER).await;
+                    tokio::time::sleep(self.gather()).await;
                 }
                 changed = self.observed.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    tokio::time::sleep(GATHER).await;
+                    tokio::time::sleep(self.gather()).await;
                 }
             }
         }

@@ -26,6 +26,8 @@ struct Source {
     events: mpsc::Sender<Event>,
     /// What was said last.
     said: Option<Event>,
+    /// What is written down of what was seen.
+    kept: Floor,
 }
 
 /// Tells what etcd has for a host, until it is cancelled.
@@ -39,7 +41,7 @@ pub async fn run(
     let targets = Target::of(&identity.host, &identity.groups);
     let mirror = Mirror::new(targets.iter().map(|target| fleet.target(target)).collect());
     let mut patience = Patience::new(&identity.host);
-    let mut source = Source { identity, mirror, events, said: None };
+    let mut source = Source { identity, mirror, events, said: None, kept: Floor::default() };
     let all = async {
         loop {
             let before = source.mirror.revision();
@@ -112,26 +114,25 @@ impl Source {
     /// Reads what is new, and tells it.
     async fn look(&mut self, member: &super::client::Member, alone: bool) -> Result<(), Stale> {
         let state = self.identity.state.clone();
-        let seen = floor::read(&state).map_err(|error| {
-            let name = &self.identity.source;
-            Stale::Another(format!("it is not known what was seen of etcd: {error:#}; see `dynix-agent accept {name}`"))
-        })?;
-        let mut done = self.mirror.advance(member, seen, alone).await;
+        if !alone {
+            // Somebody may have it forgotten while nothing new comes from there.
+            self.kept = floor::read(&state).map_err(|error| {
+                let name = &self.identity.source;
+                Stale::Another(format!(
+                    "it is not known what was seen of etcd: {error:#}; see `dynix-agent accept {name}`"
+                ))
+            })?;
+        }
+        let mut done = self.mirror.advance(member, self.kept, alone).await;
         if alone && matches!(done, Err(Stale::Older { .. })) {
             // This member may be behind the others.
-            done = self.mirror.advance(member, seen, false).await;
+            done = self.mirror.advance(member, self.kept, false).await;
         }
-        if let (Err(Stale::Older { now, was }), None) = (&done, seen.older) {
-            floor::write(&state, Floor { cluster: seen.cluster, revision: *was, older: Some(*now) })
+        if let (Err(Stale::Older { now, was }), None) = (&done, self.kept.older) {
+            floor::write(&state, Floor { cluster: self.kept.cluster, revision: *was, older: Some(*now) })
                 .map_err(|error| Stale::Another(format!("etcd is older than it was, and {error:#}")))?;
         }
         done?;
-        if self.mirror.floor() != seen
-            && let Err(error) = floor::write(&state, self.mirror.floor())
-        {
-            self.say(Event::Trouble { with: With::Source, reason: format!("{error:#}") }).await;
-            return Ok(());
-        }
         let event = match targets::layer(&self.mirror, &self.identity.host) {
             Ok(layer) => self.fits(layer),
             Err(bad) => {
@@ -141,7 +142,25 @@ impl Source {
         };
         // After trouble, what holds is said again: nobody has to remember it.
         self.say(event).await;
+        self.keep(state).await;
         Ok(())
+    }
+
+    /// Writes down what was seen: after it is handed over, as a disk is slower than the way to the daemon.
+    async fn keep(&mut self, state: camino::Utf8PathBuf) {
+        let floor = self.mirror.floor();
+        if floor == self.kept {
+            return;
+        }
+        let written = tokio::task::spawn_blocking(move || floor::write(&state, floor)).await;
+        match written {
+            Ok(Ok(())) => self.kept = floor,
+            Ok(Err(error)) => {
+                self.say(Event::Trouble { with: With::Source, reason: format!("{error:#}") }).await;
+            }
+            // It panicked, or the agent ends.
+            Err(_) => {}
+        }
     }
 
     fn fits(&self, layer: Layer) -> Event {

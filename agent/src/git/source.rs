@@ -94,14 +94,14 @@ impl Source {
             Err(Held::Failed(error)) => {
                 let error = self.blamed(error, was_seen);
                 self.unsettled.insert(remote.name.clone());
-                let kind = if was_seen { "fetch" } else { "reach" };
-                self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "fetch" | "reach"));
+                let kind = if was_seen { "reading" } else { "reach" };
+                self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "reach" | "reading"));
                 self.trouble(&remote.name, kind, None, &dynix::host::messages::chain(&error));
             }
         }
         if is_well {
             self.faults = 0;
-            self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "fetch" | "reach"));
+            self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "reach" | "reading"));
         }
         self.tell().await;
         is_well

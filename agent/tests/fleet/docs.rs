@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cli::masked;
-use crate::engine::{is_here, port};
+use crate::engine::is_here;
 use crate::hosts::dynix;
+use crate::ports;
 
 const PAGE: &str = include_str!("../../../docs/fleets.md");
 const TRY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/fleet/try");
@@ -29,15 +30,12 @@ fn the_fleet_of_ten_minutes_is_as_the_page_says() {
         std::os::unix::fs::symlink(program, directory.path().join(program.file_name().unwrap())).unwrap();
     }
     let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
-    // Two ports in a row.
-    let port = std::iter::repeat_with(port)
-        .find(|one| *one < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", one + 1)).is_ok());
     let mut command = Command::new(TRY);
     command
         .args(["sh", "-ec", &script])
         .env("PATH", path)
         .env("USER", "alice")
-        .env("DYNIX_TRY_PORT", port.unwrap().to_string());
+        .env("DYNIX_TRY_PORT", ports::free().to_string());
     let output = command.env_remove("SUDO_USER").env_remove("JOURNAL_STREAM").output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));

@@ -1,7 +1,7 @@
 //! A real etcd in a temporary directory.
 
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,8 @@ use dynix_agent::config;
 use dynix_agent::etcd::client::Client;
 use dynix_agent::etcd::keys::Fleet;
 use dynix_agent::etcd::message::{DeleteRangeRequest, PutRequest, Request, RequestOp, TxnRequest};
+
+use crate::ports;
 
 /// Nothing here takes that long.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -29,10 +31,6 @@ pub fn is_here() -> bool {
     found
 }
 
-pub fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// How clients get to it.
 #[derive(Clone, Default)]
 pub struct Security {
@@ -50,6 +48,7 @@ pub struct Engine {
 
 struct Member {
     client: u16,
+    metrics: u16,
     peer: u16,
     process: Option<Child>,
 }
@@ -60,7 +59,9 @@ impl Engine {
     }
 
     pub fn with(size: usize, security: Security) -> Self {
-        let members = (0..size).map(|_| Member { client: port(), peer: port(), process: None }).collect();
+        let members = (0..size)
+            .map(|_| Member { client: ports::free(), metrics: ports::free(), peer: ports::free(), process: None })
+            .collect();
         let mut engine = Self { directory: tempfile::tempdir().unwrap(), members, security };
         for at in 0..size {
             engine.start(at);
@@ -95,6 +96,7 @@ impl Engine {
             .args(["--listen-peer-urls", &peer(&self.members[at])])
             .args(["--initial-advertise-peer-urls", &peer(&self.members[at])])
             .args(["--initial-cluster", &cluster.join(","), "--logger", "zap", "--log-level", "error"])
+            .args(["--listen-metrics-urls", &format!("http://127.0.0.1:{}", self.members[at].metrics)])
             .args(&self.security.arguments)
             .stdout(log.try_clone().unwrap())
             .stderr(log);
@@ -156,7 +158,13 @@ impl Engine {
     /// Waits until it does.
     pub fn answers(&self) {
         if self.security.is_tls {
-            return std::thread::sleep(Duration::from_secs(2));
+            // Who is let in is what the tests find out.
+            let begun = Instant::now();
+            while self.members.iter().any(|member| !member.is_well()) {
+                assert!(begun.elapsed() < PATIENCE, "etcd is not well");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            return;
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = self.config();
@@ -168,6 +176,18 @@ impl Engine {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
+    }
+}
+
+impl Member {
+    /// Whether it has a leader, as it says itself, without TLS.
+    fn is_well(&self) -> bool {
+        let mut said = String::new();
+        let asked = TcpStream::connect(("127.0.0.1", self.metrics)).and_then(|mut stream| {
+            stream.write_all(b"GET /health HTTP/1.0\r\n\r\n")?;
+            stream.read_to_string(&mut said)
+        });
+        asked.is_ok() && said.contains("\"health\":\"true\"")
     }
 }
 

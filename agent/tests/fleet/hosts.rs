@@ -82,7 +82,7 @@ impl Host {
         let mut config = json!({
             "version": 1, "host": name, "groups": groups, "socket": at("run/dynix/dynix.sock"),
             "stateDirectory": at("agent/state"), "runtimeDirectory": at("agent/run"), "metrics": at("agent/metrics.prom"),
-            "sources": {"fleet": {"kind": "etcd", "endpoints": engine.endpoints(), "fleet": FLEET, "lease": 3}},
+            "sources": {"fleet": {"kind": "etcd", "endpoints": engine.endpoints(), "fleet": FLEET, "lease": 6}},
         });
         config["sources"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         std::fs::write(at("agent.json"), config.to_string()).unwrap();

@@ -9,6 +9,8 @@ mod docs;
 mod engine;
 mod hosts;
 mod machine;
+#[path = "../shared/ports.rs"]
+mod ports;
 mod rollouts;
 mod security;
 mod source;

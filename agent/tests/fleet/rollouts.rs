@@ -134,11 +134,12 @@ fn it_is_paused_resumed_and_aborted() {
     }
     let engine = Engine::new(1);
     let hosts = fleet(&engine, 3);
-    let set = ["set", WORKERS, "20", "--group", "web", "--waves", "1,100%", "--hold", "3s"];
+    // Long enough for the next command to come before the second wave, whatever else the machine does.
+    let set = ["set", WORKERS, "20", "--group", "web", "--waves", "1,100%", "--hold", "8s"];
     run(&engine, &set).ends(0);
     run(&engine, &["pause"]).ends(0);
     until("the first has it", || have(&hosts, WORKERS, &json!(20)) == 1);
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(10));
     assert_eq!((have(&hosts, WORKERS, &json!(20)), rollout(&engine)["state"].clone()), (1, json!("paused")));
     // One at a time, and nobody writes into it.
     let other = run(&engine, &set).ends(1);

@@ -7,6 +7,8 @@
 mod bad_input;
 mod branches;
 mod http;
+#[path = "../shared/ports.rs"]
+mod ports;
 mod remotes;
 mod sha256;
 mod signatures;

@@ -60,7 +60,7 @@ async fn what_anybody_could_write_needs_signatures() {
 fn sshd(place: &Place, more: &str) -> (Server, u16) {
     let directory = place.path();
     let host_key = ssh_key(&directory, "host_key");
-    let port = free_port();
+    let port = crate::ports::free();
     std::fs::copy(directory.join("client.pub"), directory.join("authorized_keys")).unwrap();
     let config = directory.join("sshd_config");
     std::fs::write(

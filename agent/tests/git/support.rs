@@ -228,6 +228,15 @@ impl Running {
         }
     }
 
+    /// The next layer, whatever trouble comes before it.
+    pub async fn layer_after_all(&mut self) -> Layer {
+        loop {
+            if let Event::Layer(layer) = self.event().await {
+                return layer;
+            }
+        }
+    }
+
     /// The next trouble; a layer before it is a failure.
     pub async fn trouble(&mut self) -> String {
         loop {
@@ -292,11 +301,6 @@ impl Drop for Server {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// A port of the loopback that is free now.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Runs a program, which has to succeed.
