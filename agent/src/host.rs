@@ -4,7 +4,7 @@
 //! the source has, and the daemon records what is new. A revision that was refused is not tried again. What may pass by
 //! itself (the daemon is not there, is busy, or something failed) is tried again, later each time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use dynix::host::messages;
@@ -14,6 +14,9 @@ use crate::daemon::{Daemon, Fault};
 use crate::patience::Patience;
 use crate::report::Outcome;
 use crate::sources::{Event, Layer, With};
+
+/// The longest wait because of that.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// What became of what a source has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +154,7 @@ impl Worker {
 
     /// Hands over a layer; after which time it is tried again, if it is.
     async fn hand_over(&self, layer: Layer) -> Option<Duration> {
+        let begun = Instant::now();
         let done = match Daemon::connect(&self.socket).await {
             Ok(mut daemon) => daemon.set_layer(&self.source, &layer).await,
             Err(fault) => Err(fault),
@@ -179,7 +183,8 @@ impl Worker {
         match done {
             Err(fault) if outcome == Outcome::Failed => Some(match fault {
                 Fault::Said { retry: Some(retry), .. } => retry,
-                _ => Duration::ZERO,
+                Fault::Said { .. } => rest(begun.elapsed()),
+                Fault::Lost(_) => Duration::ZERO,
             }),
             _ => None,
         }
@@ -200,6 +205,12 @@ impl Worker {
             _ => {}
         }
     }
+}
+
+/// The least wait after something failed that took so long: what is evaluated and fails for reasons of the machine, again and
+/// again, takes a tenth of its time at most.
+fn rest(took: Duration) -> Duration {
+    (took * 9).min(LONGEST_REST)
 }
 
 /// Looks at the daemon whenever something changed there, until nobody wants to know.
@@ -233,5 +244,17 @@ pub async fn observe(socket: Utf8PathBuf, seen: watch::Sender<Observed>) {
             return;
         }
         patience.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_slowly_is_tried_again_slowly() {
+        assert_eq!(rest(Duration::from_millis(2)), Duration::from_millis(18));
+        assert_eq!(rest(Duration::from_secs(6)), Duration::from_secs(54));
+        assert_eq!(rest(Duration::from_secs(3600)), LONGEST_REST);
     }
 }
