@@ -39,6 +39,13 @@ def differences(one: dict, other: dict, place: str = "") -> list[str]:
         return found
     if one == other:
         return []
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [found for number, pair in enumerate(zip(one, other)) for found in differences(*pair, f"{place}/{number}")]
+    if isinstance(one, str) and isinstance(other, str):
+        # The lines that differ say more than the beginning of a long text; where there are none, their order does.
+        lines, others = one.splitlines(), other.splitlines()
+        one = [line for line in lines if line not in others] or one
+        other = [line for line in others if line not in lines] or other
     return [f"{place}: {str(one)[:300]!r} with dynix, {str(other)[:300]!r} after a rebuild"]
 
 
