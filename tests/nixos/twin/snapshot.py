@@ -141,15 +141,35 @@ def kernel():
     return found
 
 
+def rules(text):
+    """The rules of each chain, of iptables-save or nft. The order of chains, and chains that let all pass, are what is left of
+    what there was before."""
+    table, chain, found = "", "", {}
+    for line in text.splitlines():
+        words = re.sub(r"\[\d+:\d+\]", "", line).split()
+        if line.startswith("*") or line.startswith("table "):
+            table = line.strip("*{ ")
+        elif line.startswith(":"):
+            found[f"{table} {words[0].strip(':')}"] = words[1:]
+        elif line.startswith("-A "):
+            found[f"{table} {words[1]}"].append(" ".join(words[2:]))
+        elif re.match(r"\t\w.*{$", line):
+            chain = f"{table} {line.strip()}"
+            found[chain] = []
+        elif line.startswith("\t\t"):
+            found[chain].append(" ".join(words))
+    return {chain: lines for chain, lines in found.items() if lines != ["ACCEPT"] and not (len(lines) == 1 and lines[0].endswith("policy accept;"))}
+
+
 def network():
     """Rules, addresses, routes and interfaces, without counters, numbers and what is drawn by chance."""
-    rules = [run("sh", "-c", f"{program} 2>&1 || true") for program in ("iptables-save", "ip6tables-save", "nft -s list ruleset")]
+    found = [run("sh", "-c", f"{program} 2>&1 || true") for program in ("iptables-save", "ip6tables-save", "nft -s list ruleset")]
     # An interface's number, and its address made of its random MAC.
     addresses = [re.sub(r"^\d+: ", "", line) for line in run("ip", "-o", "address").splitlines() if " fe80:" not in line]
     links = [re.sub(r"^\d+: |\\.*", "", line) for line in run("ip", "-o", "link").splitlines()]
     routes = run("ip", "route").splitlines() + run("ip", "-6", "route").splitlines()
     return {
-        "rules": [re.sub(r"\[\d+:\d+\]|^#.*", "", text, flags=re.M) for text in rules],
+        "rules": [rules(text) for text in found],
         "addresses": sorted(re.sub(r"valid_lft.*", "", line) for line in addresses),
         "links": sorted(links),
         "routes": sorted(line for line in routes if not line.startswith("fe80:")),
