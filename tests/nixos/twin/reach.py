@@ -66,7 +66,9 @@ def main():
     for cases in by_class.values():
         for outcome, one in cases:
             if outcome == "refused":
-                reason = one["said"].splitlines()[-1].removeprefix("error: ")
+                lines = one["said"].splitlines()
+                # What Nix says may go on behind it.
+                reason = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
                 end.append(f"- `{one['what']}`: {reason}")
     others = [one for cases in by_class.values() for outcome, one in cases if outcome not in ("equal", "refused")]
     if others:
