@@ -445,7 +445,8 @@ fn verdict(gone: &Switched, before: &[String]) -> Result<(), String> {
 
 /// Units that had failed before are not its fault: switch-to-configuration names all that are in a failed state.
 fn judged(gone: &Switched, before: &[String], after: &[String]) -> Result<(), String> {
-    let new: Vec<&str> = after.iter().filter(|unit| !before.contains(unit)).map(String::as_str).collect();
+    let is_new = |unit: &&String| !before.contains(unit) && !switching::is_own(unit);
+    let new: Vec<&str> = after.iter().filter(is_new).map(String::as_str).collect();
     if !new.is_empty() {
         return Err(format!("{} failed", new.join(", ")));
     }
@@ -517,6 +518,9 @@ mod tests {
         };
         let (old, both) = (names(&["old.service"]), names(&["new.service", "old.service"]));
         assert_eq!(judged(&gone(Some(&["old.service"])), &old, &old), Ok(()));
+        // The unit that switch-to-configuration ran in ends with its exit code.
+        let own = names(&["dynix-switch-7.service", "old.service"]);
+        assert_eq!(judged(&gone(Some(&["old.service"])), &old, &own), Ok(()));
         // One that is started over and over is in no failed state just then.
         assert_eq!(judged(&gone(Some(&["old.service"])), &old, &[]), Ok(()));
         assert_eq!(judged(&gone(Some(&["new.service", "old.service"])), &old, &both), Err("new.service failed".into()));

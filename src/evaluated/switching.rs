@@ -26,6 +26,8 @@ pub enum What {
     DryActivate,
 }
 
+/// The beginning of the names of units that it runs in.
+const OWN: &str = "dynix-switch-";
 /// Its exit code if units have failed, whether it touched them or not.
 const UNITS_FAILED: i32 = 4;
 /// What it says before the names of units that are in a failed state.
@@ -96,7 +98,7 @@ fn failed(said: &[String]) -> Vec<String> {
 /// apply.
 fn command(directory: &Utf8Path, word: &str, is_checked: bool) -> Vec<String> {
     const SYSTEMD_RUN: &str = "/run/current-system/systemd/bin/systemd-run";
-    let unit = format!("--unit=dynix-switch-{}", std::process::id());
+    let unit = format!("--unit={OWN}{}", std::process::id());
     let program = directory.join("bin/switch-to-configuration");
     [
         SYSTEMD_RUN,
@@ -115,6 +117,12 @@ fn command(directory: &Utf8Path, word: &str, is_checked: bool) -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec()
+}
+
+/// Whether switch-to-configuration ran in this unit.
+#[must_use]
+pub fn is_own(unit: &str) -> bool {
+    unit.starts_with(OWN)
 }
 
 /// Units that have failed.
