@@ -29,6 +29,15 @@ pub struct Report {
     pub time: String,
 }
 
+impl Report {
+    /// Whether the host is well on this revision or a later one; `None` while that is not known. A host with which something
+    /// is wrong speaks of what it had before: it may be of another history, with revisions of the same numbers.
+    #[must_use]
+    pub fn became(&self, revision: i64) -> Option<bool> {
+        if self.revision < revision || self.trouble.is_some() { None } else { self.result.is_well() }
+    }
+}
+
 /// What became of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

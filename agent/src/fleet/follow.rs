@@ -118,7 +118,7 @@ fn line(fleet: &Reached, data: &serde_json::Value, text: &str) {
 /// Waits until every host of a target that is there has said what became of a revision.
 pub async fn arrival(fleet: &Reached, target: &Target, revision: i64, deadline: Duration) -> anyhow::Result<Exit> {
     let start = Instant::now();
-    let is_open = |report: &&Report| report.revision < revision || report.result.is_well().is_none();
+    let is_open = |report: &&Report| report.became(revision).is_none();
     let done = follow(fleet, |seen, _| {
         let ours: Vec<Report> =
             seen.reports.into_values().filter(|report| target.has(&report.host, &report.groups)).collect();

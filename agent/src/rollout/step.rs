@@ -82,12 +82,17 @@ pub fn step(rollout: &Rollout, world: World<'_>, now: Duration, memory: &mut Mem
     for host in rollout.hosts.iter().filter(|host| !rollout.failed.contains_key(*host)) {
         let fault = match world.reports.get(host) {
             None => Some("it is gone: it reports nothing any more".to_owned()),
-            Some(report) if report.revision >= world.written && report.result.is_well() == Some(true) => None,
-            Some(report) if report.revision >= world.written && report.result.is_well() == Some(false) => {
+            Some(report) if report.became(world.written) == Some(true) => None,
+            Some(report) if report.became(world.written) == Some(false) => {
                 Some(format!("{}: {}", report.result, report.reason.as_deref().unwrap_or("it does not say why")))
             }
             Some(report) if is_late => {
-                let reason = report.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let reason = report
+                    .reason
+                    .as_ref()
+                    .or(report.trouble.as_ref())
+                    .map(|reason| format!(" ({reason})"))
+                    .unwrap_or_default();
                 Some(format!("it has not applied the values after {} s{reason}", rollout.deadline))
             }
             Some(_) => {

@@ -59,6 +59,16 @@ const fn at(seconds: u64) -> Duration {
 }
 
 #[test]
+fn a_host_with_which_something_is_wrong_has_not_applied_anything() {
+    let well = report("web1", 7, Outcome::Applied);
+    assert_eq!([6, 7, 8].map(|revision| well.became(revision)), [Some(true), Some(true), None]);
+    assert_eq!(report("web1", 7, Outcome::Refused).became(7), Some(false));
+    // It holds an etcd that was restored from a backup; what it has is of before.
+    let held = Report { trouble: Some("etcd is at revision 4, and was at 7 before".into()), ..well };
+    assert_eq!(held.became(5), None);
+}
+
+#[test]
 fn sizes_are_read_and_rounded_up() {
     let of = |text: &str, all| text.parse::<Size>().unwrap().of(all);
     assert_eq!([of("3", 2), of("10%", 1), of("10%", 11), of("1%", 1000), of("100%", 7)], [2, 1, 2, 10, 7]);

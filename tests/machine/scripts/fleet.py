@@ -7,8 +7,8 @@ SET = f"{FLEET} set services.distccd.maxJobs"
 
 
 def jobs(machine) -> str:
-    """How many jobs the running daemon takes."""
-    words = machine.succeed("tr '\\0' '\\n' < /proc/$(systemctl show --value --property=MainPID distccd)/cmdline").split()
+    """How many jobs the running daemon takes; empty while it restarts."""
+    words = machine.execute("tr '\\0' '\\n' < /proc/$(systemctl show --value --property=MainPID distccd)/cmdline")[1].split()
     return words[words.index("--jobs") + 1] if "--jobs" in words else ""
 
 
