@@ -34,6 +34,9 @@ let
     "servers"
   ];
 
+  # Most services have none of these.
+  known = genAttrs (usual ++ holders) (_: null);
+
   # Text is no settings: only a function of the module knows what is in it.
   isText =
     type:
@@ -112,7 +115,7 @@ rec {
         ++ below;
     in
     # An option with this name is no set of options.
-    if below._type or null == "option" then
+    if below._type or null == "option" || builtins.intersectAttrs known below == { } then
       [ ]
     else
       map (one: [ (path [ one ]) ]) plain

@@ -19,7 +19,6 @@ let
     filterAttrs
     hasPrefix
     mapAttrs
-    stringToCharacters
     unique
     ;
 
@@ -385,10 +384,8 @@ let
   element =
     path: seen: type:
     let
-      key = lib.concatStrings (
-        map (char: if builtins.match "[0-9A-Za-z]" char == null then "-" else char) (
-          stringToCharacters type.description
-        )
+      key = lib.concatMapStrings (part: if lib.isString part then part else "-") (
+        builtins.split "[^0-9A-Za-z]" type.description
       );
       part = convert path (seen // { ${key} = true; }) type;
       reference = {

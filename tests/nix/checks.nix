@@ -278,6 +278,7 @@ in
         watch = 30;
         evaluator = null;
         options = [ ];
+        sources = { };
         verify = "warn";
         metrics.textfile = null;
         daemon.enable = false;
@@ -602,6 +603,10 @@ in
                     modules
                     ++ [
                       defaults
+                      {
+                        # As where machines are virtual.
+                        options.virtualisation.vlans = lib.mkOption { };
+                      }
                       {
                         boot.loader.grub.device = "nodev";
                         fileSystems."/".device = "/dev/sda";
