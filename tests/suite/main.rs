@@ -40,6 +40,7 @@ mod pager;
 mod pages;
 mod promises;
 mod properties;
+mod reach;
 mod real_nix;
 mod real_units;
 mod recognise;

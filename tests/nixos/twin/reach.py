@@ -3,6 +3,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -30,6 +31,13 @@ The share of a class is its mean share of the definitions in 62 public configura
 | class | what it is | share | cases | equal | refused | other |
 | --- | --- | --- | --- | --- | --- | --- |
 """
+
+
+def _reason(said):
+    """What dynix says of it: what Nix says may go on behind it, with addresses of its own."""
+    lines = said.splitlines()
+    reason = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
+    return re.sub(r": \S+://\S+", "", reason)
 
 
 def main():
@@ -66,10 +74,7 @@ def main():
     for cases in by_class.values():
         for outcome, one in cases:
             if outcome == "refused":
-                lines = one["said"].splitlines()
-                # What Nix says may go on behind it.
-                reason = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
-                end.append(f"- `{one['what']}`: {reason}")
+                end.append(f"- `{one['what']}`: {_reason(one['said'])}")
     others = [one for cases in by_class.values() for outcome, one in cases if outcome not in ("equal", "refused")]
     if others:
         end += ["", "## Other", ""] + [f"- `{one['what']}`: {one['outcome']}: {(one.get('differences') or one.get('back') or [one['said']])[0][:200]}" for one in others]
