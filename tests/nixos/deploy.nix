@@ -98,6 +98,8 @@
         key = deployer.succeed("cat /root/.ssh/id_ed25519.pub").strip()
         target.succeed(f"mkdir -p -m 700 /root/.ssh && echo '{key}' > /root/.ssh/authorized_keys")
         deployer.succeed("printf 'Host target\\n  StrictHostKeyChecking accept-new\\n' > /root/.ssh/config")
+        # Whoever connected before it may have found it making its keys.
+        deployer.wait_until_succeeds("ssh -o ConnectTimeout=2 target true", timeout=60)
         t.assertEqual(on_target("hostname"), "target\n")
 
         with subtest("values are changed from elsewhere, and survive a reboot"):

@@ -112,6 +112,8 @@
           key = machine.succeed("cat /root/.ssh/id_ed25519.pub").strip()
           target.succeed(f"mkdir -p -m 700 /root/.ssh && echo '{key}' > /root/.ssh/authorized_keys")
           machine.succeed("printf 'Host target\\n  StrictHostKeyChecking accept-new\\n' > /root/.ssh/config")
+          # Whoever connected before it may have found it making its keys.
+          machine.wait_until_succeeds("ssh -o ConnectTimeout=2 target true", timeout=60)
 
           with subtest("a deployment brings what was built, and starts the unit once"):
               target.succeed(f"{append}.level 5 --apply --wait")
