@@ -76,7 +76,7 @@
           machine.succeed(
               "mkdir -p /srv/nixpkgs /srv/dynix",
               f"cat > /srv/nixpkgs/flake.nix <<'END'\n{NIXPKGS}\nEND",
-              "cd /dynix; cp -r --parents $(find . -maxdepth 1 -type f ! -name '.*') lib modules src templates formats docs examples"
+              "cd /dynix; cp -r --parents $(find . -maxdepth 1 -type f ! -name '.*') lib modules src agent templates formats docs examples"
               " descriptions benches fuzz/corpus tests /srv/dynix",
               f"cat > /etc/nixos/flake.nix <<'END'\n{FLAKE}\nEND",
               "cp /dynix/tests/nixos/subject.nix /etc/nixos",
