@@ -52,6 +52,8 @@ in
 
 
     def is_well(machine) -> None:
+        # So long a switch could not acquire the lock.
+        machine.wait_until_fails("test -e /run/systemd/system/dynix-after-boot.service", timeout=60)
         t.assertEqual(mounted(machine), ["overlay"])
         t.assertEqual(machine.succeed("systemctl list-units --failed --plain --no-legend"), "")
 
