@@ -111,37 +111,36 @@ impl Managers {
         one.filter(|(_, status)| status.is_wanted() && status.obstacle().is_none()).collect()
     }
 
-    fn status_of(&self, unit: &str) -> Result<UnitStatus, ManagerError> {
-        let one =
-            |connection: &Connection, unit: &str| connection.status(&[unit.to_owned()]).map(|mut found| found.pop());
-        match Named::read(unit) {
-            Named::Main => Ok(one(&self.main, unit)?.unwrap_or_else(|| combined::absent(unit))),
-            Named::Of(uid, name) => {
-                let found = self.user(uid).map(|connection| one(&connection, name)).transpose()?.flatten();
-                Ok(found.map_or_else(|| combined::absent(unit), |found| combined::called(unit, found)))
-            }
-            Named::Every(name) => {
-                let all = self.everywhere(|connection| one(connection, name));
-                Ok(combined::status(unit, all.into_iter().filter_map(|(_, found)| found)))
-            }
-        }
-    }
-
-    fn observe_one(&self, unit: &str) -> Result<Observed, ManagerError> {
-        let one =
-            |connection: &Connection, unit: &str| connection.observe(&[unit.to_owned()]).map(|mut found| found.pop());
-        let nothing = || combined::unobserved(unit);
+    /// What one manager says of a unit, or several together. A manager that is not there says nothing.
+    fn of_unit<T>(
+        &self,
+        unit: &str,
+        one: impl Fn(&Connection, &str) -> Result<Option<T>, ManagerError>,
+        called: impl Fn(&str, T) -> T,
+        together: impl Fn(&str, &mut dyn Iterator<Item = T>) -> T,
+    ) -> Result<T, ManagerError> {
+        let nothing = || together(unit, &mut std::iter::empty());
         match Named::read(unit) {
             Named::Main => Ok(one(&self.main, unit)?.unwrap_or_else(nothing)),
             Named::Of(uid, name) => {
                 let found = self.user(uid).map(|connection| one(&connection, name)).transpose()?.flatten();
-                Ok(found.map_or_else(nothing, |found| combined::seen(unit, found)))
+                Ok(found.map_or_else(nothing, |found| called(unit, found)))
             }
             Named::Every(name) => {
                 let all = self.everywhere(|connection| one(connection, name));
-                Ok(combined::observed(unit, all.into_iter().filter_map(|(_, found)| found)))
+                Ok(together(unit, &mut all.into_iter().filter_map(|(_, found)| found)))
             }
         }
+    }
+
+    fn status_of(&self, unit: &str) -> Result<UnitStatus, ManagerError> {
+        let one = |manager: &Connection, unit: &str| manager.status(&[unit.to_owned()]).map(|mut found| found.pop());
+        self.of_unit(unit, one, combined::called, |unit, all| combined::status(unit, all))
+    }
+
+    fn observe_one(&self, unit: &str) -> Result<Observed, ManagerError> {
+        let one = |manager: &Connection, unit: &str| manager.observe(&[unit.to_owned()]).map(|mut found| found.pop());
+        self.of_unit(unit, one, combined::seen, |unit, all| combined::observed(unit, all))
     }
 
     /// The jobs of each user, each with its place among all.
