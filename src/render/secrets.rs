@@ -199,37 +199,25 @@ pub fn reveal(option: &OptionSpec, mut value: Value, files: &dyn Reveal) -> Resu
 #[must_use]
 pub fn file_at(option: &OptionSpec, value: &Value, path: &AttrPath) -> Option<Utf8PathBuf> {
     let mut marks = option.secret.iter().filter(|mark| path.starts_with(mark) || mark.starts_with(path));
-    marks.find_map(|mark| file_within(mark.within(value)?))
+    marks.find_map(|mark| files_within(mark.within(value)?).first().map(|file| (*file).to_owned()))
 }
 
 /// The files that a value of an option refers to.
 #[must_use]
 pub fn files_of(option: &OptionSpec, value: &Value) -> BTreeSet<Utf8PathBuf> {
-    let mut files = BTreeSet::new();
-    option.secret.iter().filter_map(|mark| mark.within(value)).for_each(|value| collect(value, &mut files));
-    files
+    let values = option.secret.iter().filter_map(|mark| mark.within(value));
+    values.flat_map(files_within).map(Utf8Path::to_owned).collect()
 }
 
-fn collect(value: &Value, files: &mut BTreeSet<Utf8PathBuf>) {
+/// The files within a value, in its order.
+fn files_within(value: &Value) -> Vec<&Utf8Path> {
     if let Some(file) = referred(value) {
-        files.insert(file.to_owned());
-        return;
+        return vec![file];
     }
     match value {
-        Value::Object(attributes) => attributes.values().for_each(|value| collect(value, files)),
-        Value::Array(elements) => elements.iter().for_each(|value| collect(value, files)),
-        _ => {}
-    }
-}
-
-fn file_within(value: &Value) -> Option<Utf8PathBuf> {
-    if let Some(file) = referred(value) {
-        return Some(file.to_owned());
-    }
-    match value {
-        Value::Object(attributes) => attributes.values().find_map(file_within),
-        Value::Array(elements) => elements.iter().find_map(file_within),
-        _ => None,
+        Value::Object(attributes) => attributes.values().flat_map(files_within).collect(),
+        Value::Array(elements) => elements.iter().flat_map(files_within).collect(),
+        _ => Vec::new(),
     }
 }
 
