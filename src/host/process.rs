@@ -101,7 +101,7 @@ pub fn is_verdict(status: ExitStatus) -> bool {
 
 /// Runs `command`, its input empty, and waits for it up to `deadline`.
 pub fn run(command: &[String], deadline: Duration) -> Result<Output, ProcessError> {
-    start(None, command, deadline, &|| false)
+    run_in_unless(None, command, deadline, &|| false)
 }
 
 /// The same, for as long as `interrupted` says no.
@@ -110,20 +110,11 @@ pub fn run_unless(
     deadline: Duration,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Output, ProcessError> {
-    start(None, command, deadline, interrupted)
+    run_in_unless(None, command, deadline, interrupted)
 }
 
 /// The same, with `directory` as its working directory.
 pub fn run_in_unless(
-    directory: Option<&Utf8Path>,
-    command: &[String],
-    deadline: Duration,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Output, ProcessError> {
-    start(directory, command, deadline, interrupted)
-}
-
-fn start(
     directory: Option<&Utf8Path>,
     command: &[String],
     deadline: Duration,
