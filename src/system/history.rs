@@ -56,6 +56,7 @@ impl System<'_> {
         }
         Ok(History { periods, not_in_effect, left_out, partial: found.is_partial })
     }
+
     /// The overrides of `periods` that nothing ended and that do not hold. What is an expression may hold or not.
     fn left_out(&self, periods: &[Period]) -> anyhow::Result<Vec<LeftOut>> {
         let mut overlay = Overlay::default();

@@ -95,13 +95,13 @@ impl Source {
                 let error = self.blamed(error, was_seen);
                 self.unsettled.insert(remote.name.clone());
                 let kind = if was_seen { "reading" } else { "reach" };
-                self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "reach" | "reading"));
+                self.forget_reach(&remote.name);
                 self.trouble(&remote.name, kind, None, &dynix::host::messages::chain(&error));
             }
         }
         if is_well {
             self.faults = 0;
-            self.troubles.retain(|(name, kind), _| *name != remote.name || !matches!(*kind, "reach" | "reading"));
+            self.forget_reach(&remote.name);
         }
         self.tell().await;
         is_well
@@ -469,6 +469,11 @@ impl Source {
 
     fn trouble(&mut self, remote: &str, kind: &'static str, revision: Option<Oid>, reason: &str) {
         self.troubles.insert((remote.to_owned(), kind), (revision, plain(reason)));
+    }
+
+    /// What was wrong with the way to a remote, or with reading what came, is over.
+    fn forget_reach(&mut self, remote: &str) {
+        self.troubles.retain(|(name, kind), _| name != remote || !matches!(*kind, "reach" | "reading"));
     }
 
     /// Says what keeps the source from being well, or that nothing does.
