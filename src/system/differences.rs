@@ -59,10 +59,10 @@ impl System<'_> {
         only: Option<&BTreeSet<String>>,
         pending: bool,
     ) -> anyhow::Result<Vec<Pair>> {
-        let System { plan, paths, session } = self;
+        let System { plan, paths, .. } = self;
         let state = self.state()?;
         let View { desired, folded, .. } = self.view_with(changes, only)?;
-        folded.unevaluated.iter().for_each(|one| session.progress().warn(&format!("left out: {one}")));
+        self.warn_of_unevaluated(&folded, |path| self.is_of_any(only, path));
         let mut pairs = Vec::new();
         let taken = plan.services.iter().filter(|(name, _)| only.is_none_or(|only| only.contains(*name)));
         for (name, service) in taken {

@@ -48,7 +48,7 @@ impl System<'_> {
         let folded = log.fold()?;
         let progress = self.session.progress();
         folded.warnings.iter().for_each(|warning| progress.warn(warning));
-        folded.unevaluated.iter().for_each(|one| progress.warn(&format!("left out: {one}")));
+        self.warn_of_unevaluated(&folded, |path| self.is_of_any(only.as_ref(), path));
         // What a source says is still there when the host's own overrides are built in.
         let records = log.behind(folded.own())?;
         let (places, secret) = (OptionIndex::new(&self.plan), Secrets::new(&self.plan));

@@ -19,7 +19,7 @@ pub struct History {
     pub periods: Vec<Period>,
     /// The records that still hold and are not in effect.
     pub not_in_effect: BTreeSet<u64>,
-    /// The overrides that are recorded last and do not hold, with why.
+    /// The overrides that are recorded last and do not hold, with why; and those for whose sake such a period does not hold.
     pub left_out: Vec<LeftOut>,
     /// Whether the log has older records, which are not looked at.
     pub partial: bool,
@@ -41,8 +41,12 @@ impl System<'_> {
     pub fn history(&self, subject: Option<&str>, most: usize) -> anyhow::Result<History> {
         let about = self.about(subject)?;
         let found = self.log().history(most)?;
-        let left_out = self.left_out(&found.periods)?;
+        let mut left_out = self.left_out(&found.periods)?;
         let mut periods: Vec<Period> = found.periods.into_iter().filter(|one| self.takes(&about, &one.path)).collect();
+        // What takes a record out may be about another subject.
+        let holding: BTreeSet<u64> =
+            periods.iter().filter(|one| one.end == Ending::Holds).map(|one| one.record).collect();
+        left_out.retain(|one| self.takes(&about, &one.path) || holding.contains(&one.id));
         let (secrets, state, options) = (Secrets::new(&self.plan), self.state()?, OptionIndex::new(&self.plan));
         let mut not_in_effect = BTreeSet::new();
         for period in &mut periods {

@@ -1,6 +1,6 @@
 //! The records of the log that somebody asks for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use super::caller::is_of;
 use super::{Refused, System, lookup};
 use crate::attr_path::AttrPath;
 use crate::evaluated::SYSTEM;
-use crate::overrides::{Kind, Record, expression_paths};
+use crate::overrides::{Folded, Kind, Record, expression_paths};
 use crate::plan::allowed;
 use crate::reconcile::concerns;
 use crate::render::secrets::Secrets;
@@ -102,9 +102,25 @@ impl System<'_> {
     pub(super) fn takes(&self, about: &About, path: &AttrPath) -> bool {
         match about {
             About::All => true,
-            About::Service(service) if service == SYSTEM => allowed::is_evaluated(&self.plan, path),
-            About::Service(service) => concerns(&self.plan, service, path),
+            About::Service(service) => self.is_of(service, path),
             About::Path(asked) => path.starts_with(asked) || asked.starts_with(path),
+        }
+    }
+
+    /// Whether a path is one of a service, or of the options of no service.
+    fn is_of(&self, service: &str, path: &AttrPath) -> bool {
+        if service == SYSTEM { allowed::is_evaluated(&self.plan, path) } else { concerns(&self.plan, service, path) }
+    }
+
+    /// Whether a path is one of these services, or of any.
+    pub(super) fn is_of_any(&self, only: Option<&BTreeSet<String>>, path: &AttrPath) -> bool {
+        only.is_none_or(|only| only.iter().any(|service| self.is_of(service, path)))
+    }
+
+    /// Warns of the records without a value, of those that are about such a path.
+    pub(super) fn warn_of_unevaluated(&self, folded: &Folded, is_about: impl Fn(&AttrPath) -> bool) {
+        for one in folded.unevaluated.iter().filter(|one| one.paths.iter().any(&is_about)) {
+            self.session.progress().warn(&format!("left out: {one}"));
         }
     }
 

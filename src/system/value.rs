@@ -87,7 +87,7 @@ impl System<'_> {
 
     /// Finds a value.
     pub fn value(&self, path: &str) -> anyhow::Result<Found> {
-        let System { plan, paths, session } = self;
+        let System { plan, paths, .. } = self;
         let path = lookup::parse(path)?;
         let place = lookup::find(plan, &path)?;
         let only = Some([place.service_name.to_owned()].into());
@@ -96,9 +96,7 @@ impl System<'_> {
         let look = |changes: &[Draft]| view(plan, paths, &log, changes, only.as_ref());
         let View { folded, last_id, .. } = look(&state.on_trial())?;
         let is_about = |one: &AttrPath| one.starts_with(&path) || path.starts_with(one);
-        for one in folded.unevaluated.iter().filter(|one| one.paths.iter().any(is_about)) {
-            session.progress().warn(&format!("left out: {one}"));
-        }
+        self.warn_of_unevaluated(&folded, is_about);
         let whole = effective(&place, &folded.overlay)?;
         let applied_up_to = state.log_id(place.service_name);
         let in_effect = if last_id <= applied_up_to {

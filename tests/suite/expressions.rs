@@ -166,6 +166,12 @@ fn a_record_that_can_not_be_evaluated_is_left_out_and_the_rest_is_applied() {
     assert_eq!(machine.run(&["get", "services.x.settings.a"]).stdout, "3\n");
     let run = machine.run(&["get", "services.y.settings.b"]).ends(0);
     assert!(!run.stderr.contains(BROKEN), "{}", run.stderr);
+    for verb in ["diff", "export"] {
+        for (service, is_said) in [("x", true), ("y", false)] {
+            let run = machine.run(&[verb, service]).ends(0);
+            assert_eq!(run.stderr.contains(BROKEN), is_said, "{verb} {service}: {}", run.stderr);
+        }
+    }
     assert_eq!(machine.asked(), 0);
     // Another service is nobody's concern.
     machine.run(&["append", "--apply", "services.y.settings.b", "6"]).ends(0);

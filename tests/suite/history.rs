@@ -79,6 +79,39 @@ fn a_value_that_is_left_out_is_not_said_to_hold() {
     assert!(page.contains("does not hold: "), "{page}");
 }
 
+/// What is left out of another subject is not listed; what takes the record of this one out is.
+#[test]
+fn only_what_the_subject_takes_is_left_out() {
+    let system = System::new();
+    system.write(
+        "etc/nixos/dynamic.nix",
+        r#"{ overrides, ... }: overrides
+{ id = 1; set.services = { distccd.maxJobs = "many"; harmonia.settings.priority = 9; }; }
+{ id = 2; set.services.gotosocial.settings.port = "none"; }
+{ id = 3; set.services.nothing.workers = 8; }
+"#,
+    );
+    for (subject, paths) in [
+        (JOBS, &[JOBS][..]),
+        ("distccd", &[JOBS]),
+        ("harmonia", &[JOBS]),
+        ("services.gotosocial", &["services.gotosocial.settings.port"]),
+        ("services.nothing", &["services.nothing.workers"]),
+        (WORKERS, &[]),
+    ] {
+        let history = system.run(&["history", subject, "--json"]).ends(0).json();
+        let left_out = history["leftOut"].as_array().unwrap();
+        let found: Vec<String> = left_out
+            .iter()
+            .map(|one| {
+                one["path"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect::<Vec<_>>().join(".")
+            })
+            .collect();
+        assert_eq!(found, paths, "{subject}");
+    }
+    assert_eq!(system.run(&["history", "--json"]).ends(0).json()["leftOut"].as_array().unwrap().len(), 3);
+}
+
 #[test]
 fn it_is_told_in_words() {
     let system = morning();
