@@ -15,7 +15,7 @@ use super::state::{InEffect, State};
 use crate::host::fs::generation::{self, StagedFile};
 use crate::host::fs::{self, FileError};
 use crate::host::paths::Paths;
-use crate::host::systemd::{ManagerError, ServiceManager, UnitStatus};
+use crate::host::systemd::{Asking, ManagerError, ServiceManager, UnitStatus};
 use crate::host::templates;
 use crate::plan::order;
 use crate::plan::{Plan, Service};
@@ -191,7 +191,8 @@ fn check_units(
     let mut faults = BTreeMap::new();
     changes.retain_mut(|change| {
         let status = |unit: &str| statuses.get(unit);
-        let obstacle = change.units.keys().filter_map(|unit| status(unit)).find_map(in_the_way);
+        let obstacle =
+            change.units.keys().filter_map(|unit| status(unit)).find_map(|status| in_the_way(status, manager.asking()));
         if let Some(reason) = obstacle {
             faults.insert(change.name.to_owned(), reason);
             return false;
@@ -211,12 +212,13 @@ pub(super) fn check_all_units(
     let statuses = statuses(changes, manager)?;
     let mut unreached: BTreeMap<String, (Vec<String>, String)> = BTreeMap::new();
     for change in changes {
-        let obstacles = change.units.keys().filter_map(|unit| Some((unit, in_the_way(statuses.get(unit)?)?)));
+        let obstacles =
+            change.units.keys().filter_map(|unit| Some((unit, in_the_way(statuses.get(unit)?, manager.asking())?)));
         for (unit, reason) in obstacles {
             let (units, _) = unreached.entry(change.name.to_owned()).or_insert_with(|| (Vec::new(), reason));
             units.push(unit.clone());
         }
-        let reaches = |status: &UnitStatus| status.is_wanted() && in_the_way(status).is_none();
+        let reaches = |status: &UnitStatus| status.is_wanted() && in_the_way(status, manager.asking()).is_none();
         change.keep_units(|unit| statuses.get(unit).is_some_and(reaches));
     }
     Ok(unreached)
@@ -224,9 +226,9 @@ pub(super) fn check_all_units(
 
 /// Why systemd can't act on a unit that is to be acted on. One that is stopped may be masked, and is left alone; one that
 /// is not there at all is a mistake in any case.
-fn in_the_way(status: &UnitStatus) -> Option<String> {
+fn in_the_way(status: &UnitStatus, asking: Asking) -> Option<String> {
     let concerns = status.is_wanted() || status.load_state == "not-found";
-    status.obstacle().filter(|_| concerns)
+    status.obstacle(asking).filter(|_| concerns)
 }
 
 fn statuses(

@@ -291,9 +291,12 @@ fn tell_what_failed(
     for (status, service) in manager.status(&units)?.into_iter().zip(services) {
         if status.active_state == "failed" && !status.was_stopped {
             let unit = status.unit;
+            let systemctl = |verb| manager.asking().systemctl(verb, &unit);
             let reason = format!(
-                "{unit} has failed, with the recorded values in effect; see `systemctl status {unit}`; `systemctl restart \
-                 {unit}` starts it again, `dynix reset {service}` goes back to what was built"
+                "{unit} has failed, with the recorded values in effect; see `{}`; `{}` starts it again, `dynix reset \
+                 {service}` goes back to what was built",
+                systemctl("status"),
+                systemctl("restart")
             );
             report.services.entry(service).or_insert(Outcome::Failed { reason });
         }

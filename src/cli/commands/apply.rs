@@ -97,8 +97,8 @@ pub fn show(report: &Report, records: Records<'_>, json: bool, dry: bool) -> any
                 "{service}: its values are in place, and it does not run on them: {reason}; then run `dynix apply {service}`"
             )),
             Outcome::RollbackFailed { reason } => messages::error(format!(
-                "{service}: did not work on the new values, and going back failed: {reason}; see `dynix status` and \
-                 `journalctl -b`"
+                "{service}: did not work on the new values, and going back failed: {reason}; see `dynix status` and the \
+                 journal of its units"
             )),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{JobFault, Observed, UnitStatus, Verb};
+use super::{Asking, JobFault, Observed, UnitStatus, Verb};
 
 /// Settle time of units whose type has no readiness.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -145,14 +145,21 @@ pub fn is_alike(unit: &Unit, verb: Verb) -> bool {
 
 /// The result of a job that was requested at `since` and whose end nobody saw, from the present state of its unit. A
 /// unit that looks well may still fail while it settles.
-pub fn ended_unseen(unit: &Unit, reload_failed: bool, changes: Changes, since: Moment) -> Result<(), JobFault> {
+pub fn ended_unseen(
+    unit: &Unit,
+    reload_failed: bool,
+    changes: Changes,
+    since: Moment,
+    asking: Asking,
+) -> Result<(), JobFault> {
     if reload_failed && !unit.is_down() {
-        return Err(unfinished(&unit.name, "failed"));
+        return Err(unfinished(&unit.name, "failed", asking));
     }
     if unit.is_down() && changes.stopped > since && changes.began <= since {
         // It was taken down and never begun: what it requires did not start, or somebody stopped it at that moment.
         let name = &unit.name;
-        return Err(JobFault::Hindered(format!("{name} was not started again; see `systemctl status {name}`")));
+        let status = asking.systemctl("status", name);
+        return Err(JobFault::Hindered(format!("{name} was not started again; see `{status}`")));
     }
     Ok(())
 }
@@ -192,13 +199,14 @@ pub fn stopped(unit: &str) -> JobFault {
 
 /// Why a unit is not well. `run`: the properties of its last run, for a service.
 #[must_use]
-pub fn fault(unit: &Unit, was_stopped: bool, condition_holds: bool, run: Option<&Run>) -> JobFault {
+pub fn fault(unit: &Unit, was_stopped: bool, condition_holds: bool, run: Option<&Run>, asking: Asking) -> JobFault {
     let Unit { name, active, sub, .. } = unit;
     if unit.job.as_deref() == Some("stop") || unit.is_down() && was_stopped {
         return stopped(name);
     }
     if unit.is_down() && !condition_holds {
-        return JobFault::Hindered(format!("a condition of it does not hold; see `systemctl status {name}`"));
+        let status = asking.systemctl("status", name);
+        return JobFault::Hindered(format!("a condition of it does not hold; see `{status}`"));
     }
     JobFault::Failed(match run {
         Some(Run { result, exit_status }) => {
@@ -210,13 +218,14 @@ pub fn fault(unit: &Unit, was_stopped: bool, condition_holds: bool, run: Option<
 
 /// The end of a job that is not done (`JobRemoved`). A unit that fails or is not ready in time is itself to blame.
 #[must_use]
-pub fn unfinished(unit: &str, result: &str) -> JobFault {
+pub fn unfinished(unit: &str, result: &str, asking: Asking) -> JobFault {
+    let see = |verb| asking.systemctl(verb, unit);
     match result {
         "failed" | "timeout" => JobFault::Failed(format!("its job ended as \"{result}\"")),
-        "dependency" => JobFault::Hindered(format!(
-            "a unit that it requires did not start; see `systemctl list-dependencies {unit}`"
-        )),
-        "assert" => JobFault::Hindered(format!("an Assert of it does not hold; see `systemctl status {unit}`")),
+        "dependency" => {
+            JobFault::Hindered(format!("a unit that it requires did not start; see `{}`", see("list-dependencies")))
+        }
+        "assert" => JobFault::Hindered(format!("an Assert of it does not hold; see `{}`", see("status"))),
         other => JobFault::Hindered(format!("its job ended as \"{other}\"")),
     }
 }
@@ -264,15 +273,15 @@ mod tests {
     #[test]
     fn nobody_is_blamed_for_what_others_did() {
         for result in ["dependency", "assert", "skipped", "something new"] {
-            assert!(matches!(unfinished("a.service", result), JobFault::Hindered(_)), "{result}");
+            assert!(matches!(unfinished("a.service", result, Asking::System), JobFault::Hindered(_)), "{result}");
         }
         for result in ["failed", "timeout"] {
-            assert!(matches!(unfinished("a.service", result), JobFault::Failed(_)), "{result}");
+            assert!(matches!(unfinished("a.service", result, Asking::System), JobFault::Failed(_)), "{result}");
         }
         let down = Unit { active: "inactive".to_owned(), ..Unit::default() };
-        assert!(matches!(fault(&down, false, false, None), JobFault::Hindered(_)));
-        assert!(matches!(fault(&down, true, false, None), JobFault::Stopped(_)));
-        assert!(matches!(fault(&down, false, true, None), JobFault::Failed(_)));
+        assert!(matches!(fault(&down, false, false, None, Asking::System), JobFault::Hindered(_)));
+        assert!(matches!(fault(&down, true, false, None, Asking::System), JobFault::Stopped(_)));
+        assert!(matches!(fault(&down, false, true, None, Asking::System), JobFault::Failed(_)));
     }
 
     #[test]

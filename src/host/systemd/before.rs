@@ -1,7 +1,7 @@
 //! systemd, for a command that runs before the units that it concerns. Their jobs are queued behind the command, so
 //! they do not run yet and need no action.
 
-use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
+use super::{Asking, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
 
 /// The manager of a system whose units wait for the process that uses this.
 #[derive(Clone, Copy)]
@@ -32,6 +32,10 @@ impl ServiceManager for Before<'_> {
 
     fn run(&self, jobs: &[Job], _interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError> {
         Ok(vec![Ok(()); jobs.len()])
+    }
+
+    fn asking(&self) -> Asking {
+        self.0.asking()
     }
 
     fn last_words(&self, _unit: &str) -> Option<String> {

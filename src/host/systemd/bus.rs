@@ -12,7 +12,7 @@ use super::job_results::JobResults;
 use super::proxies::{ListedUnit, ManagerProxy, listed_unit};
 use super::reach::Reach;
 use super::transient::Properties;
-use super::{ManagerError, Timer, UnitStatus, Watch, When, hardening, journal};
+use super::{Asking, ManagerError, Timer, UnitStatus, Watch, When, hardening, journal};
 
 /// The interval between two observations of something that takes a moment.
 pub(super) const INTERVAL: Duration = Duration::from_millis(10);
@@ -26,8 +26,8 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 pub(super) struct Bus {
     pub(super) connection: zbus::Connection,
     pub(super) manager: ManagerProxy<'static>,
-    /// A user's manager can't take rights away that the user does not have.
-    is_users: bool,
+    /// How a person asks the manager.
+    pub(super) asking: Asking,
     /// Listened to from the first job on.
     job_results: Mutex<Option<Arc<JobResults>>>,
 }
@@ -102,7 +102,7 @@ impl Bus {
                 .build()
                 .await
                 .to("reach its manager")?;
-            Ok(Self { connection, manager, is_users: reach.is_user(), job_results: Mutex::new(None) })
+            Ok(Self { connection, manager, asking: reach.asking(), job_results: Mutex::new(None) })
         })
     }
 
@@ -148,9 +148,10 @@ impl Bus {
         }
     }
 
-    /// The properties of a service that this manager can give it.
+    /// The properties of a service that this manager can give it: a user's can't take rights away that the user does not
+    /// have.
     pub(super) fn possible(&self, properties: Properties) -> Properties {
-        if self.is_users { hardening::without(properties) } else { properties }
+        if self.asking == Asking::System { properties } else { hardening::without(properties) }
     }
 
     async fn stop(&self, unit: &str) -> Result<(), ManagerError> {

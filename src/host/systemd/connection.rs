@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::bus::Bus;
 use super::jobs::UnderWay;
 use super::reach::Reach;
-use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
+use super::{Asking, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
 
 /// How long systemd may be out of reach. A bus that is restarted is back in tenths of a second, systemd after it read all
 /// its units anew.
@@ -129,6 +129,10 @@ impl ServiceManager for Connection {
         let mut under_way = UnderWay::new(jobs);
         self.ask(interrupted, |bus, _| under_way.go_on(bus, interrupted))?;
         Ok(under_way.results())
+    }
+
+    fn asking(&self) -> Asking {
+        self.reach.asking()
     }
 
     fn last_words(&self, unit: &str) -> Option<String> {

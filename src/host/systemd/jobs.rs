@@ -126,7 +126,7 @@ impl<'j> UnderWay<'j> {
                         *one = match result.as_str() {
                             "done" => Progress::Done,
                             "canceled" => block_on(bus.canceled(job))?,
-                            result => Progress::Failed(answers::unfinished(&job.unit, result)),
+                            result => Progress::Failed(answers::unfinished(&job.unit, result, bus.asking)),
                         };
                     }
                 }
@@ -271,7 +271,7 @@ impl Bus {
         let found = listed_unit(listed);
         let reload_failed = job.verb == Verb::Reload && !found.is_down() && self.reload_failed(listed).await?;
         let changes = self.changes(listed).await?;
-        Ok(match answers::ended_unseen(&found, reload_failed, changes, since) {
+        Ok(match answers::ended_unseen(&found, reload_failed, changes, since, self.asking) {
             Ok(()) => Progress::Done,
             Err(fault) => Progress::Failed(fault),
         })

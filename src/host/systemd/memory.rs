@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, Watch, When};
+use super::{
+    Asking, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Verb, Watch, When,
+};
 use crate::time::clock::Clock;
 
 /// Settle time of units of which the plan says none.
@@ -232,7 +234,7 @@ impl World {
     /// One job, from its start to when it is done or overdue.
     fn run(&mut self, job: &Job, start: &dyn Fn(&str) -> Start) -> Result<(), JobFault> {
         let status = self.status(&job.unit);
-        if let Some(obstacle) = status.obstacle() {
+        if let Some(obstacle) = status.obstacle(Asking::System) {
             return Err(JobFault::Refused(obstacle));
         }
         if matches!(job.verb, Verb::TryRestart | Verb::Reload) && !status.is_wanted() {
@@ -346,6 +348,10 @@ impl ServiceManager for Memory<'_> {
             }
         }
         Ok(results)
+    }
+
+    fn asking(&self) -> Asking {
+        Asking::System
     }
 
     fn last_words(&self, _unit: &str) -> Option<String> {

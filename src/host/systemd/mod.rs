@@ -1,6 +1,7 @@
 //! systemd: its manager over D-Bus, behind one narrow interface.
 
 pub mod answers;
+mod asking;
 pub mod background;
 pub mod before;
 pub mod booted;
@@ -28,6 +29,7 @@ pub mod users;
 mod watch;
 pub mod written;
 
+pub use asking::Asking;
 pub use connection::Connection;
 pub use dynix_formats::quote;
 pub use lasting::Lasting;
@@ -108,14 +110,23 @@ impl UnitStatus {
 
     /// Why systemd runs no job for it, if that is so: masked, not there, its unit file is broken.
     #[must_use]
-    pub fn obstacle(&self) -> Option<String> {
-        let unit = &self.unit;
-        match self.load_state.as_str() {
-            "loaded" | "merged" | "stub" => None,
-            "not-found" => Some(format!("systemd knows no unit {unit}; see `systemctl status {unit}`")),
-            "masked" => Some(format!("{unit} is masked, so systemd does not restart it; `systemctl unmask {unit}`")),
-            other => Some(format!("systemd cannot use the unit {unit} ({other}); see `systemctl status {unit}`")),
+    pub fn obstacle(&self, asking: Asking) -> Option<String> {
+        if self.is_usable() {
+            return None;
         }
+        let unit = &self.unit;
+        let systemctl = |verb| asking.systemctl(verb, unit);
+        Some(match self.load_state.as_str() {
+            "not-found" => format!("systemd knows no unit {unit}; see `{}`", systemctl("status")),
+            "masked" => format!("{unit} is masked, so systemd does not restart it; `{}`", systemctl("unmask")),
+            other => format!("systemd cannot use the unit {unit} ({other}); see `{}`", systemctl("status")),
+        })
+    }
+
+    /// Whether systemd runs jobs for it.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        matches!(self.load_state.as_str(), "loaded" | "merged" | "stub")
     }
 }
 
@@ -164,6 +175,9 @@ pub trait ServiceManager: Sync {
     /// Starts all of `jobs` at once and awaits them, for as long as `interrupted` says no; for each, in their order,
     /// nothing or why it went wrong.
     fn run(&self, jobs: &[Job], interrupted: &dyn Fn() -> bool) -> Result<Vec<Result<(), JobFault>>, ManagerError>;
+
+    /// How a person asks it.
+    fn asking(&self) -> Asking;
 
     /// The last log lines of the unit's present or latest run, if they can be read.
     fn last_words(&self, unit: &str) -> Option<String>;

@@ -13,7 +13,7 @@ use futures_lite::FutureExt;
 use rustix::net::sockopt::socket_peercred;
 
 use super::bus::Asked;
-use super::{ManagerError, direct};
+use super::{Asking, ManagerError, direct};
 
 /// How long systemd may take to answer. A daemon-reload of a large system takes seconds; a longer call hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -55,6 +55,11 @@ impl UserManager {
         std::fs::symlink_metadata(&self.socket).is_ok_and(|found| found.file_type().is_socket())
     }
 
+    /// Whether it is that of the user whose process this is.
+    fn is_own(&self) -> bool {
+        self.uid == rustix::process::geteuid().as_raw()
+    }
+
     /// The socket belongs to its user, who may have put anything there: what listens has to be a process of that user.
     fn stream(&self) -> std::io::Result<UnixStream> {
         let stream = UnixStream::connect(&self.socket)?;
@@ -79,8 +84,7 @@ impl Reach {
             .and_then(direct::fit)
             .map_err(|error| zbus::Error::InputOutput(error.into()))
             .to(operation())?;
-        let is_own = user.uid == rustix::process::geteuid().as_raw();
-        let patience = if is_own { PATIENCE } else { PATIENCE_WITH_USERS };
+        let patience = if user.is_own() { PATIENCE } else { PATIENCE_WITH_USERS };
         let connecting = zbus::connection::Builder::unix_stream(stream).p2p().method_timeout(patience).build();
         let too_late = async {
             Sleep::after(GREETING).await;
@@ -98,9 +102,26 @@ impl Reach {
         }
     }
 
-    /// Whether the manager can give a unit fewer rights than the system's own.
+    /// How the user whose process this is asks it.
     #[must_use]
-    pub fn is_user(&self) -> bool {
-        matches!(self, Self::User(_))
+    pub fn asking(&self) -> Asking {
+        match self {
+            Self::System => Asking::System,
+            Self::User(user) if user.is_own() => Asking::Own,
+            Self::User(user) => Asking::Of(user.uid),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_asks_the_own_manager_without_its_number() {
+        let own = rustix::process::geteuid().as_raw();
+        let asking = |uid| Reach::User(UserManager::at(uid, Utf8Path::new("/run/user/1"))).asking();
+        assert_eq!((asking(own), asking(own + 1)), (Asking::Own, Asking::Of(own + 1)));
+        assert_eq!(Reach::System.asking(), Asking::System);
     }
 }

@@ -143,7 +143,7 @@ impl Bus {
             }),
             None => None,
         };
-        Ok(Look::Bad(answers::fault(&unit, was_stopped, condition_holds, run.as_ref())))
+        Ok(Look::Bad(answers::fault(&unit, was_stopped, condition_holds, run.as_ref(), self.asking)))
     }
 
     /// Whether the conditions held when it was started last.

@@ -15,12 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
+pub(super) use name::Named;
+use name::of_one;
 pub use name::{EVERY, bare, is_of_users, of_users};
-use name::{Named, of_one};
 
 use super::connection::Connection;
 use super::reach::{Reach, UserManager};
-use super::{Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
+use super::{Asking, Job, JobFault, Lasting, ManagerError, Observed, ServiceManager, Timer, UnitStatus, Watch};
 use crate::host::accounts::Database;
 use crate::host::fs;
 
@@ -108,7 +109,7 @@ impl Managers {
         let unit = [unit.to_owned()];
         let all = self.everywhere(|connection| connection.status(&unit));
         let one = all.into_iter().filter_map(|(uid, mut statuses)| Some((uid, statuses.pop()?)));
-        one.filter(|(_, status)| status.is_wanted() && status.obstacle().is_none()).collect()
+        one.filter(|(_, status)| status.is_wanted() && status.is_usable()).collect()
     }
 
     /// What one manager says of a unit, or several together. A manager that is not there says nothing.
@@ -238,6 +239,10 @@ impl ServiceManager for Managers {
             results[place] = combined::worse(before, result);
         }
         Ok(results)
+    }
+
+    fn asking(&self) -> Asking {
+        self.main.asking()
     }
 
     fn last_words(&self, unit: &str) -> Option<String> {

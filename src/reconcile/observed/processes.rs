@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use crate::host::fs::{OWN, generation};
 use crate::host::paths::Paths;
-use crate::host::systemd::ServiceManager;
+use crate::host::systemd::{Asking, ServiceManager};
 use crate::plan::{Attach, File, Service};
 use crate::reconcile::state::InEffect;
 
@@ -38,7 +38,7 @@ pub(in crate::reconcile) fn others<'u>(
             let mut files = service.files.iter().filter(|(_, file)| file.is_read_by(unit));
             files.find_map(|(name, file)| {
                 let dynamic = in_effect.generation.map(|number| generation::directory(directory, number).join(name));
-                process.other(unit, file, dynamic.as_deref())
+                process.other(unit, file, dynamic.as_deref(), manager.asking())
             })
         });
         Some((unit.clone(), format!("{unit} {}", others.next()?)))
@@ -93,12 +93,13 @@ impl Process {
     }
 
     /// What it has instead of a file, as text.
-    fn other(&self, unit: &str, file: &File, dynamic: Option<&Utf8Path>) -> Option<String> {
+    fn other(&self, unit: &str, file: &File, dynamic: Option<&Utf8Path>, asking: Asking) -> Option<String> {
+        let cat = asking.systemctl("cat", unit);
         let expected = dynamic.unwrap_or(&file.static_file);
         match &file.attach {
             Attach::Bind(target) => self.has_another(target, expected)?.then(|| {
                 format!(
-                    "goes on with another {target} than {expected}: `systemctl cat {unit}` shows a drop-in that takes its \
+                    "goes on with another {target} than {expected}: `{cat}` shows a drop-in that takes its \
                      BindReadOnlyPaths= away, or a bind of its own"
                 )
             }),
@@ -106,14 +107,14 @@ impl Process {
                 let target = Utf8PathBuf::from(format!("/run/credentials/{unit}/{id}"));
                 self.has_another(&target, expected)?.then(|| {
                     format!(
-                        "has another credential {id} than {expected}: `systemctl cat {unit}` shows a drop-in that takes \
+                        "has another credential {id} than {expected}: `{cat}` shows a drop-in that takes \
                          its LoadCredential= away"
                     )
                 })
             }
             Attach::Etc(target) => self.has_another(target, expected)?.then(|| {
                 format!(
-                    "goes on with another {target} than {expected}: `systemctl cat {unit}` shows that it has a file of its own \
+                    "goes on with another {target} than {expected}: `{cat}` shows that it has a file of its own \
                      there, or can't see /run/dynix"
                 )
             }),
@@ -125,7 +126,7 @@ impl Process {
                 let other = assignments(&text).into_iter().find(|(name, value)| environment.get(name) != Some(value));
                 other.map(|(name, _)| {
                     format!(
-                        "goes on with another variable {name} than {expected} has: `systemctl cat {unit}` shows a drop-in \
+                        "goes on with another variable {name} than {expected} has: `{cat}` shows a drop-in \
                          that takes its EnvironmentFile= away, or one of its own"
                     )
                 })

@@ -72,6 +72,18 @@ with subtest("a value on which it fails goes back"):
     t.assertEqual(greeting("alice"), "hello")
     t.assertIn("rejected", own("alice", "log"))
 
+with subtest("a message names the command for the user's own manager"):
+    is_unwatched("alice")
+    mask = "/run/user/1000/systemd/user.control/radicale.service"
+    reload = "systemctl --user daemon-reload"
+    machine.succeed(as_user("alice", f"mkdir -p $(dirname {mask}); ln -s /dev/null {mask}; {reload}"))
+    status, said = failing("alice", f"append {GREETING} masked --apply")
+    t.assertEqual(status, 1, said)
+    t.assertIn("is masked, so systemd does not restart it; `systemctl --user unmask radicale.service`", said)
+    machine.succeed(as_user("alice", f"rm {mask}; {reload}"))
+    own("alice", f"unset {GREETING} --previous --apply")
+    t.assertEqual(greeting("alice"), "hello")
+
 with subtest("one that breaks after the apply is seen by the watch, in the user's manager"):
     is_unwatched("alice")
     own("alice", f"append {GREETING} broken --apply")

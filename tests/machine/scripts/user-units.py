@@ -81,12 +81,31 @@ with subtest("a manager that does not answer keeps nobody waiting, and is caught
     machine.succeed("dynix apply")
     t.assertEqual([setting("bob", "clock.quantum"), process("bob") != stopped], [512, True])
 
-with subtest("what listens at a user's socket has to be that user's"):
+with subtest("no link is followed to another manager's socket"):
     machine.succeed(as_user("bob", "mv /run/user/1001/systemd/private /run/user/1001/systemd/elsewhere"))
     machine.succeed(as_user("bob", "ln -s /run/systemd/private /run/user/1001/systemd/private"))
     status, said = append(QUANTUM, "256")
     t.assertEqual((status, setting("alice", "clock.quantum")), (0, 256), said)
     machine.succeed(as_user("bob", "mv /run/user/1001/systemd/elsewhere /run/user/1001/systemd/private"))
+
+with subtest("a message about one user's unit names the command for that user's manager"):
+    machine.wait_until_fails("systemctl list-units --plain --no-legend 'dynix-watch-*' | grep .", timeout=20)
+    units = "/home/bob/.config/systemd/user"
+    broken = f"""
+        mkdir -p {units}/pipewire.service.d
+        printf '[Service]\\nType=oneshot\\nExecStart=false\\n' > {units}/broken.service
+        printf '[Unit]\\nRequires=broken.service\\nAfter=broken.service\\n' > {units}/pipewire.service.d/needs.conf
+        systemctl --user daemon-reload
+    """
+    machine.succeed(as_user("bob", f"sh -c {shlex.quote(broken)}"))
+    status, said = append(QUANTUM, "1024")
+    t.assertNotEqual(status, 0, said)
+    command = re.search(r"user bob: a unit that it requires did not start; see `([^`]*)`", said)[1]
+    t.assertEqual(command, "systemctl --user --machine=1001@ list-dependencies pipewire.service")
+    t.assertIn("broken.service", machine.succeed(command))
+    mended = f"rm -r {units}/pipewire.service.d {units}/broken.service; systemctl --user daemon-reload; systemctl --user start pipewire"
+    machine.succeed(as_user("bob", f"sh -c {shlex.quote(mended)}"))
+    machine.succeed("dynix apply")
 
 with subtest("users change nothing of it"):
     for command in [f"dynix append {shlex.quote(RATE)} 96000 --apply", "dynix reset", "dynix apply"]:

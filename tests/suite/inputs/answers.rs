@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dynix::host::systemd::answers::{self, Changes, Health, Run, Times, Unit};
-use dynix::host::systemd::{JobFault, Verb, changes, dependents, journal, written};
+use dynix::host::systemd::{Asking, JobFault, Verb, changes, dependents, journal, written};
 
 use super::Bytes;
 
@@ -79,6 +79,7 @@ pub fn check(data: &[u8]) {
     let (is_again, is_done, condition_holds) =
         (bytes.byte().is_multiple_of(2), bytes.byte().is_multiple_of(2), bytes.byte().is_multiple_of(2));
 
+    let asking = Asking::default();
     let status = answers::status(&unit.name, Some(&unit), was_stopped);
     assert!(!status.is_up() || status.is_wanted(), "{status:?}");
     assert!(!(status.is_up() && status.is_stopped()), "{status:?}");
@@ -88,7 +89,7 @@ pub fn check(data: &[u8]) {
         Health::Good => assert!(status.is_up() || unit.active == "inactive" && is_done, "{unit:?}"),
         Health::Again => assert!(!status.is_up() && status.is_wanted(), "{unit:?}"),
         Health::Bad => {
-            let fault = answers::fault(&unit, was_stopped, condition_holds, Some(&run));
+            let fault = answers::fault(&unit, was_stopped, condition_holds, Some(&run), asking);
             // Who was stopped is not to blame, and neither is who never ran.
             let stopped = matches!(fault, JobFault::Stopped(_));
             assert_eq!(stopped, status.is_stopped(), "{unit:?} {fault:?}");
@@ -97,11 +98,11 @@ pub fn check(data: &[u8]) {
     }
     assert_eq!(answers::canceled(&status).is_ok(), status.is_up(), "{status:?}");
     let result = bytes.word();
-    let blamed = matches!(answers::unfinished(&unit.name, &result), JobFault::Failed(_));
+    let blamed = matches!(answers::unfinished(&unit.name, &result, asking), JobFault::Failed(_));
     assert_eq!(blamed, matches!(result.as_str(), "failed" | "timeout"), "{result}");
     let changes = Changes { began: bytes.byte().into(), stopped: bytes.byte().into(), left: bytes.byte().into() };
     let since = bytes.byte().into();
-    match answers::ended_unseen(&unit, is_again, changes, since) {
+    match answers::ended_unseen(&unit, is_again, changes, since, asking) {
         // Nothing is the unit's fault that its own reload does not show.
         Err(JobFault::Failed(_)) => assert!(is_again && !unit.is_down(), "{unit:?}"),
         Err(JobFault::Hindered(_)) => assert!(unit.is_down() && changes.last() > since, "{unit:?} {changes:?}"),
@@ -111,7 +112,7 @@ pub fn check(data: &[u8]) {
     let is_start = answers::is_alike(&unit, Verb::Restart);
     assert!(!is_start || answers::is_alike(&unit, Verb::Reload), "{unit:?}");
     let absent = answers::status(&unit.name, None, was_stopped);
-    assert!(!absent.is_up() && absent.obstacle().is_some(), "{absent:?}");
+    assert!(!absent.is_up() && absent.obstacle(asking).is_some(), "{absent:?}");
     assert_eq!(answers::bare(status.clone(), Some(&unit)).status, status);
     assert!(answers::settle_time(&bytes.word()).as_millis() <= 100);
 

@@ -33,7 +33,7 @@ pub(super) fn unobserved(unit: &str) -> Observed {
 fn rank(status: &UnitStatus) -> u8 {
     match status {
         status if status.load_state == "not-found" => 4,
-        status if !status.is_wanted() || status.obstacle().is_some() => 3,
+        status if !status.is_wanted() || !status.is_usable() => 3,
         status if status.active_state == "failed" => 0,
         status if !status.is_up() => 1,
         _ => 2,

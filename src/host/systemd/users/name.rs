@@ -7,7 +7,7 @@ const ONE: &str = "user@";
 
 /// A unit's manager, and the unit's name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named<'u> {
+pub(in crate::host::systemd) enum Named<'u> {
     /// The one that dynix works for.
     Main,
     /// That of every user.
