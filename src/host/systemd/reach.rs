@@ -115,7 +115,23 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
+
+    #[test]
+    fn what_listens_at_a_users_socket_has_to_be_that_users() {
+        let runtime = tempfile::tempdir().unwrap();
+        let runtime = Utf8Path::from_path(runtime.path()).unwrap();
+        std::fs::create_dir(runtime.join("systemd")).unwrap();
+        let _listening = UnixListener::bind(runtime.join("systemd/private")).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert!(UserManager::at(own, runtime).stream().is_ok());
+        let another = UserManager::at(own + 1, runtime);
+        assert!(another.is_there());
+        let problem = another.stream().unwrap_err().to_string();
+        assert_eq!(problem, format!("a process of user {own} listens at {runtime}/systemd/private"));
+    }
 
     #[test]
     fn a_user_asks_the_own_manager_without_its_number() {

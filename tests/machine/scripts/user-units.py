@@ -9,6 +9,18 @@ QUANTUM = f'{ENTRY}."context.properties"."default.clock.quantum"'
 MODULES = f'{ENTRY}."context.modules"'
 USERS = {"alice": 1000, "bob": 1001, "carol": 1002}
 
+# Listens at a path, and says what it hears.
+STRANGER = """
+import socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+listening.listen()
+while True:
+    connection, _ = listening.accept()
+    connection.settimeout(20)
+    print("heard", connection.recv(1024), flush=True)
+"""
+
 
 def as_user(user: str, command: str) -> str:
     return f"XDG_RUNTIME_DIR=/run/user/{USERS[user]} HOME=/home/{user} runuser --user {user} -- {command}"
@@ -87,6 +99,19 @@ with subtest("no link is followed to another manager's socket"):
     status, said = append(QUANTUM, "256")
     t.assertEqual((status, setting("alice", "clock.quantum")), (0, 256), said)
     machine.succeed(as_user("bob", "mv /run/user/1001/systemd/elsewhere /run/user/1001/systemd/private"))
+
+with subtest("nothing is said to a process of another user that listens at a user's socket"):
+    there = "/run/user/1001/systemd"
+    machine.succeed(as_user("bob", f"sh -c 'mv {there}/private {there}/elsewhere; chmod 711 /run/user/1001; chmod 777 {there}'"))
+    machine.succeed(f"systemd-run --unit=stranger --uid=carol python3 -c {shlex.quote(STRANGER)} {there}/private")
+    machine.wait_until_succeeds(f"test -S {there}/private", timeout=20)
+    status, said = append(QUANTUM, "128")
+    t.assertEqual((status, setting("alice", "clock.quantum")), (0, 128), said)
+    # It was connected to, and learnt nothing.
+    heard = machine.wait_until_succeeds("journalctl --unit=stranger --output=cat | grep ^heard", timeout=20)
+    t.assertEqual(set(heard.splitlines()), {"heard b''"})
+    machine.succeed(f"systemctl stop stranger; rm {there}/private")
+    machine.succeed(as_user("bob", f"sh -c 'mv {there}/elsewhere {there}/private; chmod 700 /run/user/1001; chmod 755 {there}'"))
 
 with subtest("a message about one user's unit names the command for that user's manager"):
     machine.wait_until_fails("systemctl list-units --plain --no-legend 'dynix-watch-*' | grep .", timeout=20)
