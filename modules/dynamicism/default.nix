@@ -180,6 +180,13 @@ in
     ./sysctl.nix
     ./systemd.nix
     ./unbound.nix
+    (import ./reconciling.nix {
+      onSwitch = ''
+        What `nixos-rebuild switch` and `test` do with recorded overrides. With `static`, the built configuration is in
+        effect afterwards, and the log records that. With `reapply`, the overrides are applied on top of the built
+        configuration.
+      '';
+    })
   ];
 
   options.dynamicism = {
@@ -232,19 +239,6 @@ in
       '';
     };
 
-    onSwitch = mkOption {
-      type = types.enum [
-        "static"
-        "reapply"
-      ];
-      default = "static";
-      description = ''
-        What `nixos-rebuild switch` and `test` do with recorded overrides. With `static`, the built configuration is in
-        effect afterwards, and the log records that. With `reapply`, the overrides are applied on top of the built
-        configuration.
-      '';
-    };
-
     verify = mkOption {
       type = types.enum [
         "warn"
@@ -272,21 +266,6 @@ in
         With `null` it is `/etc/nixos/dynamic.nix` where `/etc/nixos` can keep it. If `/etc/nixos` can be changed by others than
         root (a link into somebody's home), is on a file system in memory, or can't be written, it is
         `/var/lib/dynix/dynamic.nix`. A log that is there already is used, so that overrides stay when `/etc/nixos` changes.
-      '';
-    };
-
-    keep = mkOption {
-      type = types.ints.positive;
-      default = 10;
-      description = "The number of generations of a service's rendered files that dynix keeps to go back to.";
-    };
-
-    watch = mkOption {
-      type = types.numbers.between 0 86400;
-      default = 30;
-      description = ''
-        Seconds for which dynix watches the units of a service after an apply. If one of them fails in this time, the service
-        returns to what it had, and the values are recorded as rejected. With 0, dynix does not watch.
       '';
     };
 

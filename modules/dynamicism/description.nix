@@ -25,7 +25,7 @@ let
     find
     optionBelow
     unitOf
-    namedUnit
+    startable
     ;
 
   # The services, each with its options: the usual one where none are named.
@@ -272,10 +272,8 @@ let
     in
     if unit == null then
       null
-    else if !(unit.enable or true) then
-      throw "dynamicism.for.${service}.units: ${name} is masked (${namedUnit name}.enable is false), so systemd never starts it"
     else
-      builtins.unsafeDiscardStringContext unit.text;
+      builtins.unsafeDiscardStringContext (startable service name unit).text;
 
   # The drop-ins, and one for each unit that some values restart although others only reload it: a drop-in that changes
   # is read by a restart. The values stand in comments.

@@ -68,6 +68,14 @@ let
           [ ]
       ) (option.definitionsWithLocations or [ ])
     );
+
+  # How the configuration has a unit, for messages.
+  namedUnit =
+    name:
+    if lib.hasPrefix "user/" name then
+      "systemd.user.units.${lib.removePrefix "user/" name}"
+    else
+      "systemd.units.${name}";
 in
 rec {
   # getty@tty1.service is an instance of getty@.service.
@@ -86,13 +94,13 @@ rec {
     else
       config.systemd.units.${name} or config.systemd.units.${templateOf name} or null;
 
-  # How the configuration has it, for messages.
-  namedUnit =
-    name:
-    if lib.hasPrefix "user/" name then
-      "systemd.user.units.${lib.removePrefix "user/" name}"
+  # The unit, for a service that names it: one that can be started.
+  startable =
+    service: name: unit:
+    if unit.enable or true then
+      unit
     else
-      "systemd.units.${name}";
+      throw "dynamicism.for.${service}.units: ${name} is masked (${namedUnit name}.enable is false), so systemd never starts it";
 
   # The usual settings options of a service that there are, by their paths: lists of those that belong together.
   candidates =
@@ -310,10 +318,8 @@ rec {
         in
         if found == null then
           throw "dynamicism.for.${name}.units: there is no unit ${unit}"
-        else if found.enable or true then
-          found.text
         else
-          throw "dynamicism.for.${name}.units: ${unit} is masked (${namedUnit unit}.enable is false), so systemd never starts it";
+          (startable name unit found).text;
     in
     {
       store = builtins.storeDir;

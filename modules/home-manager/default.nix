@@ -46,6 +46,15 @@ in
 {
   key = "dynamicism-home";
 
+  imports = [
+    (import ../dynamicism/reconciling.nix {
+      onSwitch = ''
+        What a switch to another generation of home-manager does with recorded overrides. With `static`, what was built is
+        in effect afterwards. With `reapply`, the overrides are applied on top of it.
+      '';
+    })
+  ];
+
   options.dynamicism = {
     for = mkOption {
       type = types.attrsOf (import ../dynamicism/service.nix { inherit lib; });
@@ -62,33 +71,6 @@ in
         }
       '';
       description = "Your services whose settings can be changed at run time, and how to change them.";
-    };
-
-    onSwitch = mkOption {
-      type = types.enum [
-        "static"
-        "reapply"
-      ];
-      default = "static";
-      description = ''
-        What a switch to another generation of home-manager does with recorded overrides. With `static`, what was built is
-        in effect afterwards. With `reapply`, the overrides are applied on top of it.
-      '';
-    };
-
-    keep = mkOption {
-      type = types.ints.positive;
-      default = 10;
-      description = "The number of generations of a service's rendered files that dynix keeps to go back to.";
-    };
-
-    watch = mkOption {
-      type = types.numbers.between 0 86400;
-      default = 30;
-      description = ''
-        Seconds for which dynix watches the units of a service after an apply. If one of them fails in this time, the service
-        returns to what it had.
-      '';
     };
 
     package = lib.mkPackageOption {
