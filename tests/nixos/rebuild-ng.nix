@@ -21,6 +21,7 @@
   testScript =
     builtins.readFile ./subject.py
     + builtins.readFile ./rebuild.py
+    + builtins.readFile ./deploying.py
     + ''
       append = "dynix append services.subject.settings"
       demo = "'environment.etc.\"demo.conf\".text' --string"
@@ -106,14 +107,8 @@
 
       def deployments() -> None:
           """To a machine that has nothing to evaluate with."""
-          target.wait_for_open_port(22)
-          target.succeed("rm -rf /etc/nixos", "umount /dynix /nixpkgs /tree")
-          machine.succeed("mkdir -p -m 700 /root/.ssh", "ssh-keygen -q -t ed25519 -N \"\" -f /root/.ssh/id_ed25519")
-          key = machine.succeed("cat /root/.ssh/id_ed25519.pub").strip()
-          target.succeed(f"mkdir -p -m 700 /root/.ssh && echo '{key}' > /root/.ssh/authorized_keys")
-          machine.succeed("printf 'Host target\\n  StrictHostKeyChecking accept-new\\n' > /root/.ssh/config")
-          # Whoever connected before it may have found it making its keys.
-          machine.wait_until_succeeds("ssh -o ConnectTimeout=2 target true", timeout=60)
+          strip(target)
+          let_in(machine, target)
 
           with subtest("a deployment brings what was built, and starts the unit once"):
               target.succeed(f"{append}.level 5 --apply --wait")
