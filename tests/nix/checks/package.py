@@ -138,7 +138,7 @@ def check_tutorial():
         same(text, 'greeting = "good evening"\nport = 8000\n', "greeter.toml")
         refused = [*words, "append", "services.greeter.settings.port", "80000"]
         result = subprocess.run([str(word) for word in refused], capture_output=True, text=True, check=False)
-        expected = 'error: services.greeter.settings.port = "80000": expected integer between 0 and 65535'
+        expected = 'error: services.greeter.settings.port = 80000: expected integer between 0 and 65535'
         same(result.stderr.splitlines()[0], expected, "the refusal")
         expect(expected in (ROOT / "docs" / "tutorial.md").read_text(), "the tutorial shows another refusal")
         for verb in ("status", "diff"):
