@@ -6,29 +6,27 @@
 //! 4. A testing branch that is on top of main stands in for it, unless its commit was taken in another boot.
 //! 5. The files of this host in the chosen commit are the layer.
 
+mod contents;
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use tokio::sync::mpsc::Sender;
 
-use super::files::{self, Place};
+use super::files;
 use super::graph::Relation;
-use super::mirror::{Commit, DEPTHS, Mirror, Object, Tips};
+use super::mirror::{DEPTHS, Mirror, Tips};
 use super::oid::Oid;
 use super::remote::Remote;
 use super::signers::Signers;
 use super::state::{Given, Kept, State, Testing, revision};
-use super::trees::{self, Kind};
-use super::words::plain;
-use crate::layer::merged;
-use crate::sources::{Event, Identity, Layer, With};
+use crate::sources::{Event, Identity, Layer};
 
 /// Most commits that main may go forward at once.
 const MOST_COMMITS: usize = 20_000;
 /// After so many failures in a row what was fetched is thrown away.
 const FAULTS: u32 = 3;
-/// Most bytes of a tree.
-const LARGEST_TREE: u64 = 32 << 20;
 
 /// Why nothing new is taken.
 #[derive(Debug)]
@@ -387,143 +385,5 @@ impl Source {
         self.layer = Some(layer.clone());
         self.say(Event::Layer(layer)).await;
         Ok(())
-    }
-
-    /// The files of this host in a commit, later ones win.
-    async fn found(
-        &self,
-        from: Option<(&Remote, &Tips)>,
-        commit: &Commit,
-        places: &[Place],
-    ) -> Result<Vec<(String, Oid)>, Held> {
-        let refuse = |reason: String| refused(&commit.oid, reason);
-        let mut top = self.tree(from, &commit.tree).await?;
-        let mut shown = String::new();
-        for name in &self.directory {
-            shown.push_str(name);
-            let below = trees::find(&top, name, Kind::Directory, &shown).map_err(refuse)?;
-            let below = below.ok_or_else(|| refuse(format!("there is no directory {shown}")))?;
-            top = self.tree(from, &below).await?;
-            shown.push('/');
-        }
-        let mut directories = BTreeMap::new();
-        for name in ["groups", "hosts"] {
-            if let Some(oid) = trees::find(&top, name, Kind::Directory, name).map_err(refuse)? {
-                directories.insert(name, self.tree(from, &oid).await?);
-            }
-        }
-        let mut found = Vec::new();
-        for place in places {
-            let entries = match place.directory {
-                None => Some(&top),
-                Some(directory) => directories.get(directory),
-            };
-            let Some(entries) = entries else { continue };
-            let mut here = Vec::new();
-            for name in place.names() {
-                let shown = place.shown(&name);
-                if let Some(oid) = trees::find(entries, &name, Kind::File, &shown).map_err(refuse)? {
-                    here.push((shown, oid));
-                }
-            }
-            if let [(one, _), (other, _), ..] = here.as_slice() {
-                return Err(refuse(format!("there are {one} and {other}; keep one of them")));
-            }
-            found.extend(here);
-        }
-        Ok(found)
-    }
-
-    async fn tree(&self, from: Option<(&Remote, &Tips)>, oid: &Oid) -> Result<Vec<trees::Entry>, Held> {
-        match self.mirror.objects(from, std::slice::from_ref(oid), LARGEST_TREE).await?.pop() {
-            Some(Object::Here(bytes)) => {
-                Ok(trees::entries(&bytes, oid.as_str().len() / 2).context("a tree is damaged")?)
-            }
-            Some(Object::TooLarge(size)) => Err(anyhow::anyhow!("a directory has {size} bytes of names").into()),
-            _ => Err(anyhow::anyhow!("the directory {} is not here", oid.short()).into()),
-        }
-    }
-
-    async fn values(
-        &self,
-        from: Option<(&Remote, &Tips)>,
-        commit: &Oid,
-        files: &[(String, Oid)],
-    ) -> Result<serde_json::Map<String, serde_json::Value>, Held> {
-        let oids: Vec<Oid> = files.iter().map(|(_, oid)| oid.clone()).collect();
-        let mut parts = Vec::new();
-        for ((path, _), object) in files.iter().zip(self.mirror.objects(from, &oids, files::LARGEST).await?) {
-            match object {
-                Object::Here(bytes) => {
-                    parts.push(files::values(path, &bytes).map_err(|reason| refused(commit, plain(&reason)))?);
-                }
-                Object::TooLarge(size) => {
-                    let most = files::LARGEST;
-                    return Err(refused(commit, format!("{path} has {size} bytes; at most {most} are read")));
-                }
-                Object::Missing => return Err(anyhow::anyhow!("the remote does not give {path}").into()),
-            }
-        }
-        Ok(merged(parts))
-    }
-
-    fn trouble(&mut self, remote: &str, kind: &'static str, revision: Option<Oid>, reason: &str) {
-        self.troubles.insert((remote.to_owned(), kind), (revision, plain(reason)));
-    }
-
-    /// What was wrong with the way to a remote, or with reading what came, is over.
-    fn forget_reach(&mut self, remote: &str) {
-        self.troubles.retain(|(name, kind), _| name != remote || !matches!(*kind, "reach" | "reading"));
-    }
-
-    /// Says what keeps the source from being well, or that nothing does.
-    pub async fn tell(&mut self) {
-        // After a commit that was no layer, the one that still holds is news.
-        let was_wrong = matches!(self.said, Some(Event::Trouble { with: With::Revision(_), .. }));
-        if let (true, true, Some(layer)) = (self.troubles.is_empty(), was_wrong, self.layer.clone()) {
-            self.say(Event::Layer(layer)).await;
-        }
-        let event = if self.troubles.is_empty() {
-            Event::Reached
-        } else {
-            let reasons: Vec<String> = self
-                .troubles
-                .iter()
-                .map(|((remote, _), (revision, reason))| match revision {
-                    Some(revision) if remote.is_empty() => format!("{}: {reason}", revision.short()),
-                    Some(revision) => format!("{remote} at {}: {reason}", revision.short()),
-                    None => format!("{remote}: {reason}"),
-                })
-                .collect();
-            let of_reach = self.troubles.keys().filter(|(_, kind)| *kind == "reach").count();
-            let with = match self.wrong() {
-                Some(commit) => With::Revision(commit.to_string()),
-                None if of_reach == self.remotes.len() => With::Reach,
-                None => With::Source,
-            };
-            Event::Trouble { with, reason: reasons.join("; ") }
-        };
-        self.say(event).await;
-    }
-
-    /// The commit that would hold if nothing were wrong with it. A remote or a testing branch that is of no use is none, and
-    /// what was given right before still has to be taken.
-    fn wrong(&self) -> Option<&Oid> {
-        if matches!(self.said, Some(Event::Layer(_))) {
-            return None;
-        }
-        let of_kind = |wanted: &'static str| self.troubles.iter().filter(move |((_, kind), _)| *kind == wanted);
-        let is_main_held = of_kind("main").count() == self.remotes.len();
-        let mains = of_kind("main").filter(|_| is_main_held);
-        of_kind("files").chain(mains).find_map(|(_, (revision, _))| revision.as_ref())
-    }
-
-    /// Says something that was not said last.
-    async fn say(&mut self, event: Event) {
-        if self.said.as_ref() != Some(&event) {
-            self.said = Some(event.clone());
-            // Whoever listened is gone: the agent ends.
-            let _ = self.events.send(event).await;
-        }
     }
 }
