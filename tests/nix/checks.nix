@@ -108,9 +108,48 @@ in
   types = import ./types.nix { lib = on.current; };
   docs = import ./options.nix { inherit lib; };
   packaging = import ./packaging.nix { inherit lib; };
-  users = import ./users.nix { inherit lib system imported; };
-
   # Needs NixOS.
+  users = import ./users.nix { inherit lib system imported; };
+  found = import ./found.nix { inherit lib system imported; };
+  own = import ./own.nix {
+    inherit
+      lib
+      pkgs
+      system
+      imported
+      ;
+  };
+  sources = import ./sources.nix {
+    inherit
+      lib
+      system
+      imported
+      enabled
+      ;
+  };
+  daemon = import ./daemon.nix {
+    inherit
+      lib
+      system
+      imported
+      enabled
+      dynamic
+      plain
+      ;
+  };
+  newer = import ./newer.nix {
+    inherit
+      lib
+      system
+      imported
+      enabled
+      ;
+    inherit (on) nixos;
+  };
+  vm = import ./vm.nix {
+    inherit lib pkgs toplevel;
+    inherit (on) nixos;
+  };
   services = lib.genAttrs [ "distccd" "gotosocial" "harmonia" ] (
     name: systems.static.options.services ? ${name}
   );
@@ -285,366 +324,11 @@ in
       };
     }).description.services.old.options;
 
-  # Nothing is said of the two that have a file but that they are to be dynamic.
-  found =
-    let
-      unsaid = {
-        enable = true;
-        options = lib.mkForce [ ];
-        files = lib.mkForce { };
-        units = lib.mkForce { };
-      };
-      instance = {
-        options.services.instances = lib.mkOption {
-          default = { };
-          type = lib.types.attrsOf (
-            lib.types.submodule {
-              options.settings = lib.mkOption { type = lib.types.attrsOf lib.types.int; };
-            }
-          );
-        };
-        options.services.several.instances = lib.mkOption {
-          type = lib.types.attrsOf (
-            lib.types.submodule {
-              options.enable = lib.mkOption { default = true; };
-              options.settings = lib.mkOption { type = lib.types.attrsOf lib.types.int; };
-            }
-          );
-        };
-        config = {
-          services.instances.one.settings.workers = 4;
-          systemd.services.instances-one.serviceConfig.ExecStart = "/bin/instance";
-          dynamicism.for.instances = {
-            enable = true;
-            options = [ "services.instances.one.settings" ];
-          };
-          services.several.instances = {
-            one.settings.workers = 4;
-            off = {
-              enable = false;
-              settings.workers = 1;
-            };
-          };
-          systemd.services.several-one.serviceConfig.ExecStart = "/bin/instance";
-          dynamicism.for.several = {
-            enable = true;
-            units."several-one.service".restartFor = [
-              "services.several.instances.one.settings.workers"
-              [
-                "services"
-                "several"
-                "a b"
-              ]
-            ];
-          };
-        };
-      };
-      of =
-        for:
-        (system [
-          imported
-          { dynamicism = { inherit for; }; }
-        ]).config.dynamicism.description;
-    in
-    {
-      both = of {
-        gotosocial = unsaid;
-        harmonia = unsaid;
-      };
-      inherit
-        (of {
-          distccd.enable = true;
-        })
-        candidates
-        ;
-      within =
-        (system [
-          imported
-          instance
-        ]).config.dynamicism.description.services.instances;
-      several =
-        (system [
-          imported
-          instance
-        ]).config.dynamicism.description.services.several;
-    };
-
-  # A user's own service, and what is wrong with some.
-  own =
-    let
-      json = pkgs.writeText "own.json" ownText;
-      ownText = "{\n  \"max_connection_rate\": 256,\n  \"workers\": 4\n}\n";
-      withService =
-        service:
-        (system [
-          imported
-          {
-            systemd.services.own = {
-              serviceConfig.ExecStart = "/bin/own ${json}";
-              serviceConfig.ExecReload = "/bin/kill -HUP $MAINPID";
-            };
-            dynamicism.for.own = {
-              enable = true;
-              options = [ "services.harmonia.settings" ];
-              files."own.json" = { };
-              units."own.service".onChange = "reload";
-              narrowed = [
-                {
-                  path = "services.harmonia.settings.workers";
-                  type = lib.types.ints.between 1 64;
-                }
-              ];
-              check.command = [
-                "/bin/own"
-                "--check"
-                "{{ files['own.json'] }}"
-              ];
-              health.probe.http = "http://127.0.0.1:5000/ready";
-              health.grace = 1.5;
-              # Neither is enabled: they count for nothing.
-              after = [
-                "harmonia"
-                "distccd"
-              ];
-            };
-          }
-          { dynamicism.for.own = service; }
-        ]).config.dynamicism.description.services.own;
-      refused = service: !(builtins.tryEval (builtins.toJSON (withService service))).success;
-    in
-    {
-      taken = withService { };
-      text = ownText;
-      refused = lib.mapAttrs (_: refused) {
-        no-such-option.options = [ "services.no.such" ];
-        a-set-of-options.options = [ "services.harmonia" ];
-        no-such-unit.files."own.json".units = [ "other.service" ];
-        not-named.files."other.json" = { };
-        several-options.options = [ "services.distccd.port" ];
-        with-apply.options = lib.mkForce [ "system.activationScripts" ];
-        read-only.options = lib.mkForce [ "dynamicism.unchecked" ];
-      };
-    };
-
-  # The sources are a part of the description, their bounds are rules of the daemon, and their agent has its unit and its file.
-  sources =
-    let
-      inherit
-        (system [
-          imported
-          enabled
-          {
-            networking.hostName = "web3";
-            dynamicism.agent.groups = [ "web" ];
-            dynamicism.sources = {
-              config = {
-                git.remotes.origin.url = "https://git.example.org/fleet.git";
-                allow."services.harmonia.settings" = { };
-              };
-              now = {
-                order = 200;
-                etcd = {
-                  endpoints = [ "https://etcd.example.org:2379" ];
-                  fleet = "production";
-                };
-                allow."services.distccd.maxJobs".maximum = 64;
-              };
-              law.overHost = true;
-            };
-          }
-        ])
-        config
-        ;
-      wrong = system [
-        imported
-        enabled
-        { dynamicism.sources.mute.git.remotes.origin.url = "/srv/fleet"; }
-      ];
-      unit = config.systemd.services.dynix-agent;
-    in
-    {
-      description = { inherit (config.dynamicism.description) sources daemon; };
-      agent = builtins.fromJSON config.environment.etc."dynix/agent.json".text;
-      unit = {
-        inherit (unit.serviceConfig) User ExecStart CapabilityBoundingSet;
-        inherit (unit) wantedBy;
-      };
-      wrong = map (one: one.message) (lib.filter (one: !one.assertion) wrong.config.assertions);
-    };
-
-  # The daemon's options become a part of the description, and its units are among the system's.
-  daemon =
-    let
-      withDaemon =
-        settings:
-        (system [
-          imported
-          enabled
-          {
-            dynamicism.daemon = {
-              enable = true;
-            }
-            // settings;
-          }
-        ]).config;
-      allowing = option: bounds: {
-        allow.balancing = {
-          users = [ "balancer" ];
-          options.${option} = bounds;
-        };
-      };
-      allowed = withDaemon (
-        allowing "services.harmonia.settings.workers" {
-          minimum = 1;
-          maximum = 64;
-          rate = "10/min";
-        }
-      );
-      described = config: config.dynamicism.description.daemon;
-      refused = settings: !(builtins.tryEval (builtins.toJSON (described (withDaemon settings)))).success;
-    in
-    {
-      description = described allowed;
-      # What only `dynix generate` can refuse.
-      unknown = described (withDaemon (allowing "services.harmonia.setings.workers" { }));
-      often = described (withDaemon (allowing "services.harmonia.settings.workers" { rate = "often"; }));
-      wantedBy = allowed.systemd.sockets.dynix.wantedBy;
-      inherit (allowed.systemd.services.dynix) restartIfChanged;
-      toplevel = plain allowed.system.build.toplevel.drvPath;
-      absent = !(dynamic.dynamicism.description ? daemon) && !(dynamic.systemd.sockets ? dynix);
-      refused = lib.mapAttrs (_: refused) {
-        method = allowing "services.harmonia.settings.workers" { methods = [ "delete" ]; };
-        bound = allowing "services.harmonia.settings.workers" { minimum = "one"; };
-        window = {
-          window = 61;
-        };
-        idle = {
-          idle = 0;
-        };
-        connections = {
-          connectionsPerUser = 0;
-        };
-      };
-    };
-
-  # What of newer systems dynix does nothing under: the messages that a build ends with.
-  newer =
-    let
-      declare =
-        set: lib.optionalAttrs (!(on.nixos [ ]).options.system ? ${lib.head (lib.attrNames set)}) set;
-      declared.options.system =
-        declare { nixos-init.enable = lib.mkEnableOption "it"; }
-        // declare {
-          etc.overlay = {
-            enable = lib.mkEnableOption "it";
-            mutable = lib.mkOption { default = true; };
-          };
-        };
-      with' =
-        settings:
-        (system [
-          imported
-          enabled
-          declared
-          settings
-        ]).config;
-      refused =
-        settings:
-        let
-          failed = lib.filter (one: !one.assertion) (with' settings).assertions;
-        in
-        lib.filter (lib.hasPrefix "dynamicism") (map (one: one.message) failed);
-      bashless.system.nixos-init.enable = true;
-      read-only.system.etc.overlay = {
-        enable = true;
-        mutable = false;
-      };
-    in
-    {
-      none = refused { };
-      nixos-init = refused bashless;
-      script = refused (bashless // { dynamicism.activation = "script"; });
-      # As units, at a boot and at a switch.
-      units = {
-        inherit ((with' bashless).systemd.services.dynix-activate) wantedBy before;
-        script = (with' bashless).system.activationScripts ? dynix;
-      };
-      read-only = refused read-only;
-      overrides-there = refused (read-only // { dynamicism.overridesFile = "/etc/nixos/dynamic.nix"; });
-      elsewhere = refused (read-only // { dynamicism.overridesFile = "/var/lib/dynix/dynamic.nix"; });
-    };
-
   tutorial =
     (system [
       imported
       ../../docs/tutorial/greeter.nix
     ]).config.dynamicism.description.services.greeter;
-
-  # The VM tests: their drivers where nixpkgs has today's test framework, else the systems of their machines.
-  vm =
-    let
-      machines =
-        { imports, defaults, ... }:
-        let
-          test = import (lib.head imports);
-        in
-        {
-          instead = "machines";
-          script = test.testScript;
-          derivations = lib.concatMap (
-            node:
-            let
-              # An old tree would evaluate a specialisation with its own lib: here each is a system of its own.
-              plain = removeAttrs node [ "specialisation" ];
-              systemOf =
-                modules:
-                toplevel (
-                  on.nixos (
-                    modules
-                    ++ [
-                      defaults
-                      {
-                        # As where machines are virtual.
-                        options.virtualisation.vlans = lib.mkOption { };
-                      }
-                      {
-                        boot.loader.grub.device = "nodev";
-                        fileSystems."/".device = "/dev/sda";
-                        system.stateVersion = "20.09";
-                        # Where they can't be taken out: within a function or an import.
-                        specialisation = lib.mkForce { };
-                      }
-                    ]
-                  )
-                );
-            in
-            if lib.isFunction node then
-              [ (systemOf [ node ]) ]
-            else
-              [ (systemOf [ plain ]) ]
-              ++ lib.mapAttrsToList (
-                _: special:
-                systemOf [
-                  plain
-                  special.configuration
-                ]
-              ) (node.specialisation or { })
-          ) (lib.attrValues test.nodes);
-        };
-      driver = test: {
-        instead = null;
-        script = test.config.testScriptString;
-        derivations = [ test.drvPath ];
-      };
-      framework = pkgs.testers.runNixOSTest or null;
-      tests = import ../nixos {
-        inherit lib;
-        testers = null;
-        inherit (pkgs) dynix;
-        runTest = if framework == null then machines else test: driver (framework test);
-      };
-    in
-    tests;
 
   # `config.dynamicism.applyDynamicConfiguration`, with and without its arguments.
   apply =
