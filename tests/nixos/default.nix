@@ -32,6 +32,7 @@ lib.genAttrs
     "fleet-git"
     "gotosocial"
     "harmonia"
+    "home-manager"
     "log-location"
     "options-page"
     "pre-switch"

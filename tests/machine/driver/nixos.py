@@ -36,7 +36,7 @@ _WHEELS = ["--python-version=3.13", "--implementation=cp", "--only-binary=:all:"
 _LONG = {"package": "10 minutes", "twin": "45 minutes"}
 
 # Where they are while something is built, and in the machines.
-_TREE, _NIXPKGS, _SOURCE, _BEFORE = "/tree", "/nixpkgs", "/dynix", "/dynix-before"
+_TREE, _NIXPKGS, _SOURCE, _BEFORE, _HOME_MANAGER = "/tree", "/nixpkgs", "/dynix", "/dynix-before", "/home-manager"
 
 _NIX_CONFIG = """\
 sandbox = false
@@ -216,6 +216,8 @@ class _Lab:
         # A checkout of an earlier version, with its program in target/debug, to upgrade from.
         if before := os.environ.get("DYNIX_BEFORE"):
             container.bind(Path(before).resolve(), _BEFORE)
+        if home_manager := os.environ.get("DYNIX_HOME_MANAGER"):
+            container.bind(Path(home_manager).resolve(), _HOME_MANAGER)
 
     def machine(self, system: str) -> Container:
         """A machine with a system that was built, as nixos-install leaves it."""
