@@ -8,6 +8,10 @@
 //!   value;
 //! - `{ "flags": { "jobs": X, ... } }`: the same for each attribute, in the order of their names.
 //!
+//! An item with `split` is text of a command line, as modules write it without quotes (`concatStringsSep " " extraFlags`):
+//! its words are those that systemd, or the shell, makes of it. With `quote`, its values are in quotes there
+//! (`escapeShellArg`).
+//!
 //! `lib.cli.toCommandLine` does the same by its `option`, `sep` and `explicitBool` (lib/cli.nix). The output is either
 //! the words ([`words`]), or a line of an environment file from which systemd makes exactly these words for an unbraced
 //! `$VARIABLE`.
@@ -17,7 +21,7 @@ use serde_json::{Map, Value};
 use super::number;
 use super::parameters::{self, Kind, Parameter};
 use super::{At, Format, RenderError, Settings};
-use crate::quote;
+use crate::{command_line, quote};
 
 pub(super) static FORMAT: Format = Format {
     name: "flags",
@@ -70,6 +74,12 @@ const BOOLEANS: &[&str] =
 
 /// The possible prefixes of a name.
 pub const DASHES: &[&str] = &["gnu", "--", "-"];
+
+/// Who splits the text of an item into words.
+const SPLITTERS: &[&str] = &["systemd", "shell"];
+
+/// How the values of an item are quoted in its text: by `lib.escapeShellArg`.
+const QUOTES: &[&str] = &["shell"];
 
 /// Linux refuses a longer string among arguments and environment (`MAX_ARG_STRLEN`, execve(2)).
 const LONGEST: usize = 128 * 1024 - 1;
@@ -163,6 +173,8 @@ struct Conventions<'a> {
     dashes: &'a str,
     booleans: Option<(&'a str, &'a str)>,
     join: Option<&'a str>,
+    split: Option<fn(&str) -> Result<Vec<String>, String>>,
+    is_quoted: bool,
 }
 
 impl<'a> Conventions<'a> {
@@ -170,9 +182,11 @@ impl<'a> Conventions<'a> {
     fn new(parameters: &'a Map<String, Value>, item: &'a Map<String, Value>) -> Result<Self, RenderError> {
         let named: &[&str] = if item.contains_key("flags") { &["flags", "dashes"] } else { &["flag", "value"] };
         for name in item.keys() {
-            if !named.contains(&name.as_str()) && !matches!(name.as_str(), "separator" | "booleans" | "join") {
+            if !named.contains(&name.as_str())
+                && !matches!(name.as_str(), "separator" | "booleans" | "join" | "split" | "quote")
+            {
                 let message = "is not known here; an item has flag and value or flags and dashes, and separator, \
-                               booleans and join";
+                               booleans, join, split and quote";
                 return Err(RenderError::here(message)).at(name);
             }
         }
@@ -192,6 +206,9 @@ impl<'a> Conventions<'a> {
             dashes: one_of("dashes", DASHES)?.unwrap_or("gnu"),
             booleans: one_of("booleans", BOOLEANS)?.and_then(|both| both.split_once('/')),
             join: own("join")?,
+            split: one_of("split", SPLITTERS)?
+                .map(|by| if by == "shell" { command_line::shell } else { command_line::systemd } as _),
+            is_quoted: one_of("quote", QUOTES)?.is_some(),
         })
     }
 
@@ -219,12 +236,29 @@ impl<'a> Conventions<'a> {
         }
     }
 
+    /// A value as it is in the text.
+    fn quoted(&self, text: String) -> String {
+        // `lib.escapeShellArg` leaves what is only of these as it is.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b",._+:@%/-".contains(&byte);
+        if !self.is_quoted || !text.is_empty() && text.bytes().all(is_plain) {
+            return text;
+        }
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+
     /// The words of one flag.
     fn write(&self, flag: &str, value: &Value, sink: &mut Sink) -> Result<(), RenderError> {
+        let mut sink = |word: &str| match self.split {
+            None => sink(word),
+            Some(split) => split(word)
+                .map_err(RenderError::here)?
+                .iter()
+                .try_for_each(|word| checked(word).and_then(|()| sink(word))),
+        };
         let mut put = |value: &Value| match (value, self.booleans) {
             (Value::Null, _) | (Value::Bool(false), None) => Ok(()),
             (Value::Bool(true), None) => sink(flag),
-            (value, booleans) => match (text(value, booleans)?, self.between(flag)) {
+            (value, booleans) => match (self.quoted(text(value, booleans)?), self.between(flag)) {
                 (text, Some(separator)) => sink(&format!("{flag}{separator}{text}")),
                 (text, None) => sink(flag).and_then(|()| sink(&text)),
             },
@@ -309,5 +343,47 @@ fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an attribute set",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(item: Value) -> Result<Vec<String>, String> {
+        words(&Map::new(), &json!([item])).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn text_of_a_command_line_is_split() {
+        let flag = |value: Value| of(json!({ "flag": "--a.", "separator": "", "value": value, "split": "systemd" }));
+        assert_eq!(flag(json!(["b", "c --d='e f'"])).unwrap(), ["--a.b", "--a.c", "--d=e f"]);
+        assert_eq!(flag(json!([])).unwrap(), [""; 0]);
+        assert_eq!(
+            flag(json!(["b", "%c"])).unwrap_err(),
+            "\"0\".value.\"1\": systemd would expand '%'; %% is the character itself"
+        );
+        let address = json!({ "flag": "--listen", "value": ["::1", 80], "join": ":", "split": "systemd" });
+        assert_eq!(of(address).unwrap(), ["--listen", "::1:80"]);
+        let none = json!({ "flag": "--listen", "value": "", "split": "systemd" });
+        assert_eq!(of(none).unwrap(), ["--listen"]);
+        assert_eq!(
+            of(json!({ "flag": "", "separator": "", "value": "a\\ b c", "split": "shell" })).unwrap(),
+            ["a b", "c"]
+        );
+        assert!(of(json!({ "flag": "", "value": "a", "split": "python" })).is_err());
+    }
+
+    #[test]
+    fn quoted_values_are_one_word_but_for_what_systemd_expands() {
+        let flag = |value: &str| {
+            of(json!({ "flag": "--a=", "separator": "", "value": value, "split": "systemd", "quote": "shell" }))
+        };
+        assert_eq!(flag("b c\"d'e").unwrap(), ["--a=b c\"d'e"]);
+        assert_eq!(flag("").unwrap(), ["--a="]);
+        assert!(flag("50%").is_err());
+        assert!(flag("\\.").is_err());
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod attr_path;
 mod cdn;
+pub mod command_line;
 mod configobj;
 pub mod conventions;
 mod edn;

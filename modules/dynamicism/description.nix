@@ -26,6 +26,7 @@ let
     optionBelow
     unitOf
     startable
+    templateOf
     ;
 
   # The services, each with its options: the usual one where none are named.
@@ -55,6 +56,8 @@ let
       baseNameOf text
     else
       text;
+
+  appliedBelow = import ./applied.nix { inherit lib; };
 
   documentationOf = import ./documentation.nix { inherit lib sourceFile; };
 
@@ -99,6 +102,8 @@ let
       static =
         if file.static != null then
           "${file.static}"
+        else if file.attach.variables != null then
+          "/etc/systemd/system/${lib.head units}"
         else if file.attach.etc != null then
           "${(etcEntry place file.attach.etc).source}"
         else
@@ -121,6 +126,18 @@ let
               lib.optional (file.attach.environment.built == null) "built"
             );
           }
+        else if file.attach.variables != null then
+          {
+            variables = {
+              built = file.attach.variables;
+              files = lib.filterAttrs (_: own: own.above != [ ]) (
+                lib.genAttrs units (unit: {
+                  below = [ ];
+                  above = environmentFiles "${place}.attach.variables" unit;
+                })
+              );
+            };
+          }
         else if file.attach.etc != null then
           { etc = "/etc/${(etcEntry place file.attach.etc).target}"; }
         else
@@ -128,6 +145,18 @@ let
     }
     // lib.optionalAttrs (file.around != null) { inherit (file) around; }
     // lib.optionalAttrs (file.units != null) { inherit (file) units; };
+
+  # The files of variables that a service has itself.
+  environmentFiles =
+    place: unit:
+    let
+      service = config.systemd.services.${lib.removeSuffix ".service" (templateOf unit)} or { };
+      files = map toString (lib.toList (service.serviceConfig.EnvironmentFile or [ ]));
+    in
+    if lib.any (lib.hasInfix "%") files then
+      throw "${place}: an EnvironmentFile= of ${unit} has a specifier of systemd, and only the path itself can be kept on top"
+    else
+      files;
 
   # The entry of a file under /etc that is a link which can be swapped: one that NixOS makes in an /etc that is no overlay.
   etcEntry =
@@ -191,10 +220,16 @@ let
       ofType = schema.toSchema path option.type;
       # What overrides are put on top of is what goes into the function, not what comes out of it.
       static =
-        if option ? apply then
+        if option ? apply && option.definitionsWithLocations != [ ] then
           (lib.modules.mergeDefinitions path option.type option.definitionsWithLocations).mergedValue
         else
           option.value;
+      # Those that may change, or that something may change below.
+      twice = lib.filter (
+        one:
+        service.allowed == null
+        || lib.any (allowed: isPrefix allowed one || isPrefix one allowed) service.allowed
+      ) (appliedBelow path option.type static);
       secret = relative path (lib.filter (isPrefix path) service.value.secret);
       below = lib.filter (one: isPrefix path one.path);
       names = one: lib.drop (lib.length path) one.path;
@@ -232,6 +267,8 @@ let
       throw "${place}: ${showOption path} goes through a function (apply) of its module, which can't run on the machine"
     else if option.readOnly or false then
       throw "${place}: ${showOption path} is read-only"
+    else if twice != [ ] then
+      throw "${place}: ${showOption (lib.head twice)} goes through a function (apply) of its module, which gives another value if its result goes in, so a rebuild would change what is recorded; name the paths beside it in dynamic"
     else
       {
         inherit (ofType) notes;

@@ -204,6 +204,13 @@ rec {
   optionBelow =
     path:
     let
+      # What is within the value of an option goes through that one's function as well.
+      through =
+        option: found:
+        if found == null || found ? apply || !(option ? apply) then
+          found
+        else
+          found // { inherit (option) apply; };
       within =
         type: left:
         if left == [ ] then
@@ -230,7 +237,7 @@ rec {
       down =
         tree: left:
         if tree._type or null == "option" then
-          if left == [ ] then tree else within tree.type left
+          if left == [ ] then tree else through tree (within tree.type left)
         else if left == [ ] then
           tree
         else if tree ? ${lib.head left} then

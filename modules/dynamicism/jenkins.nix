@@ -1,26 +1,33 @@
-# Jenkins: the words of the command in its start script, and the variables of its unit.
+# Jenkins: the words of the command in its start script, which a shell splits, and the variables of its unit.
 { config, lib, ... }:
 let
   cfg = config.services.jenkins;
   unit = config.systemd.services.jenkins;
-  option = name: { option = "services.jenkins.${name}"; };
+  path = name: "services.jenkins.${name}";
   word = prefix: name: {
     attrs = {
       flag.literal = prefix;
       separator.literal = "";
-      value = option name;
+      split.literal = "shell";
+      value.option = path name;
     };
   };
+  address = [
+    "listenAddress"
+    "port"
+    "prefix"
+  ];
 in
 {
   dynamicism.shipped.jenkins = {
-    options = map (name: "services.jenkins.${name}") [
-      "extraJavaOptions"
-      "extraOptions"
-      "listenAddress"
-      "port"
-      "prefix"
-    ];
+    options = map path (
+      [
+        "environment"
+        "extraJavaOptions"
+        "extraOptions"
+      ]
+      ++ address
+    );
     files.flags = {
       value.list = [
         (word "" "extraJavaOptions")
@@ -38,6 +45,14 @@ in
         command = [ "${cfg.javaPackage}/bin/java" ];
       };
     };
+    files.environment = {
+      value.option = path "environment";
+      attach.variables = lib.getAttrs (lib.attrNames cfg.environment) unit.environment;
+    };
+    pinned = map (name: {
+      path = path name;
+      reason = "the unit waits in its ExecStartPost= until Jenkins answers at the built address; set it with a rebuild";
+    }) address;
     units."jenkins.service" = { };
   };
 }

@@ -1,5 +1,5 @@
-# Prometheus: one file of several options, without what is null in four of them. Rules are files of their own, which only the
-# build knows.
+# Prometheus: one file of several options, without what is null in four of them. Rules are files of their own, whose paths
+# only the build knows.
 { config, lib, ... }:
 let
   cfg = config.services.prometheus;
@@ -12,7 +12,6 @@ let
       within = "all";
     };
   };
-  hasRules = !(cfg.enableAgentMode or false) && (cfg.rules != [ ] || cfg.ruleFiles != [ ]);
 in
 {
   dynamicism.shipped.prometheus = {
@@ -29,7 +28,7 @@ in
         global = written "globalConfig";
         remote_read = written "remoteRead";
         remote_write = written "remoteWrite";
-        rule_files.literal = [ ];
+        rule_files.built = [ "rule_files" ];
         scrape_configs = written "scrapeConfigs";
       };
       drop = [ ];
@@ -39,10 +38,10 @@ in
   };
   assertions = lib.mkIf (config.dynamicism.for.prometheus.enable or false) [
     {
-      assertion = cfg.configText == null && !hasRules;
+      assertion = cfg.configText == null;
       message = ''
-        dynamicism.for.prometheus: services.prometheus.rules and ruleFiles become files that only the build knows, and
-        configText is text. Add the options to dynamicism.options instead: they are put into effect by an evaluation.
+        dynamicism.for.prometheus: services.prometheus.configText is text, in place of the options. Add it to
+        dynamicism.options instead: it is put into effect by an evaluation.
       '';
     }
   ];

@@ -134,9 +134,11 @@ let
                     description = "The environment that the unit's own start script sets.";
                   };
                   built = mkOption {
-                    type = types.nullOr (types.listOf types.str);
+                    type = types.nullOr (types.either types.str (types.listOf types.str));
                     default = null;
-                    description = "For a unit without a start script: all words of its own `ExecStart=`.";
+                    description = ''
+                      For a unit without a start script: all words of its own `ExecStart=`, or the text that it has there.
+                    '';
                   };
                 };
               }
@@ -147,6 +149,18 @@ let
               file, and the `ExecStart=` of the stub drop-in uses it.
             '';
           };
+          variables = mkOption {
+            type = types.nullOr (types.attrsOf types.str);
+            default = null;
+            example = {
+              EXAMPLE_PORT = "8080";
+            };
+            description = ''
+              For settings that are variables of the units, instead of `bind`: the variables that the units themselves set for
+              the built values. The file is an environment file that overrides them. Files of variables that the units have
+              (`EnvironmentFile=`) still override it.
+            '';
+          };
         };
         units = mkOption {
           type = types.nullOr (types.listOf types.str);
@@ -154,7 +168,10 @@ let
           description = "The units that read the file. With null, all units of the service.";
         };
       };
-      config.format = lib.mkIf (config.attach.environment != null) (lib.mkDefault "flags");
+      config.format = lib.mkMerge [
+        (lib.mkIf (config.attach.environment != null) (lib.mkDefault "flags"))
+        (lib.mkIf (config.attach.variables != null) (lib.mkDefault "environment"))
+      ];
     }
   );
 in

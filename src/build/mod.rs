@@ -15,6 +15,7 @@ pub mod dialects;
 pub mod find;
 pub mod home;
 pub mod json;
+mod kept;
 pub mod problem;
 pub mod proof;
 pub mod recognise;
@@ -104,6 +105,7 @@ struct ProofLine<'p> {
 pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     let mut plan = description::read(input.description).map_err(BuildError::Description)?;
     let open = find::find(&mut plan, input.static_root).map_err(BuildError::Find)?;
+    kept::fill(&mut plan, input.static_root).map_err(BuildError::Description)?;
     checks::check(&plan).map_err(BuildError::Description)?;
     for warning in checks::warnings(&plan) {
         messages::warn(warning);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::format::command_line::Lexer;
 use crate::host::systemd::quote;
 
 /// The content of a script.
@@ -33,7 +34,7 @@ pub fn read(script: impl AsRef<[u8]>) -> Result<Script, String> {
     let text = std::str::from_utf8(script.as_ref()).map_err(|error| format!("it is not UTF-8: {error}"))?;
     let text = after_shebang(text)?;
     let mut script = Script::default();
-    let mut lexer = Lexer { rest: text.chars().peekable(), line: 2 };
+    let mut lexer = Lexer::new(text, 2);
     loop {
         let (line, words) = lexer.command()?;
         if words.is_empty() {
@@ -104,114 +105,6 @@ fn program(words: &[String]) -> Result<Vec<String>, String> {
         }
         None => Err("exec runs nothing".to_owned()),
     }
-}
-
-/// Splits a script into words, as the shell does (POSIX.1-2024, 2.2 and 2.3).
-struct Lexer<'t> {
-    rest: std::iter::Peekable<std::str::Chars<'t>>,
-    line: usize,
-}
-
-impl Lexer<'_> {
-    /// The next command's words with the line where it begins; no words at the end of the script.
-    fn command(&mut self) -> Result<(usize, Vec<String>), String> {
-        let mut words = Vec::new();
-        let mut begin = self.line;
-        loop {
-            match self.rest.peek() {
-                None => return Ok((begin, words)),
-                Some('\n') => {
-                    self.next();
-                    if !words.is_empty() {
-                        return Ok((begin, words));
-                    }
-                }
-                Some(' ' | '\t') => drop(self.next()),
-                // To the end of its line: a backslash there joins nothing.
-                Some('#') => while self.rest.next_if(|&ch| ch != '\n').is_some() {},
-                Some(_) => {
-                    if words.is_empty() {
-                        begin = self.line;
-                    }
-                    let line = self.line;
-                    words.extend(self.word().map_err(|problem| format!("line {line}: {problem}"))?);
-                }
-            }
-        }
-    }
-
-    fn next(&mut self) -> Option<char> {
-        let next = self.rest.next();
-        self.line += usize::from(next == Some('\n'));
-        next
-    }
-
-    /// A word; `None` if there are only joined lines.
-    fn word(&mut self) -> Result<Option<String>, String> {
-        let mut word: Option<String> = None;
-        while let Some(&ch) = self.rest.peek() {
-            match ch {
-                ' ' | '\t' | '\n' => break,
-                '\'' => {
-                    self.next();
-                    let word = word.get_or_insert_default();
-                    loop {
-                        match self.next() {
-                            Some('\'') => break,
-                            other => word.push(quotable(other)?),
-                        }
-                    }
-                }
-                '"' => {
-                    self.next();
-                    self.double_quoted(word.get_or_insert_default())?;
-                }
-                '\\' => {
-                    self.next();
-                    match self.next() {
-                        Some('\n') => {}
-                        other => word.get_or_insert_default().push(quotable(other)?),
-                    }
-                }
-                ch if is_plain(ch) => {
-                    self.next();
-                    word.get_or_insert_default().push(ch);
-                }
-                ch => return Err(format!("{ch:?} means something to the shell, or may")),
-            }
-        }
-        Ok(word)
-    }
-
-    fn double_quoted(&mut self, word: &mut String) -> Result<(), String> {
-        loop {
-            match self.next() {
-                Some('"') => return Ok(()),
-                Some('\\') => match self.next() {
-                    Some('\n') => {}
-                    Some(escaped @ ('$' | '`' | '"' | '\\')) => word.push(escaped),
-                    other => word.extend(['\\', quotable(other)?]),
-                },
-                Some(ch @ ('$' | '`')) => return Err(format!("the shell would expand {ch:?}")),
-                other => word.push(quotable(other)?),
-            }
-        }
-    }
-}
-
-/// A character that quotes can make a part of a word. Shells differ in what they do with control characters.
-fn quotable(ch: Option<char>) -> Result<char, String> {
-    match ch {
-        None => Err("a quote has no end".to_owned()),
-        Some(ch) if ch.is_control() && !matches!(ch, '\n' | '\t') => Err(format!("{ch:?} is not known here")),
-        Some(ch) => Ok(ch),
-    }
-}
-
-/// A character that stands for itself outside of quotes, in every shell and at every place of a word.
-fn is_plain(ch: char) -> bool {
-    let is_letter = !ch.is_ascii() && ch.is_alphanumeric();
-    ch.is_ascii_alphanumeric() || is_letter || matches!(ch, '_' | '-' | '+' | '.' | ',' | '/' | ':' | '=' | '@' | '%')
 }
 
 #[cfg(test)]

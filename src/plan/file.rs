@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::FormatSpec;
 use crate::attr_path::AttrPath;
+use crate::format::command_line;
 
 /// A file under /etc.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +110,8 @@ pub enum ValueSpec {
     Option(String),
     /// This value as it is.
     Literal(Value),
+    /// What the static file has at this path, as it is; in a plan it is a literal.
+    Built(AttrPath),
     /// An attribute set.
     Attrs(BTreeMap<String, ValueSpec>),
     /// A list; elements that are [`ValueSpec::When`] with a false condition are left out.
@@ -202,7 +206,7 @@ pub enum Attach {
         #[serde(default)]
         environment: BTreeMap<String, String>,
         /// All words of the unit's own `ExecStart=`, if that is no start script.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "words")]
         built: Option<Vec<String>>,
     },
     /// The text is an environment file whose variables come on top of the unit's own.
@@ -235,6 +239,23 @@ impl Attach {
     #[must_use]
     pub fn is_of_the_unit(&self) -> bool {
         matches!(self, Self::Variables { .. } | Self::Environment { built: Some(_), .. })
+    }
+}
+
+/// Words; a description may have the text of `ExecStart=` instead.
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Words(Vec<String>),
+        Text(String),
+    }
+    match Option::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Given::Words(words)) => Ok(Some(words)),
+        Some(Given::Text(text)) => command_line::systemd(&text)
+            .map(Some)
+            .map_err(|problem| D::Error::custom(format!("ExecStart={text}: {problem}"))),
     }
 }
 

@@ -77,6 +77,8 @@ impl ValueSpec {
                 Ok(Cow::Borrowed(value))
             }
             Self::Literal(value) => Ok(Cow::Borrowed(value)),
+            // Until the file has been read.
+            Self::Built(_) => Ok(Cow::Owned(Value::Null)),
             Self::Attrs(attributes) => {
                 let attributes: Result<Map<String, Value>, _> = attributes
                     .iter()
@@ -166,11 +168,39 @@ impl ValueSpec {
         }
     }
 
+    /// The same with what the static file has in it.
+    #[must_use]
+    pub fn with_built(&self, file: &Value) -> Self {
+        let of = |spec: &Self| Box::new(spec.with_built(file));
+        match self {
+            Self::Built(path) => Self::Literal(path.within(file).cloned().unwrap_or(Value::Null)),
+            Self::Option(_) | Self::Literal(_) => self.clone(),
+            Self::Attrs(attributes) => {
+                Self::Attrs(attributes.iter().map(|(name, spec)| (name.clone(), spec.with_built(file))).collect())
+            }
+            Self::List(items) => Self::List(items.iter().map(|spec| spec.with_built(file)).collect()),
+            Self::Merge(layers) => Self::Merge(layers.iter().map(|spec| spec.with_built(file)).collect()),
+            Self::When { condition, then } => Self::When { condition: of(condition), then: of(then) },
+            Self::Select { from, path } => Self::Select { from: of(from), path: path.clone() },
+            Self::Prune { from, drop, within } => Self::Prune { from: of(from), drop: drop.clone(), within: *within },
+            Self::Flatten { from, prefix, separator, upper } => {
+                Self::Flatten { from: of(from), prefix: prefix.clone(), separator: separator.clone(), upper: *upper }
+            }
+            Self::Entries { from, separator } => Self::Entries { from: of(from), separator: separator.clone() },
+        }
+    }
+
+    /// Whether it has something from the static file.
+    #[must_use]
+    pub fn has_built(&self) -> bool {
+        self.with_built(&Value::Null) != *self
+    }
+
     /// The options that it speaks of, by full name.
     pub fn options(&self) -> Vec<&str> {
         match self {
             Self::Option(name) => vec![name],
-            Self::Literal(_) => Vec::new(),
+            Self::Literal(_) | Self::Built(_) => Vec::new(),
             Self::Attrs(attributes) => attributes.values().flat_map(Self::options).collect(),
             Self::List(items) => items.iter().flat_map(Self::options).collect(),
             Self::When { condition, then } => [condition.options(), then.options()].concat(),

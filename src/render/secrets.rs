@@ -69,7 +69,7 @@ impl plan::File {
 /// Whether what is at `below` of a value, or below that, is a secret or holds one.
 fn holds_secret(spec: &ValueSpec, below: &AttrPath, service: &Service) -> bool {
     match spec {
-        ValueSpec::Literal(_) => false,
+        ValueSpec::Literal(_) | ValueSpec::Built(_) => false,
         ValueSpec::Option(name) => service.options.get(name).is_some_and(|option| option.concerns_secret(below)),
         ValueSpec::Attrs(attributes) => attributes.values().any(|one| holds_secret(one, &AttrPath::default(), service)),
         ValueSpec::List(elements) => elements.iter().any(|one| holds_secret(one, &AttrPath::default(), service)),

@@ -111,6 +111,14 @@ in
   # Needs NixOS.
   users = import ./users.nix { inherit lib system imported; };
   found = import ./found.nix { inherit lib system imported; };
+  applied = import ./applied.nix {
+    inherit
+      lib
+      pkgs
+      system
+      imported
+      ;
+  };
   own = import ./own.nix {
     inherit
       lib

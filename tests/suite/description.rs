@@ -26,6 +26,7 @@ fn values() -> Vec<ValueSpec> {
     vec![
         ValueSpec::Option("a.b".to_owned()),
         ValueSpec::Literal(json!("--x")),
+        ValueSpec::Built(AttrPath(vec!["a".to_owned()])),
         ValueSpec::Attrs(BTreeMap::from([("x".to_owned(), *option("a.b"))])),
         ValueSpec::List(vec![*option("a.b"), ValueSpec::Literal(json!(1))]),
         ValueSpec::When { condition: option("a.b"), then: option("a.b") },

@@ -612,3 +612,101 @@ fn a_template_is_left_out() {
     let error = store.generate(&service(&settings(), "TOML value", &[("x@.service", reads)])).unwrap_err();
     assert!(error.contains("read by x@.service only"), "{error}");
 }
+
+#[test]
+fn what_only_the_build_knows_stays_as_the_file_has_it() {
+    let store = Store::new();
+    let rules = path("rules-checked");
+    let text = |rules: &Value| {
+        let value = json!({ "global": { "interval": "30s" }, "rule_files": rules });
+        format!("{}\n", serde_json::to_string_pretty(&value).unwrap())
+    };
+    let found = |rules: &Value| {
+        let config = store.file("x.json", &text(rules));
+        let units = [("x.service", unit(&format!("ExecStart=/bin/x {config}")))];
+        let mut service = service(&json!({ "interval": "30s" }), "JSON value", &units);
+        let value = json!({ "attrs": {
+            "global": { "option": "services.x.settings" },
+            "rule_files": { "built": ["rule_files"] },
+        } });
+        service["find"]["value"] = value.clone();
+        let (plan, _) = store.generate(&service).unwrap();
+        // A file that the description names has it as well.
+        service["find"] = Value::Null;
+        service["files"] = json!({ "x.json": {
+            "format": { "name": "json" }, "value": value, "static": config, "attach": { "bind": config },
+        } });
+        service["units"] = json!({ "x.service": {} });
+        let (named, _) = store.generate(&service).unwrap();
+        assert_eq!(only(&named).1["value"], only(&plan).1["value"]);
+        only(&plan).1["value"]["attrs"]["rule_files"].clone()
+    };
+    assert_eq!(found(&json!([rules])), json!({ "literal": [rules] }));
+    assert_eq!(found(&json!([])), json!({ "literal": [] }));
+}
+
+#[test]
+fn a_file_that_is_no_data_has_nothing_to_keep() {
+    let store = Store::new();
+    let config = store.file("x.conf", "a = {\n");
+    let mut service = service(&json!({ "a": 1 }), "", &[]);
+    service["find"] = Value::Null;
+    service["files"] = json!({ "x.conf": {
+        "format": { "name": "keyValue" },
+        "value": { "merge": [{ "option": "services.x.settings" }, { "built": ["b"] }] },
+        "static": config, "attach": { "bind": config },
+    } });
+    service["units"] = json!({ "x.service": {} });
+    let error = store.generate(&service).unwrap_err();
+    assert!(error.contains("built is for a file"), "{error}");
+}
+
+/// A service whose words and variables the description says by itself, with the unit's text.
+fn said(text: &str) -> Value {
+    let option = json!({ "option": "services.x.settings" });
+    json!({
+        "options": { "services.x.settings": { "static": { "A": "b c" }, "schema": {} } },
+        "files": {
+            "flags": {
+                "format": { "name": "flags" },
+                "value": { "list": [{ "attrs": {
+                    "flag": { "literal": "--a=" }, "separator": { "literal": "" }, "split": { "literal": "systemd" },
+                    "quote": { "literal": "shell" },
+                    "value": { "select": { "from": option, "path": ["A"] } },
+                } }] },
+                "static": "/etc/systemd/system/x.service",
+                "attach": { "environment": { "variable": "X", "command": ["/bin/x"], "built": "/bin/x  '--a=b c' " } },
+            },
+            "environment": {
+                "format": { "name": "environment" }, "value": option, "static": "/etc/systemd/system/x.service",
+                "attach": { "variables": { "built": { "A": "b c" } } },
+            },
+        },
+        "units": { "x.service": { "text": unit(text) } },
+    })
+}
+
+#[test]
+fn words_and_variables_that_a_description_says_are_those_of_the_unit() {
+    let store = Store::new();
+    let text = "Environment=\"A=b c\"\nExecStart=/bin/x \\\n  '--a=b c'";
+    let (plan, _) = store.generate(&said(text)).unwrap();
+    assert_eq!(plan["files"]["flags"]["attach"]["environment"]["built"], json!(["/bin/x", "--a=b c"]));
+    for (from, to, problem) in [
+        ("'--a=b c'", "--a=b c", "the unit's ExecStart= has other words: /bin/x --a=b c, not /bin/x --a=b c"),
+        ("A=b c\"", "A=b\"", "the unit sets A to \"b\", not \"b c\""),
+        ("Environment=\"A=b c\"", "Environment=\"B=c\"", "the unit sets A to nothing, not \"b c\""),
+        ("ExecStart=", "ExecStart=/bin/y\nExecStart=", "the unit has 2 ExecStart=, and words can be of one"),
+    ] {
+        let error = store.generate(&said(&text.replacen(from, to, 1))).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+    // A drop-in of the module's own takes back what is before it; what systemd expands is not compared.
+    for same in [format!("ExecStart=/bin/y\nExecStart=\n{text}"), format!("{text} --name=%n")] {
+        store.generate(&said(&same)).unwrap();
+    }
+    let mut broken = said(text);
+    broken["files"]["flags"]["attach"]["environment"]["built"] = json!("/bin/x %n");
+    let error = store.generate(&broken).unwrap_err();
+    assert!(error.contains("ExecStart=/bin/x %n: systemd would expand '%'"), "{error}");
+}

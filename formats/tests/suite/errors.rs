@@ -99,7 +99,7 @@ fn flags_that_are_none() {
     refused(json!([{ "value": 1 }]), "\"0\".flag: has to be a word such as \"--jobs\"");
     refused(
         json!([{ "flag": "-x", "values": 1 }]),
-        "\"0\".values: is not known here; an item has flag and value or flags and dashes, and separator, booleans and join",
+        "\"0\".values: is not known here; an item has flag and value or flags and dashes, and separator, booleans, join, split and quote",
     );
     refused(
         json!([{ "flag": "-x", "value": [1, true], "join": "," }]),

@@ -76,7 +76,7 @@ fn readers(place: &Place, file: &File, service: &Service, problems: &mut Problem
 /// Checks that everything that a value refers to exists.
 fn value(place: &Place, spec: &ValueSpec, service: &Service, problems: &mut Problems) {
     match spec {
-        ValueSpec::Literal(_) => {}
+        ValueSpec::Literal(_) | ValueSpec::Built(_) => {}
         ValueSpec::Option(name) => {
             if !service.options.contains_key(name) {
                 let known: Vec<&str> = service.options.keys().map(String::as_str).collect();

@@ -1,5 +1,6 @@
 //! Checks that a description is consistent. It finds every problem, each with its place. Pure.
 
+mod built;
 mod daemon;
 mod drop_in;
 mod file;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::namespace::{self, Loss, is_yes};
-use super::{drop_in, file, names};
+use super::{built, drop_in, file, names};
 use crate::attr_path::AttrPath;
 use crate::build::find::unit::{can_reload, last, settings};
 use crate::build::problem::{Place, Problems};
@@ -119,6 +119,13 @@ fn units(place: &Place, service: &Service, problems: &mut Problems) {
         }
         if let Some(problem) = unit.text.as_deref().and_then(|text| refuses(name, text, unit.on_change)) {
             problems.add(&place.key("onChange"), problem);
+        }
+        // What was found was seen in the unit.
+        let given = service.files.iter().filter(|(_, spec)| spec.is_read_by(name) && spec.found.is_none());
+        for (file, spec) in given {
+            if let Some(problem) = unit.text.as_deref().and_then(|text| built::differs(&spec.attach, text)) {
+                problems.add(&place, format!("{problem} (files.{file}.attach)"));
+            }
         }
         binds_of(&place, name, unit, service, problems);
     }

@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 
 use super::checks::namespace::{Loss, is_yes, loss};
 use super::problem::{Place, Problem, Problems};
-use super::recognise;
+use super::{kept, recognise};
 use crate::format;
 use crate::plan::{Around, Attach, File, Find, FormatSpec, OnChange, Plan, ProofLevel, Service, Unit, ValueSpec};
 use crate::render::static_values;
@@ -76,7 +76,11 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
             says_what_is_left_out: says_what_is_left_out(find),
             around: find.around.as_ref(),
         };
-        let choice = choose(&spec, &value, hints, &reach);
+        let choice = if spec.has_built() {
+            choose_by_their_own(&spec, &values, hints, &reach)
+        } else {
+            choose(&spec, &value, hints, &reach)
+        };
         let attached = if is_one(&choice, &reach) {
             choice.matches.iter().try_for_each(|one| attach(one, find, &reach, &mut service.files, &mut service.units))
         } else {
@@ -97,6 +101,20 @@ fn in_service(name: &str, service: &mut Service, find: &Find, static_root: &Utf8
     }
     let mut found = service.units.iter().filter(|(unit, _)| !said.contains(*unit));
     found.try_for_each(|(unit, spec)| restartable(unit, spec, find))
+}
+
+/// Tries every file on the value with what that very file has in it.
+fn choose_by_their_own(spec: &ValueSpec, values: &BTreeMap<String, Value>, hints: Hints<'_>, reach: &Reach) -> Choice {
+    let mut all = Choice::default();
+    for (path, file) in &reach.files {
+        let Ok(spec) = kept::filled(spec, &file.text) else { continue };
+        let Ok(value) = spec.evaluate(values) else { continue };
+        let only = Reach { files: BTreeMap::from([(path.clone(), file.clone())]), ..Reach::default() };
+        let Choice { matches, misses } = choose(&spec, &value, hints, &only);
+        all.matches.extend(matches);
+        all.misses.extend(misses);
+    }
+    all
 }
 
 /// Checks that a unit may be restarted. A unit whose module prevents a restart after a change (`restartIfChanged`,

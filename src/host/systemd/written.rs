@@ -1,53 +1,13 @@
 //! Parses the values that nixpkgs writes into units. A value that systemd would expand or interpret gives nothing.
 
+use crate::format::command_line;
+
 /// The words of a value of `ExecStart=` that is only a program by its whole path and arguments: no prefix, no
 /// specifier, no variable, one command (systemd.service(5), "Command lines").
 #[must_use]
 pub fn words(value: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut rest = value.chars().peekable();
-    loop {
-        while rest.next_if(|ch| is_space(*ch)).is_some() {}
-        if rest.peek().is_none() {
-            break;
-        }
-        let mut word = String::new();
-        let mut quote = None;
-        let mut is_quoted = false;
-        while let Some(ch) = rest.next_if(|ch| quote.is_some() || !is_space(*ch)) {
-            match ch {
-                '\\' => word.push(escaped(rest.next()?)?),
-                '%' | '$' => word.push(rest.next_if_eq(&ch)?),
-                '\'' | '"' if quote == Some(ch) => quote = None,
-                '\'' | '"' if quote.is_none() => {
-                    quote = Some(ch);
-                    is_quoted = true;
-                }
-                ch => word.push(ch),
-            }
-        }
-        if quote.is_some() || word == ";" && !is_quoted {
-            return None;
-        }
-        words.push(word);
-    }
+    let words = command_line::systemd(value).ok()?;
     words.first()?.starts_with('/').then_some(words)
-}
-
-fn is_space(ch: char) -> bool {
-    matches!(ch, ' ' | '\t' | '\n' | '\r')
-}
-
-/// The escapes that nixpkgs writes: those of JSON that systemd has too (`escapeSystemdExecArg`, nixos/lib/utils.nix).
-fn escaped(ch: char) -> Option<char> {
-    match ch {
-        'n' => Some('\n'),
-        't' => Some('\t'),
-        'r' => Some('\r'),
-        's' => Some(' '),
-        '\\' | '"' | '\'' => Some(ch),
-        _ => None,
-    }
 }
 
 /// The assignment of an `Environment=`: `"NAME=VALUE"` with the escapes of JSON (nixos/lib/systemd-lib.nix). `None` for

@@ -63,6 +63,20 @@ def check_services():
     return f"{len(own['refused'])} mistakes refused"
 
 
+def check_applied():
+    """options that change their values on the way: what a rebuild would change once more is refused"""
+    applied = nix.value("applied")
+    settings = applied["inner"]["services.applied.settings"]
+    same(settings["static"], {"plain": 1, "upper": "B"}, "the value as it is in the configuration")
+    upper = settings["schema"]["properties"]["upper"]
+    same(upper["unchecked"], "its value goes through a function (apply)", "an option within that has an apply")
+    same(applied["stated"]["services.applied.whole"]["static"], "a", "the value that goes into a stated function")
+    same(applied["beside"]["services.applied.settings"]["dynamic"], [["plain"]], "what may change beside it")
+    for name, refused in applied["refused"].items():
+        expect(refused, f"{name} is not refused")
+    return f"{len(applied['refused'])} refused"
+
+
 def check_generate():
     """the description goes through `dynix generate`, every file proven byte by byte; overrides give what Nix would"""
     given = nix.value("description")

@@ -90,17 +90,18 @@ def record(result):
     """What the table has of a service, for measured.json."""
     if "proof" not in result:
         return {"refused": reason(result)}
-    [(file, proof)] = list(result["proof"].items())[:1]
-    attach = result["plan"]["files"][file]["attach"]
-    dialect = f" ({proof['dialect']})" if proof.get("dialect") else ""
+    proofs, files = result["proof"], result["plan"]["files"]
+    proof = next(iter(proofs.values()))
+    formats = [one["format"] + (f" ({one['dialect']})" if one.get("dialect") else "") for one in proofs.values()]
+    attached = [next(iter(files[file]["attach"])) for file in proofs]
     options = list(result["plan"]["options"])
     more = f" and {len(options) - 1} more" if len(options) > 1 else ""
     cells = {
         "option": options[0] + more,
-        "format": proof["format"] + dialect,
+        "format": ", ".join(dict.fromkeys(formats)),
         "where": where(proof.get("found", "")),
-        "attach": next(iter(attach)),
-        "proof": proof["level"],
+        "attach": ", ".join(dict.fromkeys(attached)),
+        "proof": ", ".join(dict.fromkeys(one["level"] for one in proofs.values())),
         "dynamic user": "yes" if "true" in unit_values(result, "DynamicUser") else "",
         "reload": reload(result),
         "also": also(result) if "flows" in result else "",

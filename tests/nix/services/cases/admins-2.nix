@@ -132,7 +132,8 @@
     enable = true;
     listenAddress = "127.0.0.1";
     port = 8081;
-    extraJavaOptions = [ "-Xmx512m" ];
+    environment.CASC_JENKINS_CONFIG = "/etc/jenkins.yaml";
+    extraJavaOptions = [ "-Xmx512m -Xms64m" ];
     extraOptions = [ "--sessionTimeout=60" ];
   };
 
@@ -174,12 +175,6 @@
     };
   };
 
-  prometheus-node-exporter.services.prometheus.exporters.node = {
-    enable = true;
-    enabledCollectors = [ "systemd" ];
-    disabledCollectors = [ "timex" ];
-  };
-
   paperless.services.paperless = {
     enable = true;
     environmentFile = secret;
@@ -216,6 +211,8 @@
       }
     ];
     alertmanagers = [ { static_configs = [ { targets = [ "127.0.0.1:9093" ]; } ]; } ];
+    ruleFiles = [ (pkgs.writeText "node.rules" "groups: []") ];
+    rules = [ "groups: [ { name: up, rules: [ { alert: Down, expr: up == 0 } ] } ]" ];
   };
 
   searx.services.searx = {
