@@ -193,12 +193,28 @@ impl Settings {
                 if value.is_empty() || drop_in && is_single(key) {
                     values.clear();
                 }
-                if !value.is_empty() {
-                    values.push(value.to_owned());
+                match same_variable(values, value).filter(|_| drop_in && key == "Environment") {
+                    Some(before) => *before = in_its_place(before, value),
+                    None if value.is_empty() => {}
+                    None => values.push(value.to_owned()),
                 }
             }
         }
         self.0.retain(|_, values| !values.is_empty());
+    }
+}
+
+/// The assignment of the same variable.
+fn same_variable<'v>(values: &'v mut [String], value: &str) -> Option<&'v mut String> {
+    let (name, _) = written::assignment(value)?;
+    values.iter_mut().find(|other| written::assignment(other).is_some_and(|(other, _)| other == name))
+}
+
+/// A later assignment, quoted as the earlier one.
+fn in_its_place(before: &str, value: &str) -> String {
+    match written::assignment(value) {
+        Some((name, text)) if before.starts_with('"') => Value::from(format!("{name}={text}")).to_string(),
+        _ => value.to_owned(),
     }
 }
 
@@ -207,7 +223,7 @@ impl Settings {
 fn is_single(key: &str) -> bool {
     const SINGLE: [&str; 9] =
         ["Group", "Nice", "OOMScoreAdjust", "Restart", "RestartSec", "Type", "UMask", "User", "WorkingDirectory"];
-    const FAMILIES: [&str; 5] = ["CPU", "Limit", "Memory", "Tasks", "Timeout"];
+    const FAMILIES: [&str; 7] = ["CPU", "Limit", "Memory", "Private", "Protect", "Tasks", "Timeout"];
     SINGLE.contains(&key) || FAMILIES.iter().any(|family| key.starts_with(family))
 }
 
@@ -250,6 +266,12 @@ mod tests {
         let drop_in = "[Service]\nEnvironment=B=2\nLimitNOFILE=6\n";
         assert_eq!(left(old, drop_in, "[Service]\nEnvironment=A=1\nEnvironment=B=2\nLimitNOFILE=6\n"), [""; 0]);
         assert_eq!(left(old, drop_in, "[Service]\nEnvironment=B=2\nLimitNOFILE=6\n").len(), 1);
+        let old = "[Service]\nEnvironment=\"PORT=1\"\nEnvironment=\"Z=1\"\nProtectClock=true\n";
+        let drop_in = "[Service]\nEnvironment=PORT=2\nProtectClock=false\n";
+        let new =
+            |port: &str| format!("[Service]\nEnvironment=\"PORT={port}\"\nEnvironment=\"Z=1\"\nProtectClock=false\n");
+        assert_eq!(left(old, drop_in, &new("2")), [""; 0]);
+        assert_eq!(left(old, drop_in, &new("3")).len(), 1);
     }
 
     #[test]
