@@ -167,13 +167,16 @@ fn checked(word: &str) -> Result<(), RenderError> {
     Ok(())
 }
 
+/// The words of a text, or why it has none.
+type Splitter = fn(&str) -> Result<Vec<String>, String>;
+
 /// How flags and their values are spelled.
 struct Conventions<'a> {
     separator: Option<&'a str>,
     dashes: &'a str,
     booleans: Option<(&'a str, &'a str)>,
     join: Option<&'a str>,
-    split: Option<fn(&str) -> Result<Vec<String>, String>>,
+    split: Option<Splitter>,
     is_quoted: bool,
 }
 
@@ -352,13 +355,13 @@ mod tests {
 
     use super::*;
 
-    fn of(item: Value) -> Result<Vec<String>, String> {
+    fn of(item: &Value) -> Result<Vec<String>, String> {
         words(&Map::new(), &json!([item])).map_err(|error| error.to_string())
     }
 
     #[test]
     fn text_of_a_command_line_is_split() {
-        let flag = |value: Value| of(json!({ "flag": "--a.", "separator": "", "value": value, "split": "systemd" }));
+        let flag = |value: Value| of(&json!({ "flag": "--a.", "separator": "", "value": value, "split": "systemd" }));
         assert_eq!(flag(json!(["b", "c --d='e f'"])).unwrap(), ["--a.b", "--a.c", "--d=e f"]);
         assert_eq!(flag(json!([])).unwrap(), [""; 0]);
         assert_eq!(
@@ -366,20 +369,20 @@ mod tests {
             "\"0\".value.\"1\": systemd would expand '%'; %% is the character itself"
         );
         let address = json!({ "flag": "--listen", "value": ["::1", 80], "join": ":", "split": "systemd" });
-        assert_eq!(of(address).unwrap(), ["--listen", "::1:80"]);
+        assert_eq!(of(&address).unwrap(), ["--listen", "::1:80"]);
         let none = json!({ "flag": "--listen", "value": "", "split": "systemd" });
-        assert_eq!(of(none).unwrap(), ["--listen"]);
+        assert_eq!(of(&none).unwrap(), ["--listen"]);
         assert_eq!(
-            of(json!({ "flag": "", "separator": "", "value": "a\\ b c", "split": "shell" })).unwrap(),
+            of(&json!({ "flag": "", "separator": "", "value": "a\\ b c", "split": "shell" })).unwrap(),
             ["a b", "c"]
         );
-        assert!(of(json!({ "flag": "", "value": "a", "split": "python" })).is_err());
+        assert!(of(&json!({ "flag": "", "value": "a", "split": "python" })).is_err());
     }
 
     #[test]
     fn quoted_values_are_one_word_but_for_what_systemd_expands() {
         let flag = |value: &str| {
-            of(json!({ "flag": "--a=", "separator": "", "value": value, "split": "systemd", "quote": "shell" }))
+            of(&json!({ "flag": "--a=", "separator": "", "value": value, "split": "systemd", "quote": "shell" }))
         };
         assert_eq!(flag("b c\"d'e").unwrap(), ["--a=b c\"d'e"]);
         assert_eq!(flag("").unwrap(), ["--a="]);
