@@ -1,6 +1,8 @@
 # PostgreSQL: a reload reads most of the settings, a restart the others: those of the context "postmaster" in pg_settings.
-{ lib, ... }:
+{ config, lib, ... }:
 let
+  # The unit that sets the databases up connects to the port. Older modules do that in PostgreSQL's own unit.
+  connects = config.systemd.services.postgresql-setup.environment.PGPORT or null != null;
   settings = "services.postgresql.settings";
   # pg_settings of PostgreSQL 14 to 17, and what extensions that are loaded at the start have of such.
   atStart = [
@@ -43,6 +45,7 @@ let
     "multixact_offset_buffers"
     "notify_buffers"
     "old_snapshot_threshold"
+    "port"
     "recovery_target"
     "recovery_target_action"
     "recovery_target_inclusive"
@@ -79,15 +82,21 @@ in
       onChange = "reload";
       restartFor = map (name: "${settings}.${name}") atStart;
     };
-    pinned = [
-      {
+    units."postgresql-setup.service" = lib.mkIf connects { };
+    dropIns."postgresql-setup.service" = lib.mkIf connects ''
+      [Service]
+      Environment={{ ${settings}.port | assignment("PGPORT") }}
+    '';
+    pinned =
+      lib.optional (!connects) {
         path = "${settings}.port";
-        reason = "postgresql-setup.service connects to it, and would be restarted before PostgreSQL is; set it with a rebuild";
+        reason = "the unit connects to it when it has started; set it with a rebuild";
       }
-      {
-        path = "${settings}.jit";
-        reason = "the unit may not write to memory that it executes if it is \"off\"; set it with a rebuild";
-      }
-    ];
+      ++ [
+        {
+          path = "${settings}.jit";
+          reason = "the unit may not write to memory that it executes if it is \"off\"; set it with a rebuild";
+        }
+      ];
   };
 }

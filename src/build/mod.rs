@@ -120,11 +120,15 @@ pub fn generate(input: &Input<'_>) -> Result<Tree, BuildError> {
     emit(&plan, input)
 }
 
-/// Fills in what the description says only once: the variable of words, which their format has as a parameter. Leaves out
-/// what only the checks need.
+/// Fills in what the description says only once: the variable of words, which their format has as a parameter, and the
+/// order of a service's units. Leaves out what only the checks need.
 fn complete(plan: &mut Plan) {
-    for unit in plan.services.values_mut().flat_map(|service| service.units.values_mut()) {
-        unit.text = None;
+    for service in plan.services.values_mut() {
+        let names: BTreeSet<String> = service.units.keys().cloned().collect();
+        for unit in service.units.values_mut() {
+            let text = unit.text.take().unwrap_or_default();
+            unit.after = find::unit::after(&text).into_iter().filter(|other| names.contains(other)).collect();
+        }
     }
     for file in plan.services.values_mut().flat_map(|service| service.files.values_mut()) {
         if let Attach::Environment { variable, .. } = &file.attach {

@@ -186,6 +186,9 @@ pub struct Unit {
     /// Whether it may have a mount namespace of its own although it starts sessions or mounts for others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub private_mounts: bool,
+    /// The units of the service that come before it (`After=`), as its text says; only in the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
     /// Its text, for `generate` to look at; absent in the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -199,7 +202,14 @@ impl Unit {
     /// A unit with the defaults otherwise.
     #[must_use]
     pub fn with(on_change: OnChange) -> Self {
-        Self { on_change, deadline: default_unit_deadline(), settle: None, private_mounts: false, text: None }
+        Self {
+            on_change,
+            deadline: default_unit_deadline(),
+            settle: None,
+            private_mounts: false,
+            after: Vec::new(),
+            text: None,
+        }
     }
 }
 

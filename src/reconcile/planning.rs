@@ -74,7 +74,7 @@ pub fn file_steps(changes: &[Change<'_>], paths: &Paths, live: bool) -> Vec<Acti
 /// The actions for the units that read something that changed.
 pub fn unit_actions<'c>(changes: &'c [Change<'_>]) -> impl Iterator<Item = Action> + 'c {
     changes.iter().flat_map(|change| {
-        change.units.iter().map(|(unit, verb)| {
+        change.in_order().into_iter().map(|(unit, verb)| {
             let (service, unit) = (change.name.to_owned(), unit.clone());
             match verb {
                 Verb::Start => Action::Start { service, unit },
@@ -86,6 +86,21 @@ pub fn unit_actions<'c>(changes: &'c [Change<'_>]) -> impl Iterator<Item = Actio
 }
 
 impl Change<'_> {
+    /// Its units, each after those that it comes after: systemd orders only jobs that it has.
+    fn in_order(&self) -> Vec<(&String, &Verb)> {
+        let mut rest: Vec<(&String, &Verb)> = self.units.iter().collect();
+        let mut ordered = Vec::new();
+        let after = |unit: &str| self.service.and_then(|service| service.units.get(unit)).map(|unit| &unit.after);
+        while !rest.is_empty() {
+            let waits =
+                |unit: &str| after(unit).is_some_and(|after| rest.iter().any(|(other, _)| after.contains(other)));
+            // Who waits for each other is in no order.
+            let next = rest.iter().position(|(unit, _)| !waits(unit)).unwrap_or(0);
+            ordered.push(rest.remove(next));
+        }
+        ordered
+    }
+
     fn drop_in_actions<'c>(&'c self, paths: &'c Paths) -> impl Iterator<Item = Action> + 'c {
         let (service, from, to) = (self.name.to_owned(), &self.from.drop_ins, &self.to.drop_ins);
         let units: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
@@ -180,5 +195,25 @@ mod tests {
                 "s: reload b.service",
             ]
         );
+    }
+
+    #[test]
+    fn a_unit_comes_after_those_that_it_comes_after() {
+        let (from, to) = (InEffect::default(), generation(1, "a1", "b1"));
+        let sides = Sides { from: &from, to: &to, confirmed: &from, as_built: &built(), pending: &BTreeSet::new() };
+        for (after, expected) in [
+            ([("a.service", "b.service"), ("a.service", "b.service")], ["b.service", "a.service"]),
+            ([("b.service", "a.service"), ("b.service", "a.service")], ["a.service", "b.service"]),
+            // Each after the other.
+            ([("a.service", "b.service"), ("b.service", "a.service")], ["a.service", "b.service"]),
+        ] {
+            let mut service = service();
+            for (unit, before) in after {
+                service.units.get_mut(unit).unwrap().after = vec![before.to_owned()];
+            }
+            let change = Change::between("s", &service, sides).unwrap();
+            let units: Vec<&str> = change.in_order().into_iter().map(|(unit, _)| unit.as_str()).collect();
+            assert_eq!(units, expected);
+        }
     }
 }

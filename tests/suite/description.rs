@@ -127,7 +127,10 @@ fn everything() -> Plan {
 fn units() -> BTreeMap<String, Unit> {
     let unit = |(name, on_change): (&str, OnChange)| {
         let text = Some("[Service]\nExecReload=/bin/x\n".to_owned());
-        (name.to_owned(), Unit { on_change, deadline: 3.0, settle: Some(0.0), private_mounts: true, text })
+        (
+            name.to_owned(),
+            Unit { on_change, deadline: 3.0, settle: Some(0.0), private_mounts: true, after: Vec::new(), text },
+        )
     };
     [("x.service", OnChange::Restart), ("y.service", OnChange::Reload)].map(unit).into()
 }

@@ -57,6 +57,19 @@ pub fn settings(text: &str) -> Vec<Setting> {
     settings
 }
 
+/// The units that a unit with this text comes after.
+#[must_use]
+pub fn after(text: &str) -> Vec<String> {
+    let mut units = Vec::new();
+    for setting in settings(text).iter().filter(|setting| setting.key == "After") {
+        if setting.value.is_empty() {
+            units.clear();
+        }
+        units.extend(setting.value.split_whitespace().map(str::to_owned));
+    }
+    units
+}
+
 impl Setting {
     /// The reader of the paths in it.
     #[must_use]

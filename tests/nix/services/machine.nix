@@ -222,6 +222,23 @@
     '';
   };
 
+  prometheus-process-exporter = {
+    services.prometheus.exporters.process = {
+      enable = true;
+      listenAddress = "127.0.0.1";
+      settings.process_names = [
+        {
+          name = "built";
+          comm = [ "systemd" ];
+        }
+      ];
+    };
+    units = [ "prometheus-process-exporter.service" ];
+    machine.users = ''
+      u process-exporter
+    '';
+  };
+
   redis = {
     services.redis.servers.cache = {
       enable = true;
