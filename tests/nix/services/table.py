@@ -38,7 +38,7 @@ greetd and teleport start sessions of users, which a bind cuts off from the moun
 For some services, the validator that the module itself runs (`modules/dynamicism/checks.nix`) checks new values, if it accepts
 the static ones: {checked}.
 For alertmanager, dnsmasq and nats this was seen in the test machine (`tests/machine/run validators`). The measurement here has no
-programs. New values of postgresql, prometheus-node-exporter, redis, samba and unbound were seen in the daemons themselves
+programs. New values of postgresql, prometheus-node-exporter, prometheus-process-exporter, redis, samba and unbound were seen in the daemons themselves
 (`tests/machine/run servers`).
 *Also* is what else in the system depends on the settings (`dynix prove`); it is empty for the services of admins.nix and
 admins-2.nix, for which it was not measured. If such a value changes, dynix says what else a rebuild
@@ -54,6 +54,24 @@ REST = """
 
 | service | reason | what is needed |
 | --- | --- | --- |
+"""
+
+MORE = """
+### nextcloud
+
+`services.nextcloud.settings` was not measured. Its module was read. The settings are a JSON file in the store
+(`nextcloud-settings.json`), which `nextcloud-config.php` names. No unit names that one: systemd-tmpfiles links it to
+`override.config.php` in the data directory, from where PHP reads it. dynix looks in units, their scripts and /etc, and not in the
+rules of systemd-tmpfiles, so it finds no file and the build says so. Three things are in the way of reading those as well:
+
+- `nextcloud-occ`, which administrators and timers run outside of the units, would still read the built settings. Nothing there is a
+  link under /etc that could be swapped.
+- A unit that sets up the instance has to be restarted for `trusted_domains`, which is in its script. It runs the upgrade.
+- `log_type` decides which extensions PHP is built with.
+
+The evaluated way is made for this ([evaluated.md](evaluated.md)): with `dynamicism.options = [ "services.nextcloud.settings" ]`, Nix
+makes the new files, and the link follows through systemd-tmpfiles-resetup.service as after a rebuild. That was not tried with
+Nextcloud itself.
 """
 
 
@@ -145,4 +163,4 @@ def render(measured, takes, dynamic):
     refused = [
         f"| {name} | {one['refused']} | {takes.get(name, '')} |" for name, one in measured.items() if "cells" not in one
     ]
-    return head + "\n".join(rows) + "\n" + REST + "\n".join(refused) + "\n"
+    return head + "\n".join(rows) + "\n" + REST + "\n".join(refused) + "\n" + MORE

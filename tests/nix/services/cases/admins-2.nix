@@ -195,6 +195,11 @@
     };
   };
 
+  pipewire.services.pipewire = {
+    enable = true;
+    extraConfig.pipewire."10-rate"."context.properties"."default.clock.rate" = 48000;
+  };
+
   prometheus.services.prometheus = {
     enable = true;
     globalConfig.scrape_interval = "30s";
