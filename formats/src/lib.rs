@@ -11,6 +11,7 @@ mod cdn;
 pub mod command_line;
 mod configobj;
 pub mod conventions;
+mod dovecot_conf;
 mod edn;
 mod elixir_conf;
 pub mod environment;

@@ -329,7 +329,7 @@ pub fn refuse_nul(text: &str) -> Result<(), RenderError> {
 }
 
 /// A line break by the readers of such files: configparser, `GLib` and systemd take a carriage return for one too.
-fn is_line_break(ch: char) -> bool {
+pub fn is_line_break(ch: char) -> bool {
     matches!(ch, '\n' | '\r')
 }
 

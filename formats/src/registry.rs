@@ -2,14 +2,15 @@
 //! documentation and the tests all read this table.
 
 use super::{
-    Format, cdn, configobj, edn, elixir_conf, environment, flags, git_ini, hocon, ini, ini_with_global_section,
-    java_properties, json, kdl, key_value, knot_conf, libconfig, lua, nix_conf, php, plist, postfix_conf,
-    postgresql_conf, python_vars, sshd_conf, systemd, toml, unbound_conf, xml, yaml,
+    Format, cdn, configobj, dovecot_conf, edn, elixir_conf, environment, flags, git_ini, hocon, ini,
+    ini_with_global_section, java_properties, json, kdl, key_value, knot_conf, libconfig, lua, nix_conf, php, plist,
+    postfix_conf, postgresql_conf, python_vars, sshd_conf, systemd, toml, unbound_conf, xml, yaml,
 };
 
 static FORMATS: &[&Format] = &[
     &cdn::FORMAT,
     &configobj::FORMAT,
+    &dovecot_conf::FORMAT,
     &edn::FORMAT,
     &elixir_conf::FORMAT,
     &environment::FORMAT,

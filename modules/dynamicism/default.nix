@@ -100,6 +100,7 @@ in
     ./autosuspend.nix
     ./daemon.nix
     ./distccd.nix
+    ./dovecot.nix
     ./evaluator.nix
     ./fail2ban.nix
     ./gitea.nix

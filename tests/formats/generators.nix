@@ -274,6 +274,55 @@ let
       + "\n"
       + lines (lib.mapAttrsToList (one "") (removeAttrs value [ "server" ]) ++ [ "" ])
       + "\n";
+    # mail/dovecot.nix
+    dovecotConf =
+      value:
+      let
+        versions = [
+          "dovecot_config_version"
+          "dovecot_storage_version"
+        ];
+        titleOf =
+          name: set:
+          if set ? _section then
+            lib.concatStringsSep " " (
+              lib.filter (part: part != null) [
+                set._section.type
+                set._section.name
+              ]
+            )
+          else
+            name;
+        one =
+          indent: name: value:
+          if value == null then
+            ""
+          else if lib.isInt value then
+            "${indent}${name} = ${toString value}"
+          else if lib.isBool value then
+            "${indent}${name} = ${yesNo value}"
+          else if isString value then
+            "${indent}${name} = ${value}"
+          else if isList value then
+            if lib.all isString value then
+              "${indent}${name} = ${lib.concatStringsSep " " value}"
+            else if indent == "" then
+              map (one indent name) value
+            else
+              throw "a list has no text"
+          else if isSet value then
+            lines (
+              [ "${indent}${titleOf name value} {" ]
+              ++ lib.mapAttrsToList (one "${indent}  ") (removeAttrs value [ "_section" ])
+              ++ [ "${indent}}" ]
+            )
+          else
+            throw "unexpected type";
+      in
+      lines (
+        map (name: one "" name value.${name}) (lib.filter (name: value.${name} or null != null) versions)
+        ++ lib.flatten (lib.mapAttrsToList (one "") (removeAttrs value versions))
+      );
     # networking/knot.nix
     knotConf =
       value:
@@ -352,6 +401,7 @@ let
     postgresqlConf = _: modules.postgresqlConf;
     postfixConf = _: modules.postfixConf;
     unboundConf = modules.unboundConf;
+    dovecotConf = _: modules.dovecotConf;
     knotConf = _: modules.knotConf;
   };
 

@@ -51,6 +51,7 @@ fixtures! {
     json_is_what_jq_writes "json"
     kdl_is_what_jsonkdl_writes "kdl"
     key_value_is_what_lib_generators_write "keyValue"
+    dovecot_conf_is_what_the_module_writes "dovecotConf"
     knot_conf_is_what_the_module_writes "knotConf"
     postfix_conf_is_what_the_module_writes "postfixConf"
     postgresql_conf_is_what_the_module_writes "postgresqlConf"

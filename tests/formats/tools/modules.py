@@ -80,11 +80,28 @@ def knot_conf(documents):
     return {}, ordered(value)
 
 
+def dovecot_conf(documents):
+    def section(depth):
+        makers = [lambda d: whole(d), strings] + [lambda d: section(depth - 1)] * bool(depth)
+        value = documents.attrs(0, value=lambda: one_of(documents, *makers))
+        if documents.random.random() < 0.5:
+            value["_section"] = {"name": documents.random.choice([None, documents.text()]), "type": documents.text()}
+        return ordered(value)
+
+    several = lambda documents: [section(1) for _ in range(1 + documents.size())]
+    value = documents.attrs(0, value=lambda: one_of(documents, whole, strings, lambda d: section(2), several))
+    for name in ["dovecot_config_version", "dovecot_storage_version"]:
+        if documents.random.random() < 0.5:
+            value[name] = documents.random.choice([None, "2.4.1"])
+    return {}, ordered(value)
+
+
 COMPARISONS = {
     "sshdConf": Comparison(nix, sshd_conf),
     "postgresqlConf": Comparison(nix, postgresql_conf),
     "postfixConf": Comparison(nix, postfix_conf),
     "unboundConf/define-tag": Comparison(nix, unbound_conf),
     "unboundConf/plain": Comparison(nix, unbound_conf),
+    "dovecotConf": Comparison(nix, dovecot_conf),
     "knotConf": Comparison(nix, knot_conf),
 }

@@ -190,6 +190,34 @@
       api-keys = [ { _secret = secret; } ];
     };
   };
+  dovecot2.services.dovecot2 = {
+    enable = true;
+    enablePAM = true;
+    settings = {
+      dovecot_config_version = "2.4.1";
+      dovecot_storage_version = "2.4.1";
+      protocols = {
+        imap = true;
+        lmtp = true;
+      };
+      mail_driver = "maildir";
+      mail_path = "~/mail";
+      "namespace inbox".separator = "/";
+      service = [
+        {
+          _section.name = "imap";
+          process_min_avail = 1;
+          "inet_listener imap".port = 31143;
+        }
+        {
+          _section.name = "lmtp";
+          user = "dovemail";
+          "unix_listener lmtp".mode = "0660";
+        }
+      ];
+    };
+  };
+
   dufs.services.dufs = {
     enable = true;
     settings = {
