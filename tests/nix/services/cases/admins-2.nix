@@ -36,6 +36,13 @@
       maxretry = 5;
       findtime = 600;
     };
+    jails.dovecot.filter = "dovecot[mode=aggressive]";
+    jails.files = {
+      filter.Definition.failregex = "^<HOST> .* (403|404)";
+      settings.logpath = "/var/log/files.log";
+    };
+    filters.nextcloud.Definition.failregex = "Login failed: .*<HOST>";
+    actions.sendmail-common.Definition.actionstart = "";
   };
 
   geoclue2 = {
