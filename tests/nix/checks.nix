@@ -119,6 +119,7 @@ in
       imported
       ;
   };
+  exporters = import ./exporters.nix { inherit system imported; };
   own = import ./own.nix {
     inherit
       lib

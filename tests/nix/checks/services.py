@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -75,6 +76,33 @@ def check_applied():
     for name, refused in applied["refused"].items():
         expect(refused, f"{name} is not refused")
     return f"{len(applied['refused'])} refused"
+
+
+def check_exporters():
+    """the flags of an exporter are the words that systemd makes of them, and its port stays where the firewall follows it"""
+    given, program = nix.value("exporters"), dynix()
+    port = "services.prometheus.exporters.node.port"
+    with tempfile.TemporaryDirectory(prefix="dynix-") as directory:
+        directory = Path(directory)
+
+        def generate(name):
+            description = directory / f"{name}.json"
+            description.write_text(json.dumps({"version": 1, "services": {"prometheus-node-exporter": given[name]}}))
+            words = [program, "generate", "--description", description, "--out", directory / name]
+            return subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+
+        same(generate("quoted").returncode, 0, "the exit code for quoted flags")
+        plan = json.loads((directory / "quoted" / "plan.json").read_text())["services"]["prometheus-node-exporter"]
+        words = plan["files"]["flags"]["attach"]["environment"]["built"]
+        same(words[-3:], ["--a=b c", "--d", "--e=^/(f|g)($|/)"], "the words")
+        same(generate("opened").returncode, 0, "the exit code for an open port")
+        plan = json.loads((directory / "opened" / "plan.json").read_text())["services"]["prometheus-node-exporter"]
+        pinned = plan["options"][port]["schema"]["allOf"][-1]
+        expect(pinned["const"] == 9100 and "openFirewall" in pinned["description"], f"the port is not pinned: {pinned}")
+        expanded = generate("expanded")
+        same(expanded.returncode, 1, "the exit code for a specifier")
+        expect("systemd would expand '%'" in expanded.stderr, f"the refusal does not say why:\n{expanded.stderr}")
+    return "3 systems"
 
 
 def check_generate():

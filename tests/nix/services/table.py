@@ -41,8 +41,8 @@ For alertmanager, dnsmasq and nats this was seen in the test machine (`tests/mac
 programs. New values of postgresql, prometheus-node-exporter, prometheus-process-exporter, redis, samba and unbound were seen in the daemons themselves
 (`tests/machine/run servers`).
 *Also* is what else in the system depends on the settings (`dynix prove`); it is empty for the services of admins.nix and
-admins-2.nix, for which it was not measured. If such a value changes, dynix says what else a rebuild
-would change. *Values beside it* are lost in a rebuild, because a whole set is a default there
+admins-2.nix, for which it was not measured, except jenkins, pipewire, postgresql and prometheus. If such a value changes,
+dynix says what else a rebuild would change. *Values beside it* are lost in a rebuild, because a whole set is a default there
 ([soundness.md](soundness.md#where-a-default-is-a-set)), or can't be told apart.
 
 | service | option | format | where | attach | proof | dynamic user | reload | also |
