@@ -307,9 +307,9 @@ let
         };
       }
       // said.files or { };
-      pinned = lib.optional words.cfg.openFirewall {
+      pinned = lib.optional (words.cfg.openFirewall && config.dynamicism.verify != "complete") {
         path = words.path "port";
-        reason = "the firewall is opened for this port by the build (openFirewall); set it with a rebuild";
+        reason = "openFirewall opens the firewall for this port, and only a rebuild moves the opening";
       };
       dropIns = lib.optionalAttrs (said.dropIn or "" != "") { ${service} = said.dropIn; };
       units.${service} = { };

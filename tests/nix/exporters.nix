@@ -2,9 +2,10 @@
 { system, imported }:
 let
   exporter =
-    settings:
+    settings: more:
     (system [
       imported
+      more
       {
         services.prometheus.exporters.node = {
           enable = true;
@@ -20,7 +21,8 @@ in
       "--a='b c' --d"
       "--e=^/(f|g)($|/)"
     ];
-  };
-  opened = exporter { openFirewall = true; };
-  expanded = exporter { extraFlags = [ "--a=%n" ]; };
+  } { };
+  opened = exporter { openFirewall = true; } { };
+  completed = exporter { openFirewall = true; } { dynamicism.verify = "complete"; };
+  expanded = exporter { extraFlags = [ "--a=%n" ]; } { };
 }
