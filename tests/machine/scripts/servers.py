@@ -129,6 +129,16 @@ with subtest("flags are words as after a rebuild, and what systemd would expand 
     t.assertEqual(status, 3, said)
     t.assertIn("systemd would expand '%'", said)
 
+with subtest("systemd itself makes these words of a command: formats/src/command_line.rs takes it to"):
+    lines = [
+        "[Service]",
+        "Type=oneshot",
+        "StandardOutput=file:/run/words",
+        "ExecStart=/usr/bin/printf '[%%s]' --a=^/(f|g)($|/) --b='c d' \"e\\\"f\"g x$ 50%% $$HOME ';' $NOTHING end",
+    ]
+    machine.succeed(f"printf '%s\\n' {shlex.join(lines)} > /run/systemd/system/words-of.service", "systemctl start words-of.service")
+    t.assertEqual(machine.succeed("cat /run/words"), "[--a=^/(f|g)($|/)][--b=c d][e\"fg][x$][50%][$HOME][;][end]")
+
 with subtest("the process exporter has its settings and its flags"):
     t.assertIn('groupname="built"', metrics(9256))
     names = [{"name": "changed", "comm": ["systemd"]}]
