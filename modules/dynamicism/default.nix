@@ -121,6 +121,7 @@ in
     ./nostr-rs-relay.nix
     ./oink.nix
     ./openssh.nix
+    ./phpfpm.nix
     ./pipewire.nix
     ./postgresql.nix
     ./prometheus-exporters.nix

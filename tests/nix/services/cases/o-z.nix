@@ -44,6 +44,31 @@
     };
   };
 
+  phpfpm.services.phpfpm = {
+    settings.emergency_restart_threshold = 10;
+    pools = {
+      cloud = {
+        user = "cloud";
+        phpEnv.PATH = "/run/current-system/sw/bin";
+        settings = {
+          pm = "dynamic";
+          "pm.max_children" = 32;
+          "pm.start_servers" = 2;
+          "pm.min_spare_servers" = 2;
+          "pm.max_spare_servers" = 4;
+          catch_workers_output = true;
+        };
+      };
+      wiki = {
+        user = "wiki";
+        settings = {
+          pm = "ondemand";
+          "pm.max_children" = 8;
+        };
+      };
+    };
+  };
+
   pomerium.services.pomerium = {
     enable = true;
     settings = {
