@@ -9,7 +9,7 @@
 //!   actions on units).
 //!
 //! [`plan`] is the contract between both flows. [`system`] has the verbs as methods of an opened system; [`cli`] and
-//! [`daemon`] are its two faces. [`verify`] checks whether a rebuild would give the same system. Effects live in
+//! [`daemon`] are its two faces; [`warm`] serves dynix itself. [`verify`] checks whether a rebuild would give the same system. Effects live in
 //! [`host`].
 
 /// The formats: a crate of its own, which others can use.
@@ -33,3 +33,4 @@ pub mod time;
 pub mod types;
 pub mod varlink;
 pub mod verify;
+pub mod warm;

@@ -1,5 +1,7 @@
 //! The `dynix` binary: reads the command line, runs it, and is the only place that exits.
 
+use std::sync::Arc;
+
 use dynix::cli::arguments::{self, Cli, Command, Lazy};
 use dynix::cli::commands;
 use dynix::daemon::sessions::Sessions;
@@ -9,7 +11,8 @@ use dynix::host::environment;
 use dynix::host::interruption::Interrupted;
 use dynix::host::messages;
 use dynix::host::timings;
-use dynix::system::session::absolute;
+use dynix::system::progress::Messages;
+use dynix::system::session::{Session, absolute};
 
 fn main() -> Exit {
     timings::start();
@@ -28,6 +31,7 @@ fn run() -> Exit {
     timings::mark("command line");
     let done = match cli {
         Cli { global, command: Command::Daemon(Lazy(daemon)) } => serve(&global, &daemon),
+        Cli { global, command: Command::Evaluator } => keep_evaluated(&global),
         cli => commands::run(cli),
     };
     match done {
@@ -52,4 +56,11 @@ fn serve(global: &arguments::Global, daemon: &arguments::Daemon) -> anyhow::Resu
     let sessions = Sessions { location, verbose: global.verbose, given: None };
     let socket = global.socket.as_deref().map(absolute).transpose()?;
     start::run(start::Options { sessions, socket, window: daemon.window, idle: daemon.idle })
+}
+
+fn keep_evaluated(global: &arguments::Global) -> anyhow::Result<Exit> {
+    // First of all: it takes variables out of the environment.
+    let listener = dynix::host::socket::given("dynix-evaluator.socket")?;
+    let session = Session::new(global.location()?.absolute()?, Arc::new(Messages { verbose: global.verbose }));
+    dynix::warm::run(&session, &listener)
 }

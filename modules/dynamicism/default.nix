@@ -133,6 +133,7 @@ in
     ./sysctl.nix
     ./systemd.nix
     ./unbound.nix
+    ./warm-evaluator.nix
     (import ./reconciling.nix {
       onSwitch = ''
         What `nixos-rebuild switch` and `test` do with recorded overrides. With `static`, the built configuration is in

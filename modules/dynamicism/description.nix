@@ -419,10 +419,14 @@ in
       onSwitch
       overridesFile
       keep
-      evaluator
       verify
       watch
       ;
+    evaluator =
+      if cfg.evaluator == null then
+        null
+      else
+        cfg.evaluator // lib.optionalAttrs cfg.warmEvaluator.enable { warm = cfg.warmEvaluator.description; };
     services = mapAttrs (_: service: service.description) services;
     candidates = others (lib.attrNames enabled);
     documentation = lib.foldl' (all: service: all // service.documentation) { } (

@@ -13,14 +13,6 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::host::fs;
 use crate::host::interruption;
 
-/// The socket that systemd listens on for us.
-pub fn given_socket() -> anyhow::Result<UnixListener> {
-    let socket =
-        listenfd::ListenFd::from_env().take_unix_listener(0).context("cannot use the socket of dynix.socket")?;
-    socket
-        .context("there is no socket: systemd starts the daemon when somebody needs it (dynix.socket); or say --socket")
-}
-
 /// A socket of our own at `path`, which everybody may connect to.
 pub fn own_socket(path: &Utf8Path) -> anyhow::Result<UnixListener> {
     if fs::exists(path)? {

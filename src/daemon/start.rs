@@ -8,11 +8,11 @@ use camino::Utf8PathBuf;
 use rustix::process::{Resource, getrlimit};
 
 use super::Daemon;
-use super::activation::{given_socket, own_socket};
+use super::activation::own_socket;
 use super::limits::Limits;
 use super::sessions::Sessions;
 use crate::exit::Exit;
-use crate::host::messages;
+use crate::host::{messages, socket};
 use crate::varlink::interface;
 use crate::varlink::wire::encode;
 
@@ -34,7 +34,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     // This has to come first: it removes variables from the environment, which no other thread may read meanwhile.
     let listener = match &options.socket {
         Some(path) => own_socket(path)?,
-        None => given_socket()?,
+        None => socket::given("dynix.socket")?,
     };
     match daemon(options) {
         Ok(daemon) => daemon.run(listener).map(|()| Exit::Done),

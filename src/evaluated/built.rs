@@ -52,6 +52,7 @@ mod tests {
             command: vec!["nix-instantiate".to_owned()],
             arguments: arguments.to_owned(),
             deadline: 60.0,
+            warm: None,
         };
         let [one, other, same] = [("/s/1", "a"), ("/s/1", "b"), ("/s/1", "a")]
             .map(|(system, arguments)| place(&paths, Utf8Path::new(system), &evaluator(arguments)));

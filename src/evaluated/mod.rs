@@ -49,6 +49,7 @@ use crate::plan::{Plan, Verify, allowed};
 use crate::reconcile::desired::LeftOut;
 use crate::verify::Values;
 use change_set::ChangeSet;
+use evaluation::Asked;
 use stand_in::{About, StandIn, Unmade};
 use store::NixStore;
 use switching::{Switched, What};
@@ -292,17 +293,17 @@ fn change_set(
     wanted: &Wanted,
     (evaluator, system): (&Evaluator, &Utf8Path),
 ) -> Result<ChangeSet, Unmade> {
-    let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
+    let asked = Asked { evaluator, directory: paths.expressions(), system };
     let place = built::place(paths, system, evaluator);
     if let Some(kept) = built::find(&place) {
-        let (changes, _) = evaluation::change_set(evaluator, plan, wanted, directory, Some(kept))?;
+        let (changes, _) = evaluation::change_set(asked, plan, wanted, Some(kept))?;
         if changes.system == system {
             return Ok(changes);
         }
         // The configuration is another one, or what is kept is not of it: a whole evaluation knows.
         fs::remove(&place).map_err(anyhow::Error::from)?;
     }
-    let (changes, side) = evaluation::change_set(evaluator, plan, wanted, directory, None)?;
+    let (changes, side) = evaluation::change_set(asked, plan, wanted, None)?;
     if let Some(side) = side.filter(|_| changes.system == system) {
         built::keep(&place, &side)?;
     }
@@ -312,6 +313,7 @@ fn change_set(
 /// Evaluates the system that runs without overrides, for the first evaluation with some; nothing if that was done.
 pub fn keep_built(plan: &Plan, paths: &Paths, _turn: &Turn) -> anyhow::Result<()> {
     let (Some(evaluator), system) = (&plan.evaluator, running(paths)?) else { return Ok(()) };
+    evaluation::warm_up(evaluator, paths.expressions());
     if built::find(&built::place(paths, &system, evaluator)).is_none() {
         change_set(plan, paths, &Wanted::default(), (evaluator, &system))?;
     }

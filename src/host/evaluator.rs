@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::host::interruption::Hold;
 use crate::host::process::{self, ProcessError};
+use crate::host::warm::Warm;
 
 /// The Nix evaluator for records that are not literal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,20 @@ pub struct Evaluator {
     /// Seconds until the evaluation is given up.
     #[serde(default = "default_evaluator_deadline")]
     pub deadline: f64,
+    /// One that has read the configuration already, if the system keeps one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Warm>,
+}
+
+/// How many times the deadline of an expression an evaluation of the whole system may take.
+const WHOLE_SYSTEM: f64 = 10.0;
+
+impl Evaluator {
+    /// Seconds until an evaluation of the whole system is given up.
+    #[must_use]
+    pub fn whole_system(&self) -> f64 {
+        self.deadline * WHOLE_SYSTEM
+    }
 }
 
 fn default_evaluator_deadline() -> f64 {
@@ -106,7 +121,7 @@ mod tests {
         let of = |words: &str| {
             let script = format!("printf '%s\\n' '{words}' >&2; exit 1");
             let command = ["sh", "-c", &script].map(str::to_owned).to_vec();
-            let evaluator = Evaluator { command, arguments: "{ }".to_owned(), deadline: 60.0 };
+            let evaluator = Evaluator { command, arguments: "{ }".to_owned(), deadline: 60.0, warm: None };
             evaluate(&evaluator, "1", Utf8Path::new("/"), &Hold::begin()).unwrap_err()
         };
         assert!(matches!(of("error: out of memory"), EvaluatorError::Ended { .. }));

@@ -5,10 +5,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::home::Home;
 
 /// Files of dynix's own in the directory that the services' directories are in ([`Paths::run`]).
-pub const OWN_FILES: [&str; 15] = [
+pub const OWN_FILES: [&str; 17] = [
     "dynix.sock",
     "evaluated",
     "evaluated.lock",
+    "evaluator",
+    "evaluator.sock",
     "key",
     "lock",
     "metrics.json",
@@ -110,6 +112,18 @@ impl Paths {
     #[must_use]
     pub fn overrides(&self) -> &Utf8Path {
         &self.overrides
+    }
+
+    /// The directory that relative paths in expressions of the log are below.
+    #[must_use]
+    pub fn expressions(&self) -> &Utf8Path {
+        self.overrides.parent().unwrap_or(Utf8Path::new("/"))
+    }
+
+    /// The files of the warm evaluator.
+    #[must_use]
+    pub fn evaluator(&self) -> Utf8PathBuf {
+        self.run().join("evaluator")
     }
 
     /// The log of overrides where /etc/nixos can't keep one.

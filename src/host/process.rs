@@ -143,7 +143,7 @@ pub fn run_in_unless(
 }
 
 /// All that a program knows of its surroundings.
-fn environment() -> Vec<(&'static str, OsString)> {
+pub(super) fn environment() -> Vec<(&'static str, OsString)> {
     let own = std::env::var_os("PATH").filter(|_| !rustix::process::geteuid().is_root());
     let mut known = vec![("PATH", own.unwrap_or_else(|| PATH.into())), ("LANG", "C.UTF-8".into())];
     // A unit that may not mount tells Nix so (`systemd::hardening`).
@@ -152,8 +152,10 @@ fn environment() -> Vec<(&'static str, OsString)> {
 }
 
 /// Kills the whole process group when it is dropped, so that no process stays behind.
-struct Group {
-    child: Child,
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The process that leads it.
+    pub(super) child: Child,
 }
 
 impl Drop for Group {
@@ -228,14 +230,14 @@ fn watch(
 }
 
 /// The content of a pipe.
-enum Block {
+pub(super) enum Block {
     Read,
     None,
     End,
 }
 
 /// Reads some of what is there.
-fn next_block(pipe: &mut PipeReader, text: &mut Vec<u8>) -> io::Result<Block> {
+pub(super) fn next_block(pipe: &mut PipeReader, text: &mut Vec<u8>) -> io::Result<Block> {
     let filled = text.len();
     text.resize(filled + BLOCK, 0);
     let read = pipe.read(&mut text[filled..]);

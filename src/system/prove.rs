@@ -15,7 +15,7 @@ impl System<'_> {
         let System { plan, paths, session } = self;
         let evaluator =
             plan.evaluator.as_ref().context("this system's plan has no evaluator (dynamicism.evaluator)")?;
-        let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
+        let directory = paths.expressions();
         let proof = evaluation::prove(evaluator, plan, directory)?;
         let built = paths.plan().canonicalize_utf8().ok();
         let built = built.as_deref().and_then(Utf8Path::parent).filter(|built| built.starts_with("/nix/store"));

@@ -334,7 +334,7 @@ impl System<'_> {
             let reason = "this system's plan has no evaluator (dynamicism.evaluator)".to_owned();
             return Ok(Verdict::unverified(last_id, reason));
         };
-        let directory = paths.overrides().parent().unwrap_or(Utf8Path::new("/"));
+        let directory = paths.expressions();
         match evaluation::compare(evaluator, plan, &overlay, directory) {
             Ok(Evaluated::Compared(comparison)) => {
                 let judged = judge(plan, &desired.services, &comparison);

@@ -14,9 +14,6 @@ use crate::host::interruption::Hold;
 use crate::overrides::Overlay;
 use crate::plan::{File, Plan};
 
-/// How often the deadline of an expression an evaluation of the whole system may take.
-const WHOLE_SYSTEM: f64 = 10.0;
-
 /// How often it is tried to find what can't be evaluated.
 const TRIES: usize = 40;
 const UNKNOWN: &str = "the configuration's dynix says what this one does not know";
@@ -66,6 +63,20 @@ pub enum Asking {
     Arguments(#[from] std::io::Error),
 }
 
+/// The options of Nix with which an evaluation never builds anything.
+pub const BUILDS_NOTHING: [&str; 3] = ["--option", "allow-import-from-derivation", "false"];
+
+/// A Nix expression on one line that calls a function of `config.lib.dynamicism` of `system`. `argument`: a Nix
+/// expression for the path of the file that has its argument as JSON.
+#[must_use]
+pub fn call(function: &str, argument: &str) -> String {
+    let absent = "(throw \"the configuration has no dynix of this version\")";
+    format!(
+        "(let functions = system.config.lib.dynamicism or {{ }}; in (functions.{function} or {absent}) \
+         (builtins.fromJSON (builtins.readFile {argument})))"
+    )
+}
+
 /// Calls a function of `config.lib.dynamicism`.
 fn ask(evaluator: &Evaluator, function: &str, arguments: &Value, directory: &Utf8Path) -> Result<Value, Asking> {
     ask_with(evaluator, function, arguments, directory, &[])
@@ -85,20 +96,11 @@ pub fn ask_with(
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(arguments.to_string().as_bytes())?;
     let path = crate::nix::quoted(&file.path().to_string_lossy());
-    let expression = format!(
-        "let\n  \
-           system = {};\n  \
-           functions = system.config.lib.dynamicism or {{ }};\n\
-         in\n\
-         (functions.{function} or (throw \"the configuration has no dynix of this version\"))\n  \
-           (builtins.fromJSON (builtins.readFile {path}))",
-        evaluator.arguments
-    );
+    let expression = format!("let\n  system = {};\nin\n{}", evaluator.arguments, call(function, &path));
     let mut evaluator = evaluator.clone();
-    // The evaluation never builds anything.
-    evaluator.command.extend(["--option", "allow-import-from-derivation", "false"].map(str::to_owned));
+    evaluator.command.extend(BUILDS_NOTHING.map(str::to_owned));
     evaluator.command.extend(options.iter().map(|&option| option.to_owned()));
-    evaluator.deadline *= WHOLE_SYSTEM;
+    evaluator.deadline = evaluator.whole_system();
     // A system need not keep its configuration there.
     let directory = if directory.is_dir() { directory } else { Utf8Path::new("/") };
     Ok(evaluate(&evaluator, &expression, directory, &hold)?)

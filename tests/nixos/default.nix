@@ -54,6 +54,7 @@ lib.genAttrs
     "upgrade"
     "userborn"
     "verify-rollback"
+    "warm"
     "withdraw"
   ]
   (

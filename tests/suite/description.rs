@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dynix::attr_path::AttrPath;
 use dynix::build::description::SCHEMA;
 use dynix::host::evaluator::Evaluator;
+use dynix::host::warm::Warm;
 use dynix::plan::documentation::{Documentation, Documented};
 use dynix::plan::{
     Around, Attach, Bounds, Candidate, Check, DaemonSpec, Drop, EtcFile, Exempt, File, Find, FormatSpec, Health,
@@ -111,7 +112,7 @@ fn everything() -> Plan {
         scope: Scope::User,
         on_switch: OnSwitch::Reapply,
         verify: Verify::Rollback,
-        evaluator: Some(Evaluator { command: vec!["nix".to_owned()], arguments: "{ }".to_owned(), deadline: 4.0 }),
+        evaluator: Some(evaluator()),
         overrides_file: Some("/etc/nixos/dynamic.nix".into()),
         options: vec!["systemd".to_owned()],
         keep: 5,
@@ -122,6 +123,18 @@ fn everything() -> Plan {
         candidates: BTreeMap::from([("z".to_owned(), candidate())]),
         services: probes.into_iter().enumerate().map(|(n, probe)| (format!("s{n}"), service(n, probe))).collect(),
     }
+}
+
+fn evaluator() -> Evaluator {
+    let command = || vec!["nix".to_owned()];
+    let warm = Warm {
+        command: command(),
+        sources: vec!["/etc/nixos".to_owned()],
+        memory: 100,
+        idle: 5.5,
+        socket: "/run/x.sock".into(),
+    };
+    Evaluator { command: command(), arguments: "{ }".to_owned(), deadline: 4.0, warm: Some(warm) }
 }
 
 fn units() -> BTreeMap<String, Unit> {
@@ -341,6 +354,7 @@ fn defaults_are_the_types_own() {
                 "deadline" => vec![json!(90), json!(60), json!(10)],
                 "options" | "scope" | "sources" => vec![Value::Null],
                 "watch" => vec![json!(30), Value::Null],
+                "idle" => vec![json!(60), json!(3600)],
                 _ => Vec::new(),
             };
             let value = read.pointer(&place).unwrap_or(&Value::Null);

@@ -64,3 +64,4 @@ mod undecided;
 mod undo;
 mod users;
 mod verdicts;
+mod warm;

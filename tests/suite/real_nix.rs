@@ -394,6 +394,7 @@ fn evaluator(program: &str) -> Evaluator {
         command: [program, "--eval", "--strict", "--json"].map(str::to_owned).to_vec(),
         arguments: "{ config.services.a.workers = 8; lib.id = x: x; pkgs.hello = \"hello-2\"; }".to_owned(),
         deadline: 60.0,
+        warm: None,
     }
 }
 

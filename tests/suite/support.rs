@@ -102,7 +102,6 @@ impl System {
         Self::of(&description())
     }
 
-    /// With the services of a description, whose static files are the bundled ones.
     /// With options of no service; an evaluation gives `answer`, and is counted.
     pub fn evaluating(mut description: Value, answer: &Value) -> Self {
         description["options"] = json!(["networking", "environment.etc"]);
@@ -131,6 +130,7 @@ impl System {
         std::fs::read(self.path("etc/nixos/evaluations")).map_or(0, |lines| lines.len())
     }
 
+    /// With the services of a description, whose static files are the bundled ones.
     pub fn of(description: &Value) -> Self {
         Self::with(description, concat!(env!("CARGO_MANIFEST_DIR"), "/descriptions"))
     }

@@ -245,6 +245,9 @@ pub enum Command {
     /// systemd starts the daemon when a program connects (dynix.socket). `varlinkctl introspect /run/dynix/dynix.sock`
     /// shows the interface.
     Daemon(Lazy<Daemon>),
+    /// Keep the configuration evaluated (what dynix-evaluator.service runs)
+    #[command(hide = true)]
+    Evaluator,
     /// Demonstrate dynix in a temporary directory
     Demo(Lazy<Demo>),
     /// Print a shell completion script

@@ -117,7 +117,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Prove(Lazy(arguments)) => prove::run(&arguments, screen, &session),
         Command::Verify(Lazy(arguments)) => verify::run(&arguments, screen, &session),
         Command::Generate(Lazy(arguments)) => generate::run(&arguments),
-        Command::Daemon(_) => anyhow::bail!("the daemon is run by the program itself"),
+        Command::Daemon(_) | Command::Evaluator => anyhow::bail!("the program itself serves"),
         Command::Demo(Lazy(arguments)) => demo::run(&arguments),
         Command::Activate(Lazy(arguments)) => activate::run(arguments, &session),
         Command::Withdraw => withdraw::run(&session),
