@@ -188,6 +188,10 @@ fn evaluated(session: &Session, now: &Basis) -> anyhow::Result<Repl> {
     if basis(session)? != *now {
         bail!("the configuration changed meanwhile")
     }
+    let (taken, limit) = (repl.memory(), now.memory());
+    if taken > limit {
+        bail!("it takes {taken} MiB, and may take {limit} (dynamicism.warmEvaluator.memory)")
+    }
     Ok(repl)
 }
 

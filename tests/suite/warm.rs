@@ -28,6 +28,7 @@ const SYSTEM: &str = r#"{
         value = { before = null; after = one.value; };
       }) overrides);
     };
+    grows = _: builtins.deepSeq (builtins.genList (n: n) 10000000) 1;
     fails = _: throw "it fails";
     loops = _:
       let many = next: sum: builtins.foldl' next sum (builtins.genList (n: n) 30000);
@@ -179,10 +180,19 @@ fn an_evaluation_that_does_not_end_is_given_up() {
 
 #[test]
 fn above_its_limit_of_memory_it_begins_anew() {
-    let Some(machine) = Machine::new(1, 60.0, 60.0) else { return };
+    let Some(machine) = Machine::new(150, 60.0, 60.0) else { return };
     machine.warm_up().unwrap();
     assert_eq!(machine.word(), Ok("first".into()));
+    machine.call("grows").unwrap();
     assert!(machine.word().unwrap_err().contains("has not evaluated the system yet"));
+}
+
+#[test]
+fn one_that_is_too_large_from_the_start_stays_cold() {
+    let Some(machine) = Machine::new(1, 60.0, 60.0) else { return };
+    let why = machine.warm_up().unwrap_err();
+    assert!(why.contains("MiB, and may take 1 (dynamicism.warmEvaluator.memory)"), "{why}");
+    assert_eq!(machine.word(), Err(why));
 }
 
 #[test]
