@@ -426,7 +426,8 @@ in
       if cfg.evaluator == null then
         null
       else
-        cfg.evaluator // lib.optionalAttrs cfg.warmEvaluator.enable { warm = cfg.warmEvaluator.description; };
+        cfg.evaluator
+        // lib.optionalAttrs cfg.warmEvaluator.enable { warm = cfg.warmEvaluator.description; };
     services = mapAttrs (_: service: service.description) services;
     candidates = others (lib.attrNames enabled);
     documentation = lib.foldl' (all: service: all // service.documentation) { } (

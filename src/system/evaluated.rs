@@ -15,7 +15,7 @@ use super::{Refused, System};
 use crate::attr_path::AttrPath;
 use crate::evaluated::stand_in::{StandIn, Unmade};
 use crate::evaluated::{self, Observed, SYSTEM, Standing, Turn, Wanted};
-use crate::host::fs::lock::Patience;
+use crate::host::fs::lock::{self, Patience};
 use crate::host::messages;
 use crate::host::systemd::background::Background;
 use crate::overrides::{Draft, Kind, Layer, LogError, LogFile};
@@ -129,6 +129,14 @@ impl System<'_> {
         Ok(Turn::take(&self.paths, Patience::until(locks::PATIENCE, &is_over), self.waits())?)
     }
 
+    /// Waits until no switch is under way: it makes the configuration that is evaluated the one that runs.
+    fn outlast_switch(&self) -> anyhow::Result<()> {
+        let is_over = || self.session.is_ending();
+        let patience = Patience::until(locks::PATIENCE, &is_over);
+        lock::acquire(&self.paths.switch_lock(), patience, self.waits())?;
+        Ok(())
+    }
+
     /// Puts into effect what is wanted. Gives why what follows from values of services is not, if that is so.
     pub(super) fn apply_evaluated(
         &self,
@@ -137,7 +145,8 @@ impl System<'_> {
         report: &mut Report,
     ) -> anyhow::Result<Option<String>> {
         let Some(Pending { turn, observed: before, .. }) = pending else { return Ok(None) };
-        // The apply of the services may have waited for a switch, and may have recorded something.
+        self.outlast_switch()?;
+        // The apply of the services may have recorded something.
         let switched = self.session.open_if_switched(&self.paths)?;
         let system = switched.as_ref().unwrap_or(self);
         let state = system.state()?;
@@ -409,11 +418,14 @@ impl System<'_> {
     /// Nix may build and download what that needs.
     pub(super) fn try_out(&self, changes: &[Draft], build: bool) -> anyhow::Result<Option<StandIn>> {
         let turn = self.evaluated_turn()?;
-        let mut all = self.state()?.on_trial();
+        self.outlast_switch()?;
+        let switched = self.session.open_if_switched(&self.paths)?;
+        let system = switched.as_ref().unwrap_or(self);
+        let mut all = system.state()?.on_trial();
         all.extend_from_slice(changes);
-        let mut wanted = self.wanted(&self.log(), &all)?;
+        let mut wanted = system.wanted(&system.log(), &all)?;
         let request = Request { build, ..Request::default() };
-        self.prepare(&mut wanted, &request, &turn).map(|(target, _)| target).map_err(|unmade| match unmade {
+        system.prepare(&mut wanted, &request, &turn).map(|(target, _)| target).map_err(|unmade| match unmade {
             Unmade::Refused(why) => Refused(why.join("; ")).into(),
             Unmade::Failed(error) => error,
         })
