@@ -22,6 +22,7 @@ pub mod etc;
 pub mod evaluation;
 pub mod judge;
 pub mod kernel;
+pub mod live;
 pub mod needs;
 pub mod show;
 pub mod stand_in;
@@ -41,6 +42,7 @@ use crate::host::digest;
 use crate::host::evaluator::Evaluator;
 use crate::host::fs;
 use crate::host::fs::lock::{self, Lock, LockError, Patience};
+use crate::host::fs::tree::{self, Node};
 use crate::host::paths::Paths;
 use crate::host::process;
 use crate::host::timings;
@@ -385,6 +387,9 @@ pub fn switch(
     target: Option<&StandIn>,
     _turn: &Turn,
 ) -> anyhow::Result<SwitchResult> {
+    if let Some(units) = live_units(observed, target)? {
+        return go_live(paths, observed, target, &units);
+    }
     let before = switching::failing_units()?;
     // The system itself was checked when it was switched to. The way back to it is never barred.
     let gone = go(paths, observed, observed.stand_in.as_ref(), target, target.is_some())?;
@@ -408,8 +413,83 @@ pub fn dry_run(
     target: Option<&StandIn>,
     _turn: &Turn,
 ) -> anyhow::Result<Vec<String>> {
+    if let Some(units) = live_units(observed, target)? {
+        return Ok(vec![format!("would change, without a restart, the following units: {}", named_units(&units))]);
+    }
     let directory = stand_in::ready(observed.stand_in.as_ref(), target, &observed.system, paths)?;
     Ok(switching::run(&directory, What::DryActivate, target.is_some(), &|| Ok(()))?.said)
+}
+
+/// The units that change, if a reload of systemd is all that the switch to `target` takes.
+fn live_units(observed: &Observed, target: Option<&StandIn>) -> anyhow::Result<Option<BTreeSet<String>>> {
+    let runs_parts = |one: &StandIn| !one.about.activation.is_empty();
+    if observed.is_unfinished || observed.stand_in.as_ref().is_some_and(runs_parts) || target.is_some_and(runs_parts) {
+        return Ok(None);
+    }
+    let (from, to) = (etc_of(observed.stand_in.as_ref(), &observed.system)?, etc_of(target, &observed.system)?);
+    if !live::is_of_units(&tree::read(&from)?, &tree::read(&to)?) {
+        return Ok(None);
+    }
+    let (from, to) = (tree::read(&from.join(live::UNITS))?, tree::read(&to.join(live::UNITS))?);
+    let units = live::changed(&from, &to, &|node| match node {
+        Node::File { bytes, .. } => String::from_utf8(bytes.clone()).ok(),
+        Node::Link(target) => {
+            let target = Utf8Path::new(target);
+            let bytes = target.is_absolute().then(|| fs::read_limited(target, fs::OWN).ok()).flatten()??;
+            String::from_utf8(bytes).ok()
+        }
+    });
+    Ok(units.filter(|units| !units.is_empty()))
+}
+
+/// What /etc/static leads to with a stand-in, or with the system itself.
+fn etc_of(stand_in: Option<&StandIn>, system: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    match stand_in.and_then(|one| one.about.etc.as_ref()) {
+        Some(etc) => Ok(etc.into()),
+        None => Ok(fs::read_link(&system.join("etc"))?.context("the system has no /etc")?.into()),
+    }
+}
+
+/// Puts files of units into effect that need no restart.
+fn go_live(
+    paths: &Paths,
+    observed: &Observed,
+    target: Option<&StandIn>,
+    units: &BTreeSet<String>,
+) -> anyhow::Result<SwitchResult> {
+    let _switch = lock::acquire(&paths.switch_lock(), switching::PATIENCE, |_| ())?;
+    if running(paths)? != observed.system {
+        bail!("the system was switched meanwhile, and nothing was done: run `dynix apply`")
+    }
+    // The way back to the system itself is never barred.
+    if let Some(target) = target
+        && let Some(refusal) = switching::refused_before(&observed.system, target)?
+    {
+        return Ok(SwitchResult::WentBack(complaint(&refusal)));
+    }
+    let to = etc_of(target, &observed.system)?;
+    note_unfinished(paths, &to)?;
+    let go = |etc: &Utf8Path| -> anyhow::Result<()> {
+        fs::atomic::link(&paths.etc_static(), etc.as_str())?;
+        switching::reload_systemd()
+    };
+    if let Err(error) = go(&to) {
+        let reason = format!("{error:#}");
+        return Ok(match go(&etc_of(observed.stand_in.as_ref(), &observed.system)?) {
+            Ok(()) => {
+                fs::remove(&paths.evaluated().join(UNFINISHED))?;
+                SwitchResult::WentBack(reason)
+            }
+            Err(error) => SwitchResult::Stuck(format!("{reason}; going back: {error:#}")),
+        });
+    }
+    fs::remove(&paths.evaluated().join(UNFINISHED))?;
+    timings::mark("switch");
+    Ok(SwitchResult::Done(vec![format!("changing, without a restart, the following units: {}", named_units(units))]))
+}
+
+fn named_units(units: &BTreeSet<String>) -> String {
+    units.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn go(

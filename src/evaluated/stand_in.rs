@@ -37,7 +37,7 @@ const NEXT: &str = "next";
 /// A text that is longer is not kept to be shown.
 const SHOWN: u64 = 1 << 20;
 /// The path of NixOS's own program.
-const SWITCH: &str = "bin/switch-to-configuration";
+pub const SWITCH: &str = "bin/switch-to-configuration";
 
 /// A stand-in.
 #[derive(Clone, Debug, PartialEq)]

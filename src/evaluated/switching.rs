@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use camino::Utf8Path;
 
+use super::stand_in::{self, StandIn};
+use crate::host::fs;
 use crate::host::process::{self, Output};
 
 /// Until it is given up: units may take their time to stop and to start.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// How long to wait for another switch.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_millis(200);
 /// Its message if another switch is under way.
 const LOCKED: &str = "Could not acquire lock";
@@ -34,6 +36,10 @@ const UNITS_FAILED: i32 = 4;
 const FAILED: &str = "the following units failed: ";
 /// What it says of a job that failed, before the name of its unit.
 const JOBS: [&str; 4] = ["Failed to start ", "Failed to stop ", "Failed to restart ", "Failed to reload "];
+
+const SYSTEMCTL: &str = "/run/current-system/systemd/bin/systemctl";
+/// Until a reload of systemd is given up: generators run in it.
+const RELOAD: Duration = Duration::from_secs(120);
 
 /// The result of a switch.
 #[derive(Clone, Debug)]
@@ -77,10 +83,14 @@ fn switched(output: &Output, words: &str) -> anyhow::Result<Switched> {
     if !output.status.success() && !process::is_verdict(output.status) {
         bail!("switch-to-configuration did not come to its end ({}): {words}", output.status)
     }
-    let said: Vec<String> = words.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let said = lines(words);
     let is_refused = said.iter().any(|line| line == REFUSED);
     let failed = (output.status.code() == Some(UNITS_FAILED)).then(|| failed(&said));
     Ok(Switched { is_well: output.status.success(), failed, is_refused, said })
+}
+
+fn lines(words: &str) -> Vec<String> {
+    words.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 /// The units that are named as failed.
@@ -119,6 +129,33 @@ fn command(directory: &Utf8Path, word: &str, is_checked: bool) -> Vec<String> {
     .to_vec()
 }
 
+/// The output of NixOS's checks before a switch (`system.preSwitchChecks`) where one of them refuses the stand-in:
+/// switch-to-configuration of `system` runs them first, as the words of a variable.
+pub fn refused_before(system: &Utf8Path, stand_in: &StandIn) -> anyhow::Result<Option<Vec<String>>> {
+    let program = fs::read_limited(&system.join(stand_in::SWITCH), fs::OWN)?.unwrap_or_default();
+    let wrapper = String::from_utf8_lossy(&program);
+    let Some(checks) = pre_switch_checks(&wrapper) else { return Ok(None) };
+    let mut command: Vec<String> = checks.split_whitespace().map(str::to_owned).collect();
+    command.extend([stand_in.directory.to_string(), "test".to_owned()]);
+    let output = process::run(&command, DEADLINE)?;
+    Ok((!output.status.success()).then(|| lines(&output.words())))
+}
+
+/// The command of the checks, from the text of the wrapper (nixpkgs, makeWrapper's `--set`).
+fn pre_switch_checks(wrapper: &str) -> Option<&str> {
+    let value = wrapper.lines().find_map(|line| line.trim().strip_prefix("export PRE_SWITCH_CHECK="))?;
+    Some(value.trim().trim_matches(['\'', '"'])).filter(|value| !value.is_empty())
+}
+
+/// Makes systemd read its units anew.
+pub fn reload_systemd() -> anyhow::Result<()> {
+    let output = process::run(&[SYSTEMCTL, "daemon-reload"].map(str::to_owned), RELOAD)?;
+    if !output.status.success() {
+        bail!("systemd does not reload: {}", output.words())
+    }
+    Ok(())
+}
+
 /// Whether switch-to-configuration ran in this unit.
 #[must_use]
 pub fn is_own(unit: &str) -> bool {
@@ -136,7 +173,6 @@ pub fn failing_units() -> anyhow::Result<Vec<String>> {
 }
 
 fn units(states: &str) -> anyhow::Result<Vec<String>> {
-    const SYSTEMCTL: &str = "/run/current-system/systemd/bin/systemctl";
     let states = format!("--state={states}");
     let list = [SYSTEMCTL, "list-units", &states, "--plain", "--no-legend"];
     let output = process::run(&list.map(str::to_owned), Duration::from_secs(60))?;
@@ -150,6 +186,19 @@ fn units(states: &str) -> anyhow::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_checks_before_a_switch_are_found() {
+        let wrapper = |line: &str| format!("#! /bin/sh -e\nexport OUT='/o'\n{line}\nexec -a \"$0\" x \"$@\"\n");
+        let checks = |line: &str| pre_switch_checks(&wrapper(line)).map(str::to_owned);
+        assert_eq!(
+            checks("export PRE_SWITCH_CHECK='/nix/store/x-checks/bin/y'"),
+            Some("/nix/store/x-checks/bin/y".into())
+        );
+        assert_eq!(checks("export PRE_SWITCH_CHECK=/x"), Some("/x".into()));
+        assert_eq!(checks("export PRE_SWITCH_CHECK=''"), None);
+        assert_eq!(checks(""), None);
+    }
 
     #[test]
     fn the_units_that_failed_are_read() {

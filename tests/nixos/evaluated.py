@@ -80,6 +80,29 @@ else:
         t.assertEqual(word(), "built")
         assert is_static()
 
+    with subtest("limits change without a restart"):
+        limit = "systemd.services.demo.serviceConfig.TasksMax"
+        pid = machine.get_unit_property("demo.service", "MainPID")
+        group = machine.get_unit_property("demo.service", "ControlGroup")
+        before = machine.get_unit_property("demo.service", "TasksMax")
+        # As the version of control groups has it.
+        pids = f"cat /sys/fs/cgroup{group}/pids.max /sys/fs/cgroup/pids{group}/pids.max 2> /dev/null"
+        assert "would change, without a restart, the following units: demo.service" in dynix(f"append {limit} 77 --apply --dry-run")
+        said = dynix(f"append {limit} 77 --apply")
+        assert "changing, without a restart, the following units: demo.service" in said, said
+        t.assertEqual(machine.get_unit_property("demo.service", "TasksMax"), "77")
+        limits = machine.execute(pids)[1].split()
+        if limits:
+            t.assertEqual(limits, ["77"])
+        else:
+            print("SKIPPED: the kernel's own limit: this machine has no control group with one")
+        assert "TasksMax=77" in machine.succeed("systemctl cat demo.service")
+        t.assertEqual(dynix("apply"), "nothing to do\n")
+        dynix("reset system")
+        t.assertEqual(machine.get_unit_property("demo.service", "MainPID"), pid)
+        t.assertEqual(machine.get_unit_property("demo.service", "TasksMax"), before)
+        assert is_static()
+
     with subtest("a service's link under /etc leads to its file, whatever NixOS's activation does to it"):
         dynix("append services.linked.settings.word dynamic --apply")
         t.assertEqual(json.loads(machine.succeed("cat /etc/linked.json")), {"word": "dynamic"})
