@@ -178,7 +178,7 @@ fn evaluated(session: &Session, now: &Basis) -> anyhow::Result<Repl> {
         spec(evaluator)?.command.iter().cloned().chain(BUILDS_NOTHING.map(str::to_owned)).collect();
     let scope = format!("{{ system = {}; }}", evaluator.arguments);
     let directory = if directory.is_dir() { directory } else { camino::Utf8Path::new("/") };
-    let mut repl = Repl::start(&command, &scope, directory, &own(session)?)
+    let mut repl = Repl::start(&command, &scope, directory, &own(session)?, now.memory())
         .with_context(|| format!("cannot run {}", command.join(" ")))?;
     let value = ask(&mut repl, now, CHANGE, &evaluation::argument(&Wanted::default(), None))?;
     let evaluated = evaluation::read(value)?.changes.system;

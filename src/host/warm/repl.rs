@@ -22,6 +22,10 @@ use crate::host::process::{self, Block, Group};
 /// Where the repl keeps its history of lines.
 const HISTORY: &str = "XDG_DATA_HOME";
 
+/// The size of the heap that the garbage collector begins with (gc(3)). A collection takes nearly as long as an evaluation:
+/// who asks does not wait for one, as above this size the evaluator begins anew when nobody asks.
+const HEAP: &str = "GC_INITIAL_HEAP_SIZE";
+
 /// Why there is no value.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplError {
@@ -48,14 +52,20 @@ pub struct Repl {
 
 impl Repl {
     /// Starts it with the attributes of `scope`, a Nix expression for a set, as its names. Relative paths are below
-    /// `directory`; its files are in `own`, a directory of root's.
-    pub fn start(command: &[String], scope: &str, directory: &Utf8Path, own: &Utf8Path) -> io::Result<Self> {
+    /// `directory`; its files are in `own`, a directory of root's. It collects no garbage below `memory` MiB.
+    pub fn start(
+        command: &[String],
+        scope: &str,
+        directory: &Utf8Path,
+        own: &Utf8Path,
+        memory: u64,
+    ) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let (errors, to_errors) = io::pipe()?;
         fcntl_setfl(&errors, OFlags::NONBLOCK)?;
         let mut repl = Command::new(program);
         repl.args(arguments).args(["--expr", scope]).current_dir(directory).process_group(0);
-        repl.env_clear().envs(process::environment()).env(HISTORY, own);
+        repl.env_clear().envs(process::environment()).env(HISTORY, own).env(HEAP, format!("{memory}M"));
         repl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(to_errors);
         let mut process = Group { child: repl.spawn()? };
         let input = process.child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
