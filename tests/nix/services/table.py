@@ -22,7 +22,8 @@ public configurations set most (tests/nix/services/cases/admins.nix and admins-2
 out, and of grafana, headscale, matrix-synapse and prometheus some of the options within the settings. For knot, sshwifty,
 bifrost, ergochat and qdrant more was left out (scalar options, large default values). evdevremapkeys, bifrost, cliproxyapi, dufs
 and evremap are from other commits, autosuspend from one of about 2024. The exporters, jenkins, pipewire, postgresql and
-prometheus were read from single files of 2023 to 2026, and have fewer options. A whole tree of today was not available for the
+prometheus were read from single files of 2023 to 2026, and have fewer options; so do dovecot2 and fail2ban, whose unit is
+worded anew. phpfpm is that of NixOS 20.09, which writes the same text. A whole tree of today was not available for the
 measurement. So the modules were evaluated with the module system of nixpkgs 26.11 in a NixOS 20.09 (which was made to know
 `notify-reload`, and does not check the directives of units). On a whole tree,
 `DYNIX_NIXPKGS=... tests/nix/services/measure --write` should work without all of that (tests/nix/services/nixpkgs.nix); that was
