@@ -201,12 +201,14 @@ pub fn stopped(unit: &str) -> JobFault {
 #[must_use]
 pub fn fault(unit: &Unit, was_stopped: bool, condition_holds: bool, run: Option<&Run>, asking: Asking) -> JobFault {
     let Unit { name, active, sub, .. } = unit;
+    let unmet = (unit.is_down() && !condition_holds)
+        .then(|| format!("a condition of it does not hold; see `{}`", asking.systemctl("status", name)));
     if unit.job.as_deref() == Some("stop") || unit.is_down() && was_stopped {
-        return stopped(name);
+        // A restart stops a unit, too, and starts it only if its conditions hold.
+        return unmet.map_or_else(|| stopped(name), |why| JobFault::Stopped(format!("{name} is down: {why}")));
     }
-    if unit.is_down() && !condition_holds {
-        let status = asking.systemctl("status", name);
-        return JobFault::Hindered(format!("a condition of it does not hold; see `{status}`"));
+    if let Some(why) = unmet {
+        return JobFault::Hindered(why);
     }
     JobFault::Failed(match run {
         Some(Run { result, exit_status }) => {
@@ -280,7 +282,11 @@ mod tests {
         }
         let down = Unit { active: "inactive".to_owned(), ..Unit::default() };
         assert!(matches!(fault(&down, false, false, None, Asking::System), JobFault::Hindered(_)));
-        assert!(matches!(fault(&down, true, false, None, Asking::System), JobFault::Stopped(_)));
+        let told = |condition| match fault(&down, true, condition, None, Asking::System) {
+            JobFault::Stopped(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(told(true).contains("stopped by somebody else") && told(false).contains("a condition of it"));
         assert!(matches!(fault(&down, false, true, None, Asking::System), JobFault::Failed(_)));
     }
 

@@ -137,7 +137,7 @@ pub enum JobFault {
     Refused(String),
     /// The job did not run for a reason outside of the unit: a unit that it requires, or a condition.
     Hindered(String),
-    /// Somebody stopped the unit meanwhile.
+    /// Somebody stopped the unit meanwhile, or it was stopped to be restarted and a condition of it does not hold.
     Stopped(String),
     /// The unit did not come up well.
     Failed(String),

@@ -54,6 +54,21 @@ with subtest("it crashes after it said that it is ready"):
     went = json.loads(machine.succeed("dynix status --json"))["services"]["subject"]["lastFailure"]["result"]
     t.assertEqual(went, "rolledBack")
 
+with subtest("a condition that does not hold any more is said, and is no fault of the value"):
+    machine.succeed("mkdir /run/systemd/system/subject.service.d; touch /run/condition")
+    drop_in = "/run/systemd/system/subject.service.d/condition.conf"
+    machine.succeed(f"printf '[Unit]\\nConditionPathExists=/run/condition\\n' > {drop_in}; systemctl daemon-reload")
+    machine.succeed("dynix append services.subject.settings.text before --apply; rm /run/condition")
+    status, said = machine.execute("dynix append services.subject.settings.text after --apply 2>&1")
+    print(said)
+    assert status == 0 and "a condition of it does not hold" in said, (status, said)
+    t.assertEqual(machine.get_unit_property("subject.service", "ActiveState"), "inactive")
+    machine.succeed("rm -r /run/systemd/system/subject.service.d; systemctl daemon-reload")
+    machine.succeed("systemctl start subject.service")
+    t.assertEqual(shown()["text"], "after")
+    machine.succeed("dynix append services.subject.settings.text mine --apply")
+    good = machine.succeed("readlink /run/dynix/subject/current")
+
 with subtest("it never gets ready: that ends at the unit's deadline of 3 seconds"):
     reason, took = refuse("hang")
     assert "not done within 3 s" in reason, reason
