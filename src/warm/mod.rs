@@ -20,7 +20,7 @@ use crate::host::evaluator::Evaluator;
 use crate::host::fs;
 use crate::host::messages;
 use crate::host::paths::Paths;
-use crate::host::warm::repl::{Repl, ReplError};
+use crate::host::warm::repl::Repl;
 use crate::host::warm::sources::Sources;
 use crate::host::warm::{self, Answer, LARGEST, Question, Warm};
 use crate::system::session::Session;
@@ -145,14 +145,21 @@ fn answer(question: &Question, session: &Session, state: &mut State) -> Answer {
         State::Failed(_, why) => return Answer::Nothing(why.clone()),
     };
     let Some(call) = &question.call else { return Answer::Value(Value::Null) };
-    let answered = ask(&mut ready.repl, &basis, &call.function, &call.argument);
-    if matches!(&answered, Err(error) if !matches!(error.downcast_ref(), Some(ReplError::Failed))) {
-        *state = State::Cold;
+    match ask(&mut ready.repl, &basis, &call.function, &call.argument) {
+        Ok(value) if is_there(&value) => Answer::Value(value),
+        answered => {
+            // What was evaluated before may be to blame.
+            *state = State::Cold;
+            let collected = || "what it evaluated is not in the store any more".to_owned();
+            Answer::Nothing(answered.err().map_or_else(collected, |error| messages::chain(&error)))
+        }
     }
-    match answered {
-        Ok(value) => Answer::Value(value),
-        Err(error) => Answer::Nothing(messages::chain(&error)),
-    }
+}
+
+/// Whether all that a change set names is in the store: Nix may have collected what was evaluated long ago.
+fn is_there(changes: &Value) -> bool {
+    let named = changes["context"].as_object().into_iter().flatten();
+    named.map(|(path, _)| fs::exists(path.as_str().into())).all(|there| there.unwrap_or(false))
 }
 
 /// Evaluates the system as it is now.

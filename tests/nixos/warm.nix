@@ -90,6 +90,7 @@
           with subtest("a value that is wrong is refused with the words of a new evaluation"):
               said = dynix(f"append {WORD} '[1]' --apply", 3)
               assert "is not of type" in said, said
+              warms_up()
               assert is_warm("append networking.firewal.allowedTCPPorts '[80]' --apply", 3)
               assert is_warm(f"append {WORD} after --apply")
               dynix("reset system")

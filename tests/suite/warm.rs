@@ -29,6 +29,7 @@ const SYSTEM: &str = r#"{
       }) overrides);
     };
     grows = _: builtins.deepSeq (builtins.genList (n: n) 10000000) 1;
+    collected = _: { context."ROOT/a.drv" = [ "out" ]; };
     fails = _: throw "it fails";
     loops = _:
       let many = next: sum: builtins.foldl' next sum (builtins.genList (n: n) 30000);
@@ -49,7 +50,7 @@ impl Machine {
         let program = nix()?;
         let nix = program.strip_suffix("nix-instantiate").map(|place| format!("{place}nix"))?;
         let system = System::new();
-        let text = SYSTEM.replace("BUILT", system.path("built").as_str());
+        let text = SYSTEM.replace("BUILT", system.path("built").as_str()).replace("ROOT", system.root().as_str());
         system.write("etc/nixos/configuration.nix", &text);
         system.write("etc/nixos/word.nix", "\"first\"");
         system.write("built/x", "");
@@ -128,10 +129,31 @@ fn it_answers_with_what_an_evaluation_gives() {
     let value = machine.call("change").unwrap();
     assert_eq!(value["system"], machine.system.path("built").as_str());
     assert_eq!(value["options"]["a.b"]["after"], "c\n\u{1b}ä$\"");
-    // One that has no value is left to a new evaluator, and the next one has one.
-    assert_eq!(machine.call("fails"), Err("the evaluation failed".to_owned()));
-    assert_eq!(machine.call("absent"), Err("the evaluation failed".to_owned()));
     assert_eq!(machine.word(), Ok("first".into()));
+}
+
+#[test]
+fn after_one_that_fails_it_begins_anew() {
+    let Some(machine) = Machine::new(4000, 60.0, 60.0) else { return };
+    for function in ["fails", "absent"] {
+        machine.warm_up().unwrap();
+        assert_eq!(machine.call(function), Err("the evaluation failed".to_owned()));
+        assert!(machine.word().unwrap_err().contains("has not evaluated the system yet"));
+    }
+    machine.warm_up().unwrap();
+    assert_eq!(machine.word(), Ok("first".into()));
+}
+
+#[test]
+fn what_was_collected_meanwhile_is_evaluated_anew() {
+    let Some(machine) = Machine::new(4000, 60.0, 60.0) else { return };
+    machine.warm_up().unwrap();
+    machine.system.write("a.drv", "");
+    assert!(machine.call("collected").is_ok());
+    std::fs::remove_file(machine.system.path("a.drv")).unwrap();
+    let why = machine.call("collected").unwrap_err();
+    assert!(why.contains("not in the store any more"), "{why}");
+    assert!(machine.word().unwrap_err().contains("has not evaluated the system yet"));
 }
 
 #[test]
