@@ -7,6 +7,8 @@
     builtins.readFile ./subject.py
     + builtins.readFile ./rebuild.py
     + ''
+      import itertools
+
       WARM = """
       { options, pkgs, ... }:
       let
@@ -28,6 +30,7 @@
       """
       DEMO_CONF = "'environment.etc.\"demo.conf\".text'"
       WORD = "systemd.services.demo.environment.WORD"
+      numbers = itertools.count()
 
 
       def configure_warm(switched: str, memory: int = 2000) -> None:
@@ -54,8 +57,9 @@
 
       def warms_up() -> None:
           """Asks until it answers."""
-          for word in range(20):
-              if is_warm(f"append {WORD} warm-{word} --apply"):
+          for _ in range(20):
+              # A value that was in effect before needs no evaluation.
+              if is_warm(f"append {WORD} warm-{next(numbers)} --apply"):
                   break
               machine.succeed("sleep 6")
           else:
